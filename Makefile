@@ -1,0 +1,65 @@
+# Two commands for a newcomer: `make demo` and `make test`. `make help` lists the rest.
+PYTHON ?= python3
+STATE  ?= .k2
+INSTALL = .venv/bin/uv pip install --quiet --python $(1)/bin/python \
+	--constraint requirements.lock --build-constraint requirements.lock
+MEMBERS = shared deploy/local $(wildcard services/*)
+EDITABLE = $(foreach m,$(MEMBERS),--editable ./$(m))
+MANIFESTS = requirements.lock Makefile $(MEMBERS:%=%/pyproject.toml)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-service check lint format lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
+		|| grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST)
+
+.venv/bin/uv:
+	@$(PYTHON) deploy/local/preflight.py
+	@echo "setting up .venv (once)" >&2
+	@$(PYTHON) -m venv .venv && .venv/bin/pip install --quiet --disable-pip-version-check --require-hashes \
+		-r deploy/local/uv.lock || { rm -rf .venv; \
+		echo "k2: could not install uv from the package registry: check the network, then run make again" >&2; exit 2; }
+
+.venv/.runtime: .venv/bin/uv $(MANIFESTS)
+	@echo "installing what the main job uses" >&2
+	@$(call INSTALL,.venv) $(EDITABLE) || { \
+		echo "k2: could not install the packages: check the network and the disk, then run make again" >&2; exit 2; }
+	@touch $@
+
+.venv/.dev: .venv/.runtime pyproject.toml
+	@echo "installing what the tests use" >&2
+	@$(call INSTALL,.venv) --group dev || { \
+		echo "k2: could not install the test packages: check the network and the disk, then run make again" >&2; exit 2; }
+	@touch $@
+
+demo: .venv/.runtime ## real recorded trades through every agent, reconciled (ARGS="--invalid 0.02 …")
+	@.venv/bin/k2 demo $(ARGS)
+
+test: check ## everything but the long suites, on one shared stack
+	@.venv/bin/k2 stack exec --state $(STATE)/test -- .venv/bin/python -m pytest $(ARGS)
+
+check: .venv/.dev ## formatting, lint, types, import contracts
+	@.venv/bin/ruff format --check --quiet .
+	@.venv/bin/ruff check --quiet .
+	@.venv/bin/mypy $(MYPY)
+	@.venv/bin/lint-imports --no-timing | tail -n 3
+
+test-service: .venv/.dev ## one service's tests with only its own dependencies (SERVICE=silver)
+	@test -d services/$(SERVICE)/tests || { echo "k2: SERVICE=$(SERVICE) is not one of: $(notdir $(wildcard services/*))" >&2; exit 2; }
+	@$(PYTHON) -m venv .venv-$(SERVICE)
+	@$(call INSTALL,.venv-$(SERVICE)) --editable './shared[testing]' --editable ./services/$(SERVICE)
+	@.venv/bin/k2 stack exec --state $(STATE)/test -- .venv-$(SERVICE)/bin/python -m pytest services/$(SERVICE)/tests $(ARGS)
+
+format: .venv/.dev ## rewrite the code in the house format
+	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
+
+lock: .venv/bin/uv ## pin every dependency again, with hashes
+	@.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 \
+		--all-extras --group dev --no-emit-package k2-shared --no-emit-package k2-local \
+		$(MEMBERS:%=%/pyproject.toml) pyproject.toml --output-file requirements.lock
+	@echo 'uv' | .venv/bin/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
+		--python-version 3.11 - --output-file deploy/local/uv.lock
+
+clean: ## remove the environments; recorded state stays
+	rm -rf .venv .venv-*

@@ -1,0 +1,1 @@
+"""The embedded stack: real Kafka, registry, object store and catalog without Docker."""

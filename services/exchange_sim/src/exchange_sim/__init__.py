@@ -1,0 +1,1 @@
+"""Speaks the Kraken and Binance protocols from recordings, with faults on demand."""

@@ -1,0 +1,1 @@
+"""Unites both exchanges and drops every duplicate, exactly once."""

@@ -1,0 +1,1 @@
+"""Writes the medallion tables to Iceberg, offsets and rows in one commit."""

@@ -1,0 +1,1 @@
+"""What two or more K2 services need today."""
