@@ -1,0 +1,5 @@
+"""``python -m exchange_sim``."""
+
+from exchange_sim.main import main
+
+main()

@@ -1,0 +1,144 @@
+"""Playback of one venue: the plan against a monotonic clock, waiting while the feed is away."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from exchange_sim.hub import Frame, Hub
+from exchange_sim.model import Venue
+from exchange_sim.plan import Planned
+from exchange_sim.tape import Tape
+
+YIELD_EVERY = 64  # frames sent before other tasks get their turn
+
+
+class Pace:
+    """A clock of playback time, in ns, that stands still while it is held."""
+
+    def __init__(self, clock: Callable[[], int] = time.monotonic_ns) -> None:
+        self._clock = clock
+        self._origin = clock()
+        self._held_at: int | None = None
+
+    def restart(self) -> None:
+        """Begin at 0."""
+        self._origin = self._clock()
+
+    def hold(self) -> None:
+        """Stand still."""
+        self._held_at = self._clock()
+
+    def go_on(self) -> None:
+        """Run on from where it was held."""
+        if self._held_at is not None:
+            self._origin += self._clock() - self._held_at
+            self._held_at = None
+
+    def elapsed_ns(self) -> int:
+        """Playback time."""
+        return self._clock() - self._origin
+
+
+class Player:
+    """Plays one venue, lap after lap when ``live``."""
+
+    def __init__(
+        self,
+        venue: Venue,
+        tapes: Mapping[str, Tape],
+        plan_lap: Callable[[int], Sequence[Planned]],
+        hub: Hub,
+        *,
+        live: bool,
+    ) -> None:
+        self.venue = venue
+        self.tapes = tapes
+        self.frames_played = 0
+        self.finished = False
+        self._hub = hub
+        self._live = live
+        self._plan_lap = plan_lap
+        self._pace = Pace()
+        self._lap = 0
+        self._plan = plan_lap(0)
+        # frames of a recording are made in advance; live ones carry the time and are made when due
+        self._made = [] if live else [self._make(planned) for planned in self._plan]
+
+    @property
+    def frames_total(self) -> int | None:
+        """Frames in the whole playback; None when it has no end."""
+        return None if self._live else len(self._plan)
+
+    async def run(self, on_finish: Callable[[], None]) -> None:
+        """Play to the end; ``on_finish`` is called before ``finished`` becomes true."""
+        await self._hub.started.wait()
+        for lap in self._laps():
+            await self._play(lap)
+        on_finish()
+        self.finished = True
+
+    def _laps(self) -> Iterator[int]:
+        yield 0
+        while self._live:
+            self._lap += 1
+            self._plan = self._plan_lap(self._lap)
+            yield self._lap
+
+    async def _play(self, lap: int) -> None:
+        self._pace.restart()
+        self._anchor()
+        position = 0
+        while position < len(self._plan):
+            await self._feed()
+            await self._until(self._plan[position].at_ns)
+            position = await self._send_due(position)
+
+    async def _feed(self) -> None:
+        """Wait until the feed is there; the time away does not count."""
+        present = self._hub.present(self.venue)
+        if present.is_set():
+            return
+        self._pace.hold()
+        await present.wait()
+        self._pace.go_on()
+        self._anchor()
+
+    def _anchor(self) -> None:
+        origin_ns = time.time_ns() - self._pace.elapsed_ns()
+        for tape in self.tapes.values():
+            tape.anchor(self._lap, origin_ns)
+
+    async def _until(self, at_ns: int) -> None:
+        wait_ns = at_ns - self._pace.elapsed_ns()
+        if wait_ns > 0:
+            await asyncio.sleep(wait_ns / 1e9)
+
+    async def _send_due(self, position: int) -> int:
+        """Send every frame that is due; ends early when the feed leaves. Returns the next position."""
+        now_ns = self._pace.elapsed_ns()
+        present = self._hub.present(self.venue)
+        while position < len(self._plan) and self._plan[position].at_ns <= now_ns and present.is_set():
+            if not await self._send(self._plan[position], position):
+                break
+            position += 1
+            if position % YIELD_EVERY == 0:
+                await asyncio.sleep(0)
+        return position
+
+    async def _send(self, planned: Planned, position: int) -> bool:
+        """Send one frame to all who listen; False when nobody took it, so that it is sent again."""
+        tape = self.tapes[planned.symbol]
+        if planned.kind == "original":
+            tape.expose(self._lap * tape.lap_length + planned.indexes.stop)
+        frame = self._make(planned) if self._live else self._made[position]
+        listeners = self._hub.listeners(self.venue, planned.symbol)
+        taken = [await listener.deliver(frame) for listener in listeners]
+        self.frames_played += any(taken)
+        return any(taken)
+
+    def _make(self, planned: Planned) -> Frame:
+        tape = self.tapes[planned.symbol]
+        first = self._lap * tape.lap_length
+        numbers = range(first + planned.indexes.start, first + planned.indexes.stop)
+        trades, payload = tape.payload(numbers, planned.broken)
+        return Frame(planned.symbol, planned.kind, trades, payload, planned.broken)

@@ -1,0 +1,52 @@
+"""One venue as it is simulated: its tapes, its plan and its player."""
+
+from collections.abc import Sequence
+from operator import attrgetter
+
+from exchange_sim.faults import Rates
+from exchange_sim.hub import Hub
+from exchange_sim.model import Dialect, Recording, Venue
+from exchange_sim.plan import Planned, plan
+from exchange_sim.playback import Player
+from exchange_sim.recordings import DIALECTS
+from exchange_sim.settings import SimSettings
+from exchange_sim.tape import Tape
+from exchange_sim.timeline import offsets
+
+
+class Stage:
+    """Everything of one venue that does not touch a socket."""
+
+    def __init__(self, venue: Venue, recordings: Sequence[Recording], settings: SimSettings) -> None:
+        self.venue = venue
+        self._dialect: Dialect = DIALECTS[venue]
+        self._rates: Rates = settings.rates
+        self._seed = settings.sim_seed
+        self._live = settings.sim_as_live
+        # what is live happens when the exchange says so; a recording is replayed as it arrived
+        clock = attrgetter("time_ns" if self._live else "pace_ns")
+        self._scripts = [
+            (each, offsets(each, settings.sim_speed, settings.sim_fit_s, clock)) for each in recordings
+        ]
+        self.tapes = [self._tape(recording, due) for recording, due in self._scripts]
+        self.rest_tapes = self._whole() if settings.sim_rest_all else self.tapes
+
+    def _tape(self, recording: Recording, due: Sequence[int]) -> Tape:
+        return Tape(recording, self._dialect, due if self._live else None)
+
+    def _whole(self) -> list[Tape]:
+        """Tapes of their own, for REST that knows the future."""
+        tapes = [self._tape(recording, due) for recording, due in self._scripts]
+        for tape in tapes:
+            tape.expose(tape.lap_length)
+        return tapes
+
+    def plan_lap(self, lap: int) -> list[Planned]:
+        """The plan of one lap; each lap has faults of its own."""
+        seed = f"{self._seed}/{lap}" if lap else str(self._seed)
+        return plan(self._scripts, self._dialect, self._rates, seed)
+
+    def player(self, hub: Hub) -> Player:
+        """A player of this venue to the listeners of ``hub``."""
+        tapes = {tape.instrument.symbol: tape for tape in self.tapes}
+        return Player(self.venue, tapes, self.plan_lap, hub, live=self._live)
