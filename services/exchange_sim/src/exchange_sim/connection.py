@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
 
 from exchange_sim import kraken
 from exchange_sim.faults import Kind
@@ -16,6 +16,7 @@ from exchange_sim.oracle import OracleLog
 from exchange_sim.replies import Reply
 from exchange_sim.tape import Tape
 
+CLOSE_S = 1.0
 STALL_S = 60.0  # a peer that takes no byte, or answers no ping, for so long is dropped
 
 
@@ -45,8 +46,16 @@ class Channel:
 class Connection:
     """A listener of the hub; everything sent passes one lock, so an ack precedes the trades it announces."""
 
-    def __init__(self, channel: Channel, dialog: Dialog, socket: web.WebSocketResponse, number: int) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        dialog: Dialog,
+        socket: web.WebSocketResponse,
+        request: web.Request,
+        number: int,
+    ) -> None:
         self.number = number
+        self._transport = request.transport
         self.last_sent = self.last_pong = time.monotonic()
         self._channel = channel
         self._dialog = dialog
@@ -83,10 +92,19 @@ class Connection:
         async with self._lock:
             await self._socket.ping(str(time.time_ns() // 1_000_000).encode())
 
-    async def drop(self) -> None:
-        """Give the peer up."""
+    def drop(self) -> None:
+        """Give the peer up at once: a close frame would wait behind what it does not read."""
         self._channel.hub.leave(self._channel.venue, self)
-        await self._socket.close()
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def hang_up(self) -> None:
+        """Close in good order, within a deadline."""
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await self._socket.close(code=WSCloseCode.GOING_AWAY)
+        except TimeoutError:
+            self.drop()
 
     async def _listen(self) -> None:
         async for message in self._socket:
@@ -126,7 +144,7 @@ class Connection:
             async with asyncio.timeout(STALL_S):
                 await self._socket.send_str(text)
         except (ConnectionError, TimeoutError):
-            await self.drop()
+            self.drop()
             return False
         self.last_sent = time.monotonic()
         return True

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from exchange_sim import binance, kraken
 from exchange_sim.binance_rest import BinanceRest
-from exchange_sim.connection import STALL_S, Channel, Connection, Dialog
+from exchange_sim.connection import CLOSE_S, STALL_S, Channel, Connection, Dialog
 from exchange_sim.hub import Hub
 from exchange_sim.kraken_rest import KrakenRest
 from exchange_sim.model import VENUES, Recording, Venue
@@ -25,7 +25,6 @@ HEARTBEAT_S = 1.0  # https://docs.kraken.com/api/docs/websocket-v2/heartbeat
 PING_S = 20.0  # https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams
 FLUSH_S = 0.5
 MAX_REQUEST_BYTES = 64 * 1_024
-CLOSE_S = 1.0
 
 
 class Simulator:
@@ -43,7 +42,7 @@ class Simulator:
         self._players: list[Player] = [stages[venue].player(self._hub) for venue in settings.expected]
         self._kraken = KrakenRest(stages["KRAKEN"].rest_tapes)
         self._binance = BinanceRest(stages["BINANCE"].rest_tapes)
-        self._sockets: set[web.WebSocketResponse] = set()
+        self._connections: set[Connection] = set()
 
     def app(self) -> web.Application:
         """The application with every route."""
@@ -99,17 +98,17 @@ class Simulator:
             timeout=CLOSE_S, autoping=False, compress=False, max_msg_size=MAX_REQUEST_BYTES
         )
         await socket.prepare(request)
-        self._sockets.add(socket)
+        connection = Connection(self._channels[venue], dialog, socket, request, number)
+        self._connections.add(connection)
         keeper = _heartbeats if venue == "KRAKEN" else _pings
-        connection = Connection(self._channels[venue], dialog, socket, number)
         try:
             await connection.serve(opening, lambda each: asyncio.create_task(keeper(each)))
         finally:
-            self._sockets.discard(socket)
+            self._connections.discard(connection)
         return socket
 
     async def _hang_up(self, _app: web.Application) -> None:
-        await asyncio.gather(*(socket.close(code=1001) for socket in set(self._sockets)))
+        await asyncio.gather(*(connection.hang_up() for connection in self._connections))
 
     async def _kraken_rest(self, request: web.Request) -> web.Response:
         query: dict[str, Any] = {**request.query, **await request.post()}
@@ -164,5 +163,5 @@ async def _pings(connection: Connection) -> None:
     while True:
         await asyncio.sleep(PING_S)
         if time.monotonic() - connection.last_pong > STALL_S:
-            return await connection.drop()
+            return connection.drop()
         await connection.ping()

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from exchange_sim.faults import Rates
 from exchange_sim.model import VENUES, Venue
 from exchange_sim.recordings import PACKAGED
-from k2_shared.settings import Settings
+from k2_shared.settings import Settings, print_config
 
 _PREFIX = "sim_"
 
@@ -70,7 +70,15 @@ def from_command_line(arguments: Sequence[str]) -> SimSettings:
     )
     for name, field in SimSettings.model_fields.items():
         _add_flag(parser, name, field)
-    return SimSettings.load(**vars(parser.parse_args(arguments)))
+    parser.add_argument(
+        "--print-config", action="store_true", default=False, help="show the settings and exit"
+    )
+    given = vars(parser.parse_args(arguments))
+    show = given.pop("print_config")
+    settings = SimSettings.load(**given)
+    if show:
+        parser.exit(message=f"{print_config(settings)}\n")
+    return settings
 
 
 def _add_flag(parser: argparse.ArgumentParser, name: str, field: FieldInfo) -> None:
