@@ -85,6 +85,7 @@ class Player:
             yield self._lap
 
     async def _play(self, lap: int) -> None:
+        await asyncio.sleep(0)  # laps that are due at once must not keep other tasks from running
         self._pace.restart()
         self._anchor()
         position = 0

@@ -5,6 +5,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 from exchange_sim import binance, kraken, symbols
@@ -25,24 +26,19 @@ def load(folder: Path) -> list[Recording]:
     """
     if not folder.is_dir():
         raise ConfigError(f"{folder} is not a folder of recordings")
-    found = sorted((_instrument(path), path) for path in folder.iterdir() if _NAME.fullmatch(path.name))
+    named = ((path, _NAME.fullmatch(path.name)) for path in folder.iterdir())
+    found = sorted((_instrument(path, name), path) for path, name in named if name)
     if not found:
         raise ConfigError(
             f"{folder} holds no binance_<symbol>_*_trades.jsonl.gz or kraken_<pair>_*_trades.jsonl.gz"
         )
-    return [
-        _merge(which, [path for _, path in group])
-        for which, group in groupby(found, key=lambda pair: pair[0])
-    ]
+    return [_merge(which, [path for _, path in group]) for which, group in groupby(found, key=itemgetter(0))]
 
 
-def _instrument(path: Path) -> Instrument:
-    named = _NAME.fullmatch(path.name)
-    if named is None:
-        raise ConfigError(f"{path} is not named like a recording")
-    venue: Venue = "KRAKEN" if named["venue"] == "kraken" else "BINANCE"
+def _instrument(path: Path, name: re.Match[str]) -> Instrument:
+    venue: Venue = "KRAKEN" if name["venue"] == "kraken" else "BINANCE"
     try:
-        return symbols.instrument(venue, named["native"])
+        return symbols.instrument(venue, name["native"])
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None
 

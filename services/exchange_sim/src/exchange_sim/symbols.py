@@ -2,10 +2,16 @@
 
 from exchange_sim.model import Instrument, Venue
 
-_STABLE = ["USDT", "USDC", "FDUSD", "TUSD", "BUSD", "PYUSD", "DAI"]
-_FIAT = ["USD", "EUR", "GBP", "JPY", "CAD", "AUD", "CHF", "TRY", "BRL"]
-_CRYPTO = ["BTC", "XBT", "ETH", "BNB"]
-QUOTES = sorted([*_STABLE, *_FIAT, *_CRYPTO], key=len, reverse=True)
+_FIAT = ["USD", "EUR", "GBP", "JPY", "CAD", "AUD", "CHF"]
+# by venue: Binance quotes in TUSD, which on Kraken would make XB/TUSD of XBTUSD
+QUOTES: dict[Venue, list[str]] = {
+    "KRAKEN": sorted(["USDT", "USDC", "DAI", "XBT", "BTC", "ETH", *_FIAT], key=len, reverse=True),
+    "BINANCE": sorted(
+        ["USDT", "USDC", "FDUSD", "TUSD", "BUSD", "BTC", "ETH", "BNB", "DAI", "TRY", "BRL", *_FIAT],
+        key=len,
+        reverse=True,
+    ),
+}
 # Kraken's REST says XBT and XDG; its v2 socket says BTC and DOGE
 # https://docs.kraken.com/api/docs/guides/spot-ws-intro
 CANONICAL = {"XBT": "BTC", "XDG": "DOGE"}
@@ -19,11 +25,11 @@ def instrument(venue: Venue, native: str) -> Instrument:
         ValueError: it ends in no known quote.
     """
     native = native.upper()
-    for quote in QUOTES:
+    for quote in QUOTES[venue]:
         base = native.removesuffix(quote)
         if base and base != native:
             return Instrument(venue, f"{_canonical(venue, base)}/{_canonical(venue, quote)}", native)
-    raise ValueError(f"{native} ends in none of the known quotes {', '.join(QUOTES)}")
+    raise ValueError(f"{native} ends in none of the known quotes {', '.join(QUOTES[venue])}")
 
 
 def _canonical(venue: Venue, currency: str) -> str:

@@ -1,0 +1,196 @@
+"""The venues' REST answers."""
+
+import json
+from typing import Any
+
+import pytest
+
+from exchange_sim import binance, kraken
+from exchange_sim.binance_rest import BinanceRest
+from exchange_sim.kraken_rest import KrakenRest, asset, pair
+from exchange_sim.model import Dialect, Recording, Venue
+from exchange_sim.symbols import instrument
+from exchange_sim.tape import Tape
+
+DIALECTS: dict[Venue, Dialect] = {"KRAKEN": kraken, "BINANCE": binance}
+
+
+@pytest.fixture
+def tapes(recordings: list[Recording]) -> list[Tape]:
+    played = [Tape(each, DIALECTS[each.instrument.venue]) for each in recordings]
+    for tape in played:
+        tape.expose(tape.lap_length)
+    return played
+
+
+def of(tapes: list[Tape], venue: Venue) -> Tape:
+    return next(tape for tape in tapes if tape.instrument.venue == venue)
+
+
+@pytest.mark.parametrize("count", ["7", "50", "1000"])
+def test_kraken_pages_that_follow_last_hold_every_row(tapes: list[Tape], count: str) -> None:
+    """Paging from the start by `last` gives every recorded row; pages overlap at their edges alone."""
+    tape = of(tapes, "KRAKEN")
+    rest, rows, since = KrakenRest([tape]), [], "0"
+    while True:
+        found = json.loads(
+            rest.answer("Trades", {"pair": tape.instrument.native, "since": since, "count": count})
+        )["result"]
+        page = found[pair(tape.instrument)]
+        assert len(page) <= int(count)
+        rows += [row for row in page if not rows or row[6] > rows[-1][6]]
+        if found["last"] == since:
+            break
+        assert since == "0" or page[0][6] <= rows[-1][6]
+        # more trades of one time than fit on a page would stop the paging: then the page is not followed
+        since = found["last"] if int(count) >= 50 else str(int(found["last"]) + 1)
+        if not page:
+            break
+    if int(count) >= 50:
+        assert [row[6] for row in rows] == [trade.trade_id for trade in tape.recent(10**9)]
+
+
+def test_kraken_page_begins_with_since_itself(tapes: list[Tape]) -> None:
+    """A trade at exactly `since` is on the page; seconds are understood as well as nanoseconds."""
+    tape = of(tapes, "KRAKEN")
+    trade = tape.trade(1)
+    for since in (str(trade.time_ns), f"{trade.time_ns // 10**9}"):
+        answer = json.loads(
+            KrakenRest([tape]).answer(
+                "Trades", {"pair": tape.instrument.native, "since": since, "count": "1"}
+            )
+        )
+        assert answer["result"][pair(tape.instrument)][0][6] == trade.trade_id
+
+
+def test_kraken_rows_are_the_recorded_ones(tapes: list[Tape]) -> None:
+    """Rows go out byte for byte, the latest without `since`."""
+    tape = of(tapes, "KRAKEN")
+    body = KrakenRest([tape]).answer("Trades", {"pair": tape.instrument.native, "count": "3"})
+    assert ",".join(trade.text for trade in tape.recent(3)) in body
+
+
+@pytest.mark.parametrize(
+    ("call", "query", "error"),
+    [
+        ("Trades", {}, "EGeneral:Invalid arguments"),
+        ("Trades", {"pair": "NOPE"}, "EQuery:Unknown asset pair"),
+        ("Trades", {"pair": "XBTUSDT", "since": "soon"}, "EGeneral:Invalid arguments"),
+        ("Trades", {"pair": "XBTUSDT", "count": "1001"}, "EGeneral:Invalid arguments:count"),
+        ("AssetPairs", {"pair": "XBTUSDT,NOPE"}, "EQuery:Unknown asset pair"),
+        ("Dance", {}, "EGeneral:Unknown method"),
+    ],
+)
+def test_kraken_errors_are_in_the_body(
+    call: str, query: dict[str, str], error: str, tapes: list[Tape]
+) -> None:
+    """An error is a list with one code, and no result."""
+    assert json.loads(KrakenRest([of(tapes, "KRAKEN")]).answer(call, query)) == {"error": [error]}
+
+
+@pytest.mark.parametrize(
+    ("native", "key", "base", "quote"),
+    [
+        ("XBTUSD", "XXBTZUSD", "XXBT", "ZUSD"),
+        ("XBTUSDT", "XBTUSDT", "XXBT", "USDT"),
+        ("SOLEUR", "SOLEUR", "SOL", "ZEUR"),
+    ],
+)
+def test_kraken_pairs_have_their_old_names(native: str, key: str, base: str, quote: str) -> None:
+    """REST keys and assets carry the X and Z of the old currencies."""
+    which = instrument("KRAKEN", native)
+    assert (pair(which), asset(which.base), asset(which.quote)) == (key, base, quote)
+
+
+def test_kraken_describes_its_pairs(tapes: list[Tape]) -> None:
+    """AssetPairs, Assets, Time and SystemStatus answer in Kraken's shape."""
+    rest = KrakenRest([of(tapes, "KRAKEN")], now=lambda: 1_700_000_000.5)
+    found = json.loads(rest.answer("AssetPairs", {"pair": "XBT/USDT"}))["result"]["XBTUSDT"]
+    assert (found["altname"], found["wsname"], found["base"]) == ("XBTUSDT", "XBT/USDT", "XXBT")
+    assert (found["pair_decimals"], found["lot_decimals"], found["tick_size"]) == (1, 8, "0.1")
+    assert json.loads(rest.answer("Assets", {}))["result"]["XXBT"]["altname"] == "XBT"
+    assert json.loads(rest.answer("Time", {}))["result"]["unixtime"] == 1_700_000_000
+    status = json.loads(rest.answer("SystemStatus", {}))["result"]
+    assert status == {"status": "online", "timestamp": "2023-11-14T22:13:20Z"}
+
+
+def ask(tape: Tape, call: str, **query: str) -> tuple[int, Any]:
+    answer = BinanceRest([tape], now=lambda: 1_700_000_000.5).answer(call, query)
+    return answer.status, json.loads(answer.body)
+
+
+def test_binance_pages_by_id_hold_every_trade(tapes: list[Tape]) -> None:
+    """historicalTrades from the first id, a thousand at a time, gives every recorded trade once."""
+    tape = of(tapes, "BINANCE")
+    found: list[int] = []
+    following = tape.trade(0).trade_id
+    while True:
+        _, page = ask(
+            tape, "historicalTrades", symbol=tape.instrument.native, fromId=str(following), limit="1000"
+        )
+        if not page:
+            break
+        found += [row["id"] for row in page]
+        following = found[-1] + 1
+    assert found == [tape.trade(number).trade_id for number in range(tape.lap_length)]
+
+
+def test_binance_gives_the_latest_without_an_id(tapes: list[Tape]) -> None:
+    """trades and historicalTrades give the latest 500, a limit above 1,000 counts as 1,000."""
+    tape = of(tapes, "BINANCE")
+    last = tape.trade(tape.lap_length - 1).trade_id
+    for call in ("trades", "historicalTrades"):
+        for query, size in [({}, 500), ({"limit": "5000"}, 1_000), ({"limit": "1"}, 1)]:
+            _, page = ask(tape, call, symbol=tape.instrument.native, **query)
+            assert (len(page), page[-1]["id"]) == (size, last)
+
+
+def test_binance_row_says_what_the_trade_says(tapes: list[Tape]) -> None:
+    """Prices are the recorded text; the quote quantity is their product in eight decimals."""
+    tape = of(tapes, "BINANCE")
+    trade = tape.trade(0)
+    _, (row,) = ask(
+        tape, "historicalTrades", symbol=tape.instrument.native, fromId=str(trade.trade_id), limit="1"
+    )
+    assert row == {
+        "id": trade.trade_id,
+        "price": trade.price,
+        "qty": trade.qty,
+        "quoteQty": row["quoteQty"],
+        "time": trade.time_ns // 1_000_000,
+        "isBuyerMaker": trade.side == "sell",
+        "isBestMatch": True,
+    }
+    assert float(row["quoteQty"]) == pytest.approx(float(trade.price) * float(trade.qty), abs=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("call", "query", "status", "code"),
+    [
+        ("trades", {}, 400, -1102),
+        ("trades", {"symbol": "NOPE"}, 400, -1121),
+        ("trades", {"symbol": "btcusdt"}, 400, -1121),
+        ("historicalTrades", {"symbol": "BTCUSDT", "fromId": "x"}, 400, -1100),
+        ("historicalTrades", {"symbol": "BTCUSDT", "limit": "-1"}, 400, -1100),
+        ("historicalTrades", {"symbol": "BTCUSDT", "limit": "0"}, 400, -1128),
+        ("exchangeInfo", {"symbols": "["}, 400, -1102),
+        ("exchangeInfo", {"symbols": '["NOPE"]'}, 400, -1121),
+        ("dance", {}, 404, None),
+    ],
+)
+def test_binance_errors_have_code_and_msg(
+    call: str, query: dict[str, str], status: int, code: int | None, tapes: list[Tape]
+) -> None:
+    """An error is an HTTP status with Binance's code."""
+    found, body = ask(of(tapes, "BINANCE"), call, **query)
+    assert (found, body.get("code")) == (status, code)
+
+
+def test_binance_describes_its_symbols(tapes: list[Tape]) -> None:
+    """exchangeInfo names base and quote; time and ping answer."""
+    tape = of(tapes, "BINANCE")
+    for query in ({}, {"symbol": tape.instrument.native}, {"symbols": json.dumps([tape.instrument.native])}):
+        (found,) = ask(tape, "exchangeInfo", **query)[1]["symbols"]
+        assert f"{found['baseAsset']}/{found['quoteAsset']}" == tape.instrument.symbol
+    assert ask(tape, "time") == (200, {"serverTime": 1_700_000_000_500})
+    assert ask(tape, "ping") == (200, {})
