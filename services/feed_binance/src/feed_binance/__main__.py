@@ -1,0 +1,5 @@
+"""Run the service: ``python -m feed_binance``."""
+
+from feed_binance.main import main
+
+main()

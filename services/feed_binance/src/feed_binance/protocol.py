@@ -1,0 +1,129 @@
+"""Binance spot combined streams and its pair list: frames in, events out.
+
+Facts: Binance's "WebSocket Streams" and "REST API: Exchange information" documentation.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+
+import msgspec
+
+from k2_shared.feed.protocol import Event, Notice, Refused, Subscribed, TradesReceived, Unreadable
+from k2_shared.trade import Exchange, Trade
+
+_LIST_ID = 2
+# With timeUnit=MICROSECOND times have 16 digits, else 13; no trade is older than Binance.
+_FIRST_MICROSECOND_TIME = 10**14
+
+
+class _TradeRow(msgspec.Struct):
+    """``@trade``: t id, p price, q quantity, T time, m buyer is maker, E event time, M best match."""
+
+    s: str
+    t: int
+    p: str
+    q: str
+    T: int
+    m: bool
+    E: int = 0
+    M: bool | None = None
+
+
+class _Error(msgspec.Struct):
+    code: int = 0
+    msg: str = ""
+
+
+class _Frame(msgspec.Struct):
+    stream: str = ""
+    data: msgspec.Raw = msgspec.Raw(b"null")
+    id: int | None = None
+    result: list[str] | None = None
+    error: _Error | None = None
+    e: str = ""
+
+
+_FRAME = msgspec.json.Decoder(_Frame)
+_ROW = msgspec.json.Decoder(_TradeRow)
+
+
+class BinanceProtocol:
+    """The protocol of one connection. ``pairs`` maps canonical symbols to Binance's (BTC/USDT: BTCUSDT)."""
+
+    exchange: Exchange = "BINANCE"
+
+    def __init__(self, pairs: Mapping[str, str]) -> None:
+        self._pairs = pairs
+        self._symbols = {name: symbol for symbol, name in pairs.items()}
+
+    def subscribe(self, symbols: Sequence[str]) -> Sequence[str]:
+        """Subscribe, then ask what is subscribed: an unknown stream is acknowledged like any other."""
+        params = [self._stream(symbol) for symbol in symbols]
+        return [
+            json.dumps({"method": "SUBSCRIBE", "params": params, "id": 1}),
+            json.dumps({"method": "LIST_SUBSCRIPTIONS", "id": _LIST_ID}),
+        ]
+
+    def receive(self, frame: bytes) -> Event:
+        """Read one frame."""
+        try:
+            message = _FRAME.decode(frame)
+            if message.stream.endswith("@trade"):
+                return TradesReceived((self._trade(_ROW.decode(message.data)),))
+        except (msgspec.DecodeError, InvalidOperation, KeyError, OverflowError) as error:
+            return Unreadable(f"{type(error).__name__}: {error}")
+        if message.error is not None:
+            return Refused(f"{message.error.code} {message.error.msg}")
+        if message.id == _LIST_ID:
+            return Subscribed(self._confirmed(message.result or []))
+        return Notice(_kind(message))
+
+    def _stream(self, symbol: str) -> str:
+        return f"{self._pairs[symbol].lower()}@trade"
+
+    def _confirmed(self, streams: Sequence[str]) -> frozenset[str]:
+        return frozenset(symbol for symbol in self._pairs if self._stream(symbol) in streams)
+
+    def _trade(self, row: _TradeRow) -> Trade:
+        return Trade(
+            exchange="BINANCE",
+            symbol=self._symbols[row.s],
+            trade_id=row.t,
+            timestamp=row.T if row.T >= _FIRST_MICROSECOND_TIME else row.T * 1000,
+            price=Decimal(row.p),
+            quantity=Decimal(row.q),
+            side="SELL" if row.m else "BUY",
+            vendor_data=_vendor_data(row),
+        )
+
+
+def _vendor_data(row: _TradeRow) -> Mapping[str, str]:
+    said = {"event_time": str(row.E)}
+    return said if row.M is None else said | {"best_match": str(row.M).lower()}
+
+
+def _kind(message: _Frame) -> str:
+    if message.id is not None:
+        return "ack"
+    return "serverShutdown" if message.e == "serverShutdown" or "serverShutdown" in message.stream else "other"
+
+
+class _Pair(msgspec.Struct):
+    symbol: str
+    baseAsset: str  # noqa: N815  # the venue's name
+    quoteAsset: str  # noqa: N815
+
+
+class _ExchangeInfo(msgspec.Struct):
+    symbols: list[_Pair]
+
+
+def read_pairs(answer: bytes) -> Mapping[str, str]:
+    """Map canonical symbols to Binance's names from an ``exchangeInfo`` answer.
+
+    Raises:
+        ValueError: the answer is not of that shape.
+    """
+    info = msgspec.json.decode(answer, type=_ExchangeInfo)
+    return {f"{pair.baseAsset}/{pair.quoteAsset}": pair.symbol for pair in info.symbols}

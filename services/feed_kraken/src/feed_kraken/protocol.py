@@ -1,0 +1,133 @@
+"""Kraken WebSocket v2 and its pair list: frames in, events out.
+
+Facts: Kraken's API documentation, "WebSocket API v2: Trade" and "REST: Get Tradable Asset Pairs".
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+from k2_shared.feed.protocol import Event, Notice, Refused, Subscribed, TradesReceived, Unreadable
+from k2_shared.trade import Exchange, Side, Trade
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_SIDES: Mapping[str, Side] = {"buy": "BUY", "sell": "SELL"}
+# REST and v1 name two assets otherwise than v2 does.
+_V2_ASSETS = {"XBT": "BTC", "XDG": "DOGE"}
+
+
+class _TradeRow(msgspec.Struct):
+    symbol: str
+    side: Literal["buy", "sell"]
+    price: Decimal
+    qty: Decimal
+    ord_type: str
+    trade_id: int
+    timestamp: str
+
+
+class _Ack(msgspec.Struct):
+    channel: str = ""
+    symbol: str = ""
+    snapshot: bool | None = None
+
+
+class _Frame(msgspec.Struct):
+    channel: str = ""
+    method: str = ""
+    data: msgspec.Raw = msgspec.Raw(b"null")
+    result: _Ack | None = None
+    success: bool | None = None
+    error: str = ""
+
+
+_FRAME = msgspec.json.Decoder(_Frame)
+_ROWS = msgspec.json.Decoder(list[_TradeRow])
+_NOTICES = frozenset({"heartbeat", "status", "pong", "unsubscribe"})
+
+
+class KrakenProtocol:
+    """The protocol of one connection; v2 uses the canonical symbols as they are."""
+
+    exchange: Exchange = "KRAKEN"
+
+    def subscribe(self, symbols: Sequence[str]) -> Sequence[str]:
+        """One message for all; Kraken acknowledges each. ``snapshot`` is always said: its default has changed."""
+        params = {"channel": "trade", "symbol": list(symbols), "snapshot": True}
+        return [json.dumps({"method": "subscribe", "params": params, "req_id": 1})]
+
+    def receive(self, frame: bytes) -> Event:
+        """Read one frame; updates and snapshots carry trades in the same shape, several in one frame."""
+        try:
+            message = _FRAME.decode(frame)
+            if message.channel == "trade":
+                return _trades(message)
+        except (msgspec.DecodeError, ValueError, OverflowError) as error:
+            return Unreadable(str(error))
+        if message.method == "subscribe":
+            return _subscription(message)
+        kind = message.channel or message.method
+        return Notice(kind if kind in _NOTICES else "other")
+
+
+def _trades(message: _Frame) -> Event:
+    trades = tuple(_trade(row) for row in _ROWS.decode(message.data))
+    return TradesReceived(trades) if trades else Notice("empty")
+
+
+def _trade(row: _TradeRow) -> Trade:
+    return Trade(
+        exchange="KRAKEN",
+        symbol=row.symbol,
+        trade_id=row.trade_id,
+        timestamp=_microseconds(row.timestamp),
+        price=row.price,
+        quantity=row.qty,
+        side=_SIDES[row.side],
+        vendor_data={"ord_type": row.ord_type},
+    )
+
+
+def _microseconds(rfc3339: str) -> int:
+    """Microseconds since the epoch; further digits are truncated."""
+    moment = datetime.fromisoformat(rfc3339)
+    if moment.tzinfo is None:
+        raise ValueError(f"timestamp {rfc3339!r} has no time zone")
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def _subscription(message: _Frame) -> Event:
+    """The echo decides, not the request: Kraken may confirm something else than was asked for."""
+    ack = message.result
+    if not message.success or ack is None:
+        return Refused(message.error or "no reason given")
+    if ack.channel != "trade" or ack.snapshot is not True:
+        return Refused(f"asked for trades with a snapshot, confirmed {ack.channel!r} with snapshot={ack.snapshot}")
+    return Subscribed(frozenset({ack.symbol}))
+
+
+class _Pair(msgspec.Struct):
+    wsname: str = ""
+
+
+class _Pairs(msgspec.Struct):
+    error: list[str]
+    result: dict[str, _Pair] = {}
+
+
+def read_pairs(answer: bytes) -> Mapping[str, str]:
+    """Map canonical symbols to v2's names (the same) from an ``AssetPairs`` answer.
+
+    Raises:
+        ValueError: the answer is an error or not of that shape.
+    """
+    pairs = msgspec.json.decode(answer, type=_Pairs)
+    if pairs.error:
+        raise ValueError(f"Kraken answered {pairs.error}")
+    names = ("/".join(_V2_ASSETS.get(a, a) for a in p.wsname.split("/")) for p in pairs.result.values() if p.wsname)
+    return {name: name for name in names}

@@ -1,0 +1,5 @@
+"""Run the service: ``python -m gold``."""
+
+from gold.main import main
+
+main()

@@ -1,0 +1,39 @@
+"""The composition root of gold."""
+
+from typing import NoReturn
+
+from aiokafka import TopicPartition
+
+from gold.domain import GoldStage
+from k2_shared.agent import Shell, run
+from k2_shared.settings import AgentSettings
+from k2_shared.topics import DLQ, EXCHANGES, GOLD, SILVER, Names
+from k2_shared.transactions import Pipeline, StageFactory, TransactionalAgent
+
+SERVICE = "gold"
+
+
+async def _stages() -> StageFactory:
+    def stage(at: TopicPartition) -> GoldStage:
+        return GoldStage()
+
+    return stage
+
+
+def compose(settings: AgentSettings, shell: Shell) -> TransactionalAgent:
+    """Wire gold from its settings."""
+    pipeline = Pipeline(
+        service=SERVICE,
+        inputs=tuple(SILVER.format(exchange=exchange.lower()) for exchange in EXCHANGES),
+        outputs=(GOLD, DLQ),
+        stages=_stages,
+        restores_from=GOLD,
+    )
+    agent = TransactionalAgent(settings, Names(settings.k2_prefix), pipeline, shell.metrics)
+    shell.health.not_ready = agent.not_ready
+    return agent
+
+
+def main() -> NoReturn:
+    """Run gold."""
+    run(SERVICE, AgentSettings, compose)

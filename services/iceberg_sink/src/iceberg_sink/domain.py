@@ -1,0 +1,99 @@
+"""The sink's state in a table, and when it contradicts the world: pure."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from k2_shared.errors import Halt
+from k2_shared.topic_ids import Identity
+
+Position = tuple[str, int]  # topic, partition
+Offsets = Mapping[Position, int]  # the next offset to read
+
+
+@dataclass(frozen=True, slots=True)
+class SinkState:
+    """What a sink has written into a table, as the table itself says."""
+
+    offsets: Offsets
+    commit_id: str
+    cluster_id: str
+    topic_ids: Mapping[str, str]
+    table_uuid: str
+
+    def to_properties(self, sink_id: str) -> dict[str, str]:
+        """Encode for a snapshot summary and for table properties alike."""
+        offsets: dict[str, dict[str, int]] = {}
+        for (topic, partition), offset in sorted(self.offsets.items()):
+            offsets.setdefault(topic, {})[str(partition)] = offset
+        return {
+            f"sink.{sink_id}.offsets": json.dumps(offsets, separators=(",", ":")),
+            f"sink.{sink_id}.commit-id": self.commit_id,
+            f"sink.{sink_id}.cluster-id": self.cluster_id,
+            f"sink.{sink_id}.topic-id": json.dumps(dict(self.topic_ids), separators=(",", ":"), sort_keys=True),
+            f"sink.{sink_id}.table-uuid": self.table_uuid,
+        }
+
+    @classmethod
+    def from_properties(cls, properties: Mapping[str, str | None], sink_id: str) -> "SinkState | None":
+        """Decode, or None where the sink has written nothing.
+
+        Raises:
+            Halt: a part of the state is missing.
+        """
+        prefix = f"sink.{sink_id}."
+        own = {name.removeprefix(prefix): value for name, value in properties.items() if name.startswith(prefix)}
+        if not own:
+            return None
+        try:
+            offsets = json.loads(own["offsets"] or "")
+            return cls(
+                offsets={(t, int(p)): offset for t, found in offsets.items() for p, offset in found.items()},
+                commit_id=own["commit-id"] or "",
+                cluster_id=own["cluster-id"] or "",
+                topic_ids=json.loads(own["topic-id"] or ""),
+                table_uuid=own["table-uuid"] or "",
+            )
+        except (KeyError, ValueError) as error:
+            raise Halt(f"the state of sink {sink_id} in the table is damaged ({error!r}): {own}") from None
+
+
+def agreed(summary: SinkState | None, prop: SinkState | None) -> SinkState | None:
+    """The state on which the nearest snapshot summary and the table's properties agree.
+
+    Expiring snapshots drops summaries, so the property alone is enough; the reverse is not.
+
+    Raises:
+        Halt: they disagree, as after a rollback.
+    """
+    if summary is not None and summary != prop:
+        raise Halt(
+            f"the table was rolled back or changed by hand: its current snapshot says commit {summary.commit_id}, "
+            f"its properties say {prop.commit_id if prop else 'nothing'}; decide which holds, then set both alike"
+        )
+    return prop
+
+
+def check_world(state: SinkState, table_uuid: str, kafka: Identity, log_starts: Offsets) -> None:
+    """Compare a table's state with the table, the cluster and the topics that are there now.
+
+    Raises:
+        Halt: going on would lose or double rows; says what differs.
+    """
+    if state.table_uuid != table_uuid:
+        raise Halt(f"the table is another one: {table_uuid}, the state was written to {state.table_uuid}")
+    if state.cluster_id != kafka.cluster_id:
+        raise Halt(f"Kafka is another cluster: {kafka.cluster_id}, the table was fed from {state.cluster_id}")
+    for topic, topic_id in state.topic_ids.items():
+        if kafka.topic_ids.get(topic, topic_id) != topic_id:
+            raise Halt(f"topic {topic} was created anew: {kafka.topic_ids[topic]}, the table was fed from {topic_id}")
+    for (topic, partition), offset in state.offsets.items():
+        start = log_starts.get((topic, partition), 0)
+        if offset < start:
+            raise Halt(f"{topic}[{partition}] starts at {start}, the table needs {offset}: {start - offset} are lost")
+
+
+def superseded(current: SinkState | None, start: Offsets) -> bool:
+    """Whether another owner has moved any of the partitions that a batch starts from."""
+    found: Offsets = current.offsets if current else {}
+    return any(found.get(at, offset) != offset for at, offset in start.items())

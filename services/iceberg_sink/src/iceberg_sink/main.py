@@ -1,0 +1,109 @@
+"""The composition root of the Iceberg sink."""
+
+import asyncio
+from typing import NoReturn
+
+from mode import Service
+from pyiceberg.catalog.rest import RestCatalog
+from pyiceberg.exceptions import NoSuchTableError, RESTError
+from requests.exceptions import RequestException
+
+from iceberg_sink import rows
+from iceberg_sink.adapters import LakeTable
+from iceberg_sink.settings import SinkSettings
+from iceberg_sink.sink import TableSink, Target
+from k2_shared import contracts, lake
+from k2_shared.agent import Shell, run
+from k2_shared.contracts import TableContract
+from k2_shared.errors import ConfigError, Unavailable
+from k2_shared.registry import Registry
+from k2_shared.telemetry import Metrics
+from k2_shared.topic_ids import Identity, identify
+from k2_shared.topics import Names, check, connect_admin
+
+SERVICE = "iceberg_sink"
+
+
+class IcebergSink(Service):  # type: ignore[misc]
+    """Runs one committer per table."""
+
+    def __init__(self, settings: SinkSettings, metrics: Metrics) -> None:
+        super().__init__()
+        self._settings = settings
+        self._metrics = metrics
+        self._names = Names(settings.k2_prefix)
+        self._sinks: list[TableSink] = []
+
+    def not_ready(self) -> list[str]:
+        """The tables that are not being kept up."""
+        return [name for name, sink in self._by_table().items() if sink is None or not sink.running]
+
+    async def on_start(self) -> None:
+        kafka = await self._identify()
+        schema_ids = await self._schema_ids()
+        catalog = await asyncio.to_thread(self._connect)
+        for contract in contracts.tables().values():
+            target = await asyncio.to_thread(self._target, catalog, contract, kafka, schema_ids)
+            sink = TableSink(self._settings, self._names, target, self._metrics)
+            self._sinks.append(await self.add_runtime_dependency(sink))
+
+    def _by_table(self) -> dict[str, TableSink | None]:
+        started = dict(zip(contracts.tables(), self._sinks, strict=False))
+        return {name: started.get(name) for name in contracts.tables()}
+
+    async def _identify(self) -> Identity:
+        used = sorted({topic for table in contracts.tables().values() for topic in table.topics})
+        admin = await connect_admin(self._settings)
+        try:
+            await check(admin, self._names, used)
+            return await identify(admin, [self._names.topic(name) for name in used])
+        finally:
+            await admin.close()
+
+    async def _schema_ids(self) -> dict[str, int]:
+        topics = {self._names.topic(n) for t in contracts.tables().values() for n in t.topics}
+        async with Registry.connect(self._settings) as registry:
+            return {
+                topic: await registry.schema_id(self._names.contract(topic), self._names.subject(topic))
+                for topic in topics
+            }
+
+    def _connect(self) -> RestCatalog:
+        try:
+            return lake.connect(self._settings)
+        except (RESTError, RequestException) as error:
+            raise Unavailable(
+                f"no Iceberg catalog answered at {self._settings.iceberg_catalog_uri} ({error}): "
+                "check ICEBERG_CATALOG_URI"
+            ) from None
+
+    def _target(
+        self, catalog: RestCatalog, contract: TableContract, kafka: Identity, schema_ids: dict[str, int]
+    ) -> Target:
+        identifier = (lake.namespace(self._names), contract.name)
+        try:
+            loaded = catalog.load_table(identifier)
+        except NoSuchTableError:
+            raise ConfigError(f"table {'.'.join(identifier)} does not exist: run 'k2 init'") from None
+        lake.check(loaded, contract)
+        own = [self._names.topic(name) for name in contract.topics]
+        fed_by = Identity(kafka.cluster_id, {topic: kafka.topic_ids[topic] for topic in own})
+        table = LakeTable(loaded, self._settings.sink_id, fed_by, self._settings.sink_commit_attempts)
+        to_rows = (
+            rows.envelope(table.arrow_schema)
+            if contract.rows == "envelope"
+            else rows.trades(table.arrow_schema, schema_ids, contract.sort_by)
+        )
+        return Target(contract, table, to_rows, fed_by)
+
+
+def compose(settings: SinkSettings, shell: Shell) -> IcebergSink:
+    """Wire the sink from its settings."""
+    sink = IcebergSink(settings, shell.metrics)
+    shell.health.not_ready = sink.not_ready
+    return sink
+
+
+def main() -> NoReturn:
+    """Run the Iceberg sink."""
+    run(SERVICE, SinkSettings, compose)

@@ -1,0 +1,14 @@
+"""What the Iceberg sink can be told."""
+
+from pydantic import Field
+
+from k2_shared.settings import AgentSettings, LakeSettings
+
+
+class SinkSettings(AgentSettings, LakeSettings):
+    """When a table is committed: at so many rows, or so long after its first uncommitted row."""
+
+    sink_id: str = Field("k2", pattern=r"^[a-z0-9-]{1,40}$", description="names the sink's state in the tables")
+    sink_max_rows: int = Field(100_000, ge=1, le=200_000)
+    sink_interval_s: float = Field(5.0, gt=0, le=600)
+    sink_commit_attempts: int = Field(20, ge=1, le=1_000)

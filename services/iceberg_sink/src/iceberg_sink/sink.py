@@ -1,0 +1,157 @@
+"""One table's committer: reads its topics, commits every few seconds or rows; the table's offsets win."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+from mode import Service
+
+from iceberg_sink.adapters import Commit, LakeTable, Superseded
+from iceberg_sink.domain import Offsets, SinkState, check_world
+from iceberg_sink.rows import Rows
+from iceberg_sink.settings import SinkSettings
+from k2_shared import kafka
+from k2_shared.contracts import TableContract
+from k2_shared.errors import Halt, Unavailable
+from k2_shared.origin import received_ns
+from k2_shared.telemetry import Metrics, logger
+from k2_shared.topic_ids import Identity
+from k2_shared.topics import Names
+
+STARTED = "table_sink_started"
+SUPERSEDED = "table_sink_superseded"
+_POLL_MS = 250
+_ATTEMPTS = 60
+_RETRY_S = 1.0
+
+
+@dataclass(frozen=True)
+class Target:
+    """A table, how records become its rows, and who Kafka is."""
+
+    contract: TableContract
+    table: LakeTable
+    rows: Rows
+    kafka: Identity
+
+
+class TableSink(Service):  # type: ignore[misc]
+    """A Faust service that keeps one table up with its topics."""
+
+    def __init__(self, settings: SinkSettings, names: Names, target: Target, metrics: Metrics) -> None:
+        super().__init__()
+        self._settings = settings
+        self._target = target
+        self._metrics = metrics
+        self._topics = [names.topic(name) for name in target.contract.topics]
+        self._partitions = [
+            TopicPartition(topic, partition)
+            for topic in self._topics
+            for partition in range(names.contract(topic).partitions)
+        ]
+        self._group = names.group(f"iceberg_sink.{target.contract.name}")
+        self._positions: dict[TopicPartition, int] = {}
+        self.running = False
+
+    async def on_start(self) -> None:
+        reader = kafka.consumer(self._settings, group=self._group)
+        self._reader: AIOKafkaConsumer = await self.add_async_context(kafka.started(reader, self._settings))
+        self._reader.assign(self._partitions)
+
+    async def on_started(self) -> None:
+        self._working = self.add_future(self._work())
+
+    async def on_stop(self) -> None:
+        """Let the commit that is under way end; what was read after it is read again by the next owner."""
+        await asyncio.wait([self._working])
+
+    async def _work(self) -> None:
+        await self._take_position(await asyncio.to_thread(self._target.table.state))
+        logger().info(STARTED, table=self._target.contract.name)
+        self.running, failures = True, 0
+        while not self.should_stop:
+            try:
+                await self._batch()
+                failures = 0
+            except KafkaError as error:
+                failures += 1
+                self._metrics.errors.labels("iceberg_sink", type(error).__name__).inc()
+                if failures >= _ATTEMPTS:
+                    raise Unavailable(
+                        f"{self._target.contract.name}: {failures} failures, the last {error!r}"
+                    ) from None
+                await self.sleep(_RETRY_S)
+
+    async def _take_position(self, state: SinkState | None) -> None:
+        """Go to where the table is; Kafka's committed offsets are for lag alone."""
+        starts = await self._reader.beginning_offsets(self._partitions)
+        log_starts = {(at.topic, at.partition): offset for at, offset in starts.items()}
+        if state is None:
+            await self._check_untouched()
+        else:
+            check_world(state, self._target.table.uuid, self._target.kafka, log_starts)
+        self._seek({**log_starts, **(state.offsets if state else {})})
+
+    async def _check_untouched(self) -> None:
+        """A table without state belongs to a sink that has not committed to Kafka either."""
+        for at in self._partitions:
+            if await self._reader.committed(at) is not None:
+                raise Halt(
+                    f"table {self._target.contract.name} holds no state of this sink, yet group {self._group} has "
+                    "committed offsets: the table was recreated; delete the group to build it anew from Kafka"
+                )
+
+    def _seek(self, offsets: Offsets) -> None:
+        for at in self._partitions:
+            offset = offsets.get((at.topic, at.partition))
+            if offset is not None:
+                self._reader.seek(at, offset)
+                self._positions[at] = offset
+
+    async def _batch(self) -> None:
+        records = await self._collect()
+        if not records:
+            return
+        touched = {at: await self._reader.position(at) for at in records}
+        commit = Commit(
+            rows=await asyncio.to_thread(self._target.rows, [r for found in records.values() for r in found]),
+            start={(at.topic, at.partition): self._positions[at] for at in touched},
+            end={(at.topic, at.partition): position for at, position in touched.items()},
+        )
+        try:
+            with self._metrics.duration.labels("iceberg_sink").time():
+                await asyncio.to_thread(self._target.table.commit, commit)
+        except Superseded as other:
+            logger().warning(SUPERSEDED, table=self._target.contract.name)
+            self._metrics.commits.labels(self._target.contract.name, "superseded").inc()
+            self._seek(other.offsets)
+            return
+        await self._committed(records, touched)
+
+    async def _collect(self) -> Mapping[TopicPartition, Sequence[Any]]:
+        """Records of at most ``sink_interval_s`` after the first, ``sink_max_rows`` and the stop."""
+        collected: dict[TopicPartition, list[Any]] = {}
+        count, deadline = 0, float("inf")
+        while count < self._settings.sink_max_rows and time.monotonic() < deadline and not self.should_stop:
+            room = self._settings.sink_max_rows - count
+            for at, found in (await self._reader.getmany(timeout_ms=_POLL_MS, max_records=room)).items():
+                collected.setdefault(at, []).extend(found)
+                count += len(found)
+                deadline = min(deadline, time.monotonic() + self._settings.sink_interval_s)
+        return collected
+
+    async def _committed(
+        self, records: Mapping[TopicPartition, Sequence[Any]], touched: Mapping[TopicPartition, int]
+    ) -> None:
+        name, count = self._target.contract.name, sum(map(len, records.values()))
+        self._positions.update(touched)
+        self._metrics.commits.labels(name, "committed").inc()
+        self._metrics.rows.labels(name).inc(count)
+        oldest = min((received_ns(found[0].headers) or 0 for found in records.values()), default=0)
+        if oldest:
+            self._metrics.pipeline_age.labels(name).observe(max(0.0, time.time() - oldest / 1e9))
+        await self._reader.commit(dict(touched))

@@ -1,0 +1,5 @@
+"""Run the service: ``python -m silver``."""
+
+from silver.main import main
+
+main()

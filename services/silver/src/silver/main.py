@@ -1,0 +1,44 @@
+"""The composition root of silver."""
+
+from typing import NoReturn
+
+from aiokafka import TopicPartition
+
+from k2_shared.agent import Shell, run
+from k2_shared.registry import Registry
+from k2_shared.topics import BRONZE, DLQ, EXCHANGES, SILVER, Names
+from k2_shared.transactions import Pipeline, StageFactory, TransactionalAgent
+from silver.domain import SilverStage
+from silver.settings import SilverSettings
+
+SERVICE = "silver"
+
+
+def compose(settings: SilverSettings, shell: Shell) -> TransactionalAgent:
+    """Wire silver from its settings."""
+    names = Names(settings.k2_prefix)
+    exchanges = {names.topic(BRONZE.format(exchange=exchange.lower())): exchange for exchange in EXCHANGES}
+
+    async def stages() -> StageFactory:
+        async with Registry.connect(settings) as registry:
+            ids = {topic: await registry.schema_id(names.contract(topic), names.subject(topic)) for topic in exchanges}
+
+        def stage(at: TopicPartition) -> SilverStage:
+            return SilverStage(exchanges[at.topic], ids[at.topic], settings.silver_max_clock_skew_s)
+
+        return stage
+
+    pipeline = Pipeline(
+        service=SERVICE,
+        inputs=tuple(BRONZE.format(exchange=exchange.lower()) for exchange in EXCHANGES),
+        outputs=(*(SILVER.format(exchange=exchange.lower()) for exchange in EXCHANGES), DLQ),
+        stages=stages,
+    )
+    agent = TransactionalAgent(settings, names, pipeline, shell.metrics)
+    shell.health.not_ready = agent.not_ready
+    return agent
+
+
+def main() -> NoReturn:
+    """Run silver."""
+    run(SERVICE, SilverSettings, compose)

@@ -1,0 +1,11 @@
+"""What silver can be told."""
+
+from pydantic import Field
+
+from k2_shared.settings import AgentSettings
+
+
+class SilverSettings(AgentSettings):
+    """How far ahead of our clock an exchange's may be."""
+
+    silver_max_clock_skew_s: float = Field(60.0, ge=0, le=86_400)

@@ -1,0 +1,66 @@
+"""What a venue's protocol is to the shell: frames in, events out, no I/O."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from k2_shared.trade import Exchange, Trade
+
+
+@dataclass(frozen=True, slots=True)
+class TradesReceived:
+    """A frame's trades, in its order; never empty."""
+
+    trades: tuple[Trade, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """The venue confirmed these canonical symbols as asked for."""
+
+    symbols: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The venue refused what was asked for, in its own words."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A frame without trades; ``kind`` is one of a bounded set of names, fit for a metric's label."""
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A frame that should carry trades but breaks the venue's protocol."""
+
+    detail: str
+
+
+Event = TradesReceived | Subscribed | Refused | Notice | Unreadable
+
+
+class VenueProtocol(Protocol):
+    """One venue's protocol for one connection."""
+
+    @property
+    def exchange(self) -> Exchange:
+        """The venue's name in every record."""
+
+    def subscribe(self, symbols: Sequence[str]) -> Sequence[str]:
+        """The messages that ask for the trades of these canonical symbols."""
+
+    def receive(self, frame: bytes) -> Event:
+        """Read one frame. Never raises: what breaks the protocol is an ``Unreadable``."""
+
+
+class PairList(Protocol):
+    """Reads a venue's own list of pairs."""
+
+    def __call__(self, answer: bytes) -> Mapping[str, str]:
+        """Map each canonical symbol to the venue's name for it."""

@@ -1,0 +1,54 @@
+"""Records on their way between topics, as batches."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from k2_shared.origin import Headers
+
+
+class Consumed(Protocol):
+    """What this project reads of a consumed record (aiokafka's ConsumerRecord is one)."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Headers: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One record to write: ``timestamp`` is the receipt of the frame in ms; ``topic`` is the contract's name."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    timestamp: int
+    headers: Headers
+
+
+def forward(record: Consumed, topic: str) -> Outgoing:
+    """The same record, byte for byte, for another topic."""
+    return Outgoing(topic, record.key, record.value, record.timestamp, record.headers)
+
+
+def by_topic(records: Iterable[Outgoing]) -> "ByTopic":
+    """Group records by topic, order kept."""
+    grouped: dict[str, list[Outgoing]] = {}
+    for record in records:
+        grouped.setdefault(record.topic, []).append(record)
+    return grouped
+
+
+Batch = Sequence[Consumed]
+ByTopic = Mapping[str, Sequence[Outgoing]]

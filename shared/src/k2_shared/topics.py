@@ -1,0 +1,116 @@
+"""Topics by contract: their names in a run, their creation, and the check before an agent starts."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import get_args
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaConnectionError, TopicAlreadyExistsError, for_code
+from aiokafka.partitioner import murmur2
+
+from k2_shared import contracts
+from k2_shared.contracts import TopicContract
+from k2_shared.errors import ConfigError, Halt, Unavailable
+from k2_shared.registry import Registry
+from k2_shared.settings import KafkaSettings
+from k2_shared.trade import Exchange
+
+RAW = "market.crypto.trades.{exchange}.raw"
+BRONZE = "market.crypto.trades.{exchange}"
+SILVER = "market.crypto.trades.silver.{exchange}"
+GOLD = "market.crypto.trades.gold"
+DLQ = "market.crypto.trades.dlq"
+EXCHANGES: tuple[Exchange, ...] = get_args(Exchange)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What a run's topics, subjects, groups and transactional ids are called: the contract's names, prefixed."""
+
+    prefix: str = ""
+
+    def topic(self, contract_name: str) -> str:
+        """A topic's name in this run."""
+        return self.prefix + contract_name
+
+    def contract(self, topic: str) -> TopicContract:
+        """The contract of a topic of this run."""
+        return contracts.topics()[topic.removeprefix(self.prefix)]
+
+    def subject(self, topic: str) -> str:
+        """The registry's subject for a topic's values."""
+        return f"{topic}-value"
+
+    def group(self, service: str) -> str:
+        """A service's consumer group."""
+        return f"{self.prefix}k2.{service}"
+
+    def transactional_id(self, service: str, topic: str, partition: int) -> str:
+        """The transactional id that fences every other owner of one input partition."""
+        return f"{service}-v1-{self.topic(topic.removeprefix(self.prefix))}-{partition}"
+
+
+def partition_for(key: bytes, partitions: int) -> int:
+    """The partition of a key, as Java's producer chooses it."""
+    return int(murmur2(key) & 0x7FFFFFFF) % partitions
+
+
+async def create(admin: AIOKafkaAdminClient, names: Names, wanted: Iterable[TopicContract], replication: int) -> None:
+    """Create the topics that are missing; those that stand are left as they are.
+
+    Raises:
+        Halt: the broker refused.
+    """
+    new = [NewTopic(names.topic(c.name), c.partitions, replication, topic_configs=c.config) for c in wanted]
+    answer = await admin.create_topics(new)
+    for name, code, *message in answer.topic_errors:
+        if code and for_code(code) is not TopicAlreadyExistsError:
+            raise Halt(f"the broker refused to create {name}: {for_code(code).__name__} {message or ''}")
+
+
+async def check(admin: AIOKafkaAdminClient, names: Names, used: Iterable[str]) -> None:
+    """Refuse to start on topics that are not as their contracts say.
+
+    Raises:
+        ConfigError: a topic is missing, or has another partition count.
+    """
+    topics = [names.topic(name) for name in used]
+    for found in await admin.describe_topics(topics):
+        topic, wanted = found["topic"], names.contract(found["topic"]).partitions
+        count = len(found["partitions"])
+        if found["error_code"]:
+            raise ConfigError(f"topic {topic} does not exist ({for_code(found['error_code']).__name__}): run 'k2 init'")
+        if count != wanted:
+            raise ConfigError(f"topic {topic} has {count} partitions, its contract says {wanted}: recreate it")
+
+
+async def apply_subjects(registry: Registry, names: Names, wanted: Iterable[TopicContract]) -> dict[str, int]:
+    """Register every schema that the contracts name; returns the ids by subject."""
+    found = {}
+    for contract in wanted:
+        if contract.schema:
+            subject = names.subject(names.topic(contract.name))
+            found[subject] = await registry.apply(contract, subject)
+    return found
+
+
+async def connect_admin(settings: KafkaSettings) -> AIOKafkaAdminClient:
+    """Open an admin client; the caller closes it.
+
+    Raises:
+        Unavailable: no broker answered.
+    """
+    admin = AIOKafkaAdminClient(**settings.client())
+    try:
+        await admin.start()
+    except KafkaConnectionError as error:
+        await admin.close()
+        raise unreachable(settings, error) from None
+    return admin
+
+
+def unreachable(settings: KafkaSettings, error: Exception) -> Unavailable:
+    """The error for a broker that does not answer."""
+    return Unavailable(
+        f"no Kafka broker answered at {settings.kafka_bootstrap_servers} ({error}): check KAFKA_BOOTSTRAP_SERVERS"
+    )
