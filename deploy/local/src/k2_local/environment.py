@@ -1,0 +1,32 @@
+"""The variables by which the project's programs find a stack."""
+
+from collections.abc import Sequence
+
+from k2_local.parts import Site
+from k2_local.ports import HOST
+from k2_local.seaweed import REGION, WAREHOUSE
+from k2_shared.errors import Unavailable
+
+
+def environment(site: Site, missing: Sequence[str]) -> dict[str, str]:
+    """Name and value of every variable, secrets included.
+
+    Raises:
+        Unavailable: a part is missing.
+    """
+    if missing:
+        raise Unavailable(f"the stack is not up ({', '.join(missing)} not running): k2 stack up starts it")
+    port, identity = site.ports, site.identity
+    catalog = f"http://{HOST}:{port['iceberg']}"
+    return {
+        "KAFKA_BOOTSTRAP_SERVERS": f"{HOST}:{port['kafka']}",
+        "SCHEMA_REGISTRY_URL": f"http://{HOST}:{port['registry']}/apis/ccompat/v7",
+        "ICEBERG_CATALOG_URI": catalog,
+        "ICEBERG_WAREHOUSE": f"s3://{WAREHOUSE}",
+        "ICEBERG_CREDENTIAL": f"{identity.s3_access_key_id}:{identity.s3_secret_access_key}",
+        "ICEBERG_OAUTH2_SERVER_URI": f"{catalog}/v1/oauth/tokens",
+        "S3_ENDPOINT": f"http://{HOST}:{port['s3']}",
+        "S3_ACCESS_KEY_ID": identity.s3_access_key_id,
+        "S3_SECRET_ACCESS_KEY": identity.s3_secret_access_key,
+        "S3_REGION": REGION,
+    }

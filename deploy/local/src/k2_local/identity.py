@@ -1,0 +1,35 @@
+"""What makes a stack itself: its Kafka cluster id and its S3 keys, made once and kept."""
+
+import base64
+import secrets
+import uuid
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from k2_local.disk import read_json, write_json
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Kept in the state folder, readable by its owner alone."""
+
+    cluster_id: str
+    s3_access_key_id: str
+    s3_secret_access_key: str
+
+
+def identity_of(state: Path) -> Identity:
+    """Read the identity of a state folder, or make it; raises ConfigError if damaged, OSError."""
+    path = state / "identity.json"
+    known = read_json(path)
+    if known is not None:
+        return Identity(**known)
+    made = Identity(_cluster_id(), f"k2{secrets.token_hex(8)}", secrets.token_hex(20))
+    write_json(path, asdict(made), mode=0o600)
+    return made
+
+
+def _cluster_id() -> str:
+    """A cluster id as Kafka makes them: 16 bytes in 22 URL-safe characters, not starting with a dash."""
+    made = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    return _cluster_id() if made.startswith("-") else made

@@ -1,0 +1,109 @@
+"""Kafka: broker and controller in one process, no ZooKeeper, no replication."""
+
+import asyncio
+import os
+import subprocess
+from importlib.resources import files
+from pathlib import Path
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from k2_local.artifacts import Downloads
+from k2_local.disk import write_whole
+from k2_local.parts import Launch, NotReadyError, Part, java
+from k2_local.ports import HOST
+from k2_shared.errors import Unavailable
+
+_LARGEST_MESSAGE = 8 * 1_048_576  # bytes
+_CHECK_TIMEOUT_S = 3
+_FORMAT_TIMEOUT_S = 60
+
+
+class Kafka(Part):
+    """The broker; its cluster id is the stack's own."""
+
+    name = "kafka"
+    answers_at = "kafka"
+
+    def prepare(self, downloads: Downloads) -> Launch:
+        """See ``Part.prepare``."""
+        classpath = os.pathsep.join(map(os.fspath, downloads.kafka_classpath))
+        properties = self.folder / "server.properties"
+        write_whole(properties, "".join(f"{name}={value}\n" for name, value in self._properties().items()))
+        logging = self.folder / "log4j2.xml"
+        write_whole(logging, files("k2_local").joinpath("log4j2.xml").read_text())
+        options = [f"-Dlog4j2.configurationFile={logging}", f"-Dk2.logs={self.site.logs}", "-cp", classpath]
+        if not (self._data / "meta.properties").exists():
+            self._format(options, properties)
+        heap = self.site.settings.k2_kafka_heap_mb
+        return Launch(java(heap, *options, "kafka.Kafka", os.fspath(properties)), {})
+
+    def check(self) -> None:
+        """Ready when metadata is answered, by this very cluster."""
+        try:
+            found = asyncio.run(_cluster_id(f"{HOST}:{self.port}"))
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise NotReadyError(f"no metadata yet ({type(error).__name__})") from None
+        if found != self.site.identity.cluster_id:
+            raise NotReadyError(f"another cluster ({found}) answers on port {self.port}")
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "data"
+
+    def _format(self, options: list[str], properties: Path) -> None:
+        tool = [
+            "kafka.tools.StorageTool",
+            "format",
+            "-t",
+            self.site.identity.cluster_id,
+            "-c",
+            os.fspath(properties),
+        ]
+        try:
+            done = subprocess.run(
+                java(256, "-XX:TieredStopAtLevel=1", *options, *tool),
+                capture_output=True,
+                text=True,
+                timeout=_FORMAT_TIMEOUT_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise Unavailable(f"kafka: its storage was not formatted within {_FORMAT_TIMEOUT_S} s") from None
+        if done.returncode:
+            lines = (done.stdout + done.stderr).strip().splitlines()
+            raise Unavailable(f"kafka: its storage could not be formatted: {' '.join(lines[-3:])}")
+
+    def _properties(self) -> dict[str, object]:
+        broker, controller = self.site.ports["kafka"], self.site.ports["kafka_controller"]
+        return {
+            "process.roles": "broker,controller",
+            "node.id": 1,
+            "controller.quorum.voters": f"1@{HOST}:{controller}",
+            "controller.listener.names": "CONTROLLER",
+            "listeners": f"PLAINTEXT://{HOST}:{broker},CONTROLLER://{HOST}:{controller}",
+            "advertised.listeners": f"PLAINTEXT://{HOST}:{broker}",
+            "log.dirs": self._data,
+            "auto.create.topics.enable": "false",
+            "message.max.bytes": _LARGEST_MESSAGE,
+            "replica.fetch.max.bytes": _LARGEST_MESSAGE,
+            "group.initial.rebalance.delay.ms": 0,
+            "offsets.topic.num.partitions": 4,
+            "offsets.topic.replication.factor": 1,
+            "transaction.state.log.num.partitions": 4,
+            "transaction.state.log.replication.factor": 1,
+            "transaction.state.log.min.isr": 1,
+            "share.coordinator.state.topic.replication.factor": 1,
+            "share.coordinator.state.topic.min.isr": 1,
+        }
+
+
+async def _cluster_id(bootstrap: str) -> str:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=_CHECK_TIMEOUT_S * 1_000)
+    try:
+        async with asyncio.timeout(_CHECK_TIMEOUT_S):
+            await admin.start()
+            return str((await admin.describe_cluster())["cluster_id"])
+    finally:
+        await admin.close()

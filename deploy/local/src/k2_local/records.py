@@ -1,0 +1,40 @@
+"""What a stack remembers between commands: its ports, and the processes that it started."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from k2_local.disk import read_json, write_json
+from k2_local.processes import Process
+
+
+class Records:
+    """The small files of one state folder; methods raise OSError, and ConfigError where a file is damaged."""
+
+    def __init__(self, state: Path) -> None:
+        self._ports = state / "ports.json"
+        self._run = state / "run"
+
+    def ports(self) -> dict[str, int]:
+        """The remembered ports by name; empty for a new stack."""
+        return dict(read_json(self._ports) or {})
+
+    def remember_ports(self, ports: Mapping[str, int]) -> None:
+        """Replace the remembered ports."""
+        write_json(self._ports, dict(ports))
+
+    def process(self, part: str) -> Process | None:
+        """The process last started for a part and not ended by ``forget``; it may be gone."""
+        known = read_json(self._path(part))
+        return Process(**known) if known else None
+
+    def remember(self, part: str, process: Process) -> None:
+        """Keep a process that was just started."""
+        write_json(self._path(part), asdict(process))
+
+    def forget(self, part: str) -> None:
+        """The part was stopped on purpose."""
+        self._path(part).unlink(missing_ok=True)
+
+    def _path(self, part: str) -> Path:
+        return self._run / f"{part}.json"

@@ -1,0 +1,51 @@
+"""What can be set about the local stack; each field is read from its upper-case name."""
+
+import os
+from pathlib import Path
+
+from pydantic import Field
+
+from k2_shared.settings import Settings
+
+HIGHEST_PORT = 55_535  # SeaweedFS adds 10,000 to each of its ports for gRPC
+PORT = Field(None, ge=1024, le=HIGHEST_PORT, description="a free port; default: one is chosen and remembered")
+
+
+def _user_cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "k2"
+
+
+class StackSettings(Settings):
+    """Folders, ports, memory and time limits of one local stack; everything listens on 127.0.0.1."""
+
+    k2_state_dir: Path = Field(Path(".k2/stack"), description="folder of this stack's data, logs and ports")
+    k2_cache_dir: Path = Field(default_factory=_user_cache, description="folder of the downloads, shared by stacks")
+    k2_kafka_port: int | None = PORT
+    k2_kafka_controller_port: int | None = PORT
+    k2_registry_port: int | None = PORT
+    k2_s3_port: int | None = PORT
+    k2_iceberg_port: int | None = PORT
+    k2_seaweed_master_port: int | None = PORT
+    k2_seaweed_volume_port: int | None = PORT
+    k2_seaweed_filer_port: int | None = PORT
+    k2_seaweed_admin_port: int | None = PORT
+    k2_kafka_heap_mb: int = Field(512, ge=256, le=65_536, description="MiB")
+    k2_registry_heap_mb: int = Field(384, ge=192, le=16_384, description="MiB")
+    k2_start_timeout_s: float = Field(90.0, gt=0, le=600, description="from a part's start to its readiness")
+    k2_stop_timeout_s: float = Field(20.0, ge=0, le=300, description="from SIGTERM to SIGKILL")
+
+    @property
+    def state(self) -> Path:
+        """The state folder, absolute: the parts run elsewhere."""
+        return self.k2_state_dir.expanduser().absolute()
+
+    @property
+    def cache(self) -> Path:
+        """The cache folder, absolute."""
+        return self.k2_cache_dir.expanduser().absolute()
+
+    def port_set_by_hand(self, name: str) -> int | None:
+        """The port that the operator gave for ``name`` (see ``ports.PORTS``), or None."""
+        port: int | None = getattr(self, f"k2_{name}_port")
+        return port

@@ -1,0 +1,141 @@
+"""The local stack as one thing: up, down, status, and the environment of its clients."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import rmtree
+
+from k2_local import ports
+from k2_local.artifacts import Cache
+from k2_local.disk import explained, locked
+from k2_local.environment import environment
+from k2_local.identity import identity_of
+from k2_local.kafka import Kafka
+from k2_local.parts import Part, Site
+from k2_local.records import Records
+from k2_local.registry import Registry
+from k2_local.seaweed import Seaweed
+from k2_local.settings import StackSettings
+from k2_local.startup import Startup
+from k2_local.status import PartStatus, status_of
+
+Report = Callable[[str], None]
+
+KINDS: tuple[type[Part], ...] = (Kafka, Registry, Seaweed)
+NAMES = tuple(kind.name for kind in KINDS)
+
+
+def _quiet(_line: str) -> None:
+    pass
+
+
+class Stack:
+    """One state folder and the parts that live in it; commands on one folder wait for each other.
+
+    Every method blocks. ``report`` is given lines for people, from any thread. Errors are ConfigError
+    (settings, disk, downloads) and Unavailable (a part does not start or does not run).
+    """
+
+    def __init__(self, settings: StackSettings) -> None:
+        self.settings = settings
+        self._records = Records(settings.state)
+
+    def up(self, report: Report = _quiet) -> dict[str, str]:
+        """Start what does not run, wait until every part works, and return its clients' environment.
+
+        If one part fails, what this call started is stopped again. Harmless on a running stack.
+        """
+        self.start(report)
+        return self.env()
+
+    def start(self, report: Report = _quiet) -> list[str]:
+        """As ``up``, but return the names of the parts that this call started."""
+        with self._exclusive(report):
+            missing = [name for name in NAMES if not self._runs(name)]
+            downloads = Cache(self.settings.cache, report).fetch()
+            if missing:
+                self._assign_ports(missing, report)
+            started = False
+            try:
+                Startup(self._records, self.settings.k2_start_timeout_s, report).run(self._parts(), downloads)
+                started = True
+            finally:
+                if not started:
+                    self._stop(missing, report)
+            return missing
+
+    def down(self, report: Report = _quiet, only: Iterable[str] = NAMES) -> None:
+        """Stop parts, all by default: SIGTERM, then SIGKILL after the deadline; nothing of others is ended."""
+        if self.settings.state.is_dir():
+            with self._exclusive(report):
+                self._stop(only, report)
+
+    def status(self) -> list[PartStatus]:
+        """Ask every part how it is; takes a few seconds at most and changes nothing."""
+        if not self._records.ports():
+            return [PartStatus(name, "down") for name in NAMES]
+        with explained(self.settings.state, "K2_STATE_DIR"), ThreadPoolExecutor(len(NAMES)) as pool:
+            return list(pool.map(lambda part: status_of(part, self._records.process(part.name)), self._parts()))
+
+    def env(self) -> dict[str, str]:
+        """The environment of the running stack's clients, without asking whether it works.
+
+        Raises:
+            Unavailable: not every part runs.
+        """
+        return environment(self._site(), [name for name in NAMES if not self._runs(name)])
+
+    def reset(self, report: Report = _quiet) -> None:
+        """Stop the stack and delete its topics, schemas, tables, logs, ports and identity."""
+        if not self.settings.state.is_dir():
+            return
+        with self._exclusive(report):
+            self._stop(NAMES, report)
+            for name in (*NAMES, "logs", "run"):
+                if (self.settings.state / name).exists():
+                    rmtree(self.settings.state / name)
+            for name in ("ports.json", "identity.json"):
+                (self.settings.state / name).unlink(missing_ok=True)
+
+    def log(self, part: str) -> Path:
+        """The log file of a part, whether it exists or not."""
+        return self.settings.state / "logs" / f"{part}.log"
+
+    @contextmanager
+    def _exclusive(self, report: Report) -> Iterator[None]:
+        state = self.settings.state
+        waiting = f"another command is at work in {os.path.relpath(state)}: waiting for it"
+        with explained(state, "K2_STATE_DIR"), locked(state / "lock", lambda: report(waiting)):
+            yield
+
+    def _runs(self, name: str) -> bool:
+        process = self._records.process(name)
+        return process is not None and process.running
+
+    def _assign_ports(self, missing: Iterable[str], report: Report) -> None:
+        known = self._records.ports()
+        for part in missing:
+            known |= ports.assign(self.settings, part, known, report)
+        self._records.remember_ports(known)
+
+    def _site(self) -> Site:
+        return Site(self.settings, identity_of(self.settings.state), self._records.ports())
+
+    def _parts(self) -> list[Part]:
+        site = self._site()
+        return [kind(site) for kind in KINDS]
+
+    def _stop(self, names: Iterable[str], report: Report) -> None:
+        with ThreadPoolExecutor(len(NAMES)) as pool:
+            for _ in pool.map(lambda name: self._stop_part(name, report), names):
+                pass
+
+    def _stop_part(self, name: str, report: Report) -> None:
+        process = self._records.process(name)
+        if process is not None and process.running:
+            grace = self.settings.k2_stop_timeout_s
+            in_time = process.stop(grace)
+            report(f"{name} is down" if in_time else f"{name} did not stop within {grace:.0f} s and was killed")
+        self._records.forget(name)

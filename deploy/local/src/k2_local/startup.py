@@ -1,0 +1,80 @@
+"""Starting several parts at once: all of them work in the end, or none that was started here is left."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+
+from k2_local.artifacts import Downloads
+from k2_local.parts import NotReadyError, Part
+from k2_local.processes import Process, spawn, tail
+from k2_local.records import Records
+from k2_shared.errors import K2Error, Unavailable
+
+_POLL_S = 0.1
+_TAIL = 15  # lines of a part's log in the message of its failure
+
+
+class _AbandonedError(K2Error):
+    """Another part failed, so this one's start is not pursued."""
+
+
+class Startup:
+    """One attempt to bring parts up."""
+
+    def __init__(self, records: Records, timeout_s: float, report: Callable[[str], None]) -> None:
+        self._records, self._timeout_s, self._report = records, timeout_s, report
+        self._abandoned = threading.Event()
+
+    def run(self, parts: Sequence[Part], downloads: Downloads) -> None:
+        """Start what does not run and wait until all of ``parts`` are ready; blocks up to the timeout.
+
+        What was started is in the records, also after an error.
+
+        Raises:
+            Unavailable: a part ended early or was not ready in time; names it and shows its log's end.
+        """
+        with ThreadPoolExecutor(len(parts)) as pool:
+            futures = [pool.submit(self._bring_up, part, downloads) for part in parts]
+            try:
+                done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+            finally:
+                self._abandoned.set()
+        for future in done:
+            future.result()
+
+    def _bring_up(self, part: Part, downloads: Downloads) -> None:
+        began = time.monotonic()
+        process = self._records.process(part.name)
+        if process is None or not process.running:
+            launch = part.prepare(downloads)
+            process = spawn(launch.argv, launch.environ, part.log)
+            self._records.remember(part.name, process)
+        self._await(part, process, began + self._timeout_s)
+        self._report(f"{part.name} is up on port {part.port} ({time.monotonic() - began:.1f} s)")
+
+    def _await(self, part: Part, process: Process, deadline: float) -> None:
+        while (lacking := why_not_ready(part, process)) is not None:
+            if not process.running:
+                raise Unavailable(_with_log(part, f"{part.name} ended while it was starting"))
+            if time.monotonic() > deadline:
+                text = f"{part.name} was not ready within {self._timeout_s:.0f} s: {lacking}"
+                raise Unavailable(_with_log(part, text))
+            if self._abandoned.wait(_POLL_S):
+                raise _AbandonedError(part.name)
+
+
+def why_not_ready(part: Part, process: Process) -> str | None:
+    """What keeps a part from working, or None if it works and ``process`` is the one that answers."""
+    if not process.listens(part.port):
+        return f"process {process.pid} does not listen on port {part.port}"
+    try:
+        part.check()
+    except NotReadyError as error:
+        return str(error)
+    return None
+
+
+def _with_log(part: Part, text: str) -> str:
+    lines = tail(part.log, _TAIL)
+    return "\n".join([f"{text}; the end of {part.log}:", *(f"  {line}" for line in lines)])

@@ -1,0 +1,57 @@
+"""The k2 command line: the root command, and how every command fails."""
+
+import sys
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from k2 import stack
+from k2_shared.errors import K2Error
+
+_INTERRUPTED = 130
+
+
+class Commands(TyperGroup):
+    """Turns what a command raises into one line on stderr and an exit code that means something."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; ends with typer.Exit for errors of ours and for Ctrl-C."""
+        try:
+            return super().invoke(ctx)
+        except K2Error as error:
+            sys.stderr.write(f"k2: {error}\n")
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(_INTERRUPTED) from None
+
+
+app = typer.Typer(
+    cls=Commands,
+    help="Every trade of Kraken and Binance, clean, deduplicated, queryable, and proven complete.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(stack.app, name="stack")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"k2 {version('k2-cli')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """The console script."""
+    app(prog_name="k2")

@@ -1,0 +1,140 @@
+"""``k2 stack``: the local stack from the command line. Data goes to stdout, chatter to stderr."""
+
+import json
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from itertools import chain
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from k2_local import PartStatus, Stack, StackSettings, child
+from k2_local.logs import follow, last
+from k2_local.stack import NAMES
+from k2_local.status import whole
+from k2_shared.errors import ConfigError
+
+app = typer.Typer(help="Kafka, schema registry, S3 and Iceberg catalog on this machine.", no_args_is_help=True)
+
+State = Annotated[
+    Path | None,
+    typer.Option("--state", help="Folder of the stack's data, logs and ports.", show_default=".k2/stack"),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def up(state: State = None, as_json: Json = False) -> None:
+    """Start the stack, wait until every part works, and print its clients' environment."""
+    with child.terminable():
+        _print_environment(_stack(state).up(_say), as_json)
+
+
+@app.command()
+def down(state: State = None) -> None:
+    """Stop what the stack started, and nothing else."""
+    _stack(state).down(_say)
+
+
+@app.command()
+def status(state: State = None, as_json: Json = False) -> None:
+    """Show every part; exits 0 if all are up, 1 otherwise."""
+    parts = _stack(state).status()
+    overall = whole(parts)
+    if as_json:
+        typer.echo(json.dumps({"stack": overall, "parts": [asdict(part) for part in parts]}, indent=2))
+    else:
+        Console(width=None if sys.stdout.isatty() else 200).print(_table(parts))
+        _say(f"the stack is {overall}")
+    raise typer.Exit(overall != "up")
+
+
+@app.command()
+def logs(
+    part: Annotated[str | None, typer.Argument(help=f"One of {', '.join(NAMES)}; default: all.")] = None,
+    state: State = None,
+    lines: Annotated[int, typer.Option("-n", min=0, help="Lines of each part.")] = 20,
+    following: Annotated[bool, typer.Option("-f", help="Go on as the logs grow.")] = False,
+) -> None:
+    """Print the ends of the parts' logs."""
+    stack, wanted = _stack(state), _parts(part)
+    files = {name: stack.log(name) for name in wanted}
+    for name, line in chain(last(files, lines), follow(files) if following else ()):
+        typer.echo(line if part else f"{name:<8} | {line}")
+
+
+@app.command()
+def reset(state: State = None, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+    """Stop the stack and delete its topics, schemas, tables and logs."""
+    stack = _stack(state)
+    if not yes:
+        _ask(f"Delete every topic, schema and table in {stack.settings.state}?")
+    stack.reset(_say)
+
+
+@app.command()
+def env(state: State = None, as_json: Json = False) -> None:
+    """Print the environment of the running stack's clients: eval "$(k2 stack env)"."""
+    _print_environment(_stack(state).env(), as_json)
+
+
+@app.command(context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True})
+def exec(  # noqa: A001  # the command's name
+    command: Annotated[list[str], typer.Argument(metavar="-- CMD…")], state: State = None
+) -> None:
+    """Run a command in the stack's environment, starting what does not run and stopping that afterwards."""
+    stack = _stack(state)
+    with child.terminable(), _started(stack):
+        code = child.run(command, stack.env())
+    raise typer.Exit(code)
+
+
+@contextmanager
+def _started(stack: Stack) -> Iterator[None]:
+    started = stack.start(_say)
+    try:
+        yield
+    finally:
+        stack.down(_say, only=started)
+
+
+def _stack(state: Path | None) -> Stack:
+    return Stack(StackSettings.load(**({"k2_state_dir": state} if state else {})))
+
+
+def _parts(part: str | None) -> tuple[str, ...]:
+    if part is None:
+        return NAMES
+    if part not in NAMES:
+        raise ConfigError(f"there is no part {part!r}: it is one of {', '.join(NAMES)}")
+    return (part,)
+
+
+def _ask(question: str) -> None:
+    if not sys.stdin.isatty():
+        raise ConfigError("reset deletes data and cannot ask here: pass --yes")
+    typer.confirm(question, abort=True, err=True)
+
+
+def _print_environment(environment: dict[str, str], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(environment, indent=2))
+    else:
+        typer.echo("\n".join(f"export {name}={shlex.quote(value)}" for name, value in environment.items()))
+
+
+def _table(parts: list[PartStatus]) -> Table:
+    table = Table("part", "state", "pid", "port", "resident MB", "since", "detail", box=None)
+    for part in parts:
+        table.add_row(*("" if value is None else str(value) for value in asdict(part).values()))
+    return table
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
