@@ -73,14 +73,20 @@ def _work(service: str, settings: SettingsT, compose: Callable[[SettingsT, Shell
         work = compose(settings, shell)
         shell.app.service(work)
         worker = _Worker(shell, settings.shutdown_grace_s)
-        try:
-            worker.execute_from_commandline()
-        except SystemExit as end:
-            crash = worker.crash_reason or work.crash_reason
-            logger().info(FAILED if crash else STOPPED, reason=repr(crash) if crash else None)
-            if isinstance(crash, K2Error):
-                raise crash from None
-            return int(end.code or 0)
+        code = _exit_code(worker)
+    crash = worker.crash_reason or work.crash_reason
+    logger().info(FAILED if crash else STOPPED, reason=repr(crash) if crash else None)
+    if isinstance(crash, K2Error):
+        raise crash from None
+    return code
+
+
+def _exit_code(worker: faust.Worker) -> int:
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
 
 
 def _shell(service: str, settings: AgentSettings, folder: Path) -> Shell:
@@ -124,7 +130,7 @@ def _add_pages(shell: Shell) -> None:
         return web.json({"ready": not missing, "missing": missing}, status=503 if missing else 200)
 
     async def metrics(web: Any, request: Any) -> Any:
-        return web.bytes(generate_latest(shell.metrics.registry), content_type=CONTENT_TYPE_LATEST)
+        return web.bytes(generate_latest(shell.metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     for path, view in (("/healthz", healthz), ("/readyz", readyz), ("/metrics", metrics)):
         shell.app.page(path)(view)
@@ -135,6 +141,7 @@ class _Worker(faust.Worker):  # type: ignore[misc]
 
     def __init__(self, shell: Shell, grace_s: float) -> None:
         super().__init__(shell.app, quiet=True, override_logging=False, loglevel="WARNING")
+        self.spinner = None
         self._health = shell.health
         self._grace_s = grace_s
 

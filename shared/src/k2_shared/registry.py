@@ -47,12 +47,12 @@ class Registry:
 
     async def apply(self, contract: TopicContract, subject: str) -> int:
         """Register a topic's schema and set its compatibility mode; safe to repeat. Returns the schema's id."""
-        wanted = contract.compatibility
-        await self._call("PUT", f"/config/{subject}", {"compatibility": wanted})
-        found = (await self._call("GET", f"/config/{subject}"))["compatibilityLevel"]
-        if found != wanted:
-            raise Halt(f"the registry keeps compatibility {found} for {subject}; its contract says {wanted}")
+        # The subject comes first: Apicurio keeps a mode only for a subject that exists, and starts it as NONE.
         answer = await self._call("POST", f"/subjects/{subject}/versions", _body(contract))
+        await self._call("PUT", f"/config/{subject}", {"compatibility": contract.compatibility})
+        found = (await self._call("GET", f"/config/{subject}"))["compatibilityLevel"]
+        if found != contract.compatibility:
+            raise Halt(f"the registry keeps mode {found} for {subject}; its contract says {contract.compatibility}")
         return int(answer["id"])
 
     async def schema_id(self, contract: TopicContract, subject: str) -> int:

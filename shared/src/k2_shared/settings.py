@@ -2,7 +2,6 @@
 
 import os
 import ssl
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -37,17 +36,6 @@ class Settings(BaseSettings):
     def public(self) -> dict[str, str]:
         """Every setting by its variable's name, secrets hidden."""
         return {name.upper(): str(value) for name, value in self.model_dump().items()}
-
-    def environ(self) -> dict[str, str]:
-        """Every setting as a child process's environment, secrets included."""
-        dumped = {name.upper(): _plain(value) for name, value in self.model_dump().items()}
-        return {name: value for name, value in dumped.items() if value}
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, SecretStr):
-        return value.get_secret_value()
-    return "" if value is None else str(value)
 
 
 def _explain(cls: type[BaseSettings], found: ErrorDetails) -> str:
@@ -120,14 +108,19 @@ class LakeSettings(Settings):
     s3_region: str = "us-east-1"
 
 
-class AgentSettings(KafkaSettings, RegistrySettings):
-    """What every agent has: its peers, its place among other runs, its web port and its logs."""
+class RunSettings(KafkaSettings, RegistrySettings):
+    """The broker and registry of a run, and the run's place among others on them."""
 
     k2_prefix: str = Field(
         "",
         pattern=r"^([a-z0-9][a-z0-9-]{0,30}\.)?$",
         description="put before topics, groups, transactional ids and namespaces; ends in a dot",
     )
+
+
+class AgentSettings(RunSettings):
+    """What every agent has besides: its web port, its logs and how long it may take to stop."""
+
     web_host: str = "0.0.0.0"  # noqa: S104  # a container's port is reached from outside
     web_port: int = Field(6066, ge=1, le=65_535)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -137,8 +130,3 @@ class AgentSettings(KafkaSettings, RegistrySettings):
 def print_config(settings: Settings) -> str:
     """Render settings for ``--print-config``: a line each, secrets hidden."""
     return "\n".join(f"{name}={value}" for name, value in sorted(settings.public().items()))
-
-
-def without_settings(environ: Mapping[str, str], cls: type[Settings]) -> dict[str, str]:
-    """Copy an environment without the variables that ``cls`` reads, so that defaults hold."""
-    return {name: value for name, value in environ.items() if name.lower() not in cls.model_fields}

@@ -1,6 +1,7 @@
 """Topics by contract: their names in a run, their creation, and the check before an agent starts."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import get_args
 
@@ -94,8 +95,9 @@ async def apply_subjects(registry: Registry, names: Names, wanted: Iterable[Topi
     return found
 
 
-async def connect_admin(settings: KafkaSettings) -> AIOKafkaAdminClient:
-    """Open an admin client; the caller closes it.
+@asynccontextmanager
+async def administration(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
+    """An admin client.
 
     Raises:
         Unavailable: no broker answered.
@@ -103,10 +105,11 @@ async def connect_admin(settings: KafkaSettings) -> AIOKafkaAdminClient:
     admin = AIOKafkaAdminClient(**settings.client())
     try:
         await admin.start()
+        yield admin
     except KafkaConnectionError as error:
-        await admin.close()
         raise unreachable(settings, error) from None
-    return admin
+    finally:
+        await admin.close()
 
 
 def unreachable(settings: KafkaSettings, error: Exception) -> Unavailable:

@@ -21,7 +21,7 @@ from k2_shared.origin import received_ns
 from k2_shared.records import Batch, ByTopic, Outgoing, by_topic
 from k2_shared.settings import KafkaSettings
 from k2_shared.telemetry import Metrics, logger
-from k2_shared.topics import Names, check, connect_admin
+from k2_shared.topics import Names, administration, check
 
 ASSIGNED = "partitions_assigned"
 REVOKED = "partitions_revoked"
@@ -239,11 +239,8 @@ class TransactionalAgent(Service, ConsumerRebalanceListener):  # type: ignore[mi
             metrics.pipeline_age.labels(self.pipeline.service).observe(max(0.0, time.time() - received / 1e9))
 
     async def on_start(self) -> None:
-        admin = await connect_admin(self.settings)
-        try:
+        async with administration(self.settings) as admin:
             await check(admin, self.names, (*self.pipeline.inputs, *self.pipeline.outputs))
-        finally:
-            await admin.close()
         self.make_stage = await self.pipeline.stages()
         self.reader = await self.add_async_context(
             kafka.started(kafka.consumer(self.settings, group=self.group), self.settings)

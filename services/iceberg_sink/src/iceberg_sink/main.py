@@ -19,7 +19,7 @@ from k2_shared.errors import ConfigError, Unavailable
 from k2_shared.registry import Registry
 from k2_shared.telemetry import Metrics
 from k2_shared.topic_ids import Identity, identify
-from k2_shared.topics import Names, check, connect_admin
+from k2_shared.topics import Names, administration, check
 
 SERVICE = "iceberg_sink"
 
@@ -53,12 +53,9 @@ class IcebergSink(Service):  # type: ignore[misc]
 
     async def _identify(self) -> Identity:
         used = sorted({topic for table in contracts.tables().values() for topic in table.topics})
-        admin = await connect_admin(self._settings)
-        try:
+        async with administration(self._settings) as admin:
             await check(admin, self._names, used)
             return await identify(admin, [self._names.topic(name) for name in used])
-        finally:
-            await admin.close()
 
     async def _schema_ids(self) -> dict[str, int]:
         topics = {self._names.topic(n) for t in contracts.tables().values() for n in t.topics}

@@ -30,7 +30,7 @@ from k2_shared.feed.settings import FeedSettings
 from k2_shared.origin import Origin
 from k2_shared.registry import Registry
 from k2_shared.telemetry import Metrics, logger
-from k2_shared.topics import BRONZE, DLQ, RAW, Names, check, connect_admin
+from k2_shared.topics import BRONZE, DLQ, RAW, Names, administration, check
 from k2_shared.trade import Exchange, wire_prefix
 
 CONNECTED = "feed_connected"
@@ -188,11 +188,8 @@ class Feed(Service):  # type: ignore[misc]
 
     async def _check_topics(self) -> None:
         exchange = self._venue.exchange.lower()
-        admin = await connect_admin(self._settings)
-        try:
+        async with administration(self._settings) as admin:
             await check(admin, self._names, [RAW.format(exchange=exchange), BRONZE.format(exchange=exchange), DLQ])
-        finally:
-            await admin.close()
 
     async def _schema_id(self) -> int:
         topic = self._names.topic(BRONZE.format(exchange=self._venue.exchange.lower()))

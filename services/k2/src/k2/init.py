@@ -1,0 +1,56 @@
+"""``k2 init``: create every topic, subject and table of the contracts; safe to repeat."""
+
+import asyncio
+import sys
+
+from pydantic import Field
+from pyiceberg.exceptions import RESTError
+from requests.exceptions import RequestException
+
+from k2_shared import contracts, lake, topics
+from k2_shared.errors import Unavailable
+from k2_shared.registry import Registry
+from k2_shared.settings import LakeSettings, RunSettings
+from k2_shared.topics import Names
+
+
+class InitSettings(RunSettings, LakeSettings):
+    """Where to create, and how often each topic is kept."""
+
+    kafka_replication_factor: int = Field(1, ge=1, le=10)
+
+
+def init() -> None:
+    """Create every topic, registry subject and Iceberg table that the contracts name."""
+    settings = InitSettings.load()
+    apply(settings)
+    sys.stderr.write(
+        f"{len(contracts.topics())} topics, their schemas and {len(contracts.tables())} tables "
+        f"stand as their contracts say{f' under {settings.k2_prefix}' if settings.k2_prefix else ''}\n"
+    )
+
+
+def apply(settings: InitSettings) -> None:
+    """Create what is missing.
+
+    Raises:
+        Unavailable: the broker, the registry or the catalog did not answer.
+        Halt: one of them refused.
+    """
+    names = Names(settings.k2_prefix)
+    asyncio.run(_topics_and_subjects(settings, names))
+    try:
+        catalog = lake.connect(settings)
+        for contract in contracts.tables().values():
+            lake.create(catalog, names, contract)
+    except (RESTError, RequestException) as error:
+        raise Unavailable(f"the Iceberg catalog at {settings.iceberg_catalog_uri} failed: {error}") from None
+
+
+async def _topics_and_subjects(settings: InitSettings, names: Names) -> None:
+    wanted = list(contracts.topics().values())
+    async with topics.administration(settings) as admin:
+        await topics.create(admin, names, wanted, settings.kafka_replication_factor)
+        await topics.check(admin, names, contracts.topics())
+    async with Registry.connect(settings) as registry:
+        await topics.apply_subjects(registry, names, wanted)
