@@ -119,9 +119,7 @@ def test_second_subscription_is_refused_and_unsubscribing_undoes_the_first() -> 
 
 def test_ping_is_answered_with_its_id() -> None:
     """A ping gets a pong with the same req_id, or none."""
-    with_id, without = (
-        ask(Dialog([]), ping)[0] for ping in ({"method": "ping", "req_id": 101}, {"method": "ping"})
-    )
+    with_id, without = (ask(Dialog([]), ping)[0] for ping in ({"method": "ping", "req_id": 101}, {"method": "ping"}))
     assert (with_id["method"], with_id["req_id"]) == ("pong", 101)
     assert "req_id" not in without
 

@@ -27,9 +27,7 @@ Cut = Callable[[Mapping[str, int]], Path]
 def started(*flags: str, **environ: str) -> Iterator[tuple[subprocess.Popen[str], Any]]:
     """A simulator process and what it announced."""
     command = [sys.executable, "-m", "exchange_sim", *flags]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env={**os.environ, **environ}
-    ) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **environ}) as process:
         try:
             assert process.stdout is not None
             yield process, json.loads(process.stdout.readline())

@@ -29,7 +29,7 @@ def scripts(venue: Venue, size: int = 400) -> list[tuple[Recording, list[int]]]:
         for each in load(PACKAGED)
         if each.instrument.venue == venue
     ]
-    return [(each, offsets(each, 100.0, 20.0)) for each in cuts]
+    return [(each, offsets(each)) for each in cuts]
 
 
 def made(venue: Venue, rates: Rates, seed: str) -> list[str]:
@@ -52,14 +52,10 @@ def test_same_seed_gives_the_same_bytes(venue: Venue, rates: Rates, seed: int) -
 
 @given(VENUES, RATES, st.integers())
 @settings(max_examples=25, deadline=None)
-def test_every_trade_is_sent_once_as_original_and_time_never_goes_back(
-    venue: Venue, rates: Rates, seed: int
-) -> None:
+def test_every_trade_is_sent_once_as_original_and_time_never_goes_back(venue: Venue, rates: Rates, seed: int) -> None:
     """Whatever the faults, no original is lost or doubled, and frames are due in the order of the plan."""
     planned = plan(scripts(venue), DIALECTS[venue], rates, str(seed))
-    wanted = {
-        (each.instrument.symbol, index): 1 for each, _ in scripts(venue) for index in range(len(each.trades))
-    }
+    wanted = {(each.instrument.symbol, index): 1 for each, _ in scripts(venue) for index in range(len(each.trades))}
     assert trades_of(planned, "original") == wanted
     assert [each.at_ns for each in planned] == sorted(each.at_ns for each in planned)
 
@@ -96,9 +92,7 @@ def test_rates_hold(rate: float) -> None:
 def test_moved_frames_are_out_of_order_at_the_rate(fault: str) -> None:
     """Frames that were moved arrive behind a younger one; without the fault none does."""
     whole = scripts("BINANCE", 100_000)
-    planned = plan(
-        whole, binance, Rates(delay=0.1 * (fault == "delay"), reorder=0.1 * (fault == "reorder")), "1"
-    )
+    planned = plan(whole, binance, Rates(delay=0.1 * (fault == "delay"), reorder=0.1 * (fault == "reorder")), "1")
     latest: Counter[str] = Counter()
     late = 0
     for each in planned:
@@ -123,13 +117,9 @@ def test_every_way_of_breaking_is_used_and_breaks_one_thing() -> None:
     assert broken == set(BREAKS)
     for name in broken - {None}:
         trade, after = recording.trades[3], BREAKS[str(name)](recording.trades[3])
-        changed = [
-            field.name for field in fields(Trade) if getattr(trade, field.name) != getattr(after, field.name)
-        ]
+        changed = [field.name for field in fields(Trade) if getattr(trade, field.name) != getattr(after, field.name)]
         assert len(changed) == 1
-        assert changed[0].startswith(
-            {"quantity": "qty"}.get(str(name).split("_")[0], str(name).split("_")[0])
-        )
+        assert changed[0].startswith({"quantity": "qty"}.get(str(name).split("_")[0], str(name).split("_")[0]))
 
 
 def test_each_fault_has_a_rate() -> None:

@@ -43,9 +43,7 @@ def test_text_is_kept_byte_for_byte(packaged_lines: Lines) -> None:
     assert [trade.text for trade in by_name["XBTUSDT"].trades] == packaged_lines("kraken_xbtusdt")
 
 
-def test_files_of_one_symbol_are_merged_by_id(
-    tmp_path: Path, packaged_lines: Lines, write_lines: Write
-) -> None:
+def test_files_of_one_symbol_are_merged_by_id(tmp_path: Path, packaged_lines: Lines, write_lines: Write) -> None:
     """Files that overlap make one recording in which each id is once."""
     rows = packaged_lines(SYMBOL)[:100]
     write_lines(tmp_path / f"{SYMBOL}_later_trades.jsonl.gz", rows[40:])
@@ -77,9 +75,7 @@ def test_trade_recorded_twice_with_other_contents_is_refused(
         (TRADE.replace('"p":"1"', '"p":"x"'), "not a recorded trade"),
     ],
 )
-def test_broken_line_is_named(
-    tmp_path: Path, packaged_lines: Lines, write_lines: Write, line: str, what: str
-) -> None:
+def test_broken_line_is_named(tmp_path: Path, packaged_lines: Lines, write_lines: Write, line: str, what: str) -> None:
     """A line that is no trade of the file's symbol is refused with file and line."""
     path = write_lines(tmp_path / f"{SYMBOL}_x_trades.jsonl.gz", [packaged_lines(SYMBOL)[0], line])
     with pytest.raises(ConfigError, match=f"{path.name}:2: {what}"):
@@ -94,9 +90,7 @@ def test_broken_row_is_named(tmp_path: Path, write_lines: Write, row: str) -> No
         load(tmp_path)
 
 
-@pytest.mark.parametrize(
-    "content", [b"no gzip", gzip.compress(b"17 {}" * 1_000)[:20], gzip.compress(b"\xff\n")]
-)
+@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b"17 {}" * 1_000)[:20], gzip.compress(b"\xff\n")])
 def test_unreadable_file_is_named(tmp_path: Path, content: bytes) -> None:
     """A file that is no whole gzip of text is refused by name."""
     (tmp_path / f"{SYMBOL}_x_trades.jsonl.gz").write_bytes(content)

@@ -33,9 +33,9 @@ def test_kraken_pages_that_follow_last_hold_every_row(tapes: list[Tape], count: 
     tape = of(tapes, "KRAKEN")
     rest, rows, since = KrakenRest([tape]), [], "0"
     while True:
-        found = json.loads(
-            rest.answer("Trades", {"pair": tape.instrument.native, "since": since, "count": count})
-        )["result"]
+        found = json.loads(rest.answer("Trades", {"pair": tape.instrument.native, "since": since, "count": count}))[
+            "result"
+        ]
         page = found[pair(tape.instrument)]
         assert len(page) <= int(count)
         rows += [row for row in page if not rows or row[6] > rows[-1][6]]
@@ -56,9 +56,7 @@ def test_kraken_page_begins_with_since_itself(tapes: list[Tape]) -> None:
     trade = tape.trade(1)
     for since in (str(trade.time_ns), f"{trade.time_ns // 10**9}"):
         answer = json.loads(
-            KrakenRest([tape]).answer(
-                "Trades", {"pair": tape.instrument.native, "since": since, "count": "1"}
-            )
+            KrakenRest([tape]).answer("Trades", {"pair": tape.instrument.native, "since": since, "count": "1"})
         )
         assert answer["result"][pair(tape.instrument)][0][6] == trade.trade_id
 
@@ -81,9 +79,7 @@ def test_kraken_rows_are_the_recorded_ones(tapes: list[Tape]) -> None:
         ("Dance", {}, "EGeneral:Unknown method"),
     ],
 )
-def test_kraken_errors_are_in_the_body(
-    call: str, query: dict[str, str], error: str, tapes: list[Tape]
-) -> None:
+def test_kraken_errors_are_in_the_body(call: str, query: dict[str, str], error: str, tapes: list[Tape]) -> None:
     """An error is a list with one code, and no result."""
     assert json.loads(KrakenRest([of(tapes, "KRAKEN")]).answer(call, query)) == {"error": [error]}
 
@@ -125,9 +121,7 @@ def test_binance_pages_by_id_hold_every_trade(tapes: list[Tape]) -> None:
     found: list[int] = []
     following = tape.trade(0).trade_id
     while True:
-        _, page = ask(
-            tape, "historicalTrades", symbol=tape.instrument.native, fromId=str(following), limit="1000"
-        )
+        _, page = ask(tape, "historicalTrades", symbol=tape.instrument.native, fromId=str(following), limit="1000")
         if not page:
             break
         found += [row["id"] for row in page]
@@ -149,9 +143,7 @@ def test_binance_row_says_what_the_trade_says(tapes: list[Tape]) -> None:
     """Prices are the recorded text; the quote quantity is their product in eight decimals."""
     tape = of(tapes, "BINANCE")
     trade = tape.trade(0)
-    _, (row,) = ask(
-        tape, "historicalTrades", symbol=tape.instrument.native, fromId=str(trade.trade_id), limit="1"
-    )
+    _, (row,) = ask(tape, "historicalTrades", symbol=tape.instrument.native, fromId=str(trade.trade_id), limit="1")
     assert row == {
         "id": trade.trade_id,
         "price": trade.price,

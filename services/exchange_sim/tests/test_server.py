@@ -48,10 +48,7 @@ async def test_every_recorded_trade_arrives_as_recorded(simulate: Simulate, reco
     """Both venues deliver their whole recordings, Binance's frames byte for byte, at full speed."""
     recordings = load(recordings_folder)
     sim = await simulate(recordings=recordings_folder, **FAST)
-    names = {
-        venue: [each for each in recordings if each.instrument.venue == venue]
-        for venue in ("KRAKEN", "BINANCE")
-    }
+    names = {venue: [each for each in recordings if each.instrument.venue == venue] for venue in ("KRAKEN", "BINANCE")}
     kraken = await sim.kraken(*[each.instrument.symbol for each in names["KRAKEN"]])
     streams = "/".join(f"{each.instrument.native.lower()}@trade" for each in names["BINANCE"])
     binance = await sim.socket(f"/stream?streams={streams}")
@@ -59,9 +56,9 @@ async def test_every_recorded_trade_arrives_as_recorded(simulate: Simulate, reco
     assert Counter(frames) == Counter(trade.text for each in names["BINANCE"] for trade in each.trades)
     rows = [(each.instrument.symbol, trade) for each in names["KRAKEN"] for trade in each.trades]
     found = await kraken_trades(kraken, len(rows))
-    assert sorted(
-        (entry["symbol"], entry["trade_id"], entry["price"], entry["qty"]) for entry in found
-    ) == sorted((symbol, trade.trade_id, trade.price, trade.qty) for symbol, trade in rows)
+    assert sorted((entry["symbol"], entry["trade_id"], entry["price"], entry["qty"]) for entry in found) == sorted(
+        (symbol, trade.trade_id, trade.price, trade.qty) for symbol, trade in rows
+    )
     assert (await sim.finished())["finished"]
 
 
@@ -99,9 +96,7 @@ async def test_expected_venue_without_recordings_is_refused(simulate: Simulate, 
         await simulate(recordings=cut({"kraken_xbtusdt": 5}), expect="binance")
 
 
-async def test_every_socket_gets_every_frame_and_a_log_line(
-    simulate: Simulate, cut: Cut, tmp_path: Path
-) -> None:
+async def test_every_socket_gets_every_frame_and_a_log_line(simulate: Simulate, cut: Cut, tmp_path: Path) -> None:
     """Two sockets of one symbol get the same frames; the log has a line for each, in frames of their own."""
     log = tmp_path / "log.jsonl"
     sim = await simulate(recordings=cut({"binance_btcusdt": 300, "kraken_xbtusdt": 50}), log=log, **FAST)
@@ -142,9 +137,7 @@ async def test_log_tells_what_was_delivered(simulate: Simulate, cut: Cut, tmp_pa
     }
 
 
-async def test_playback_waits_while_the_feed_is_away_and_goes_on(
-    simulate: Simulate, cut: Cut, tmp_path: Path
-) -> None:
+async def test_playback_waits_while_the_feed_is_away_and_goes_on(simulate: Simulate, cut: Cut, tmp_path: Path) -> None:
     """A venue whose symbol lost its socket waits, the other goes on; afterwards no trade is left out."""
     log = tmp_path / "log.jsonl"
     sim = await simulate(recordings=cut(SIZES), speed="fit", fit_s=1, log=log)
@@ -173,9 +166,7 @@ async def test_snapshot_is_the_latest_fifty_trades(simulate: Simulate, cut: Cut,
     snapshot = await late.receive_json(timeout=DEADLINE_S)
     assert snapshot["type"] == "snapshot"
     (recording,) = load(folder)
-    assert [entry["trade_id"] for entry in snapshot["data"]] == [
-        each.trade_id for each in recording.trades[-50:]
-    ]
+    assert [entry["trade_id"] for entry in snapshot["data"]] == [each.trade_id for each in recording.trades[-50:]]
 
 
 async def test_nothing_falls_between_snapshot_and_updates(simulate: Simulate, cut: Cut) -> None:

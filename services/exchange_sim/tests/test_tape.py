@@ -22,7 +22,7 @@ def recording(venue: Venue, size: int = 100) -> Recording:
 def live(venue: Venue) -> Tape:
     """A live tape that has played two and a half laps of 100 trades and stood still for 5 s in the third."""
     base = recording(venue)
-    tape = Tape(base, DIALECTS[venue], offsets(base, 1.0, 20.0, lambda trade: trade.time_ns))
+    tape = Tape(base, DIALECTS[venue], offsets(base, clock=lambda trade: trade.time_ns))
     for lap in range(3):
         tape.anchor(lap, ORIGIN_NS * (lap + 1))
         tape.expose(100 * (lap + 1) - 50 * (lap == 2))

@@ -121,9 +121,7 @@ class Dialog:
         method, params, number = request["method"], request.get("params", []), request.get("id")
         if method not in _METHODS:
             expected = ", ".join(f"`{name}`" for name in _METHODS)
-            return _error(
-                number, 2, f"Invalid request: unknown variant `{method}`, expected one of {expected}"
-            )
+            return _error(number, 2, f"Invalid request: unknown variant `{method}`, expected one of {expected}")
         if not isinstance(params, list):
             return _error(number, 2, "Invalid request: params must be an array")
         match method:

@@ -119,9 +119,7 @@ def _integer(query: _Query, name: str) -> int | None:
 
 
 def _malformed(name: str) -> _BadRequestError:
-    return _BadRequestError(
-        -1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed."
-    )
+    return _BadRequestError(-1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
 
 
 def _row(trade: Trade, micros: bool) -> dict[str, object]:

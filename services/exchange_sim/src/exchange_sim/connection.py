@@ -62,9 +62,7 @@ class Connection:
         self._socket = socket
         self._lock = asyncio.Lock()
 
-    async def serve(
-        self, opening: Sequence[Reply], keep_alive: Callable[["Connection"], asyncio.Task[None]]
-    ) -> None:
+    async def serve(self, opening: Sequence[Reply], keep_alive: Callable[["Connection"], asyncio.Task[None]]) -> None:
         """Converse until the peer goes."""
         keeper = keep_alive(self)
         try:

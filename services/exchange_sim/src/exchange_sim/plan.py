@@ -40,14 +40,9 @@ def plan(
     return list(merge(*per_symbol, key=lambda planned: planned.at_ns))
 
 
-def _symbol(
-    recording: Recording, offsets: Sequence[int], dialect: Dialect, rates: Rates, seed: str
-) -> list[Planned]:
+def _symbol(recording: Recording, offsets: Sequence[int], dialect: Dialect, rates: Rates, seed: str) -> list[Planned]:
     symbol = recording.instrument.symbol
-    frames = [
-        Planned(offsets[indexes[-1]], symbol, "original", indexes)
-        for indexes in dialect.group(recording.trades)
-    ]
+    frames = [Planned(offsets[indexes[-1]], symbol, "original", indexes) for indexes in dialect.group(recording.trades)]
     placed = [_Placed(float(index), frame) for index, frame in enumerate(frames)]
     for name, fault in FAULTS.items():
         random = Random(f"{seed}/{recording.instrument.venue}/{symbol}/{name}")  # noqa: S311  # repeatable on purpose

@@ -13,9 +13,10 @@ YIELD_EVERY = 64  # frames sent before other tasks get their turn
 
 
 class Pace:
-    """A clock of playback time, in ns, that stands still while it is held."""
+    """A clock of playback time that runs ``speed`` times as fast and stands still while it is held."""
 
-    def __init__(self, clock: Callable[[], int] = time.monotonic_ns) -> None:
+    def __init__(self, speed: float, clock: Callable[[], int] = time.monotonic_ns) -> None:
+        self._speed = speed
         self._clock = clock
         self._origin = clock()
         self._held_at: int | None = None
@@ -35,8 +36,16 @@ class Pace:
             self._held_at = None
 
     def elapsed_ns(self) -> int:
-        """Playback time."""
+        """Time since the start without the time held."""
         return self._clock() - self._origin
+
+    def position_ns(self) -> float:
+        """Playback time."""
+        return self.elapsed_ns() * self._speed
+
+    def until_s(self, at_ns: int) -> float:
+        """Seconds to wait until playback time is ``at_ns``."""
+        return (at_ns - self.position_ns()) / self._speed / 1e9
 
 
 class Player:
@@ -49,6 +58,7 @@ class Player:
         plan_lap: Callable[[int], Sequence[Planned]],
         hub: Hub,
         *,
+        speed: float,
         live: bool,
     ) -> None:
         self.venue = venue
@@ -58,7 +68,7 @@ class Player:
         self._hub = hub
         self._live = live
         self._plan_lap = plan_lap
-        self._pace = Pace()
+        self._pace = Pace(speed)
         self._lap = 0
         self._plan = plan_lap(0)
         # frames of a recording are made in advance; live ones carry the time and are made when due
@@ -110,13 +120,13 @@ class Player:
             tape.anchor(self._lap, origin_ns)
 
     async def _until(self, at_ns: int) -> None:
-        wait_ns = at_ns - self._pace.elapsed_ns()
-        if wait_ns > 0:
-            await asyncio.sleep(wait_ns / 1e9)
+        wait_s = self._pace.until_s(at_ns)
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
 
     async def _send_due(self, position: int) -> int:
         """Send every frame that is due; ends early when the feed leaves. Returns the next position."""
-        now_ns = self._pace.elapsed_ns()
+        now_ns = self._pace.position_ns()
         present = self._hub.present(self.venue)
         while position < len(self._plan) and self._plan[position].at_ns <= now_ns and present.is_set():
             if not await self._send(self._plan[position], position):

@@ -29,9 +29,7 @@ def load(folder: Path) -> list[Recording]:
     named = ((path, _NAME.fullmatch(path.name)) for path in folder.iterdir())
     found = sorted((_instrument(path, name), path) for path, name in named if name)
     if not found:
-        raise ConfigError(
-            f"{folder} holds no binance_<symbol>_*_trades.jsonl.gz or kraken_<pair>_*_trades.jsonl.gz"
-        )
+        raise ConfigError(f"{folder} holds no binance_<symbol>_*_trades.jsonl.gz or kraken_<pair>_*_trades.jsonl.gz")
     return [_merge(which, [path for _, path in group]) for which, group in groupby(found, key=itemgetter(0))]
 
 

@@ -94,9 +94,7 @@ class Simulator:
     async def _converse(
         self, request: web.Request, venue: Venue, dialog: Dialog, opening: Sequence[Reply], number: int
     ) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse(
-            timeout=CLOSE_S, autoping=False, compress=False, max_msg_size=MAX_REQUEST_BYTES
-        )
+        socket = web.WebSocketResponse(timeout=CLOSE_S, autoping=False, compress=False, max_msg_size=MAX_REQUEST_BYTES)
         await socket.prepare(request)
         connection = Connection(self._channels[venue], dialog, socket, request, number)
         self._connections.add(connection)
@@ -122,9 +120,7 @@ class Simulator:
     async def _status(self, _request: web.Request) -> web.Response:
         venues = {player.venue: self._status_of(player) for player in self._players}
         finished = all(player.finished for player in self._players)
-        return web.json_response(
-            {"venues": venues, "started": self._hub.started.is_set(), "finished": finished}
-        )
+        return web.json_response({"venues": venues, "started": self._hub.started.is_set(), "finished": finished})
 
     def _status_of(self, player: Player) -> dict[str, object]:
         waiting_for = self._hub.waiting_for(player.venue)

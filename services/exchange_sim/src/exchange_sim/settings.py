@@ -43,9 +43,7 @@ class SimSettings(Settings):
         if self.sim_speed != "fit" and not self.sim_speed > 0:
             raise ValueError(f"SIM_SPEED={self.sim_speed} is not allowed: it is above 0, or 'fit'")
         if self.sim_as_live and self.sim_rest_all:
-            raise ValueError(
-                "SIM_AS_LIVE and SIM_REST_ALL exclude each other: what is live has no future to serve"
-            )
+            raise ValueError("SIM_AS_LIVE and SIM_REST_ALL exclude each other: what is live has no future to serve")
         return self
 
     @property
@@ -65,14 +63,10 @@ def from_command_line(arguments: Sequence[str]) -> SimSettings:
     Raises:
         ConfigError: a value is missing or wrong.
     """
-    parser = argparse.ArgumentParser(
-        prog="exchange_sim", description=__doc__, argument_default=argparse.SUPPRESS
-    )
+    parser = argparse.ArgumentParser(prog="exchange_sim", description=__doc__, argument_default=argparse.SUPPRESS)
     for name, field in SimSettings.model_fields.items():
         _add_flag(parser, name, field)
-    parser.add_argument(
-        "--print-config", action="store_true", default=False, help="show the settings and exit"
-    )
+    parser.add_argument("--print-config", action="store_true", default=False, help="show the settings and exit")
     given = vars(parser.parse_args(arguments))
     show = given.pop("print_config")
     settings = SimSettings.load(**given)

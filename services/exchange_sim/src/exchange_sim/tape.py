@@ -16,9 +16,7 @@ class Tape:
     of the moments at which playback (re)started, so that a long run needs no memory for its past.
     """
 
-    def __init__(
-        self, recording: Recording, dialect: Dialect, live_offsets: Sequence[int] | None = None
-    ) -> None:
+    def __init__(self, recording: Recording, dialect: Dialect, live_offsets: Sequence[int] | None = None) -> None:
         self.instrument: Instrument = recording.instrument
         self._dialect = dialect
         self._live_offsets = live_offsets

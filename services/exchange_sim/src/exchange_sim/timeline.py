@@ -1,28 +1,24 @@
-"""When each trade of a recording is due: recorded pauses, scaled."""
+"""When each trade of a recording is due: after the recorded pauses."""
 
 from collections.abc import Callable
 from itertools import accumulate, pairwise
-from typing import Literal
 
 from exchange_sim.model import Recording, Trade
 
-Speed = float | Literal["fit"]
 MAX_PAUSE_BETWEEN_FILES_NS = 1_000_000_000  # files recorded on different days follow each other at once
 
 
 def offsets(
-    recording: Recording,
-    speed: Speed,
-    fit_s: float,
-    clock: Callable[[Trade], int] = lambda trade: trade.pace_ns,
+    recording: Recording, fit_s: float | None = None, clock: Callable[[Trade], int] = lambda trade: trade.pace_ns
 ) -> list[int]:
-    """Offset of each trade from the first, in ns of playback time; never decreasing.
+    """Offset of each trade from the first, in ns of recorded time; never decreasing.
 
-    ``clock`` tells a trade's recorded time in ns. With ``fit`` each file takes about ``fit_s`` seconds.
+    ``clock`` tells a trade's recorded time in ns. With ``fit_s`` each file takes about so many seconds instead.
     """
     recorded = list(accumulate(_pauses(recording, clock), initial=0))
-    target = fit_s * 1e9 * (max(recording.files) + 1)
-    scale = target / max(recorded[-1], 1) if speed == "fit" else 1 / speed
+    if fit_s is None:
+        return recorded
+    scale = fit_s * 1e9 * (max(recording.files) + 1) / max(recorded[-1], 1)
     return [int(at * scale) for at in recorded]
 
 

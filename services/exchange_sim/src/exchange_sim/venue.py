@@ -25,14 +25,15 @@ class Stage:
         self._live = settings.sim_as_live
         # what is live happens when the exchange says so; a recording is replayed as it arrived
         clock = attrgetter("time_ns" if self._live else "pace_ns")
-        self._scripts = [
-            (each, offsets(each, settings.sim_speed, settings.sim_fit_s, clock)) for each in recordings
-        ]
+        fit_s = settings.sim_fit_s if settings.sim_speed == "fit" else None
+        # the speed is no part of the plan, so that frames keep their order at every speed
+        self._speed = 1.0 if settings.sim_speed == "fit" else settings.sim_speed
+        self._scripts = [(each, offsets(each, fit_s, clock)) for each in recordings]
         self.tapes = [self._tape(recording, due) for recording, due in self._scripts]
         self.rest_tapes = self._whole() if settings.sim_rest_all else self.tapes
 
     def _tape(self, recording: Recording, due: Sequence[int]) -> Tape:
-        return Tape(recording, self._dialect, due if self._live else None)
+        return Tape(recording, self._dialect, [int(at / self._speed) for at in due] if self._live else None)
 
     def _whole(self) -> list[Tape]:
         """Tapes of their own, for REST that knows the future."""
@@ -49,4 +50,4 @@ class Stage:
     def player(self, hub: Hub) -> Player:
         """A player of this venue to the listeners of ``hub``."""
         tapes = {tape.instrument.symbol: tape for tape in self.tapes}
-        return Player(self.venue, tapes, self.plan_lap, hub, live=self._live)
+        return Player(self.venue, tapes, self.plan_lap, hub, speed=self._speed, live=self._live)
