@@ -73,20 +73,20 @@ def _work(service: str, settings: SettingsT, compose: Callable[[SettingsT, Shell
         work = compose(settings, shell)
         shell.app.service(work)
         worker = _Worker(shell, settings.shutdown_grace_s)
-        code = _exit_code(worker)
-    crash = worker.crash_reason or work.crash_reason
-    logger().info(FAILED if crash else STOPPED, reason=repr(crash) if crash else None)
-    if isinstance(crash, K2Error):
-        raise crash from None
-    return code
+        failure = _failure(worker)
+    logger().info(FAILED if failure else STOPPED, reason=repr(failure) if failure else None)
+    if isinstance(failure, K2Error):
+        raise failure from None
+    return 1 if failure else 0
 
 
-def _exit_code(worker: faust.Worker) -> int:
+def _failure(worker: faust.Worker) -> BaseException | None:
+    """Run the worker to its end; returns what ended it, or None after an orderly stop."""
     try:
         worker.execute_from_commandline()
     except SystemExit as end:
-        return int(end.code or 0)
-    return 0
+        return end.__context__ if end.code else None
+    return None
 
 
 def _shell(service: str, settings: AgentSettings, folder: Path) -> Shell:

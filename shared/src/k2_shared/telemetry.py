@@ -7,6 +7,8 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from structlog.typing import FilteringBoundLogger, Processor
 
+from k2_shared.errors import K2Error
+
 _AGES = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _DURATIONS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -70,7 +72,13 @@ def configure_logs(service: str, level: str) -> None:
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *processors],
         )
     )
+    handler.addFilter(_not_ours)
     logging.basicConfig(level=max(logging.WARNING, logging.getLevelName(level)), handlers=[handler], force=True)
+
+
+def _not_ours(record: logging.LogRecord) -> bool:
+    """Drop Faust's traceback of an error of ours: its one line is logged and printed at the end."""
+    return not (record.exc_info and isinstance(record.exc_info[1], K2Error))
 
 
 def logger() -> FilteringBoundLogger:

@@ -197,7 +197,7 @@ class Feed(Service):  # type: ignore[misc]
             return await registry.schema_id(self._names.contract(topic), self._names.subject(topic))
 
     async def _wanted_pairs(self) -> Mapping[str, str]:
-        pairs = self._venue.read_pairs(await _get(self._venue.pairs_url))
+        pairs = await self._pair_list()
         unknown = [symbol for symbol in self._venue.symbols if symbol not in pairs]
         if unknown:
             near = sorted(pair for pair in pairs if pair.split("/")[0] == unknown[0].split("/")[0])[:10]
@@ -206,6 +206,15 @@ class Feed(Service):  # type: ignore[misc]
                 f"check {self._venue.exchange}_SYMBOLS; it has {', '.join(near) or len(pairs)}"
             )
         return {symbol: pairs[symbol] for symbol in self._venue.symbols}
+
+    async def _pair_list(self) -> Mapping[str, str]:
+        try:
+            return self._venue.read_pairs(await _get(self._venue.pairs_url))
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            raise Unavailable(
+                f"{self._venue.exchange} gave no pair list at {self._venue.pairs_url} "
+                f"({error or type(error).__name__}): check {self._venue.exchange}_REST_URL"
+            ) from None
 
 
 @stamina.retry(on=(aiohttp.ClientError, TimeoutError), attempts=5, timeout=None, wait_max=5.0)

@@ -1,0 +1,62 @@
+"""Fixtures for tests on the real stack; a run of tests shares one, apart by prefix."""
+
+import os
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from k2_shared import contracts
+from k2_shared.children import Child
+from k2_shared.registry import Registry
+from k2_shared.settings import RunSettings
+from k2_shared.topics import Names, administration, apply_subjects, create
+
+
+@pytest.fixture
+def run_settings() -> RunSettings:
+    """The shared stack, under a prefix that no other test has."""
+    if "KAFKA_BOOTSTRAP_SERVERS" not in os.environ:
+        pytest.fail("this test needs the stack: run it by 'make test', or under 'k2 stack exec --'")
+    return RunSettings.load(k2_prefix=f"t{uuid.uuid4().hex[:8]}.")
+
+
+@pytest.fixture
+def names(run_settings: RunSettings) -> Names:
+    """The names of this test's topics, groups and tables."""
+    return Names(run_settings.k2_prefix)
+
+
+@pytest.fixture
+async def topics(run_settings: RunSettings, names: Names) -> AsyncIterator[dict[str, int]]:
+    """Every topic and subject of the contracts, for this test alone; yields the schema ids by subject."""
+    wanted = list(contracts.topics().values())
+    async with administration(run_settings) as admin, Registry.connect(run_settings) as registry:
+        await create(admin, names, wanted, replication=1)
+        yield await apply_subjects(registry, names, wanted)
+        await admin.delete_topics([names.topic(contract.name) for contract in wanted])
+
+
+class Agents:
+    """Starts agents on this test's prefix."""
+
+    def __init__(self, prefix: str, folder: Path) -> None:
+        self._prefix = prefix
+        self._folder = folder
+        self.started: list[Child] = []
+
+    def start(self, module: str, **environment: str) -> Child:
+        """Start an agent; its readiness is the caller's to await."""
+        child = Child.agent(module, {"K2_PREFIX": self._prefix, **environment}, self._folder)
+        self.started.append(child.start())
+        return child
+
+
+@pytest.fixture
+def agents(run_settings: RunSettings, tmp_path: Path) -> Iterator[Agents]:
+    """Agents as processes; whatever still runs at the end of the test is killed."""
+    runner = Agents(run_settings.k2_prefix, tmp_path)
+    yield runner
+    for child in runner.started:
+        child.kill()
