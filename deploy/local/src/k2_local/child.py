@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 from k2_shared.errors import ConfigError
 
@@ -21,8 +22,17 @@ def terminable() -> Iterator[None]:
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        _restore(before)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Ignore the signals that end a program, so that the block is done to its end."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (*_ENDING, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        _restore(before)
 
 
 def run(command: list[str], environ: Mapping[str, str]) -> int:
@@ -67,9 +77,13 @@ def _held() -> Iterator[_Signals]:
     try:
         yield received
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        _restore(before)
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:
     raise SystemExit(_SIGNALLED + number)
+
+
+def _restore(handlers: Mapping[signal.Signals, Any]) -> None:
+    for number, handler in handlers.items():
+        signal.signal(number, handler)

@@ -1,21 +1,12 @@
 """The variables by which the project's programs find a stack."""
 
-from collections.abc import Sequence
-
 from k2_local.parts import Site
 from k2_local.ports import HOST
 from k2_local.seaweed import REGION, WAREHOUSE
-from k2_shared.errors import Unavailable
 
 
-def environment(site: Site, missing: Sequence[str]) -> dict[str, str]:
-    """Name and value of every variable, secrets included.
-
-    Raises:
-        Unavailable: a part is missing.
-    """
-    if missing:
-        raise Unavailable(f"the stack is not up ({', '.join(missing)} not running): k2 stack up starts it")
+def environment(site: Site) -> dict[str, str]:
+    """Name and value of every variable, secrets included."""
     port, identity = site.ports, site.identity
     catalog = f"http://{HOST}:{port['iceberg']}"
     return {

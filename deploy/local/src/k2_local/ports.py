@@ -15,8 +15,8 @@ PORTS = {
     "registry": ("registry",),
     "seaweed": ("s3", "iceberg", "seaweed_master", "seaweed_volume", "seaweed_filer", "seaweed_admin"),
 }
-# Below the range that kernels hand out to outgoing connections, also with GRPC added.
-_CHOICES = range(11_000, 22_000)
+# With GRPC added they meet neither each other nor the ports that kernels give to outgoing connections.
+_CHOICES = range(11_000, 21_000)
 _ATTEMPTS = 1_000
 
 
@@ -47,15 +47,28 @@ def assign(
     taken = {port for name, port in remembered.items() if name not in PORTS[part]}
     chosen: dict[str, int] = {}
     for name in PORTS[part]:
-        port = _by_hand(settings, part, name) or _remembered(part, name, remembered, report)
+        port = _by_hand(settings, part, name, taken) or _remembered(part, name, remembered, report)
         chosen[name] = port or _choose(part, taken)
         taken.add(chosen[name])
     return chosen
 
 
-def _by_hand(settings: StackSettings, part: str, name: str) -> int | None:
+def contradiction(settings: StackSettings, part: str, remembered: Mapping[str, int]) -> str | None:
+    """Which port set by hand a part that already runs does not have, in a sentence; None if there is none."""
+    for name in PORTS[part]:
+        port = settings.port_set_by_hand(name)
+        if port is not None and port != remembered.get(name):
+            running = f"{part} already runs with {name} on port {remembered.get(name)}"
+            return f"K2_{name.upper()}_PORT={port} cannot be used, {running}: run k2 stack down first"
+    return None
+
+
+def _by_hand(settings: StackSettings, part: str, name: str, taken: Collection[int]) -> int | None:
     port = settings.port_set_by_hand(name)
-    if port is not None and (busy := _busy(part, port)):
+    if port is None:
+        return None
+    busy = port if port in taken else _busy(part, port)
+    if busy is not None:
         variable = f"K2_{name.upper()}_PORT"
         raise ConfigError(
             f"{variable}={port} cannot be used, port {busy} is busy: stop what listens there, "

@@ -1,7 +1,7 @@
 """The local stack as one thing: up, down, status, and the environment of its clients."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +20,7 @@ from k2_local.seaweed import Seaweed
 from k2_local.settings import StackSettings
 from k2_local.startup import Startup
 from k2_local.status import PartStatus, status_of
+from k2_shared.errors import ConfigError, Unavailable
 
 Report = Callable[[str], None]
 
@@ -54,9 +55,8 @@ class Stack:
         """As ``up``, but return the names of the parts that this call started."""
         with self._exclusive(report):
             missing = [name for name in NAMES if not self._runs(name)]
+            self._assign_ports(missing, report)
             downloads = Cache(self.settings.cache, report).fetch()
-            if missing:
-                self._assign_ports(missing, report)
             started = False
             try:
                 Startup(self._records, self.settings.k2_start_timeout_s, report).run(self._parts(), downloads)
@@ -85,7 +85,9 @@ class Stack:
         Raises:
             Unavailable: not every part runs.
         """
-        return environment(self._site(), [name for name in NAMES if not self._runs(name)])
+        if missing := [name for name in NAMES if not self._runs(name)]:
+            raise Unavailable(f"the stack is not up ({', '.join(missing)} not running): k2 stack up starts it")
+        return environment(self._site())
 
     def reset(self, report: Report = _quiet) -> None:
         """Stop the stack and delete its topics, schemas, tables, logs, ports and identity."""
@@ -114,8 +116,11 @@ class Stack:
         process = self._records.process(name)
         return process is not None and process.running
 
-    def _assign_ports(self, missing: Iterable[str], report: Report) -> None:
+    def _assign_ports(self, missing: Collection[str], report: Report) -> None:
         known = self._records.ports()
+        for part in NAMES:
+            if part not in missing and (wrong := ports.contradiction(self.settings, part, known)):
+                raise ConfigError(wrong)
         for part in missing:
             known |= ports.assign(self.settings, part, known, report)
         self._records.remember_ports(known)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from k2 import stack
+from k2 import init, stack
 from k2_shared.errors import K2Error
 
 _INTERRUPTED = 130
@@ -34,6 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(stack.app, name="stack")
+app.command()(init.init)
 
 
 def _print_version(wanted: bool) -> None:

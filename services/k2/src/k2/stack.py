@@ -101,7 +101,8 @@ def _started(stack: Stack) -> Iterator[None]:
     try:
         yield
     finally:
-        stack.down(_say, only=started)
+        with child.undisturbed():
+            stack.down(_say, only=started)
 
 
 def _stack(state: Path | None) -> Stack:
