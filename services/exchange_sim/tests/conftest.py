@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
@@ -46,6 +47,20 @@ class Running:
         for _ in range(1 + len(symbols)):
             await socket.receive_json(timeout=DEADLINE_S)
         return socket
+
+    async def updates(self, socket: aiohttp.ClientWebSocketResponse, wanted: int) -> list[Any]:
+        """The trades of Kraken's updates, until so many have come."""
+        trades: list[Any] = []
+        async with asyncio.timeout(DEADLINE_S):
+            while len(trades) < wanted:
+                message = await socket.receive_json(loads=lambda text: json.loads(text, parse_float=str))
+                trades += message["data"] if message.get("type") == "update" else []
+        return trades
+
+    async def texts(self, socket: aiohttp.ClientWebSocketResponse, wanted: int) -> list[str]:
+        """So many messages."""
+        async with asyncio.timeout(DEADLINE_S):
+            return [await socket.receive_str() for _ in range(wanted)]
 
     async def status(self, wanted: Callable[[Any], bool]) -> Any:
         """Ask for the status until it is as wanted."""

@@ -1,43 +1,23 @@
-"""The server as its clients see it."""
+"""Playback as the clients of both venues see it."""
 
-import asyncio
 import json
-import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 
-from exchange_sim import connection, server
 from exchange_sim.recordings import load
 from k2_shared.errors import ConfigError
 
 Simulate = Callable[..., Awaitable[Any]]
 Cut = Callable[[Mapping[str, int]], Path]
-Socket = aiohttp.ClientWebSocketResponse
 SIZES = {"binance_btcusdt": 500, "binance_ethusdt": 300, "kraken_xbtusdt": 200}
 BOTH = "/stream?streams=btcusdt@trade/ethusdt@trade"
 FAST: dict[str, Any] = {"speed": 1e6}
 DEADLINE_S = 20
-
-
-async def kraken_trades(from_socket: Socket, wanted: int) -> list[Any]:
-    """Read until so many trades of updates have come."""
-    trades: list[Any] = []
-    async with asyncio.timeout(DEADLINE_S):
-        while len(trades) < wanted:
-            message = await from_socket.receive_json(loads=lambda text: json.loads(text, parse_float=str))
-            trades += message["data"] if message.get("type") == "update" else []
-    return trades
-
-
-async def texts(from_socket: Socket, wanted: int) -> list[str]:
-    async with asyncio.timeout(DEADLINE_S):
-        return [await from_socket.receive_str() for _ in range(wanted)]
 
 
 def logged(path: Path) -> list[Any]:
@@ -52,10 +32,10 @@ async def test_every_recorded_trade_arrives_as_recorded(simulate: Simulate, reco
     kraken = await sim.kraken(*[each.instrument.symbol for each in names["KRAKEN"]])
     streams = "/".join(f"{each.instrument.native.lower()}@trade" for each in names["BINANCE"])
     binance = await sim.socket(f"/stream?streams={streams}")
-    frames = await texts(binance, sum(len(each.trades) for each in names["BINANCE"]))
+    frames = await sim.texts(binance, sum(len(each.trades) for each in names["BINANCE"]))
     assert Counter(frames) == Counter(trade.text for each in names["BINANCE"] for trade in each.trades)
     rows = [(each.instrument.symbol, trade) for each in names["KRAKEN"] for trade in each.trades]
-    found = await kraken_trades(kraken, len(rows))
+    found = await sim.updates(kraken, len(rows))
     assert sorted((entry["symbol"], entry["trade_id"], entry["price"], entry["qty"]) for entry in found) == sorted(
         (symbol, trade.trade_id, trade.price, trade.qty) for symbol, trade in rows
     )
@@ -86,7 +66,7 @@ async def test_venue_that_is_not_expected_takes_no_part(simulate: Simulate, cut:
     """With one venue expected, playback neither waits for the other nor plays it."""
     sim = await simulate(recordings=cut(SIZES), expect="kraken", **FAST)
     kraken = await sim.kraken("BTC/USDT")
-    assert len(await kraken_trades(kraken, 200)) == 200
+    assert len(await sim.updates(kraken, 200)) == 200
     assert set((await sim.finished())["venues"]) == {"KRAKEN"}
 
 
@@ -102,7 +82,7 @@ async def test_every_socket_gets_every_frame_and_a_log_line(simulate: Simulate, 
     sim = await simulate(recordings=cut({"binance_btcusdt": 300, "kraken_xbtusdt": 50}), log=log, **FAST)
     first, second = [await sim.socket("/stream?streams=btcusdt@trade") for _ in range(2)]
     await sim.kraken("BTC/USDT")
-    assert await texts(first, 300) == await texts(second, 300)
+    assert await sim.texts(first, 300) == await sim.texts(second, 300)
     await sim.finished()
     lines = [line for line in logged(log) if line["venue"] == "BINANCE"]
     assert set(Counter(line["trade_id"] for line in lines).values()) == {2}
@@ -119,7 +99,7 @@ async def test_log_tells_what_was_delivered(simulate: Simulate, cut: Cut, tmp_pa
     binance = await sim.socket(BOTH)
     total = (await sim.finished())["venues"]["BINANCE"]["frames_total"]
     lines = [line for line in logged(log) if line["venue"] == "BINANCE"]
-    frames = [json.loads(text)["data"] for text in await texts(binance, total)]
+    frames = [json.loads(text)["data"] for text in await sim.texts(binance, total)]
     assert [line["trade_id"] for line in lines] == [frame["t"] for frame in frames]
     kinds = Counter(line["kind"] for line in lines)
     assert kinds["original"] == 800
@@ -143,13 +123,13 @@ async def test_playback_waits_while_the_feed_is_away_and_goes_on(simulate: Simul
     sim = await simulate(recordings=cut(SIZES), speed="fit", fit_s=1, log=log)
     first = await sim.socket(BOTH)
     await sim.kraken("BTC/USDT")
-    await texts(first, 100)
+    await sim.texts(first, 100)
     await first.close()
     status = await sim.status(lambda status: status["venues"]["KRAKEN"]["finished"])
     assert status["venues"]["BINANCE"]["waiting_for"] == ["BTC/USDT", "ETH/USDT"]
     assert not status["venues"]["BINANCE"]["finished"]
     second = await sim.socket(BOTH)
-    await texts(second, 800 - status["venues"]["BINANCE"]["frames_played"])
+    await sim.texts(second, 800 - status["venues"]["BINANCE"]["frames_played"])
     await sim.finished()
     sent = [line for line in logged(log) if line["venue"] == "BINANCE"]
     assert len({(line["symbol"], line["trade_id"]) for line in sent}) == len(sent) == 800
@@ -173,64 +153,13 @@ async def test_nothing_falls_between_snapshot_and_updates(simulate: Simulate, cu
     """A socket that joins in the middle of a burst gets every trade from its snapshot's first on."""
     sim = await simulate(recordings=cut({"kraken_xbtusdt": 600}), expect="kraken", speed="fit", fit_s=1)
     early = await sim.kraken("BTC/USDT")
-    await kraken_trades(early, 100)
+    await sim.updates(early, 100)
     late = await sim.kraken("BTC/USDT", snapshot=True)
     snapshot = await late.receive_json(timeout=DEADLINE_S)
     ids = [entry["trade_id"] for entry in snapshot["data"]]
     last = 10218807
-    ids += [entry["trade_id"] for entry in await kraken_trades(late, last - ids[-1])]
+    ids += [entry["trade_id"] for entry in await sim.updates(late, last - ids[-1])]
     assert ids == list(range(ids[0], last + 1))
-
-
-async def test_silence_is_filled_with_heartbeats(simulate: Simulate, cut: Cut) -> None:
-    """A Kraken socket that is told nothing else gets heartbeats, after the status message."""
-    sim = await simulate(recordings=cut(SIZES))
-    quiet = await sim.socket("/v2")
-    status, beat, again = [json.loads(text) for text in await texts(quiet, 3)]
-    assert (status["channel"], beat, again) == ("status", {"channel": "heartbeat"}, {"channel": "heartbeat"})
-
-
-async def test_binance_pings_and_drops_who_does_not_answer(
-    simulate: Simulate, cut: Cut, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The server sends protocol pings; who answers stays, who never does is disconnected."""
-    monkeypatch.setattr(server, "PING_S", 0.01)
-    sim = await simulate(recordings=cut(SIZES))
-    async with sim.session.ws_connect(f"{sim.url}/ws/btcusdt@trade", autoping=False) as deaf:
-        ping = await deaf.receive(timeout=DEADLINE_S)
-        assert (ping.type, ping.data.isdigit()) == (aiohttp.WSMsgType.PING, True)
-        await deaf.pong(ping.data)
-        assert (await deaf.receive(timeout=DEADLINE_S)).type is aiohttp.WSMsgType.PING
-        monkeypatch.setattr(server, "STALL_S", 0.0)
-        async with asyncio.timeout(DEADLINE_S):
-            while (await deaf.receive()).type is aiohttp.WSMsgType.PING:
-                pass
-    assert deaf.closed
-    await sim.status(lambda status: status["venues"]["BINANCE"]["subscribed"] == [])
-
-
-async def test_raw_streams_and_microseconds(simulate: Simulate, cut: Cut) -> None:
-    """/ws/<stream> carries bare payloads, and timeUnit=MICROSECOND three more digits of time."""
-    sim = await simulate(recordings=cut({"binance_btcusdt": 20}), expect="binance", **FAST)
-    raw, micros = await sim.socket("/ws"), await sim.socket("/ws/none@trade?timeUnit=MICROSECOND")
-    for each in (micros, raw):
-        await each.send_json({"method": "SUBSCRIBE", "params": ["btcusdt@trade"], "id": 1})
-        assert await each.receive_json(timeout=DEADLINE_S) == {"result": None, "id": 1}
-    await sim.finished()
-    late = [json.loads(text) for text in await texts(micros, 20)]
-    assert all(frame["e"] == "trade" and len(str(frame["T"])) == 16 for frame in late)
-
-
-async def test_pings_of_clients_are_answered(simulate: Simulate, cut: Cut) -> None:
-    """A protocol ping gets its pong, on either venue."""
-    sim = await simulate(recordings=cut(SIZES))
-    for path in ("/v2", "/ws"):
-        async with sim.session.ws_connect(sim.url + path, autoping=False) as pinging:
-            await pinging.ping(b"hello")
-            async with asyncio.timeout(DEADLINE_S):
-                while (found := await pinging.receive()).type is not aiohttp.WSMsgType.PONG:
-                    pass
-            assert found.data == b"hello"
 
 
 async def test_rest_shows_what_was_played_alone(simulate: Simulate, cut: Cut) -> None:
@@ -252,27 +181,15 @@ async def test_rest_all_shows_the_whole_recording_but_no_snapshot_does(simulate:
     assert (await early.receive_json(timeout=DEADLINE_S))["data"] == []
 
 
-async def test_errors_have_the_venue_s_status(simulate: Simulate, cut: Cut) -> None:
-    """Kraken's errors are HTTP 200, Binance's are 400; posts reach Kraken too; /healthz answers."""
-    sim = await simulate(recordings=cut(SIZES))
-    assert await sim.get("/0/public/Trades", pair="NOPE") == {"error": ["EQuery:Unknown asset pair"]}
-    async with sim.session.post(f"{sim.url}/0/public/AssetPairs", data={"pair": "XBTUSDT"}) as answer:
-        assert list((await answer.json())["result"]) == ["XBTUSDT"]
-    async with sim.session.get(f"{sim.url}/api/v3/trades", params={"symbol": "NOPE"}) as answer:
-        assert (answer.status, await answer.json()) == (400, {"code": -1121, "msg": "Invalid symbol."})
-    async with sim.session.get(f"{sim.url}/healthz") as answer:
-        assert answer.status == 200
-
-
 async def test_as_live_never_ends_and_ids_go_on(simulate: Simulate, cut: Cut) -> None:
     """Lap after lap the ids go on without a hole, and REST tells the same trades as the socket."""
     folder = cut({"binance_btcusdt": 40, "kraken_xbtusdt": 40})
     sim = await simulate(recordings=folder, as_live=True, speed="fit", fit_s=0.05)
     kraken = await sim.kraken("BTC/USDT")
     binance = await sim.socket("/stream?streams=btcusdt@trade")
-    frames = [json.loads(text)["data"] for text in await texts(binance, 300)]
+    frames = [json.loads(text)["data"] for text in await sim.texts(binance, 300)]
     assert all(after["t"] == before["t"] + 1 for before, after in pairwise(frames))
-    ids = [entry["trade_id"] for entry in await kraken_trades(kraken, 300)]
+    ids = [entry["trade_id"] for entry in await sim.updates(kraken, 300)]
     assert ids == list(range(ids[0], ids[0] + len(ids)))
     query = {"symbol": "BTCUSDT", "fromId": str(frames[0]["t"]), "limit": "300"}
     rows = await sim.get("/api/v3/historicalTrades", **query)
@@ -281,69 +198,3 @@ async def test_as_live_never_ends_and_ids_go_on(simulate: Simulate, cut: Cut) ->
     ]
     status = await sim.get("/sim/status")
     assert (status["finished"], status["venues"]["BINANCE"]["frames_total"]) == (False, None)
-
-
-async def slow_reader(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A Binance socket by hand, with so small a buffer that what is not read stays at the server."""
-    host, port = url.removeprefix("http://").split(":")
-    plain = socket.socket()
-    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-    plain.setblocking(False)
-    await asyncio.get_running_loop().sock_connect(plain, (host, int(port)))
-    reader, writer = await asyncio.open_connection(sock=plain, limit=4_096)
-    upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13"
-    key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
-    writer.write(f"GET {BOTH} HTTP/1.1\r\nHost: {host}\r\n{upgrade}\r\n{key}\r\n\r\n".encode())
-    await reader.readuntil(b"\r\n\r\n")
-    return reader, writer
-
-
-async def test_slow_reader_holds_playback_back_and_loses_nothing(simulate: Simulate) -> None:
-    """A reader that stands still stops its venue, not the other; when it reads on, everything comes."""
-    sim = await simulate(duplicates=1.0, invalid=1.0, **FAST)
-    reader, writer = await slow_reader(sim.url)
-    await sim.kraken("BTC/USDT")
-    held = await sim.status(lambda status: status["venues"]["KRAKEN"]["finished"])
-    assert not held["finished"]
-    done, read = asyncio.create_task(sim.finished()), 0
-    while not done.done():
-        got = asyncio.create_task(reader.read(65_536))
-        await asyncio.wait({got, done}, return_when=asyncio.FIRST_COMPLETED)
-        read += got.result().count(b'{"stream"') if got.done() else 0
-        got.cancel()
-    assert done.result()["venues"]["BINANCE"]["frames_played"] == 3 * (9_757 + 6_106)
-    writer.close()
-
-
-async def test_stalled_reader_is_dropped(simulate: Simulate, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A peer that takes nothing until the deadline counts as away: its venue goes on with others."""
-    sim = await simulate(duplicates=1.0, invalid=1.0, expect="binance", **FAST)
-    with monkeypatch.context() as impatient:
-        impatient.setattr(connection, "STALL_S", 0.2)
-        _, writer = await slow_reader(sim.url)
-        await sim.status(lambda status: status["started"] and status["venues"]["BINANCE"]["waiting_for"])
-    async with sim.session.ws_connect(sim.url + BOTH) as other:
-        reading = asyncio.create_task(exhaust(other))
-        await sim.finished()
-        reading.cancel()
-    writer.close()
-
-
-async def test_server_ends_although_a_reader_has_stalled(simulate: Simulate) -> None:
-    """At shutdown a peer that takes nothing is cut off, the others are told."""
-    sim = await simulate(duplicates=1.0, invalid=1.0, expect="binance", **FAST)
-    _, writer = await slow_reader(sim.url)
-    polite = await sim.kraken("BTC/USDT")
-    await sim.status(lambda status: status["venues"]["BINANCE"]["frames_played"] > 1_000)
-    await sim.stop()
-    async with asyncio.timeout(DEADLINE_S):
-        while (message := await polite.receive()).type is aiohttp.WSMsgType.TEXT:
-            pass
-    assert message.data == aiohttp.WSCloseCode.GOING_AWAY
-    writer.close()
-
-
-async def exhaust(from_socket: Socket) -> None:
-    """Read for ever."""
-    while True:
-        await from_socket.receive_str()

@@ -118,7 +118,7 @@ class Dialog:
         return [self._answer(request)]
 
     def _answer(self, request: dict[str, Any]) -> Reply:
-        method, params, number = request["method"], request.get("params", []), request.get("id")
+        method, params, number = request["method"], request.get("params") or [], request.get("id")
         if method not in _METHODS:
             expected = ", ".join(f"`{name}`" for name in _METHODS)
             return _error(number, 2, f"Invalid request: unknown variant `{method}`, expected one of {expected}")
