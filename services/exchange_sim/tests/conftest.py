@@ -98,13 +98,13 @@ async def simulate() -> AsyncIterator[Simulate]:
         yield start
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def recordings_folder() -> Path:
     """The packaged recordings, or those that SIM_TEST_RECORDINGS names."""
     return Path(os.environ.get("SIM_TEST_RECORDINGS", PACKAGED))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def recordings(recordings_folder: Path) -> list[Recording]:
     return load(recordings_folder)
 

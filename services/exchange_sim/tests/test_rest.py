@@ -24,7 +24,7 @@ def played(recordings: list[Recording]) -> list[Tape]:
     return tapes
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def tapes(recordings: list[Recording]) -> list[Tape]:
     return played(recordings)
 

@@ -68,7 +68,7 @@ async def test_markets_load(venue: Venue, start: Start, recordings: list[Recordi
 @pytest.mark.parametrize("venue", VENUES)
 async def test_every_trade_comes_by_socket(venue: Venue, start: Start, recordings: list[Recording]) -> None:
     """Id, price, amount, side and time of each recorded trade come by socket, once each and in order."""
-    urls = start("--speed", "fit", "--fit-s", "3", "--expect", venue.lower())
+    urls = start("--speed", "fit", "--fit-s", "2", "--expect", venue.lower())
     wanted = of(recordings, venue)
     async with client(venue, urls) as exchange:
         await exchange.load_markets()

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -88,7 +88,7 @@ class Connection:
     async def ping(self) -> None:
         """Send a protocol ping; its payload is the time, as Binance's is."""
         async with self._lock:
-            await self._socket.ping(str(time.time_ns() // 1_000_000).encode())
+            await self._within_deadline(self._socket.ping(str(time.time_ns() // 1_000_000).encode()))
 
     def drop(self) -> None:
         """Give the peer up at once: a close frame would wait behind what it does not read."""
@@ -109,7 +109,7 @@ class Connection:
             if message.type is WSMsgType.TEXT:
                 await self._say(self._dialog.receive(message.data, time.time_ns()))
             elif message.type is WSMsgType.PING:
-                await self._socket.pong(message.data)
+                await self._within_deadline(self._socket.pong(message.data))
             elif message.type is WSMsgType.PONG:
                 self.last_pong = time.monotonic()
 
@@ -138,13 +138,17 @@ class Connection:
         return [(symbol, trades, kraken.snapshot(tape.instrument, trades)) for symbol, tape, trades in recent]
 
     async def _send(self, text: str) -> bool:
+        self.last_sent = time.monotonic()
+        return await self._within_deadline(self._socket.send_str(text))
+
+    async def _within_deadline(self, sending: Awaitable[None]) -> bool:
+        """Wait for the peer's buffer; a peer that is gone, or takes nothing, is dropped and False."""
         try:
             async with asyncio.timeout(STALL_S):
-                await self._socket.send_str(text)
+                await sending
         except (ConnectionError, TimeoutError):
             self.drop()
             return False
-        self.last_sent = time.monotonic()
         return True
 
     def _note(self, symbol: str, kind: Kind, trades: Sequence[Trade], broken: str | None) -> None:
