@@ -13,7 +13,7 @@ from k2_local.artifacts import Downloads
 from k2_local.disk import write_whole
 from k2_local.parts import Launch, NotReadyError, Part, java
 from k2_local.ports import HOST
-from k2_shared.errors import Unavailable
+from k2_shared.errors import Halt, Unavailable
 
 _LARGEST_MESSAGE = 8 * 1_048_576  # bytes
 _CHECK_TIMEOUT_S = 3
@@ -34,7 +34,9 @@ class Kafka(Part):
         logging = self.folder / "log4j2.xml"
         write_whole(logging, files("k2_local").joinpath("log4j2.xml").read_text())
         options = [f"-Dlog4j2.configurationFile={logging}", f"-Dk2.logs={self.site.logs}", "-cp", classpath]
-        if not (self._data / "meta.properties").exists():
+        if (self._data / "meta.properties").exists():
+            self._check_storage()
+        else:
             self._format(options, properties)
         heap = self.site.settings.k2_kafka_heap_mb
         return Launch(java(heap, *options, "kafka.Kafka", os.fspath(properties)), {})
@@ -51,6 +53,11 @@ class Kafka(Part):
     @property
     def _data(self) -> Path:
         return self.folder / "data"
+
+    def _check_storage(self) -> None:
+        cluster_id = f"cluster.id={self.site.identity.cluster_id}"
+        if cluster_id not in (self._data / "meta.properties").read_text().splitlines():
+            raise Halt(f"{self._data} belongs to another cluster: k2 stack reset deletes it")
 
     def _format(self, options: list[str], properties: Path) -> None:
         tool = [

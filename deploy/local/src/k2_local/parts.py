@@ -65,7 +65,7 @@ class Part(ABC):
     def prepare(self, downloads: Downloads) -> Launch:
         """Write the configuration, and format the storage if it is new.
 
-        May run a tool to its end; raises Unavailable if that fails, OSError.
+        May run a tool to its end; raises Unavailable if that fails, Halt if the storage is not ours, OSError.
         """
 
     @abstractmethod

@@ -4,7 +4,7 @@ import json
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
@@ -138,4 +138,5 @@ def _table(parts: list[PartStatus]) -> Table:
 
 
 def _say(line: str) -> None:
-    typer.echo(line, err=True)
+    with suppress(BrokenPipeError):  # chatter that nobody reads must not stop the work
+        typer.echo(line, err=True)

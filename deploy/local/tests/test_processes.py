@@ -1,0 +1,79 @@
+"""Only what was started here is ended, and it always ends."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from k2_local import Stack, StackSettings
+from k2_local.disk import write_json
+from k2_local.processes import Process, spawn, tail
+from k2_local.records import Records
+
+Until = Callable[[Callable[[], object]], None]
+STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); signal.pause()"
+
+
+@pytest.fixture
+def stranger() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that no stack started."""
+    with subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"]) as child:
+        yield child
+        child.kill()
+
+
+def _started(child: subprocess.Popen[bytes]) -> float:
+    return float(psutil.Process(child.pid).create_time())
+
+
+def test_reused_pid_is_not_ours(stranger: subprocess.Popen[bytes]) -> None:
+    """A process with our pid but another start time neither runs for us, nor is it ended."""
+    ours = Process(stranger.pid, _started(stranger) - 100)
+    assert not ours.running
+    assert ours.stop(grace_s=0)
+    assert stranger.poll() is None
+
+
+def test_down_leaves_a_reused_pid_alone(settings: StackSettings, stranger: subprocess.Popen[bytes]) -> None:
+    """A stack whose record points at a stranger's pid is down afterwards, and the stranger runs."""
+    write_json(settings.state / "run" / "kafka.json", {"pid": stranger.pid, "started": _started(stranger) - 100})
+    Stack(settings).down()
+    assert stranger.poll() is None
+    assert Records(settings.state).process("kafka") is None
+
+
+def test_deaf_process_is_killed_after_the_deadline(tmp_path: Path, until: Until) -> None:
+    """SIGKILL follows when SIGTERM is ignored, and the caller learns of it."""
+    log = tmp_path / "log"
+    process = spawn([sys.executable, "-c", STUBBORN], {}, log)
+    until(lambda: tail(log, 1) == ["deaf"])
+    assert not process.stop(grace_s=0.1)
+    assert not process.running
+
+
+def test_process_outlives_the_terminal(tmp_path: Path) -> None:
+    """It has a session of its own, so that Ctrl-C is not sent to it."""
+    process = spawn([sys.executable, "-c", "import signal; signal.pause()"], {}, tmp_path / "log")
+    assert os.getsid(process.pid) == process.pid
+    assert process.stop(grace_s=30)
+
+
+def test_ended_child_does_not_run(tmp_path: Path, until: Until) -> None:
+    """A zombie is not alive."""
+    process = spawn([sys.executable, "-c", ""], {}, tmp_path / "log")
+    until(lambda: not process.running)
+    assert process.resident_mb == 0
+
+
+def test_large_log_is_set_aside_at_the_start(tmp_path: Path, until: Until) -> None:
+    """A log does not grow from run to run without bound."""
+    log = tmp_path / "part.log"
+    log.write_bytes(b"x" * 9_000_000)
+    process = spawn([sys.executable, "-c", "print('new')"], {}, log)
+    until(lambda: not process.running)
+    assert log.read_text() == "new\n"
+    assert log.with_suffix(".old").stat().st_size == 9_000_000

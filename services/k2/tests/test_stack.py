@@ -1,0 +1,175 @@
+"""``k2 stack`` as an operator uses it: exit codes, signals, and what goes where."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+K2 = [sys.executable, "-c", "from k2.main import main; main()"]
+DEADLINE_S = 90.0
+PRINTS_ENVIRONMENT_AND_WAITS = """
+import json, os, signal, sys
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(9))
+print(json.dumps(dict(os.environ)), flush=True)
+signal.pause()
+"""
+CLIENTS_NEED = {
+    "KAFKA_BOOTSTRAP_SERVERS",
+    "SCHEMA_REGISTRY_URL",
+    "ICEBERG_CATALOG_URI",
+    "ICEBERG_WAREHOUSE",
+    "ICEBERG_CREDENTIAL",
+    "ICEBERG_OAUTH2_SERVER_URI",
+    "S3_ENDPOINT",
+    "S3_ACCESS_KEY_ID",
+    "S3_SECRET_ACCESS_KEY",
+    "S3_REGION",
+}
+
+
+def _k2(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*K2, *arguments],
+        env={**os.environ, **environ},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+
+
+def _started(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*K2, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def _until(condition: Callable[[], object]) -> None:
+    deadline, pause = time.monotonic() + DEADLINE_S, threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true in time"
+        pause.wait(0.05)
+
+
+def _states(state: str) -> set[str]:
+    return {part["state"] for part in json.loads(_k2("stack", "status", "--state", state, "--json").stdout)["parts"]}
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[str]:
+    """The folder of a new stack; whatever was started in it is stopped."""
+    folder = str(tmp_path / "state")
+    yield folder
+    _k2("stack", "down", "--state", folder)
+
+
+def test_version_goes_to_stdout() -> None:
+    """``k2 --version`` names the program and its version."""
+    answer = _k2("--version")
+    assert answer.returncode == 0
+    assert answer.stdout.startswith("k2 ")
+
+
+def test_exec_gives_the_environment_passes_signals_and_stops_what_it_started(state: str) -> None:
+    """SIGTERM reaches the command, its exit code is ours, and afterwards the stack is down."""
+    command = [sys.executable, "-c", PRINTS_ENVIRONMENT_AND_WAITS]
+    with _started("stack", "exec", "--state", state, "--", *command) as running:
+        assert running.stdout
+        environment = json.loads(running.stdout.readline())
+        shown = json.loads(_k2("stack", "env", "--state", state, "--json").stdout)
+        exports = _k2("stack", "env", "--state", state).stdout.splitlines()
+        status = _k2("stack", "status", "--state", state)
+        logged = _k2("stack", "logs", "--state", state, "-n", "2")
+        running.send_signal(signal.SIGTERM)
+        _, chatter = running.communicate(timeout=DEADLINE_S)
+    assert running.returncode == 9
+    assert chatter.count(" is down") == 3
+    assert set(shown) == CLIENTS_NEED
+    assert shown.items() <= environment.items()
+    assert [line.split("=")[0] for line in exports] == [f"export {name}" for name in shown]
+    assert status.returncode == 0
+    assert status.stdout.count(" up ") == 3
+    assert "registry | " in logged.stdout
+    assert _states(state) == {"down"}
+    assert _k2("stack", "reset", "--state", state, "--yes").returncode == 0
+    assert os.listdir(state) == ["lock"]  # noqa: PTH208  # names are all that is wanted
+
+
+def test_interrupt_of_a_start_leaves_nothing_running(state: str) -> None:
+    """Ctrl-C during up exits 130, with every part stopped, also where nobody reads what it says."""
+    with _started("stack", "up", "--state", state) as starting:
+        _until(lambda: (Path(state) / "run" / "seaweed.json").exists())
+        starting.send_signal(signal.SIGINT)
+    assert starting.returncode == 130
+    assert _states(state) == {"down"}
+
+
+def test_status_of_no_stack_is_down_with_exit_code_1(state: str) -> None:
+    """Data goes to stdout, the verdict to stderr."""
+    answer = _k2("stack", "status", "--state", state)
+    assert answer.returncode == 1
+    assert answer.stdout.count("down") == 3
+    assert answer.stderr == "the stack is down\n"
+
+
+def test_env_of_no_stack_is_one_line_with_exit_code_4(state: str) -> None:
+    """The line says how to start the stack, and nothing is created."""
+    answer = _k2("stack", "env", "--state", state)
+    assert (answer.returncode, answer.stdout) == (4, "")
+    assert answer.stderr.startswith("k2: the stack is not up")
+    assert not Path(state).exists()
+
+
+def test_busy_port_set_by_hand_is_one_line_with_exit_code_2(state: str) -> None:
+    """Nothing is started, and the line names the variable."""
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = str(busy.getsockname()[1])
+        answer = _k2("stack", "up", "--state", state, K2_KAFKA_PORT=port)
+    assert answer.returncode == 2
+    assert answer.stderr.startswith(f"k2: K2_KAFKA_PORT={port} ")
+    assert answer.stderr.count("\n") == 1
+    assert _states(state) == {"down"}
+
+
+def test_reset_does_not_delete_without_being_asked(state: str) -> None:
+    """Without a terminal and without --yes, reset is refused with exit code 2."""
+    answer = _k2("stack", "reset", "--state", state)
+    assert answer.returncode == 2
+    assert "--yes" in answer.stderr
+
+
+def test_logs_of_one_part_follow_its_file(state: str) -> None:
+    """``-n`` lines come first, then every line that is added."""
+    log = Path(state) / "logs" / "kafka.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("one\ntwo\nthree\n")
+    with _started("stack", "logs", "kafka", "--state", state, "-n", "2", "-f") as following:
+        assert following.stdout
+        assert [following.stdout.readline() for _ in range(2)] == ["two\n", "three\n"]
+        with log.open("a") as growing:
+            growing.write("four\n")
+        assert following.stdout.readline() == "four\n"
+        following.send_signal(signal.SIGINT)
+    assert following.returncode == 130
+
+
+def test_unknown_part_is_one_line_with_exit_code_2(state: str) -> None:
+    """The line lists the parts there are."""
+    answer = _k2("stack", "logs", "zookeeper", "--state", state)
+    assert answer.returncode == 2
+    assert "kafka, registry, seaweed" in answer.stderr
+
+
+def test_command_that_does_not_exist_is_one_line_with_exit_code_2(state: str) -> None:
+    """The usage error goes to stderr."""
+    answer = _k2("stack", "bogus")
+    assert (answer.returncode, answer.stdout) == (2, "")
