@@ -67,7 +67,7 @@ def record_key(exchange: Exchange, symbol: str) -> bytes:
 
 def fits(value: Decimal) -> bool:
     """Whether decimal(18,8) holds the value without rounding."""
-    return value.is_finite() and abs(value) < DECIMAL_LIMIT and value == value.quantize(_QUANTUM)
+    return value.is_finite() and -DECIMAL_LIMIT < value < DECIMAL_LIMIT and value == value.quantize(_QUANTUM)
 
 
 def wire_prefix(schema_id: int) -> bytes:
@@ -79,13 +79,15 @@ def encode(trade: Trade, ingestion_us: int, prefix: bytes) -> bytes:
     """Encode a trade as a record value.
 
     Raises:
-        InvalidRecord: the schema cannot hold it; ``decimal_overflow`` or ``trade_id_overflow``.
+        InvalidRecord: the schema cannot hold it; ``decimal_overflow``, ``trade_id_overflow`` or
+            ``timestamp_overflow``.
     """
     for name, value in (("price", trade.price), ("quantity", trade.quantity)):
         if not fits(value):
             raise InvalidRecord("decimal_overflow", f"{trade.message_id}: {name} {value} does not fit decimal(18,8)")
-    if not -_LONG_LIMIT <= trade.trade_id < _LONG_LIMIT:
-        raise InvalidRecord("trade_id_overflow", f"{trade.message_id}: the id does not fit 64 bits")
+    for name, number in (("trade_id", trade.trade_id), ("timestamp", trade.timestamp)):
+        if not -_LONG_LIMIT <= number < _LONG_LIMIT:
+            raise InvalidRecord(f"{name}_overflow", f"{trade.message_id}: {name} {number} does not fit 64 bits")
     buffer = io.BytesIO(prefix)
     buffer.seek(len(prefix))
     schemaless_writer(buffer, _PARSED, _record(trade, ingestion_us))
@@ -140,10 +142,13 @@ def message_id(value: bytes | None) -> str:
     Raises:
         InvalidRecord: ``undecodable``: there is none.
     """
+    data = value or b""
     try:
-        length, start = _varint(value or b"", WIRE_PREFIX_BYTES)
+        length, start = _varint(data, WIRE_PREFIX_BYTES)
         end = start + (length >> 1)
-        return (value or b"")[start:end].decode()
+        if length & 1 or end > len(data):
+            raise IndexError(f"it should end at {end} of {len(data)} bytes")
+        return data[start:end].decode()
     except (IndexError, UnicodeDecodeError) as error:
         raise InvalidRecord("undecodable", f"no message id: {error}") from None
 
