@@ -71,7 +71,7 @@ class BinanceProtocol:
             message = _FRAME.decode(frame)
             if message.stream.endswith("@trade"):
                 return TradesReceived((self._trade(_ROW.decode(message.data)),))
-        except (msgspec.DecodeError, InvalidOperation, KeyError, OverflowError) as error:
+        except (msgspec.DecodeError, InvalidOperation, KeyError, OverflowError, RecursionError) as error:
             return Unreadable(f"{type(error).__name__}: {error}")
         if message.error is not None:
             return Refused(f"{message.error.code} {message.error.msg}")

@@ -67,7 +67,7 @@ class KrakenProtocol:
             message = _FRAME.decode(frame)
             if message.channel == "trade":
                 return _trades(message)
-        except (msgspec.DecodeError, ValueError, OverflowError) as error:
+        except (msgspec.DecodeError, ValueError, OverflowError, RecursionError) as error:
             return Unreadable(str(error))
         if message.method == "subscribe":
             return _subscription(message)
