@@ -12,6 +12,8 @@ from k2_shared.topics import GOLD
 from k2_shared.trade import message_id
 from k2_shared.transactions import Outcome
 
+_MAX_DIGITS = 19  # what 64 bits hold in any case
+
 
 class SeenTrades:
     """The trade ids of each EXCHANGE:SYMBOL that are in gold, and those staged to be.
@@ -27,7 +29,7 @@ class SeenTrades:
         """Stage a message id; False where it is in gold or staged already.
 
         Raises:
-            InvalidRecord: it is not EXCHANGE:SYMBOL:INTEGER.
+            InvalidRecord: it is not EXCHANGE:SYMBOL: and an integer of 1 to 19 digits.
         """
         symbol, trade_id = _split(message)
         staged = self._staged.setdefault(symbol, set())
@@ -55,7 +57,7 @@ class SeenTrades:
 
 def _split(message: str) -> tuple[str, int]:
     symbol, _, trade_id = message.rpartition(":")
-    if not (trade_id.isascii() and trade_id.isdigit()):
+    if not (trade_id.isascii() and trade_id.isdigit() and len(trade_id) <= _MAX_DIGITS and trade_id[0] != "0"):
         raise InvalidRecord("message_id_malformed", f"{message!r} does not end in a trade id")
     return symbol, int(trade_id)
 
