@@ -43,7 +43,7 @@ class Refuser:
             "attempt": str(attempt),
             "time": str(time.time_ns()),
         }
-        detail = error.detail.encode()[:MAX_DETAIL_BYTES]
+        detail = error.detail.encode("utf-8", "backslashreplace")[:MAX_DETAIL_BYTES].decode("utf-8", "ignore").encode()
         return (
             *((PREFIX + name, value.encode()) for name, value in said.items()),
             (f"{PREFIX}detail", detail),
@@ -51,5 +51,6 @@ class Refuser:
 
 
 def _attempt(headers: Headers) -> int:
-    """The number of this refusal: one more than the last attempt that the record carries."""
-    return 1 + max((int(value) for name, value in headers if name == ATTEMPT), default=0)
+    """The number of this refusal: one more than the last attempt that the record carries; not ours, not counted."""
+    said = (value for name, value in headers if name == ATTEMPT)
+    return 1 + max((int(value) for value in said if value and value.isdigit() and len(value) < 10), default=0)
