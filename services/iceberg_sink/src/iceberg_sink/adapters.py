@@ -103,7 +103,7 @@ class LakeTable:
         commit_id, files = str(uuid.uuid4()), None
         for attempt in range(self._attempts):
             current = self.state()
-            if current is not None and current.commit_id == commit_id:
+            if current is not None and self._landed(commit_id):
                 return current  # an attempt whose reply was lost
             if superseded(current, batch.start):
                 self._drop(files or [])
@@ -121,6 +121,14 @@ class LakeTable:
     @property
     def _name(self) -> str:
         return ".".join(self._table.name())
+
+    def _landed(self, commit_id: str) -> bool:
+        """Whether a commit is in the table's history; others may have committed after it."""
+        name = f"sink.{self._sink_id}.commit-id"
+        return any(
+            snapshot.summary is not None and snapshot.summary.additional_properties.get(name) == commit_id
+            for snapshot in _ancestors(self._table.metadata)
+        )
 
     def _refresh(self) -> None:
         known = self.uuid
