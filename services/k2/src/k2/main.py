@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from k2 import init, stack
+from k2.demo import command as demo
 from k2_shared.errors import K2Error
 
 _INTERRUPTED = 130
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 app.add_typer(stack.app, name="stack")
 app.command()(init.init)
+app.command()(demo.demo)
 
 
 def _print_version(wanted: bool) -> None:

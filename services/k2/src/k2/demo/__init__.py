@@ -1,0 +1,1 @@
+"""``k2 demo``: real recorded trades through every agent, reconciled by an independent count."""

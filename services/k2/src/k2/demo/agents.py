@@ -1,0 +1,138 @@
+"""The demo's processes: the simulator and every agent, each startable again by hand."""
+
+import json
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import psutil  # type: ignore[import-untyped]
+
+from k2_shared.children import Child, free_port, wait_until
+
+SIMULATOR = "exchange_sim"
+AGENTS = ("iceberg_sink", "gold", "silver", "feed_kraken", "feed_binance")
+_READY_S = 90.0
+_STOP_S = 25.0
+
+
+class Simulator:
+    """The exchange simulator as a child process."""
+
+    def __init__(self, folder: Path, flags: Mapping[str, str]) -> None:
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self.log = folder / "deliveries.jsonl"
+        arguments = {"port": str(port), "log": str(self.log), **flags}
+        self._folder = folder
+        self._child = Child(
+            SIMULATOR,
+            {},
+            folder / f"{SIMULATOR}.log",
+            port,
+            tuple(word for name, value in arguments.items() for word in (f"--{name}", value)),
+        )
+
+    def start(self) -> None:
+        """Start it and wait until it listens."""
+        self._child.start()
+        pid_file(self._folder, SIMULATOR).write_text(str(self._child.pid))
+        wait_until(self._listens, _READY_S, "the simulator")
+
+    def status(self) -> dict[str, object] | None:
+        """What it says of its playback; None while it does not answer."""
+        try:
+            with urlopen(f"{self.url}/sim/status", timeout=2) as answer:  # noqa: S310
+                found: dict[str, object] = json.load(answer)
+                return found
+        except (URLError, OSError):
+            return None
+
+    @property
+    def finished(self) -> bool:
+        """Whether everything was played."""
+        status = self.status()
+        return bool(status and status["finished"])
+
+    def feed_environment(self) -> dict[str, str]:
+        """What makes both feeds talk to the simulator: their URLs alone."""
+        socket = self.url.replace("http", "ws", 1)
+        return {
+            "KRAKEN_WS_URL": f"{socket}/v2",
+            "KRAKEN_REST_URL": self.url,
+            "BINANCE_WS_URL": f"{socket}/stream",
+            "BINANCE_REST_URL": self.url,
+        }
+
+    def _listens(self) -> bool:
+        self._child.check()
+        return self.status() is not None
+
+
+class Fleet:
+    """Every agent of a demo; the script ``<folder>/<agent>`` starts one again by hand, in its place."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str], own: Mapping[str, Mapping[str, str]]) -> None:
+        self._folder = folder
+        self._children = {name: Child.agent(name, {**environment, **own.get(name, {})}, folder) for name in AGENTS}
+
+    def start(self) -> None:
+        """Start all."""
+        for name, child in self._children.items():
+            _write_script(self._folder / name, child)
+            child.start()
+            pid_file(self._folder, name).write_text(str(child.pid))
+
+    def wait_ready(self) -> None:
+        """Wait until each says that it is ready.
+
+        Raises:
+            Unavailable: one ended or took too long.
+        """
+        for child in self._children.values():
+            child.wait_ready(_READY_S)
+
+    def ended(self) -> list[str]:
+        """The agents that do not run now, with how to start each again."""
+        return [
+            f"{name} ended; start it again with {self._folder / name}"
+            for name in self._children
+            if running(self._folder, name) is None
+        ]
+
+
+def running(folder: Path, name: str) -> psutil.Process | None:
+    """The process that has an agent's place in a demo, whoever started it; never a stranger with its pid."""
+    try:
+        process = psutil.Process(int(pid_file(folder, name).read_text()))
+        ours = name in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE
+    except (OSError, ValueError, psutil.Error):
+        return None
+    return process if ours else None
+
+
+def stop_all(folder: Path) -> None:
+    """Ask every process of a demo to end, wait, and kill those that do not."""
+    found = [process for name in (*AGENTS, SIMULATOR) if (process := running(folder, name))]
+    for process in found:
+        process.terminate()
+    _, late = psutil.wait_procs(found, timeout=_STOP_S)
+    for process in late:
+        process.kill()
+
+
+def pid_file(folder: Path, name: str) -> Path:
+    """Where a demo keeps the pid of a process."""
+    return folder / f"{name}.pid"
+
+
+def _write_script(path: Path, child: Child) -> None:
+    exports = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in child.environment.items())
+    own_pid = shlex.quote(str(pid_file(path.parent.absolute(), path.name)))
+    path.touch(mode=0o700)
+    path.write_text(
+        f"#!/bin/sh\n# Starts {child.module} of this demo again; Ctrl-C stops it.\n{exports}\n"
+        f"echo $$ > {own_pid}\nexec {shlex.quote(sys.executable)} -m {child.module}\n"
+    )

@@ -1,0 +1,93 @@
+"""One side of the reconciliation: what the exchanges sent, from the recordings and the simulator's log alone."""
+
+import gzip
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+from k2_shared.errors import ConfigError
+
+_V2_ASSETS = {"XBT": "BTC", "XDG": "DOGE"}
+# Longest first; TUSD and the like are quotes on Binance alone: on Kraken they would split XBTUSD as XB/TUSD.
+_COMMON_QUOTES = ("USDT", "USDC", "USD", "EUR", "GBP", "JPY", "CAD", "CHF", "AUD", "BRL", "TRY", "XBT", "BTC", "ETH")
+_QUOTES = {"kraken": _COMMON_QUOTES, "binance": ("FDUSD", "TUSD", "BUSD", *_COMMON_QUOTES, "BNB")}
+
+
+def packaged_recordings() -> Path:
+    """The simulator's own copy of the recordings."""
+    spec = find_spec("exchange_sim")
+    if spec is None or spec.origin is None:
+        raise ConfigError("the exchange simulator is not installed: pass --recordings, or install exchange_sim")
+    return Path(spec.origin).parent / "recordings"
+
+
+def recorded(folder: Path) -> dict[str, set[int]]:
+    """The trade ids of each EXCHANGE:SYMBOL in a folder of recordings.
+
+    Raises:
+        ConfigError: there is no folder, or no recording in it.
+    """
+    found: dict[str, set[int]] = {}
+    for path in sorted(folder.glob("*_trades.jsonl.gz")):
+        exchange, pair = path.name.split("_")[:2]
+        if exchange not in _QUOTES:
+            raise ConfigError(f"{path}: recordings are of {' or '.join(_QUOTES)}, not of {exchange!r}")
+        ids = found.setdefault(f"{exchange.upper()}:{canonical(exchange, pair)}", set())
+        ids.update(_ids(exchange, path))
+    if not found:
+        raise ConfigError(f"--recordings {folder}: no file <exchange>_<pair>_*_trades.jsonl.gz is there")
+    return found
+
+
+def canonical(exchange: str, pair: str) -> str:
+    """BASE/QUOTE of a pair as a recording's file name has it."""
+    name, quotes = pair.upper(), _QUOTES[exchange]
+    quote = next((q for q in quotes if name.endswith(q) and name != q), None)
+    if quote is None:
+        raise ConfigError(f"cannot tell base from quote in {pair!r}: known on {exchange} are {', '.join(quotes)}")
+    return "/".join(_V2_ASSETS.get(part, part) for part in (name.removesuffix(quote), quote))
+
+
+def _ids(exchange: str, path: Path) -> Iterator[int]:
+    with gzip.open(path, "rt") as lines:
+        for line in lines:
+            if exchange == "kraken":
+                yield json.loads(line)[6]
+            else:
+                yield json.loads(line.partition(" ")[2])["data"]["t"]
+
+
+@dataclass
+class Delivered:
+    """What the simulator says it delivered, by message id; invalid trades apart."""
+
+    frames: int = 0
+    valid: Counter[str] = field(default_factory=Counter)
+    invalid: Counter[str] = field(default_factory=Counter)
+    originals: Counter[str] = field(default_factory=Counter)
+
+    def of(self, exchange: str) -> Counter[str]:
+        """The valid deliveries of one exchange."""
+        return Counter({id_: n for id_, n in self.valid.items() if id_.startswith(f"{exchange}:")})
+
+
+def delivered(log: Path) -> Delivered:
+    """Read the simulator's log of deliveries."""
+    found, frames = Delivered(), set()
+    with log.open() as lines:
+        for line in lines:
+            entry = json.loads(line)
+            frames.add((entry["venue"], entry["connection"], entry["frame"]))
+            _count(found, entry)
+    found.frames = len(frames)
+    return found
+
+
+def _count(found: Delivered, entry: Mapping[str, object]) -> None:
+    message_id = f"{entry['venue']}:{entry['symbol']}:{entry['trade_id']}"
+    (found.invalid if entry["kind"] == "invalid" else found.valid)[message_id] += 1
+    if entry["kind"] == "original":
+        found.originals[message_id] += 1

@@ -1,0 +1,101 @@
+"""Compare both sides, stage by stage, id by id: pure."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from k2.demo.observer import StageCount
+from k2.demo.oracle import Delivered
+from k2.demo.tables import TableRows
+from k2_shared.topics import EXCHANGES
+from k2_shared.trade import Exchange
+
+SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where two counts differ, by how many, and some of the ids."""
+
+    where: str
+    expected: int
+    found: int
+    missing: tuple[str, ...] = ()
+    excess: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        parts = [f"{self.where}: expected {self.expected:,}, found {self.found:,}"]
+        parts += [f"missing {', '.join(self.missing)}"] if self.missing else []
+        parts += [f"too many {', '.join(self.excess)}"] if self.excess else []
+        return "; ".join(parts)
+
+
+class Expected:
+    """What every stage and table must hold, from the exchanges' side alone."""
+
+    def __init__(self, recorded: Mapping[str, set[int]], sent: Delivered) -> None:
+        self.recorded = recorded
+        self.sent = sent
+        self.once = Counter(f"{symbol}:{id_}" for symbol, ids in recorded.items() for id_ in ids)
+        self.by_exchange = {exchange: sent.of(exchange) for exchange in EXCHANGES}
+        everything = sent.valid.total() + sent.invalid.total()
+        self.stages = {
+            "raw": sent.frames,
+            "bronze": everything,
+            "silver": sent.valid.total(),
+            "dlq": sent.invalid.total(),
+            "gold": self.once.total(),
+        }
+        self.tables = {
+            "bronze_crypto_trades": everything,
+            **{_silver(exchange): ids.total() for exchange, ids in self.by_exchange.items()},
+            "gold_crypto_trades": self.once.total(),
+        }
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Everything that is compared."""
+
+    expected: Expected
+    stages: Mapping[str, StageCount]
+    tables: Mapping[str, TableRows]
+
+
+def differences(sides: Sides) -> list[Difference]:
+    """Every place where a stage or a table does not hold exactly what it must; empty when all reconciles."""
+    return list(_all(sides))
+
+
+def _all(sides: Sides) -> Iterator[Difference]:
+    want, stages, tables = sides.expected, sides.stages, sides.tables
+    yield from _ids("the simulator against the recordings", want.once, want.sent.originals)
+    yield from _count("raw", want.stages["raw"], stages["raw"].records)
+    yield from _ids("bronze", want.sent.valid + want.sent.invalid, stages["bronze"].ids)
+    yield from _ids("silver", want.sent.valid, stages["silver"].ids)
+    yield from _count("dlq", want.stages["dlq"], stages["dlq"].records)
+    yield from _ids("gold", want.once, stages["gold"].ids)
+    yield from _count("table bronze_crypto_trades", want.stages["bronze"], tables["bronze_crypto_trades"].rows)
+    yield from _ids("table bronze_crypto_trades, deliveries", Counter(), +tables["bronze_crypto_trades"].ids)
+    for exchange, ids in want.by_exchange.items():
+        yield from _ids(f"table {_silver(exchange)}", ids, tables[_silver(exchange)].ids)
+    yield from _ids("table gold_crypto_trades", want.once, tables["gold_crypto_trades"].ids)
+
+
+def _silver(exchange: Exchange) -> str:
+    return f"silver_{exchange.lower()}_trades"
+
+
+def _count(where: str, expected: int, found: int) -> Iterator[Difference]:
+    if expected != found:
+        yield Difference(where, expected, found)
+
+
+def _ids(where: str, expected: Counter[str], found: Counter[str]) -> Iterator[Difference]:
+    missing, excess = expected - found, found - expected
+    if missing or excess:
+        yield Difference(where, expected.total(), found.total(), _some(missing), _some(excess))
+
+
+def _some(ids: Counter[str]) -> tuple[str, ...]:
+    return tuple(f"{id_} ({n}x)" if n > 1 else id_ for id_, n in sorted(ids.items())[:SHOWN])

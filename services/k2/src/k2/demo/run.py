@@ -1,0 +1,161 @@
+"""The course of a demo: stack, topics, simulator, agents, playback, drain, reconciliation, end."""
+
+import asyncio
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from k2 import init
+from k2.demo import agents, oracle
+from k2.demo.agents import Fleet, Simulator
+from k2.demo.observer import Observer
+from k2.demo.reconcile import Expected, Sides, differences
+from k2.demo.report import Report
+from k2.demo.screen import Moment, Screen
+from k2.demo.tables import Tables
+from k2.init import InitSettings
+from k2_local import Stack, StackSettings
+from k2_shared.topics import Names
+
+_TICK_S = 0.5
+_STALLED_S = 60.0
+_SINK_INTERVAL_S = 5.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a demo was asked to do."""
+
+    recordings: Path
+    speed: str
+    duplicates: float
+    invalid: float
+    folder: Path
+    keep: bool
+
+    @property
+    def simulator_flags(self) -> dict[str, str]:
+        """The simulator's flags."""
+        return {
+            "recordings": str(self.recordings),
+            "speed": self.speed,
+            "duplicates": str(self.duplicates),
+            "invalid": str(self.invalid),
+        }
+
+
+def demo(options: Options, screen: Screen) -> Report:
+    """Run a demo from nothing to its report; whatever happens, nothing stays up unless it is to be kept."""
+    recorded = oracle.recorded(options.recordings)
+    options.folder.mkdir(parents=True)
+    stack = Stack(stack_settings(options.folder))
+    finished = False
+    try:
+        environment = stack.up(screen.say)
+        report = Demo(options, environment, recorded, screen).run()
+        finished = True
+        return report
+    finally:
+        if not (finished and options.keep):
+            stop(options.folder)
+            if finished and report.reconciled:
+                shutil.rmtree(options.folder)
+
+
+def stack_settings(folder: Path) -> StackSettings:
+    """The settings of a demo's own stack: its ports are its own, only the download cache is shared."""
+    free = {name: None for name in StackSettings.model_fields if name.endswith("_port")}
+    return StackSettings.load(k2_state_dir=folder / "stack", **free)
+
+
+def stop(folder: Path) -> None:
+    """Stop every process of a demo and its stack."""
+    agents.stop_all(folder)
+    Stack(stack_settings(folder)).down()
+
+
+class Demo:
+    """One run on a stack that is up."""
+
+    def __init__(
+        self, options: Options, environment: Mapping[str, str], recorded: Mapping[str, set[int]], screen: Screen
+    ) -> None:
+        self._environment = {**environment, "SINK_INTERVAL_S": str(_SINK_INTERVAL_S), "LOG_LEVEL": "INFO"}
+        self._settings = InitSettings.load(**{name.lower(): value for name, value in environment.items()}, k2_prefix="")
+        self._recorded = recorded
+        self._screen = screen
+        self._simulator = Simulator(options.folder, options.simulator_flags)
+        self._fleet = Fleet(
+            options.folder, {**self._environment, **self._simulator.feed_environment()}, self._symbols()
+        )
+        names = Names()
+        self._observer = Observer(self._settings, names)
+        self._tables = Tables(self._settings, names)
+
+    def run(self) -> Report:
+        """Create, start, play, drain, reconcile."""
+        init.apply(self._settings)
+        self._screen.say("topics, schemas and tables are created")
+        self._simulator.start()
+        return asyncio.run(self._observed())
+
+    async def _observed(self) -> Report:
+        observing = asyncio.create_task(self._observer.run())
+        try:
+            self._fleet.start()
+            await asyncio.to_thread(self._fleet.wait_ready)
+            self._screen.say("every agent is ready; the exchanges play")
+            began = time.monotonic()
+            with self._screen:
+                await self._watch(observing)
+            return await asyncio.to_thread(self._report, time.monotonic() - began)
+        finally:
+            observing.cancel()
+
+    async def _watch(self, observing: asyncio.Task[None]) -> None:
+        """Watch until all is everywhere, or until nothing has moved for a while."""
+        before: tuple[int, ...] = ()
+        moved = time.monotonic()
+        while time.monotonic() - moved < _STALLED_S:
+            moment = await asyncio.to_thread(self._moment)
+            self._screen.show(moment)
+            if await asyncio.to_thread(lambda: self._complete(moment)):  # noqa: B023  # awaited at once
+                return
+            now = (*(s.records for s in moment.stages.values()), *moment.tables.values())
+            before, moved = (now, time.monotonic()) if now != before else (before, moved)
+            done, _ = await asyncio.wait([observing], timeout=_TICK_S)
+            if done:
+                observing.result()
+        self._screen.say(f"nothing has moved for {_STALLED_S:.0f} s")
+
+    def _moment(self) -> Moment:
+        return Moment(self._observer.stages, self._tables.counts(), tuple(self._fleet.ended()))
+
+    def _complete(self, moment: Moment) -> bool:
+        """Whether every stage holds at least what it must, and was read to its end."""
+        if not self._simulator.finished:
+            self._observer.look_again()
+            return False
+        want = self._expected()
+        short = any(moment.stages[stage].records < count for stage, count in want.stages.items())
+        if short or any(moment.tables[table] < count for table, count in want.tables.items()):
+            self._observer.look_again()
+            return False
+        return self._observer.caught_up
+
+    def _expected(self) -> Expected:
+        return Expected(self._recorded, oracle.delivered(self._simulator.log))
+
+    def _report(self, seconds: float) -> Report:
+        sides = Sides(self._expected(), self._observer.stages, self._tables.read())
+        return Report(sides, differences(sides), self._tables.gold_ages_ms(), seconds)
+
+    def _symbols(self) -> dict[str, dict[str, str]]:
+        """Each feed's symbols: those of the recordings."""
+        found: dict[str, dict[str, str]] = {}
+        for exchange in ("KRAKEN", "BINANCE"):
+            symbols = [s.partition(":")[2] for s in self._recorded if s.startswith(f"{exchange}:")]
+            found[f"feed_{exchange.lower()}"] = {f"{exchange}_SYMBOLS": ",".join(symbols)}
+        return found

@@ -1,0 +1,108 @@
+"""What a person sees of a running demo: a live table on a terminal, a line now and then elsewhere."""
+
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from k2.demo.observer import StageCount
+
+_PLAIN_EVERY_S = 5.0
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The state of a demo at one moment: consumers' counts and the rows of the tables."""
+
+    stages: Mapping[str, StageCount]
+    tables: Mapping[str, int]
+    ended: tuple[str, ...] = ()
+
+    def lag(self, stage: str) -> int | None:
+        """Records of the stage before that this one has not accounted for yet."""
+        count = {name: found.records for name, found in self.stages.items()}
+        match stage:
+            case "silver":
+                return max(0, count["bronze"] - count["silver"] - count["dlq"])
+            case "gold":
+                return max(0, len(self.stages["silver"].ids) - count["gold"])
+            case _:
+                return None
+
+    def table_lag(self, table: str) -> int:
+        """Records of a table's topics that have no row yet."""
+        silver = self.stages["silver"].ids
+        fed_by = {
+            "bronze_crypto_trades": self.stages["bronze"].records,
+            "gold_crypto_trades": self.stages["gold"].records,
+        }
+        if table in fed_by:
+            return max(0, fed_by[table] - self.tables[table])
+        exchange = table.split("_")[1].upper()
+        return max(0, sum(n for id_, n in silver.items() if id_.startswith(exchange)) - self.tables[table])
+
+
+class Screen:
+    """Shows moments on stderr."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._live = Live(console=self._console, refresh_per_second=4, transient=True) if sys.stderr.isatty() else None
+        self._began = time.monotonic()
+        self._last: tuple[float, dict[str, int]] = (self._began, {})
+        self._said = 0.0
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def say(self, line: str) -> None:
+        """Print a line above the table."""
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    def show(self, moment: Moment) -> None:
+        """Show a moment."""
+        now = time.monotonic()
+        if self._live:
+            self._live.update(self._table(moment, now))
+        elif now - self._said >= _PLAIN_EVERY_S:
+            self._said = now
+            counts = ", ".join(f"{stage} {found.records:,}" for stage, found in moment.stages.items())
+            rows = moment.tables.get("gold_crypto_trades", 0)
+            self.say(f"{now - self._began:4.0f} s  {counts}, gold rows {rows:,}")
+
+    def _table(self, moment: Moment, now: float) -> Table:
+        table = Table(
+            "stage", "count", "per second", "age p50 ms", "age p99 ms", "lag", caption="\n".join(moment.ended)
+        )
+        for column in table.columns[1:]:
+            column.justify = "right"
+        for stage, found in moment.stages.items():
+            rate = self._rate(stage, found.records, now)
+            ages = [_number(found.age_ms(q)) for q in (0.5, 0.99)]
+            table.add_row(stage, f"{found.records:,}", rate, *ages, _number(moment.lag(stage)))
+        for name, rows in moment.tables.items():
+            table.add_row(name, f"{rows:,}", self._rate(name, rows, now), "", "", _number(moment.table_lag(name)))
+        self._last = (now, {**{s: f.records for s, f in moment.stages.items()}, **moment.tables})
+        return table
+
+    def _rate(self, name: str, count: int, now: float) -> str:
+        then, counts = self._last
+        return f"{max(0, count - counts.get(name, 0)) / max(0.1, now - then):,.0f}"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}"

@@ -1,0 +1,105 @@
+"""What another engine, DuckDB, finds in the Iceberg tables; and how old rows were when they were committed."""
+
+from array import array
+from collections import Counter
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import duckdb
+
+from k2_shared import contracts, lake
+from k2_shared.settings import LakeSettings
+from k2_shared.topics import Names
+
+_EXTENSIONS = ("httpfs", "avro", "iceberg")
+
+
+@dataclass(frozen=True)
+class TableRows:
+    """One table: its rows, and by message id where it has them."""
+
+    rows: int
+    ids: Counter[str]
+
+
+class Tables:
+    """Reads a run's tables through DuckDB; the engine shares nothing with the sink but the catalog."""
+
+    def __init__(self, settings: LakeSettings, names: Names) -> None:
+        self._settings = settings
+        self._namespace = lake.namespace(names)
+
+    def read(self) -> dict[str, TableRows]:
+        """Every table of the contracts."""
+        connection = self._connect()
+        try:
+            return {name: self._table(connection, name) for name in contracts.tables()}
+        finally:
+            connection.close()
+
+    def counts(self) -> dict[str, int]:
+        """The rows of every table as its current snapshot says; cheap, for watching."""
+        catalog = lake.connect(self._settings)
+        found = {}
+        for name in contracts.tables():
+            snapshot = catalog.load_table((self._namespace, name)).current_snapshot()
+            summary = snapshot.summary if snapshot else None
+            found[name] = int(summary["total-records"] or 0) if summary else 0
+        return found
+
+    def gold_ages_ms(self) -> "array[float]":
+        """For each gold row: from the receipt of its frame to the commit of its snapshot, ms."""
+        table = lake.connect(self._settings).load_table((self._namespace, "gold_crypto_trades"))
+        committed = {snapshot.snapshot_id: snapshot.timestamp_ms for snapshot in table.snapshots()}
+        ages = array("d")
+        connection = self._connect()
+        for entry in table.inspect.entries().to_pylist():
+            found = connection.execute(
+                "select epoch_us(ingestion_timestamp) from read_parquet(?)", [entry["data_file"]["file_path"]]
+            )
+            ages.extend(committed[entry["snapshot_id"]] - received / 1000 for (received,) in found.fetchall())
+        connection.close()
+        return ages
+
+    def _table(self, connection: duckdb.DuckDBPyConnection, name: str) -> TableRows:
+        qualified = f'lake."{self._namespace}"."{name}"'
+        if name.startswith("bronze"):
+            ((rows, distinct),) = connection.execute(
+                f'select count(*), count(distinct (topic, "partition", "offset")) from {qualified}'  # noqa: S608
+            ).fetchall()
+            return TableRows(rows, Counter({"delivered twice": rows - distinct}))
+        found = connection.execute(f"select message_id, count(*) from {qualified} group by all").fetchall()  # noqa: S608
+        ids = Counter(dict(found))
+        return TableRows(ids.total(), ids)
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        settings = self._settings
+        connection = duckdb.connect(
+            config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+        )
+        for name in _EXTENSIONS:
+            connection.load_extension(str(_extension(name)))
+        secret = settings.s3_secret_access_key.get_secret_value() if settings.s3_secret_access_key else ""
+        endpoint = settings.s3_endpoint.partition("://")
+        connection.execute(
+            f"CREATE SECRET (TYPE s3, KEY_ID '{settings.s3_access_key_id}', SECRET '{secret}', URL_STYLE 'path', "
+            f"ENDPOINT '{endpoint[2]}', USE_SSL {endpoint[0] == 'https'}, REGION '{settings.s3_region}')"
+        )
+        credential = settings.iceberg_credential.get_secret_value() if settings.iceberg_credential else ":"
+        client_id, _, client_secret = credential.partition(":")
+        connection.execute(
+            f"CREATE SECRET catalog (TYPE iceberg, CLIENT_ID '{client_id}', CLIENT_SECRET '{client_secret}', "
+            f"OAUTH2_SERVER_URI '{settings.iceberg_oauth2_server_uri}', OAUTH2_SCOPE 'catalog')"
+        )
+        connection.execute(
+            f"ATTACH '{settings.iceberg_warehouse}' AS lake "
+            f"(TYPE iceberg, SECRET catalog, ENDPOINT '{settings.iceberg_catalog_uri}')"
+        )
+        return connection
+
+
+def _extension(name: str) -> Path:
+    """The extension's file in its wheel; nothing is downloaded."""
+    folder = Path(str(files(f"duckdb_extension_{name}"))) / "extensions"
+    return next(folder.rglob("*.duckdb_extension"))
