@@ -146,11 +146,12 @@ def message_id(value: bytes | None) -> str:
     try:
         length, start = _varint(data, WIRE_PREFIX_BYTES)
         end = start + (length >> 1)
-        if length & 1 or end > len(data):
-            raise IndexError(f"it should end at {end} of {len(data)} bytes")
-        return data[start:end].decode()
+        found = data[start:end].decode()
     except (IndexError, UnicodeDecodeError) as error:
         raise InvalidRecord("undecodable", f"no message id: {error}") from None
+    if length & 1 or end > len(data):
+        raise InvalidRecord("undecodable", f"the message id should end at byte {end} of {len(data)}")
+    return found
 
 
 def _varint(data: bytes, position: int) -> tuple[int, int]:

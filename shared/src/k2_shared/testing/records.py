@@ -1,18 +1,32 @@
 """Trades and consumed records for tests, made by hand or by hypothesis."""
 
-from collections.abc import Iterable
+import io
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from fastavro import parse_schema, schemaless_writer
 from hypothesis import strategies as st
 
+from k2_shared import contracts
 from k2_shared.origin import HEADER, Headers, Origin
-from k2_shared.trade import Trade, encode, wire_prefix
+from k2_shared.trade import Trade, decode, encode, wire_prefix
 
 SCHEMA_ID = 7
 RECEIVED_NS = 1_762_795_434_000_000_123
 ORIGIN = Origin(RECEIVED_NS, connection_id=5, frame_number=1)
+
+
+def _unchecked(field: dict[str, Any]) -> dict[str, Any]:
+    """A field without its limits: the same bytes, but any decimal is written."""
+    kind = field["type"]
+    return {**field, "type": {**kind, "precision": 60}} if "precision" in kind else field
+
+
+_UNCHECKED = parse_schema(
+    {**contracts.trade_schema(), "fields": [_unchecked(field) for field in contracts.trade_schema()["fields"]]}
+)
 
 
 @dataclass(frozen=True)
@@ -46,6 +60,26 @@ def trade(**changes: Any) -> Trade:
 def value(of: Trade, schema_id: int = SCHEMA_ID) -> bytes:
     """A trade's record value."""
     return encode(of, RECEIVED_NS // 1_000, wire_prefix(schema_id))
+
+
+def fields(of: Trade) -> dict[str, Any]:
+    """A trade's twelve fields as they are decoded."""
+    return decode(value(of), SCHEMA_ID)
+
+
+def encoded(trade_fields: Mapping[str, Any], schema_id: int = SCHEMA_ID) -> bytes:
+    """A record value from twelve fields, whatever they say: as a writer without our checks would encode them."""
+    buffer = io.BytesIO()
+    buffer.write(wire_prefix(schema_id))
+    schemaless_writer(buffer, _UNCHECKED, dict(trade_fields))
+    return buffer.getvalue()
+
+
+def example(path: str) -> Record:
+    """The record of an example of trades in ``schemas/examples``."""
+    said = contracts.example(path)
+    amounts = {name: Decimal(said["value"][name]) for name in ("price", "quantity")}
+    return Record(said["key"].encode(), encoded({**said["value"], **amounts}))
 
 
 def records(trades: Iterable[Trade], topic: str = "market.crypto.trades.kraken") -> list[Record]:
