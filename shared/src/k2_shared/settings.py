@@ -4,7 +4,7 @@ import os
 import ssl
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
@@ -47,9 +47,13 @@ def _explain(cls: type[BaseSettings], found: ErrorDetails) -> str:
     hint = f" ({about})" if about else ""
     if found["type"] == "missing":
         return f"{name} is not set{hint}"
-    secret = "secret" in field or "password" in field
-    given = "***" if secret else repr(os.environ.get(name, found["input"]))
+    given = "***" if _is_secret(cls, field) else repr(os.environ.get(name, found["input"]))
     return f"{name}={given} is not allowed: {found['msg'].removeprefix('Value error, ')}{hint}"
+
+
+def _is_secret(cls: type[BaseSettings], field: str) -> bool:
+    kind = cls.model_fields[field].annotation if field in cls.model_fields else None
+    return SecretStr in (kind, *get_args(kind))
 
 
 class KafkaSettings(Settings):

@@ -101,8 +101,8 @@ def _record(trade: Trade, ingestion_us: int) -> dict[str, Any]:
         "symbol": trade.symbol,
         "exchange": trade.exchange,
         "timestamp": trade.timestamp,
-        "price": trade.price,
-        "quantity": trade.quantity,
+        "price": trade.price.quantize(_QUANTUM),  # exact: it fits; the writer refuses zeros beyond the scale
+        "quantity": trade.quantity.quantize(_QUANTUM),
         "currency": trade.symbol.rpartition("/")[2],
         "side": trade.side,
         "source_sequence": trade.trade_id,
