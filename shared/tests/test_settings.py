@@ -1,0 +1,130 @@
+"""Settings: refused with a sentence that helps, secrets never shown."""
+
+import ssl
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+from pydantic import BeforeValidator
+
+from k2_shared.errors import ConfigError
+from k2_shared.feed.settings import FeedSettings, Symbols, split_symbols
+from k2_shared.settings import AgentSettings, KafkaSettings, LakeSettings, RegistrySettings, Settings, print_config
+
+SECRET = "hunter2-correct-horse"
+
+
+class SymbolSettings(FeedSettings):
+    """A venue's settings."""
+
+    venue_symbols: Annotated[Symbols, BeforeValidator(split_symbols)] = ("BTC/USD",)
+
+
+class Required(Settings):
+    """A setting without default."""
+
+    needed: str
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "given", "said"),
+    [
+        (AgentSettings, "WEB_PORT", "70000", "less than or equal to 65535"),
+        (AgentSettings, "WEB_PORT", "http", "valid integer"),
+        (AgentSettings, "LOG_LEVEL", "LOUD", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
+        (AgentSettings, "K2_PREFIX", "No_Dot", "ends in a dot"),
+        (AgentSettings, "SHUTDOWN_GRACE_S", "0", "from SIGTERM to exit"),
+        (KafkaSettings, "KAFKA_SECURITY_PROTOCOL", "TLS", "'PLAINTEXT', 'SSL', 'SASL_PLAINTEXT' or 'SASL_SSL'"),
+        (RegistrySettings, "SCHEMA_REGISTRY_URL", "localhost:8081", "base URL"),
+        (LakeSettings, "ICEBERG_TIMEOUT_S", "-1", "greater than 0"),
+        (SymbolSettings, "VENUE_SYMBOLS", "btc/usd", "should match pattern"),
+        (SymbolSettings, "VENUE_SYMBOLS", " , ", "at least 1 item"),
+        (SymbolSettings, "FEED_MAX_FRAME_BYTES", "2000000", "fits one raw record"),
+    ],
+)
+def test_a_wrong_value_names_the_variable_what_was_given_and_what_is_allowed(
+    monkeypatch: pytest.MonkeyPatch, settings: type[Settings], name: str, given: str, said: str
+) -> None:
+    """The sentence is enough to correct it."""
+    monkeypatch.setenv(name, given)
+    with pytest.raises(ConfigError) as refused:
+        settings.load()
+    assert f"{name}={given!r} is not allowed" in str(refused.value)
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert refused.value.exit_code == 2
+
+
+def test_every_wrong_value_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One run shows all that is to be corrected."""
+    monkeypatch.setenv("WEB_PORT", "0")
+    monkeypatch.setenv("LOG_LEVEL", "")  # empty is unset
+    monkeypatch.setenv("SCHEMA_REGISTRY_TIMEOUT_S", "soon")
+    with pytest.raises(ConfigError, match=r"SCHEMA_REGISTRY_TIMEOUT_S='soon'.*; WEB_PORT='0'"):
+        AgentSettings.load()
+
+
+def test_a_missing_value_is_named() -> None:
+    """A setting without default says so."""
+    with pytest.raises(ConfigError, match="NEEDED is not set"):
+        Required.load()
+
+
+def test_symbols_are_split_and_trimmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commas separate, blanks do not matter."""
+    monkeypatch.setenv("VENUE_SYMBOLS", " BTC/USD, ETH/USD,")
+    assert SymbolSettings.load().venue_symbols == ("BTC/USD", "ETH/USD")
+
+
+@pytest.mark.parametrize("name", ["kafka_sasl_password", "schema_registry_password"])
+def test_print_config_hides_secrets(name: str) -> None:
+    """Every setting is a line under its variable's name; a secret is stars."""
+    shown = print_config(AgentSettings.load(**{name: SECRET}))
+    assert f"{name.upper()}=**********" in shown.splitlines()
+    assert "WEB_PORT=6066" in shown.splitlines()
+    assert SECRET not in shown
+
+
+def test_an_error_message_hides_secrets() -> None:
+    """A secret of a wrong type is not quoted."""
+    with pytest.raises(ConfigError, match=r"KAFKA_SASL_PASSWORD=\*\*\* is not allowed") as refused:
+        KafkaSettings.load(kafka_sasl_password=[SECRET])
+    assert SECRET not in str(refused.value)
+    with pytest.raises(ConfigError, match="S3_SECRET_ACCESS_KEY") as refused:
+        LakeSettings.load(s3_secret_access_key={SECRET: 1})
+    assert SECRET not in str(refused.value)
+    with pytest.raises(ConfigError, match="ICEBERG_CREDENTIAL") as refused:
+        LakeSettings.load(iceberg_credential=[SECRET])
+    assert SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "tls", "mechanism"),
+    [
+        ("PLAINTEXT", False, "PLAIN"),
+        ("SSL", True, "PLAIN"),
+        ("SASL_PLAINTEXT", False, "SCRAM-SHA-256"),
+        ("SASL_SSL", True, "SCRAM-SHA-256"),
+    ],
+)
+def test_every_client_gets_the_credentials_of_the_protocol(protocol: str, tls: bool, mechanism: str) -> None:
+    """TLS where the protocol says SSL, the mechanism where it says SASL."""
+    client = KafkaSettings.load(
+        kafka_bootstrap_servers="a:1,b:2",
+        kafka_security_protocol=protocol,
+        kafka_sasl_mechanism="SCRAM-SHA-256",
+        kafka_sasl_username="k2",
+        kafka_sasl_password=SECRET,
+    ).client()
+    assert client["bootstrap_servers"] == "a:1,b:2"
+    assert (client["security_protocol"], client["sasl_mechanism"]) == (protocol, mechanism)
+    assert (client["sasl_plain_username"], client["sasl_plain_password"]) == ("k2", SECRET)
+    assert isinstance(client["ssl_context"], ssl.SSLContext) is tls
+
+
+def test_own_authorities_are_trusted_alone(tmp_path: Path) -> None:
+    """KAFKA_SSL_CAFILE takes the place of the system's authorities, and a file that is none is refused."""
+    (tmp_path / "ca.pem").write_text("not a certificate")
+    settings = KafkaSettings.load(kafka_security_protocol="SSL", kafka_ssl_cafile=tmp_path / "ca.pem")
+    with pytest.raises(ssl.SSLError):
+        settings.client()
