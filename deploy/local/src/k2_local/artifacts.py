@@ -1,6 +1,7 @@
 """The pinned downloads: fetched once from Maven Central, checked, and shared by every stack."""
 
 import hashlib
+import os
 import tarfile
 import tempfile
 import threading
@@ -11,9 +12,10 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from shutil import rmtree
-from typing import Self
+from typing import Any, Self
 
 import requests
+import stamina
 from jgo.maven import MavenContext, PythonResolver
 
 from k2_local.disk import explained, locked
@@ -145,6 +147,7 @@ class _Fetcher:
 
     def fetch(self, wanted: list[Artifact]) -> Iterator[Path]:
         """Yield the checked files in the order asked for."""
+        _trust_named_authorities()
         return self._pool.map(self._fetch, wanted)
 
     def _fetch(self, artifact: Artifact) -> Path:
@@ -153,7 +156,7 @@ class _Fetcher:
         maven = MavenContext(resolver, repo_cache=self._staging, timeout=_TIMEOUT_S)
         component = maven.project(group, name).at_version(version)
         try:
-            path: Path = component.artifact("".join(classifier), packaging).resolve()
+            path: Path = _resolved(component.artifact("".join(classifier), packaging))
         except requests.RequestException as error:
             raise ConfigError(_unreachable(artifact, type(error).__name__)) from None
         except RuntimeError:  # jgo's word for every answer but 200
@@ -164,6 +167,18 @@ class _Fetcher:
         if self._ended.is_set():
             raise CancelledError
         self._advance(size)
+
+
+@stamina.retry(on=requests.RequestException, attempts=3, wait_max=2.0)
+def _resolved(artifact: Any) -> Path:
+    path: Path = artifact.resolve()
+    return path
+
+
+def _trust_named_authorities() -> None:
+    """The HTTP client knows its own authorities alone; where SSL_CERT_FILE names others, they hold for it too."""
+    if named := os.environ.get("SSL_CERT_FILE"):
+        os.environ.setdefault("REQUESTS_CA_BUNDLE", named)
 
 
 def _unreachable(artifact: Artifact, reason: str) -> str:

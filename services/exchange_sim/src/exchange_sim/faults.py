@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Literal
 
 from exchange_sim.model import Trade
@@ -47,6 +48,11 @@ class Rates:
     def of(self, fault: str) -> float:
         """The rate of a fault by its name in ``FAULTS``."""
         return float(getattr(self, fault))
+
+
+def encodable(trade: Trade) -> bool:
+    """Whether decimal(18,8) holds the trade: a copy with two things wrong would say nothing of either."""
+    return all(abs(value) < 10**10 and value == round(value, 8) for value in (Decimal(trade.price), Decimal(trade.qty)))
 
 
 def _zero(decimal: str) -> str:

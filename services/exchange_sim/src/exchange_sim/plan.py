@@ -6,8 +6,8 @@ from heapq import merge
 from itertools import accumulate
 from random import Random
 
-from exchange_sim.faults import BREAKS, FAULTS, Fault, Kind, Rates
-from exchange_sim.model import Dialect, Recording
+from exchange_sim.faults import BREAKS, FAULTS, Fault, Kind, Rates, encodable
+from exchange_sim.model import Dialect, Recording, Trade
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +46,24 @@ def _symbol(recording: Recording, offsets: Sequence[int], dialect: Dialect, rate
     placed = [_Placed(float(index), frame) for index, frame in enumerate(frames)]
     for name, fault in FAULTS.items():
         random = Random(f"{seed}/{recording.instrument.venue}/{symbol}/{name}")  # noqa: S311  # repeatable on purpose
-        placed = _strike(placed, frames, fault, rates.of(name), random)
+        placed = _strike(placed, frames, recording.trades, fault, rates.of(name), random)
     placed.sort(key=lambda each: each.place)
     return _in_time([each.frame for each in placed])
 
 
 def _strike(
-    placed: list[_Placed], frames: Sequence[Planned], fault: Fault, rate: float, random: Random
+    placed: list[_Placed],
+    frames: Sequence[Planned],
+    trades: Sequence[Trade],
+    fault: Fault,
+    rate: float,
+    random: Random,
 ) -> list[_Placed]:
     """Apply one fault to all frames of a symbol."""
     if not rate:
         return placed
     if fault.kind == "invalid":
-        return placed + list(_broken(frames, fault, rate, random))
+        return placed + list(_broken(frames, trades, fault, rate, random))
     struck: list[_Placed] = []
     for each in placed:
         if each.frame.kind != "original" or random.random() >= rate:
@@ -71,11 +76,13 @@ def _strike(
     return struck
 
 
-def _broken(frames: Sequence[Planned], fault: Fault, rate: float, random: Random) -> Iterator[_Placed]:
-    """Extra frames of one broken trade each; every trade of a frame is at risk by itself."""
+def _broken(
+    frames: Sequence[Planned], trades: Sequence[Trade], fault: Fault, rate: float, random: Random
+) -> Iterator[_Placed]:
+    """Extra frames of one broken trade each; every trade of a frame that a schema holds is at risk by itself."""
     for place, frame in enumerate(frames):
         for index in frame.indexes:
-            if random.random() < rate:
+            if random.random() < rate and encodable(trades[index]):
                 copy = Planned(
                     frame.at_ns,
                     frame.symbol,

@@ -4,6 +4,7 @@ import sys
 from importlib.metadata import version
 from typing import Annotated, Any
 
+import stamina
 import typer
 from typer.core import TyperGroup
 
@@ -57,4 +58,5 @@ def _root(
 
 def main() -> None:
     """The console script."""
+    stamina.instrumentation.set_on_retry_hooks(())  # a person at a terminal is told of the outcome alone
     app(prog_name="k2")

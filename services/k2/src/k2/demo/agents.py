@@ -13,7 +13,7 @@ import psutil  # type: ignore[import-untyped]
 from k2_shared.children import Child, free_port, wait_until
 
 SIMULATOR = "exchange_sim"
-AGENTS = ("iceberg_sink", "gold", "silver", "feed_kraken", "feed_binance")
+_STAGES = ("iceberg_sink", "gold", "silver")
 _READY_S = 90.0
 _STOP_S = 25.0
 
@@ -74,9 +74,10 @@ class Simulator:
 class Fleet:
     """Every agent of a demo; the script ``<folder>/<agent>`` starts one again by hand, in its place."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str], own: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str], feeds: Mapping[str, Mapping[str, str]]) -> None:
         self._folder = folder
-        self._children = {name: Child.agent(name, {**environment, **own.get(name, {})}, folder) for name in AGENTS}
+        own: dict[str, Mapping[str, str]] = {**{name: {} for name in _STAGES}, **feeds}
+        self._children = {name: Child.agent(name, {**environment, **extra}, folder) for name, extra in own.items()}
 
     def start(self) -> None:
         """Start all."""
@@ -115,7 +116,8 @@ def running(folder: Path, name: str) -> psutil.Process | None:
 
 def stop_all(folder: Path) -> None:
     """Ask every process of a demo to end, wait, and kill those that do not."""
-    found = [process for name in (*AGENTS, SIMULATOR) if (process := running(folder, name))]
+    names = [path.stem for path in folder.glob("*.pid")]
+    found = [process for name in names if (process := running(folder, name))]
     for process in found:
         process.terminate()
     _, late = psutil.wait_procs(found, timeout=_STOP_S)

@@ -5,10 +5,12 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
 
 from k2_shared.errors import ConfigError
+from k2_shared.trade import fits
 
 _V2_ASSETS = {"XBT": "BTC", "XDG": "DOGE"}
 # Longest first; TUSD and the like are quotes on Binance alone: on Kraken they would split XBTUSD as XB/TUSD.
@@ -24,19 +26,22 @@ def packaged_recordings() -> Path:
     return Path(spec.origin).parent / "recordings"
 
 
-def recorded(folder: Path) -> dict[str, set[int]]:
-    """The trade ids of each EXCHANGE:SYMBOL in a folder of recordings.
+Recorded = dict[str, dict[int, bool]]
+"""The trade ids of each EXCHANGE:SYMBOL, and whether decimal(18,8) holds the trade's price and quantity."""
+
+
+def recorded(folder: Path) -> Recorded:
+    """Read a folder of recordings.
 
     Raises:
         ConfigError: there is no folder, or no recording in it.
     """
-    found: dict[str, set[int]] = {}
+    found: Recorded = {}
     for path in sorted(folder.glob("*_trades.jsonl.gz")):
         exchange, pair = path.name.split("_")[:2]
         if exchange not in _QUOTES:
             raise ConfigError(f"{path}: recordings are of {' or '.join(_QUOTES)}, not of {exchange!r}")
-        ids = found.setdefault(f"{exchange.upper()}:{canonical(exchange, pair)}", set())
-        ids.update(_ids(exchange, path))
+        found.setdefault(f"{exchange.upper()}:{canonical(exchange, pair)}", {}).update(_trades(exchange, path))
     if not found:
         raise ConfigError(f"--recordings {folder}: no file <exchange>_<pair>_*_trades.jsonl.gz is there")
     return found
@@ -51,13 +56,15 @@ def canonical(exchange: str, pair: str) -> str:
     return "/".join(_V2_ASSETS.get(part, part) for part in (name.removesuffix(quote), quote))
 
 
-def _ids(exchange: str, path: Path) -> Iterator[int]:
+def _trades(exchange: str, path: Path) -> Iterator[tuple[int, bool]]:
     with gzip.open(path, "rt") as lines:
         for line in lines:
             if exchange == "kraken":
-                yield json.loads(line)[6]
+                price, quantity, *_, trade_id = json.loads(line)
             else:
-                yield json.loads(line.partition(" ")[2])["data"]["t"]
+                trade = json.loads(line.partition(" ")[2])["data"]
+                price, quantity, trade_id = trade["p"], trade["q"], trade["t"]
+            yield trade_id, fits(Decimal(price)) and fits(Decimal(quantity))
 
 
 @dataclass
@@ -68,10 +75,6 @@ class Delivered:
     valid: Counter[str] = field(default_factory=Counter)
     invalid: Counter[str] = field(default_factory=Counter)
     originals: Counter[str] = field(default_factory=Counter)
-
-    def of(self, exchange: str) -> Counter[str]:
-        """The valid deliveries of one exchange."""
-        return Counter({id_: n for id_, n in self.valid.items() if id_.startswith(f"{exchange}:")})
 
 
 def delivered(log: Path) -> Delivered:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from k2.demo.observer import StageCount
-from k2.demo.oracle import Delivered
+from k2.demo.oracle import Delivered, Recorded
 from k2.demo.tables import TableRows
 from k2_shared.topics import EXCHANGES
 from k2_shared.trade import Exchange
@@ -31,19 +31,26 @@ class Difference:
 
 
 class Expected:
-    """What every stage and table must hold, from the exchanges' side alone."""
+    """What every stage and table must hold, from the exchanges' side alone.
 
-    def __init__(self, recorded: Mapping[str, set[int]], sent: Delivered) -> None:
-        self.recorded = recorded
-        self.sent = sent
-        self.once = Counter(f"{symbol}:{id_}" for symbol, ids in recorded.items() for id_ in ids)
-        self.by_exchange = {exchange: sent.of(exchange) for exchange in EXCHANGES}
-        everything = sent.valid.total() + sent.invalid.total()
+    A trade that decimal(18,8) does not hold goes from the feed to the DLQ, at each of its deliveries.
+    """
+
+    def __init__(self, recorded: Recorded, sent: Delivered) -> None:
+        self.recorded = {symbol: len(trades) for symbol, trades in recorded.items()}
+        all_ids = {f"{symbol}:{id_}": fits for symbol, trades in recorded.items() for id_, fits in trades.items()}
+        self.originals = Counter(list(all_ids))
+        self.once = Counter(id_ for id_, fits in all_ids.items() if fits)
+        self.sent_originals = sent.originals
+        self.silver = Counter({id_: n for id_, n in sent.valid.items() if all_ids.get(id_, True)})
+        self.bronze = self.silver + sent.invalid
+        self.by_exchange = {exchange: _of(exchange, self.silver) for exchange in EXCHANGES}
+        everything = self.bronze.total()
         self.stages = {
             "raw": sent.frames,
             "bronze": everything,
-            "silver": sent.valid.total(),
-            "dlq": sent.invalid.total(),
+            "silver": self.silver.total(),
+            "dlq": sent.valid.total() + sent.invalid.total() - self.silver.total(),
             "gold": self.once.total(),
         }
         self.tables = {
@@ -69,10 +76,10 @@ def differences(sides: Sides) -> list[Difference]:
 
 def _all(sides: Sides) -> Iterator[Difference]:
     want, stages, tables = sides.expected, sides.stages, sides.tables
-    yield from _ids("the simulator against the recordings", want.once, want.sent.originals)
+    yield from _ids("the simulator against the recordings", want.originals, want.sent_originals)
     yield from _count("raw", want.stages["raw"], stages["raw"].records)
-    yield from _ids("bronze", want.sent.valid + want.sent.invalid, stages["bronze"].ids)
-    yield from _ids("silver", want.sent.valid, stages["silver"].ids)
+    yield from _ids("bronze", want.bronze, stages["bronze"].ids)
+    yield from _ids("silver", want.silver, stages["silver"].ids)
     yield from _count("dlq", want.stages["dlq"], stages["dlq"].records)
     yield from _ids("gold", want.once, stages["gold"].ids)
     yield from _count("table bronze_crypto_trades", want.stages["bronze"], tables["bronze_crypto_trades"].rows)
@@ -80,6 +87,10 @@ def _all(sides: Sides) -> Iterator[Difference]:
     for exchange, ids in want.by_exchange.items():
         yield from _ids(f"table {_silver(exchange)}", ids, tables[_silver(exchange)].ids)
     yield from _ids("table gold_crypto_trades", want.once, tables["gold_crypto_trades"].ids)
+
+
+def _of(exchange: Exchange, ids: Counter[str]) -> Counter[str]:
+    return Counter({id_: n for id_, n in ids.items() if id_.startswith(f"{exchange}:")})
 
 
 def _silver(exchange: Exchange) -> str:

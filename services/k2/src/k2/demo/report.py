@@ -36,7 +36,7 @@ class Report:
         ages = {name: stages[name].ages_ms for name in ("bronze", "gold")} | {"iceberg": self.iceberg_ages_ms}
         return json.dumps(
             {
-                "recorded": {symbol: len(ids) for symbol, ids in self.sides.expected.recorded.items()},
+                "recorded": self.sides.expected.recorded,
                 "stages": {name: found.records for name, found in stages.items()},
                 "tables": {name: found.rows for name, found in tables.items()},
                 "age_ms": {

@@ -11,13 +11,14 @@ from k2 import init
 from k2.demo import agents, oracle
 from k2.demo.agents import Fleet, Simulator
 from k2.demo.observer import Observer
+from k2.demo.oracle import Recorded
 from k2.demo.reconcile import Expected, Sides, differences
 from k2.demo.report import Report
 from k2.demo.screen import Moment, Screen
 from k2.demo.tables import Tables
 from k2.init import InitSettings
 from k2_local import Stack, StackSettings
-from k2_shared.topics import Names
+from k2_shared.topics import EXCHANGES, Names
 
 _TICK_S = 0.5
 _STALLED_S = 60.0
@@ -79,17 +80,15 @@ def stop(folder: Path) -> None:
 class Demo:
     """One run on a stack that is up."""
 
-    def __init__(
-        self, options: Options, environment: Mapping[str, str], recorded: Mapping[str, set[int]], screen: Screen
-    ) -> None:
-        self._environment = {**environment, "SINK_INTERVAL_S": str(_SINK_INTERVAL_S), "LOG_LEVEL": "INFO"}
+    def __init__(self, options: Options, environment: Mapping[str, str], recorded: Recorded, screen: Screen) -> None:
         self._settings = InitSettings.load(**{name.lower(): value for name, value in environment.items()}, k2_prefix="")
         self._recorded = recorded
         self._screen = screen
-        self._simulator = Simulator(options.folder, options.simulator_flags)
-        self._fleet = Fleet(
-            options.folder, {**self._environment, **self._simulator.feed_environment()}, self._symbols()
-        )
+        feeds = _feeds(recorded)
+        venues = ",".join(feed.removeprefix("feed_") for feed in feeds)
+        self._simulator = Simulator(options.folder, {**options.simulator_flags, "expect": venues})
+        common = {**environment, **self._simulator.feed_environment(), "SINK_INTERVAL_S": str(_SINK_INTERVAL_S)}
+        self._fleet = Fleet(options.folder, common, feeds)
         names = Names()
         self._observer = Observer(self._settings, names)
         self._tables = Tables(self._settings, names)
@@ -152,10 +151,12 @@ class Demo:
         sides = Sides(self._expected(), self._observer.stages, self._tables.read())
         return Report(sides, differences(sides), self._tables.gold_ages_ms(), seconds)
 
-    def _symbols(self) -> dict[str, dict[str, str]]:
-        """Each feed's symbols: those of the recordings."""
-        found: dict[str, dict[str, str]] = {}
-        for exchange in ("KRAKEN", "BINANCE"):
-            symbols = [s.partition(":")[2] for s in self._recorded if s.startswith(f"{exchange}:")]
+
+def _feeds(recorded: Recorded) -> dict[str, dict[str, str]]:
+    """The feeds that a run needs, and the symbols of each: those of the recordings."""
+    found: dict[str, dict[str, str]] = {}
+    for exchange in EXCHANGES:
+        symbols = [symbol.partition(":")[2] for symbol in recorded if symbol.startswith(f"{exchange}:")]
+        if symbols:
             found[f"feed_{exchange.lower()}"] = {f"{exchange}_SYMBOLS": ",".join(symbols)}
-        return found
+    return found
