@@ -69,6 +69,19 @@ def test_ended_child_does_not_run(tmp_path: Path, until: Until) -> None:
     assert process.resident_mb == 0
 
 
+def test_child_that_its_parent_does_not_collect_has_ended(until: Until) -> None:
+    """Stopping does not wait for a zombie."""
+    parent = "import subprocess, signal; print(subprocess.Popen(['sleep', '99']).pid, flush=True); signal.pause()"
+    with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE) as careless:
+        assert careless.stdout
+        pid = int(careless.stdout.readline())
+        process = Process(pid, float(psutil.Process(pid).create_time()))
+        until(lambda: psutil.Process(pid).name() == "sleep")
+        assert process.stop(grace_s=30)
+        assert psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        careless.kill()
+
+
 def test_large_log_is_set_aside_at_the_start(tmp_path: Path, until: Until) -> None:
     """A log does not grow from run to run without bound."""
     log = tmp_path / "part.log"

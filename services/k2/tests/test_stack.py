@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from k2_local import Stack, StackSettings
+
 K2 = [sys.executable, "-c", "from k2.main import main; main()"]
 DEADLINE_S = 90.0
 PRINTS_ENVIRONMENT_AND_WAITS = """
@@ -61,7 +63,11 @@ def _until(condition: Callable[[], object]) -> None:
 
 
 def _states(state: str) -> set[str]:
-    return {part["state"] for part in json.loads(_k2("stack", "status", "--state", state, "--json").stdout)["parts"]}
+    return {part.state for part in _stack(state).status()}
+
+
+def _stack(state: str) -> Stack:
+    return Stack(StackSettings.load(k2_state_dir=state))
 
 
 @pytest.fixture
@@ -69,7 +75,7 @@ def state(tmp_path: Path) -> Iterator[str]:
     """The folder of a new stack; whatever was started in it is stopped."""
     folder = str(tmp_path / "state")
     yield folder
-    _k2("stack", "down", "--state", folder)
+    _stack(folder).down()
 
 
 def test_version_goes_to_stdout() -> None:
@@ -83,13 +89,15 @@ def test_exec_gives_the_environment_passes_signals_and_stops_what_it_started(sta
     """SIGTERM reaches the command, its exit code is ours, and afterwards the stack is down."""
     command = [sys.executable, "-c", PRINTS_ENVIRONMENT_AND_WAITS]
     with _started("stack", "exec", "--state", state, "--", *command) as running:
-        assert running.stdout
-        environment = json.loads(running.stdout.readline())
-        shown = json.loads(_k2("stack", "env", "--state", state, "--json").stdout)
-        exports = _k2("stack", "env", "--state", state).stdout.splitlines()
-        status = _k2("stack", "status", "--state", state)
-        logged = _k2("stack", "logs", "--state", state, "-n", "2")
-        running.send_signal(signal.SIGTERM)
+        try:
+            assert running.stdout
+            environment = json.loads(running.stdout.readline())
+            shown = json.loads(_k2("stack", "env", "--state", state, "--json").stdout)
+            exports = _k2("stack", "env", "--state", state).stdout.splitlines()
+            status = _k2("stack", "status", "--state", state, "--json")
+            logged = _k2("stack", "logs", "--state", state, "-n", "2")
+        finally:
+            running.send_signal(signal.SIGTERM)
         _, chatter = running.communicate(timeout=DEADLINE_S)
     assert running.returncode == 9
     assert chatter.count(" is down") == 3
@@ -97,7 +105,7 @@ def test_exec_gives_the_environment_passes_signals_and_stops_what_it_started(sta
     assert shown.items() <= environment.items()
     assert [line.split("=")[0] for line in exports] == [f"export {name}" for name in shown]
     assert status.returncode == 0
-    assert status.stdout.count(" up ") == 3
+    assert json.loads(status.stdout)["stack"] == "up"
     assert "registry | " in logged.stdout
     assert _states(state) == {"down"}
     assert _k2("stack", "reset", "--state", state, "--yes").returncode == 0
@@ -154,11 +162,13 @@ def test_logs_of_one_part_follow_its_file(state: str) -> None:
     log.write_text("one\ntwo\nthree\n")
     with _started("stack", "logs", "kafka", "--state", state, "-n", "2", "-f") as following:
         assert following.stdout
-        assert [following.stdout.readline() for _ in range(2)] == ["two\n", "three\n"]
-        with log.open("a") as growing:
-            growing.write("four\n")
-        assert following.stdout.readline() == "four\n"
-        following.send_signal(signal.SIGINT)
+        try:
+            assert [following.stdout.readline() for _ in range(2)] == ["two\n", "three\n"]
+            with log.open("a") as growing:
+                growing.write("four\n")
+            assert following.stdout.readline() == "four\n"
+        finally:
+            following.send_signal(signal.SIGINT)
     assert following.returncode == 130
 
 

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ import psutil  # type: ignore[import-untyped]
 
 MB = 1_000_000
 _SAME_START_S = 1.0  # clocks are corrected now and then; a pid is not reused within this
+_POLL_S = 0.05
+_KILL_S = 10.0  # SIGKILL is not refused, but the kernel takes its time with a large process
 _LARGE_LOG = 8 * 1_048_576  # bytes
 
 
@@ -52,7 +55,19 @@ class Process:
             return True
         with suppress(psutil.NoSuchProcess):
             found.terminate()
-            return _ended(found, grace_s) or not _kill(found)
+            if not self._ends_within(grace_s):
+                found.kill()
+                self._ends_within(_KILL_S)
+                return False
+        return True
+
+    def _ends_within(self, limit_s: float) -> bool:
+        """Not psutil's wait: a zombie that its parent does not collect has ended too."""
+        deadline = time.monotonic() + limit_s
+        while self.running:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_POLL_S)
         return True
 
     def _find(self) -> psutil.Process | None:
@@ -62,20 +77,6 @@ class Process:
             return found if same and found.status() != psutil.STATUS_ZOMBIE else None
         except psutil.NoSuchProcess:
             return None
-
-
-def _ended(found: psutil.Process, within_s: float) -> bool:
-    try:
-        found.wait(within_s)
-    except psutil.TimeoutExpired:
-        return bool(found.status() == psutil.STATUS_ZOMBIE)
-    return True
-
-
-def _kill(found: psutil.Process) -> bool:
-    found.kill()
-    found.wait()
-    return True
 
 
 def spawn(argv: list[str], environ: Mapping[str, str], log: Path) -> Process:
