@@ -18,6 +18,7 @@ from k2.demo.screen import Moment, Screen
 from k2.demo.tables import Tables
 from k2.init import InitSettings
 from k2_local import Stack, StackSettings
+from k2_shared.errors import K2Error
 from k2_shared.topics import EXCHANGES, Names
 
 _TICK_S = 0.5
@@ -48,33 +49,37 @@ class Options:
 
 
 def demo(options: Options, screen: Screen) -> Report:
-    """Run a demo from nothing to its report; whatever happens, nothing stays up unless it is to be kept."""
+    """Run a demo from nothing to its report; whatever happens, nothing stays up unless it is to be kept.
+
+    The folder goes, too, unless something in it is worth a look.
+    """
     recorded = oracle.recorded(options.recordings)
-    options.folder.mkdir(parents=True)
-    stack = Stack(stack_settings(options.folder))
-    finished = False
+    up = worth_a_look = False
     try:
-        environment = stack.up(screen.say)
+        environment = _stack(options.folder).up(screen.say)
+        worth_a_look = True
         report = Demo(options, environment, recorded, screen).run()
-        finished = True
-        return report
+        up, worth_a_look = options.keep, options.keep or not report.reconciled
+    except (K2Error, KeyboardInterrupt):
+        screen.say(f"stopped early; the logs are in {options.folder}" if worth_a_look else "nothing was started")
+        raise
     finally:
-        if not (finished and options.keep):
+        if not up:
             stop(options.folder)
-            if finished and report.reconciled:
-                shutil.rmtree(options.folder)
+        if not worth_a_look:
+            shutil.rmtree(options.folder, ignore_errors=True)
+    return report
 
 
-def stack_settings(folder: Path) -> StackSettings:
-    """The settings of a demo's own stack: its ports are its own, only the download cache is shared."""
-    free = {name: None for name in StackSettings.model_fields if name.endswith("_port")}
-    return StackSettings.load(k2_state_dir=folder / "stack", **free)
+def _stack(folder: Path) -> Stack:
+    """A demo's own stack; only the download cache is shared."""
+    return Stack(StackSettings.load(k2_state_dir=folder / "stack"))
 
 
 def stop(folder: Path) -> None:
     """Stop every process of a demo and its stack."""
     agents.stop_all(folder)
-    Stack(stack_settings(folder)).down()
+    _stack(folder).down()
 
 
 class Demo:

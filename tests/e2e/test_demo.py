@@ -1,0 +1,119 @@
+"""The main job, as a newcomer meets it."""
+
+import os
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import psutil
+import pytest
+from conftest import Demos, RunningDemo
+from recordings import binance, kraken
+
+from k2_shared.children import wait_until
+
+KILLED = ("silver", "gold", "iceberg_sink")
+
+
+def test_other_recordings_reconcile_and_demos_run_side_by_side(demos: Demos, tmp_path: Path) -> None:
+    """Two demos at once, each of other symbols and days, each end reconciled with exactly their own trades."""
+    one, other = tmp_path / "one", tmp_path / "other"
+    binance(one, "shibusdt", 900, unfit=3)
+    kraken(one, "xbtusd", 300)
+    kraken(other, "ethusdt", 600)
+    rates = ("--duplicates", "0.05", "--invalid", "0.02", "--speed", "10", "--json")
+    started = [demos.start("--recordings", str(folder), *rates) for folder in (one, other)]
+
+    (code, found), (other_code, other_found) = (demo.result() for demo in started)
+
+    assert (code, other_code) == (0, 0)
+    assert found["reconciled"] is True
+    assert found["recorded"] == {"BINANCE:SHIB/USDT": 900, "KRAKEN:BTC/USD": 300}
+    assert found["stages"]["gold"] == found["tables"]["gold_crypto_trades"] == 1_197
+    assert found["stages"]["dlq"] > 3
+    assert found["stages"]["silver"] > found["stages"]["gold"]
+    assert other_found["recorded"] == {"KRAKEN:ETH/USDT": 600}
+    assert other_found["stages"]["gold"] == other_found["tables"]["gold_crypto_trades"] == 600
+    assert [list((demo.cwd / ".k2").iterdir()) for demo in started] == [[], []]
+
+
+def test_agents_that_are_killed_and_restarted_by_hand_lose_and_double_nothing(demos: Demos) -> None:
+    """kill -9 of silver, gold and the sink in the middle of a demo, each started again by its script: it reconciles."""
+    demo = demos.start("--json")
+    restarted = []
+    for number, agent in enumerate(KILLED):
+        demo.wait_for(0.2 * (number + 1))
+        _kill(demo, agent)
+        restarted.append(subprocess.Popen([demo.folder / agent], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        assert demo.played() < 1.0, "the kill was not in the middle"
+
+    code, found = demo.result()
+
+    assert code == 0
+    assert found["reconciled"] is True
+    assert found["stages"]["gold"] == sum(found["recorded"].values()) == 16_463
+    assert [process.wait(timeout=30) for process in restarted] == [0, 0, 0]
+
+
+def _kill(demo: RunningDemo, agent: str) -> None:
+    victim = psutil.Process(demo.pid(agent))
+    victim.send_signal(signal.SIGKILL)
+    wait_until(lambda: not victim.is_running() or victim.status() == psutil.STATUS_ZOMBIE, 10, f"the end of {agent}")
+
+
+def test_ctrl_c_stops_everything(demos: Demos) -> None:
+    """Ctrl-C in the middle ends the demo with 130 and leaves no process behind."""
+    demo = demos.start()
+    demo.wait_for(0.05)
+    folder = str(demo.folder.absolute())
+    assert len(_processes_of(folder)) >= 6
+    demo.process.send_signal(signal.SIGINT)
+    demo.process.communicate(timeout=120)
+    assert demo.process.returncode == 130
+    assert _processes_of(folder) == []
+
+
+def _processes_of(folder: str) -> list[psutil.Process]:
+    """Every process that works in a demo's folder."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "environ", "status"]):
+        words = [*(process.info["cmdline"] or []), *(process.info["environ"] or {}).values()]
+        own = process.pid != os.getpid() and process.info["status"] != psutil.STATUS_ZOMBIE
+        if own and any(folder in word or folder.rsplit("/", 1)[-1] in word for word in words):
+            found.append(process)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("flags", "environment", "said"),
+    [
+        (["--speed", "banana"], {}, "--speed 'banana' is not allowed: a number above 0"),
+        (["--recordings", "nowhere"], {}, "--recordings nowhere: no file"),
+        ([], {"K2_KAFKA_HEAP_MB": "lots"}, "K2_KAFKA_HEAP_MB='lots' is not allowed"),
+        ([], {"HTTPS_PROXY": "http://127.0.0.1:9", "K2_CACHE_DIR": "cold"}, "check the network"),
+        ([], {"K2_CACHE_DIR": "/dev/full"}, "K2_CACHE_DIR"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(
+    demos: Demos, flags: list[str], environment: dict[str, str], said: str
+) -> None:
+    """Wrong flags and settings, no network, no cache: exit code 2, one line, nothing left behind."""
+    demo = demos.start(*flags, environment=environment)
+    out, err = demo.process.communicate(timeout=120)
+    assert demo.process.returncode == 2
+    assert said in err.splitlines()[-1]
+    assert out == ""
+    assert not list(demo.cwd.glob(".k2/*"))
+
+
+def test_a_busy_port_that_was_chosen_is_an_error(demos: Demos) -> None:
+    """A port set by hand that something listens on is named, and nothing is started."""
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = str(busy.getsockname()[1])
+        demo = demos.start(environment={"K2_KAFKA_PORT": port})
+        _, err = demo.process.communicate(timeout=120)
+    assert demo.process.returncode == 2
+    assert "K2_KAFKA_PORT" in err.splitlines()[-1]
+    assert port in err.splitlines()[-1]
+    assert not list(demo.cwd.glob(".k2/*"))
