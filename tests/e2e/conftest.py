@@ -1,97 +1,10 @@
-"""Demos as a person starts them: the command, in a folder of its own."""
+"""Fixtures of the end-to-end tests."""
 
-import json
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from urllib.request import urlopen
 
-import psutil
 import pytest
-
-from k2_shared.children import wait_until
-
-PATIENCE_S = 240.0
-
-
-@dataclass
-class RunningDemo:
-    """A demo's process and the folder in which it was started."""
-
-    process: subprocess.Popen[str]
-    cwd: Path
-
-    @property
-    def folder(self) -> Path:
-        """The state folder of the demo, once there is one."""
-        return next((self.cwd / ".k2").glob("demo-*"))
-
-    def pid(self, agent: str) -> int:
-        """The process that an agent has now."""
-        return int((self.folder / f"{agent}.pid").read_text())
-
-    def played(self) -> float:
-        """The share of the frames that the simulator has played."""
-        port = psutil.Process(self.pid("exchange_sim")).cmdline()
-        url = f"http://127.0.0.1:{port[port.index('--port') + 1]}/sim/status"
-        with urlopen(url, timeout=5) as answer:
-            venues = json.load(answer)["venues"].values()
-        return sum(v["frames_played"] for v in venues) / sum(v["frames_total"] for v in venues)
-
-    def wait_for(self, share: float) -> None:
-        """Wait until a share of the frames was played."""
-        wait_until(lambda: self._started() and self.played() >= share, PATIENCE_S, f"{share:.0%} of the frames")
-
-    def result(self) -> tuple[int, dict[str, Any]]:
-        """Wait for the end: the exit code and the one JSON object on stdout."""
-        out, err = self.process.communicate(timeout=PATIENCE_S)
-        assert out, err
-        return self.process.returncode, json.loads(out)
-
-    def _started(self) -> bool:
-        assert self.process.poll() is None, self.process.communicate()
-        return any((self.cwd / ".k2").glob("demo-*/feed_*.pid"))
-
-
-class Demos:
-    """Starts demos and sees that none outlives its test."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self.started: list[RunningDemo] = []
-
-    def start(self, *flags: str, environment: dict[str, str] | None = None) -> RunningDemo:
-        """Start ``k2 demo`` with flags, in a new folder."""
-        cwd = self._root / f"demo{len(self.started)}"
-        cwd.mkdir()
-        process = subprocess.Popen(
-            [sys.executable, "-c", "from k2.main import main; main()", "demo", *flags],
-            cwd=cwd,
-            env={**_without_stack(), **(environment or {})},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.started.append(RunningDemo(process, cwd))
-        return self.started[-1]
-
-    def end(self) -> None:
-        """Interrupt what still runs and wait for it."""
-        for demo in self.started:
-            if demo.process.poll() is None:
-                demo.process.send_signal(signal.SIGINT)
-                demo.process.communicate(timeout=PATIENCE_S)
-
-
-def _without_stack() -> dict[str, str]:
-    """The environment of a newcomer, who has no stack yet."""
-    prefixes = ("KAFKA_", "SCHEMA_", "ICEBERG_", "S3_", "K2_STATE")
-    return {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
+from tests.e2e.demos import Demos
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import Demos, RunningDemo
-from recordings import binance, kraken
+from tests.e2e.demos import Demos, RunningDemo
+from tests.e2e.recordings import binance, kraken
 
 from k2_shared.children import wait_until
 
