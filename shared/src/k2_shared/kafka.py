@@ -1,6 +1,7 @@
 """Kafka clients as this project uses them: every limit named, every reader read_committed."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -20,6 +21,7 @@ FETCH_BYTES = 4 * 1024 * 1024
 SESSION_TIMEOUT_MS = 10_000
 HEARTBEAT_MS = 3_000
 TRANSACTION_TIMEOUT_MS = 15_000
+_REPLAY_POLL_MS = 200
 
 
 def consumer(settings: KafkaSettings, *, group: str | None = None, committed: bool = True) -> AIOKafkaConsumer:
@@ -117,11 +119,17 @@ async def replay(
     async with started(consumer(settings), settings) as reader:
         reader.assign([at])
         await reader.seek_to_beginning(at)
-        while (position := await reader.position(at)) < end:
-            batch = (await reader.getmany(at, timeout_ms=int(stalled_after_s * 1000))).get(at, [])
-            if not batch and await reader.position(at) == position:
+        position, moved = await reader.position(at), time.monotonic()
+        while position < end:
+            # Markers and aborted records move the position without a record, so the poll is short.
+            batch = (await reader.getmany(at, timeout_ms=_REPLAY_POLL_MS)).get(at, [])
+            before, position = position, await reader.position(at)
+            if batch:
+                yield batch
+            if position > before:
+                moved = time.monotonic()
+            elif time.monotonic() - moved > stalled_after_s:
                 raise Unavailable(f"reading {at.topic}[{at.partition}] stalled at {position} of {end}")
-            yield batch
 
 
 async def high_watermark(settings: KafkaSettings, at: TopicPartition) -> int:
