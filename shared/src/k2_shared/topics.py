@@ -1,5 +1,6 @@
 """Topics by contract: their names in a run, their creation, and the check before an agent starts."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ SILVER = "market.crypto.trades.silver.{exchange}"
 GOLD = "market.crypto.trades.gold"
 DLQ = "market.crypto.trades.dlq"
 EXCHANGES: tuple[Exchange, ...] = get_args(Exchange)
+_KNOWN_POLLS, _KNOWN_POLL_S = 300, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +63,25 @@ async def create(admin: AIOKafkaAdminClient, names: Names, wanted: Iterable[Topi
 
     Raises:
         Halt: the broker refused.
+        Unavailable: it took them, and does not know them after a while.
     """
     new = [NewTopic(names.topic(c.name), c.partitions, replication, topic_configs=c.config) for c in wanted]
     answer = await admin.create_topics(new)
     for name, code, *message in answer.topic_errors:
         if code and for_code(code) is not TopicAlreadyExistsError:
             raise Halt(f"the broker refused to create {name}: {for_code(code).__name__} {message or ''}")
+    await _known(admin, [topic.name for topic in new])
+
+
+async def _known(admin: AIOKafkaAdminClient, topics: list[str]) -> None:
+    """Wait until a broker knows what its controller has created: it learns of it a moment later."""
+    for _ in range(_KNOWN_POLLS):
+        if not any(found["error_code"] for found in await admin.describe_topics(topics)):
+            return
+        await asyncio.sleep(_KNOWN_POLL_S)
+    raise Unavailable(
+        f"the broker does not know {', '.join(topics)} {_KNOWN_POLLS * _KNOWN_POLL_S:.0f} s after it took them"
+    )
 
 
 async def check(admin: AIOKafkaAdminClient, names: Names, used: Iterable[str]) -> None:
