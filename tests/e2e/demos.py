@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
 from urllib.request import urlopen
 
 import psutil
@@ -37,8 +38,11 @@ class RunningDemo:
         """The share of the frames that the simulator has played."""
         port = psutil.Process(self.pid("exchange_sim")).cmdline()
         url = f"http://127.0.0.1:{port[port.index('--port') + 1]}/sim/status"
-        with urlopen(url, timeout=5) as answer:
-            venues = json.load(answer)["venues"].values()
+        try:
+            with urlopen(url, timeout=5) as answer:
+                venues = json.load(answer)["venues"].values()
+        except URLError:  # not listening yet
+            return 0.0
         return sum(v["frames_played"] for v in venues) / sum(v["frames_total"] for v in venues)
 
     def wait_for(self, share: float) -> None:

@@ -1,7 +1,6 @@
 """``k2 init``: create every topic, subject and table of the contracts; safe to repeat."""
 
 import asyncio
-import sys
 
 from pydantic import Field
 from pyiceberg.exceptions import RESTError
@@ -20,18 +19,8 @@ class InitSettings(RunSettings, LakeSettings):
     kafka_replication_factor: int = Field(1, ge=1, le=10)
 
 
-def init() -> None:
-    """Create every topic, registry subject and Iceberg table that the contracts name."""
-    settings = InitSettings.load()
-    apply(settings)
-    sys.stderr.write(
-        f"{len(contracts.topics())} topics, their schemas and {len(contracts.tables())} tables "
-        f"stand as their contracts say{f' under {settings.k2_prefix}' if settings.k2_prefix else ''}\n"
-    )
-
-
-def apply(settings: InitSettings) -> None:
-    """Create what is missing.
+def apply(settings: InitSettings) -> str:
+    """Create what is missing; returns what stands now, for people.
 
     Raises:
         Unavailable: the broker, the registry or the catalog did not answer.
@@ -45,6 +34,8 @@ def apply(settings: InitSettings) -> None:
             lake.create(catalog, names, contract)
     except (RESTError, RequestException) as error:
         raise Unavailable(f"the Iceberg catalog at {settings.iceberg_catalog_uri} failed: {error}") from None
+    where = f" under {settings.k2_prefix}" if settings.k2_prefix else ""
+    return f"{len(contracts.topics())} topics, their schemas and {len(contracts.tables())} tables stand{where}"
 
 
 async def _topics_and_subjects(settings: InitSettings, names: Names) -> None:

@@ -8,7 +8,7 @@ import stamina
 import typer
 from typer.core import TyperGroup
 
-from k2 import init, stack
+from k2 import stack
 from k2.demo import command as demo
 from k2_shared.errors import K2Error
 
@@ -36,7 +36,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(stack.app, name="stack")
-app.command()(init.init)
 app.command()(demo.demo)
 
 
@@ -54,6 +53,14 @@ def _root(
     ] = False,
 ) -> None:
     pass
+
+
+@app.command()
+def init() -> None:
+    """Create every topic, registry subject and Iceberg table that the contracts name; safe to repeat."""
+    from k2 import init as work  # imported when used: the table format's library takes a second
+
+    sys.stderr.write(work.apply(work.InitSettings.load()) + "\n")
 
 
 def main() -> None:

@@ -9,9 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from k2.demo import oracle, run
-from k2.demo.run import Options
-from k2.demo.screen import Screen
+from k2.demo.options import Options
 from k2_local import child
 from k2_shared.errors import ConfigError
 
@@ -30,19 +28,16 @@ def demo(
         if stop is not None:
             _stop(stop)
             return
-        options = Options(
-            recordings=recordings or oracle.packaged_recordings(),
-            speed=_speed(speed),
-            duplicates=duplicates,
-            invalid=invalid,
-            folder=Path(".k2") / f"demo-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}",
-            keep=keep,
-        )
+        name = f"demo-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+        options = Options(recordings, _speed(speed), duplicates, invalid, Path(".k2") / name, keep)
         raise typer.Exit(_run(options, as_json=as_json))
 
 
 def _run(options: Options, *, as_json: bool) -> int:
-    screen = Screen()
+    from k2.demo import run  # imported when used: every other command starts a second sooner
+    from k2.demo import screen as screens
+
+    screen = screens.Screen()
     report = run.demo(options, screen)
     if as_json:
         sys.stdout.write(report.as_json() + "\n")
@@ -75,6 +70,8 @@ def _next(options: Options, *, reconciled: bool) -> str:
 def _stop(folder: Path) -> None:
     if not (folder / "stack").is_dir():
         raise ConfigError(f"--stop {folder}: there is no demo; 'ls -d .k2/demo-*' lists those that were kept")
+    from k2.demo import run
+
     run.stop(folder)
     sys.stderr.write(f"stopped; {folder} still has its data and logs: remove it when you are done\n")
 

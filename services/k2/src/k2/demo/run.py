@@ -4,48 +4,26 @@ import asyncio
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from k2 import init
 from k2.demo import agents, oracle
 from k2.demo.agents import Fleet, Simulator
 from k2.demo.observer import Observer
+from k2.demo.options import Options
 from k2.demo.oracle import Recorded
 from k2.demo.reconcile import Expected, Sides, differences
 from k2.demo.report import Report
 from k2.demo.screen import Moment, Screen
 from k2.demo.tables import Tables
 from k2.init import InitSettings
-from k2_local import Stack, StackSettings
+from k2_local import Stack, StackSettings, child
 from k2_shared.errors import K2Error
 from k2_shared.topics import EXCHANGES, Names
 
 _TICK_S = 0.5
 _STALLED_S = 60.0
-_SINK_INTERVAL_S = 5.0
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a demo was asked to do."""
-
-    recordings: Path
-    speed: str
-    duplicates: float
-    invalid: float
-    folder: Path
-    keep: bool
-
-    @property
-    def simulator_flags(self) -> dict[str, str]:
-        """The simulator's flags."""
-        return {
-            "recordings": str(self.recordings),
-            "speed": self.speed,
-            "duplicates": str(self.duplicates),
-            "invalid": str(self.invalid),
-        }
+_AGENT_SETTINGS = {"SINK_INTERVAL_S": "5", "K2_PREFIX": ""}
 
 
 def demo(options: Options, screen: Screen) -> Report:
@@ -53,7 +31,7 @@ def demo(options: Options, screen: Screen) -> Report:
 
     The folder goes, too, unless something in it is worth a look.
     """
-    recorded = oracle.recorded(options.recordings)
+    recorded = oracle.recorded(options.recordings or oracle.packaged_recordings())
     up = worth_a_look = False
     try:
         environment = _stack(options.folder).up(screen.say)
@@ -65,7 +43,8 @@ def demo(options: Options, screen: Screen) -> Report:
         raise
     finally:
         if not up:
-            stop(options.folder)
+            with child.undisturbed():
+                stop(options.folder)
         if not worth_a_look:
             shutil.rmtree(options.folder, ignore_errors=True)
     return report
@@ -92,7 +71,7 @@ class Demo:
         feeds = _feeds(recorded)
         venues = ",".join(feed.removeprefix("feed_") for feed in feeds)
         self._simulator = Simulator(options.folder, {**options.simulator_flags, "expect": venues})
-        common = {**environment, **self._simulator.feed_environment(), "SINK_INTERVAL_S": str(_SINK_INTERVAL_S)}
+        common = {**environment, **self._simulator.feed_environment(), **_AGENT_SETTINGS}
         self._fleet = Fleet(options.folder, common, feeds)
         names = Names()
         self._observer = Observer(self._settings, names)
