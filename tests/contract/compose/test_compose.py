@@ -1,0 +1,159 @@
+"""The compose file has every service of the project, with its real settings, inside safe limits."""
+
+import re
+import shutil
+import subprocess
+from importlib import import_module
+from pathlib import Path
+from typing import get_type_hints
+
+import pytest
+
+from exchange_sim.settings import SimSettings
+from k2.init import InitSettings
+from k2_shared.settings import Settings
+
+from .conftest import ROOT, Compose
+
+SERVICES = sorted(folder.parent.name for folder in (ROOT / "services").glob("*/pyproject.toml"))
+SERVERS = {"kafka", "registry", "registry-db", "seaweedfs"}
+
+
+def settings_of(service: str) -> type[Settings]:
+    """The settings class that a service loads: for agents, what the composition root takes."""
+    if service == "exchange_sim":
+        return SimSettings
+    if service == "k2":
+        return InitSettings
+    found: type[Settings] = get_type_hints(import_module(f"{service}.main").compose)["settings"]
+    return found
+
+
+def seconds(duration: str) -> float:
+    assert duration.endswith("s")
+    return float(duration.removesuffix("s"))
+
+
+def test_services(compose: Compose) -> None:
+    """Every service of the project is there once, and nothing but it and the servers."""
+    assert sorted(compose.built.values()) == SERVICES
+    assert set(compose.services) - set(compose.built) == SERVERS
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_variables_are_settings(compose: Compose, service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service's variables are all its settings but file paths, and their defaults are allowed values."""
+    (name,) = (name for name, folder in compose.built.items() if folder == service)
+    environment = compose.services[name]["environment"]
+    settings = settings_of(service)
+    fields = {field.upper() for field, info in settings.model_fields.items() if "Path" not in str(info.annotation)}
+    assert set(environment) == fields
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, str(value or ""))
+    settings.load()
+
+
+def test_defaults_are_the_services_own(compose: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not an address, a credential or a port has the default that the code has."""
+    own = {"SINK", "FEED", "SILVER", "KRAKEN", "BINANCE", "LOG", "SHUTDOWN"}
+    for name, folder in compose.built.items():
+        settings = settings_of(folder)
+        for variable, value in compose.services[name]["environment"].items():
+            if variable.split("_")[0] in own:
+                monkeypatch.setenv(variable, str(value))
+                assert_default(settings, variable.lower(), monkeypatch)
+
+
+def assert_default(settings: type[Settings], field: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as bare:
+        given = getattr(settings.load(**required(settings)), field)
+        bare.delenv(field.upper())
+        assert getattr(settings.load(**required(settings)), field) == given, field
+
+
+def required(settings: type[Settings]) -> dict[str, int]:
+    """Values for the fields that have no default; all of them are ports."""
+    return {name: 1 for name, info in settings.model_fields.items() if info.is_required()}
+
+
+def test_example_lists_every_variable(compose: Compose, example: dict[str, str]) -> None:
+    """.env.example has exactly the file's variables, each with its one default or, if that is composed, without."""
+    assert set(example) == set(compose.variables)
+    for name, defaults in compose.variables.items():
+        assert len(defaults) == 1, name
+        assert example[name] in {*defaults, ""}, name
+    assert {name for name, value in example.items() if not value} - {"ICEBERG_CREDENTIAL"} == {
+        name for name, defaults in compose.variables.items() if defaults == {""}
+    }
+
+
+def test_ports_are_local(compose: Compose) -> None:
+    """No port is open to other machines."""
+    ports = [port for service in compose.services.values() for port in service.get("ports", ())]
+    assert len({port.split(":")[1] for port in ports}) == len(ports)
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+@pytest.mark.parametrize("key", ["restart", "mem_limit", "stop_grace_period"])
+def test_limits(compose: Compose, key: str) -> None:
+    """Everything has a restart policy, a memory limit and time to end."""
+    assert [name for name, service in compose.services.items() if not service.get(key)] == []
+
+
+def test_health_is_checked(compose: Compose) -> None:
+    """The servers have a check in the file, the services the one of their image, and only init has none."""
+    assert {name for name, service in compose.services.items() if "healthcheck" in service} == SERVERS | {"init"}
+    assert "\nHEALTHCHECK " in (ROOT / "deploy/docker/Dockerfile").read_text()
+
+
+def test_grace(compose: Compose) -> None:
+    """Docker waits longer for a service's end than the service allows itself."""
+    for name in compose.built:
+        service = compose.services[name]
+        own = service["environment"].get("SHUTDOWN_GRACE_S", 0)
+        assert seconds(service["stop_grace_period"]) > float(own), name
+
+
+def test_order(compose: Compose) -> None:
+    """Init waits for healthy servers, agents for init."""
+    healthy = {"condition": "service_healthy"}
+    assert compose.services["init"]["depends_on"] == {"kafka": healthy, "registry": healthy, "seaweedfs": healthy}
+    for name in set(compose.built) - {"init", "exchange_sim"}:
+        assert compose.services[name]["depends_on"] == {"init": {"condition": "service_completed_successfully"}}
+
+
+def test_services_are_confined(compose: Compose) -> None:
+    """A service of ours writes to /tmp alone and has no privilege."""
+    for name in compose.built:
+        service = compose.services[name]
+        assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"]), name
+
+
+def test_state_is_kept(compose: Compose) -> None:
+    """Each server that holds data has a named volume, and every volume is used."""
+    mounted = {volume.split(":")[0] for service in compose.services.values() for volume in service.get("volumes", ())}
+    assert mounted == set(compose.content["volumes"])
+
+
+def test_docker_reads_it() -> None:
+    """``docker compose config`` finds nothing wrong, with the simulator and without."""
+    docker = shutil.which("docker")
+    if docker is None or subprocess.run([docker, "compose", "version"], capture_output=True, check=False).returncode:
+        pytest.skip("docker compose is not installed")
+    for profile in ([], ["--profile", "sim"]):
+        command = [docker, "compose", "--env-file", ".env.example", *profile, "config", "-q"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_dockerfile_builds_services_that_exist(compose: Compose) -> None:
+    """Every service is built by the one Dockerfile, whose copied paths exist and are not ignored."""
+    for name in compose.built:
+        assert compose.services[name]["build"]["dockerfile"] == "deploy/docker/Dockerfile", name
+    copied = re.findall(r"^COPY (?!--)(\S+) ", (ROOT / "deploy/docker/Dockerfile").read_text(), re.MULTILINE)
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    for path in copied:
+        for service in SERVICES:
+            assert (ROOT / path.replace("${SERVICE}", service)).exists(), path
+        shown = [line.removeprefix("!") for line in ignored if line.startswith("!")]
+        assert any(Path(path).is_relative_to(each) or Path(each).is_relative_to(path) for each in shown), path
