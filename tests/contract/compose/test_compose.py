@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import get_type_hints
 
 import pytest
+from tests.contract.compose.composefile import ROOT, Compose
 
 from exchange_sim.settings import SimSettings
 from k2.init import InitSettings
 from k2_shared.settings import Settings
-
-from .conftest import ROOT, Compose
 
 SERVICES = sorted(folder.parent.name for folder in (ROOT / "services").glob("*/pyproject.toml"))
 SERVERS = {"kafka", "registry", "registry-db", "seaweedfs"}
