@@ -1,0 +1,305 @@
+"""The exactly-once loop on the real broker, with a toy stage."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaConnectionError
+
+from k2_shared import kafka
+from k2_shared.dlq import Refuser
+from k2_shared.errors import ConfigError, Halt, InvalidRecord, Unavailable
+from k2_shared.records import Batch, Outgoing, forward
+from k2_shared.settings import RunSettings
+from k2_shared.telemetry import Metrics
+from k2_shared.testing.topics import read, values, write
+from k2_shared.testing.waiting import eventually
+from k2_shared.topics import BRONZE, DLQ, SILVER, Names, partition_for
+from k2_shared.transactions import Limits, Outcome, Pipeline, StageFactory, TransactionalAgent
+
+IN, OUT = BRONZE.format(exchange="kraken"), SILVER.format(exchange="kraken")
+P = 3
+REFUSER = Refuser("silver", "toy")
+
+pytestmark = pytest.mark.usefixtures("topics")
+
+
+class Toy:
+    """Forwards; refuses ``bad``, drops ``twice``, loses ``lost``, fails on ``broken``; says what was asked of it."""
+
+    def __init__(self, at: TopicPartition, asked: list[str]) -> None:
+        self._here = at.partition == P
+        self._asked = asked
+
+    def _note(self, what: str) -> None:
+        if self._here:
+            self._asked.append(what)
+
+    def restore(self, batch: Batch) -> None:
+        self._note("restore " + " ".join((record.value or b"").decode() for record in batch))
+
+    def process(self, batch: Batch) -> Outcome:
+        self._note("process " + " ".join((record.value or b"").decode() for record in batch))
+        if any(record.value == b"broken" for record in batch):
+            raise ZeroDivisionError
+        out = [self._one(record) for record in batch if record.value not in (b"twice", b"lost")]
+        duplicates = sum(record.value == b"twice" for record in batch)
+        return Outcome(out, {"bad": sum(record.value == b"bad" for record in batch)}, duplicates)
+
+    def _one(self, record: Any) -> Outgoing:
+        if record.value == b"bad":
+            return REFUSER.refuse(record, InvalidRecord("bad", "it says so"))
+        return forward(record, OUT)
+
+    def merge(self) -> None:
+        self._note("merge")
+
+    def discard(self) -> None:
+        self._note("discard")
+
+
+class Run:
+    """A toy agent under test and what its stage was asked."""
+
+    def __init__(self, settings: RunSettings, names: Names) -> None:
+        self.settings, self.names, self.asked = settings, names, []
+        self.asked: list[str] = []
+        self.metrics = Metrics("toy", "0")
+        self.at = TopicPartition(names.topic(IN), P)
+
+    @asynccontextmanager
+    async def agent(self, restores_from: str | None = None, **limits: Any) -> AsyncIterator[TransactionalAgent]:
+        async def stages() -> StageFactory:
+            return lambda at: Toy(at, self.asked)
+
+        pipeline = Pipeline("toy", (IN,), (OUT, DLQ), stages, restores_from)
+        limits = {"poll_ms": 20, "backoff_s": 0.01, **limits}
+        agent = TransactionalAgent(self.settings, self.names, pipeline, self.metrics, Limits(**limits))
+        await agent.start()
+        try:
+            yield agent
+        finally:
+            await agent.stop()
+
+    async def write(self, *given: bytes, partition: int = P) -> list[Outgoing]:
+        records = [Outgoing(IN, b"KRAKEN:X", value, 1_700_000_000_000, (("h", value),)) for value in given]
+        await write(self.settings, self.names, records, partition)
+        return records
+
+    async def read(self, topic: str = OUT, *, committed: bool = True) -> list[bytes | None]:
+        return values(await read(self.settings, self.names, topic, committed=committed))
+
+    async def wrote(self, count: int, topic: str = OUT) -> None:
+        async def there() -> bool:
+            return len(await self.read(topic)) >= count
+
+        await eventually(there, f"{count} records in {topic}")
+
+    async def committed(self) -> int | None:
+        reader = kafka.consumer(self.settings, group=self.names.group("toy"))
+        async with kafka.started(reader, self.settings):
+            found: int | None = await reader.committed(self.at)
+            return found
+
+
+@pytest.fixture
+def run(run_settings: RunSettings, names: Names) -> Run:
+    return Run(run_settings, names)
+
+
+async def test_outputs_and_offsets_commit_together(run: Run) -> None:
+    """Each record is written on, refused or a duplicate, byte for byte, and the group has moved past all of them."""
+    sent = await run.write(b"a", b"bad", b"twice", b"b")
+    async with run.agent() as agent:
+        await run.wrote(2)
+        await eventually(lambda: not agent.not_ready(), "readiness")
+    good, bad = await read(run.settings, run.names, OUT), await read(run.settings, run.names, DLQ)
+    expected = [(P, r.key, r.value, r.timestamp, r.headers) for r in (sent[0], sent[3])]
+    assert [(r.partition, r.key, r.value, r.timestamp, r.headers) for r in good] == expected
+    assert [(r.partition, r.value) for r in bad] == [(P, b"bad")]
+    assert await run.committed() == 4
+    counted = run.metrics.registry.get_sample_value
+    assert counted("k2_records_received_total", {"topic": run.at.topic}) == 4
+    assert counted("k2_records_sent_total", {"topic": OUT}) == 2
+    assert counted("k2_records_rejected_total", {"reason": "bad"}) == 1
+    assert counted("k2_records_duplicates_total") == 1
+
+
+Hook = Callable[[Callable[[], Awaitable[None]]], Awaitable[None]]
+
+
+def fail_once(monkeypatch: pytest.MonkeyPatch, method: str, hook: Hook) -> None:
+    """Wrap one method of the first transaction's producer; ``hook`` gets the real call."""
+    make, armed = kafka.producer, [True]
+
+    def producer(settings: RunSettings, *, transactional_id: str | None = None) -> Any:
+        made = make(settings, transactional_id=transactional_id)
+        real = getattr(made, method)
+
+        async def wrapped(*args: Any) -> None:
+            if armed:
+                armed.clear()
+                await hook(lambda: real(*args))
+            else:
+                await real(*args)
+
+        if transactional_id:
+            setattr(made, method, wrapped)
+        return made
+
+    monkeypatch.setattr(kafka, "producer", producer)
+
+
+@pytest.mark.parametrize("method", ["send_offsets_to_transaction", "commit_transaction"])
+async def test_a_failure_before_the_commit_leaves_nothing_and_replays_exactly(
+    run: Run, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """The written bytes were in the log, no committed reader saw them, and the second attempt writes them once."""
+    seen: dict[str, Any] = {}
+
+    async def fail(real: Callable[[], Awaitable[None]]) -> None:
+        seen["uncommitted"] = await run.read(committed=False)
+        seen["committed"] = await run.read()
+        seen["offset"] = await run.committed()
+        raise KafkaConnectionError("the test's")
+
+    fail_once(monkeypatch, method, fail)
+    await run.write(b"a", b"b")
+    async with run.agent():
+        await run.wrote(2)
+    assert seen == {"uncommitted": [b"a", b"b"], "committed": [], "offset": None}
+    assert await run.read() == [b"a", b"b"]
+    assert await run.read(committed=False) == [b"a", b"b"] * 2
+    assert await run.committed() == 2
+    assert run.asked == ["process a b", "discard", "process a b", "merge"]
+
+
+async def test_a_commit_whose_reply_was_lost_is_not_repeated(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The outcome is read from the committed offset, so nothing is written twice."""
+
+    async def lose(real: Callable[[], Awaitable[None]]) -> None:
+        await real()
+        raise KafkaConnectionError("the reply")
+
+    fail_once(monkeypatch, "commit_transaction", lose)
+    await run.write(b"a")
+    async with run.agent():
+        await run.wrote(1)
+        await eventually(lambda: "discard" in run.asked, "the failure")
+        await run.write(b"b")
+        await run.wrote(2)
+    assert await run.read(committed=False) == [b"a", b"b"]
+    assert run.asked == ["process a", "discard", "process b", "merge"]
+
+
+async def test_a_second_owner_fences_the_first_which_halts(run: Run) -> None:
+    """The first owner writes nothing more and says by whom it was stopped; the new owner's records stand."""
+    async with run.agent() as first:
+        await run.write(b"a")
+        await run.wrote(1)
+        second = kafka.producer(run.settings, transactional_id=first.transactional_id(run.at))
+        async with kafka.started(second, run.settings):
+            await run.write(b"late")
+            await eventually(lambda: first.crash_reason, "the fenced owner's end")
+            await second.begin_transaction()
+            await kafka.send_all(second, run.names, P, {OUT: [Outgoing(OUT, b"k", b"second", 1, ())]})
+            await second.commit_transaction()
+        assert isinstance(first.crash_reason, Halt)
+        assert f"{first.transactional_id(run.at)} was fenced by another owner" in str(first.crash_reason)
+    assert await run.read() == [b"a", b"second"]
+    assert await run.committed() == 1
+    assert run.asked[-1] == "discard"
+
+
+async def test_an_outcome_that_does_not_add_up_halts(run: Run) -> None:
+    """A stage that loses a record stops the partition before anything is written; the text says where."""
+    await run.write(b"a", b"lost", b"twice")
+    async with run.agent() as agent:
+        await eventually(lambda: agent.crash_reason, "the halt")
+        assert isinstance(agent.crash_reason, Halt)
+        assert "3 records read, 1 to write and 1 duplicates do not add up" in str(agent.crash_reason)
+    assert await run.read(committed=False) == []
+    assert await run.committed() is None
+
+
+async def test_a_stage_that_fails_ends_the_agent(run: Run) -> None:
+    """An error in the domain is not retried: the same records would fail again."""
+    await run.write(b"broken")
+    async with run.agent() as agent:
+        await eventually(lambda: agent.crash_reason, "the end")
+        assert isinstance(agent.crash_reason, ZeroDivisionError)
+    assert await run.committed() is None
+
+
+async def test_failures_without_a_commit_between_are_bounded(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the allowed attempts the agent ends, for its supervisor to see."""
+
+    async def replay(*_: Any) -> AsyncIterator[Any]:
+        raise KafkaConnectionError("the test's")
+        yield
+
+    monkeypatch.setattr(kafka, "replay", replay)
+    async with run.agent(restores_from=OUT, attempts=3) as agent:
+        await eventually(lambda: agent.crash_reason, "the end")
+        assert isinstance(agent.crash_reason, Unavailable)
+        assert "3 failures, the last KafkaConnectionError" in str(agent.crash_reason)
+        assert agent.not_ready()
+
+
+async def test_order_per_key_is_kept(run: Run) -> None:
+    """Records of a key leave in the order of their arrival, in the partition of their key, over many transactions."""
+    keys = [f"KRAKEN:{symbol}/USD".encode() for symbol in ("BTC", "ETH", "SOL")]
+    sent = [Outgoing(IN, keys[n % 3], b"%d" % n, 1_700_000_000_000, ()) for n in range(600)]
+    for key in keys:
+        of_key = [record for record in sent if record.key == key]
+        await write(run.settings, run.names, of_key, partition_for(key, 12))
+    async with run.agent(max_records=50):
+        await run.wrote(len(sent))
+    found = await read(run.settings, run.names, OUT)
+    for key in keys:
+        assert [(r.value, r.partition) for r in found if r.key == key] == [
+            (r.value, partition_for(key, 12)) for r in sent if r.key == key
+        ]
+
+
+async def test_a_new_owner_restores_before_it_reads_and_goes_on_where_the_last_ended(run: Run) -> None:
+    """State comes from what was committed, then come the records behind the committed offset, once."""
+    await run.write(b"a", b"b")
+    async with run.agent(restores_from=OUT):
+        await run.wrote(2)
+    await run.write(b"c")
+    async with run.agent(restores_from=OUT):
+        await run.wrote(3)
+    assert run.asked == ["process a b", "merge", "restore a b", "process c", "merge"]
+    assert await run.read() == [b"a", b"b", b"c"]
+
+
+async def test_two_owners_share_the_partitions_and_write_each_record_once(run: Run) -> None:
+    """While the second joins and the first leaves, every record is written exactly once."""
+    async with run.agent() as first:
+        await run.write(b"a")
+        await run.wrote(1)
+        async with run.agent() as second:
+            await eventually(lambda: not second.not_ready() and second._loops, "the second owner's partitions")
+            for partition in range(12):
+                await run.write(b"b%d" % partition, partition=partition)
+            await run.wrote(13)
+            assert first._loops
+            assert not set(first._loops) & set(second._loops)
+            await first.stop()
+            await eventually(lambda: len(second._loops) == 12 and not second.not_ready(), "all partitions")
+            await run.write(b"c")
+            await run.wrote(14)
+    assert sorted(value or b"" for value in await run.read()) == sorted(
+        [b"a", b"c", *(b"b%d" % partition for partition in range(12))]
+    )
+
+
+async def test_an_agent_does_not_start_without_its_topics(run: Run) -> None:
+    """What is missing is named before anything is consumed."""
+    foreign = Run(run.settings, Names(f"other-{run.names.prefix}"))
+    with pytest.raises(ConfigError, match="does not exist"):
+        async with foreign.agent():
+            pytest.fail("it started")
