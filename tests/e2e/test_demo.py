@@ -1,6 +1,5 @@
 """The main job, as a newcomer meets it."""
 
-import os
 import signal
 import socket
 import subprocess
@@ -59,30 +58,25 @@ def test_agents_that_are_killed_and_restarted_by_hand_lose_and_double_nothing(de
 def _kill(demo: RunningDemo, agent: str) -> None:
     victim = psutil.Process(demo.pid(agent))
     victim.send_signal(signal.SIGKILL)
-    wait_until(lambda: not victim.is_running() or victim.status() == psutil.STATUS_ZOMBIE, 10, f"the end of {agent}")
+    wait_until(lambda: not _alive(victim), 10, f"the end of {agent}")
+
+
+def _alive(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 def test_ctrl_c_stops_everything(demos: Demos) -> None:
     """Ctrl-C in the middle ends the demo with 130 and leaves no process behind."""
     demo = demos.start()
     demo.wait_for(0.05)
-    folder = str(demo.folder.absolute())
-    assert len(_processes_of(folder)) >= 6
+    children = psutil.Process(demo.process.pid).children(recursive=True)
+    assert len(children) >= len(
+        ("kafka", "registry", "seaweed", "exchange_sim", "feed_kraken", "feed_binance", *KILLED)
+    )
     demo.process.send_signal(signal.SIGINT)
     demo.process.communicate(timeout=120)
     assert demo.process.returncode == 130
-    assert _processes_of(folder) == []
-
-
-def _processes_of(folder: str) -> list[psutil.Process]:
-    """Every process that works in a demo's folder."""
-    found = []
-    for process in psutil.process_iter(["cmdline", "environ", "status"]):
-        words = [*(process.info["cmdline"] or []), *(process.info["environ"] or {}).values()]
-        own = process.pid != os.getpid() and process.info["status"] != psutil.STATUS_ZOMBIE
-        if own and any(folder in word or folder.rsplit("/", 1)[-1] in word for word in words):
-            found.append(process)
-    return found
+    assert [child for child in children if _alive(child)] == []
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,7 @@ class Screen:
         self._began = time.monotonic()
         self._last: tuple[float, dict[str, int]] = (self._began, {})
         self._said = 0.0
+        self._ended: tuple[str, ...] = ()
 
     def __enter__(self) -> Self:
         if self._live:
@@ -76,6 +77,10 @@ class Screen:
     def show(self, moment: Moment) -> None:
         """Show a moment."""
         now = time.monotonic()
+        if moment.ended != self._ended:
+            self._ended = moment.ended
+            for line in moment.ended:
+                self.say(line)
         if self._live:
             self._live.update(self._table(moment, now))
         elif now - self._said >= _PLAIN_EVERY_S:
@@ -85,9 +90,7 @@ class Screen:
             self.say(f"{now - self._began:4.0f} s  {counts}, gold rows {rows:,}")
 
     def _table(self, moment: Moment, now: float) -> Table:
-        table = Table(
-            "stage", "count", "per second", "age p50 ms", "age p99 ms", "lag", caption="\n".join(moment.ended)
-        )
+        table = Table("stage", "count", "per second", "age p50 ms", "age p99 ms", "lag")
         for column in table.columns[1:]:
             column.justify = "right"
         for stage, found in moment.stages.items():
