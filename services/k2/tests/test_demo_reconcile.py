@@ -1,0 +1,184 @@
+"""The reconciliation: it holds when both sides agree, and names stage, count and ids when they do not."""
+
+import gzip
+import json
+from array import array
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from k2.demo import oracle
+from k2.demo.observer import StageCount, percentile
+from k2.demo.oracle import Delivered, Recorded
+from k2.demo.reconcile import SHOWN, Expected, Sides, differences
+from k2.demo.report import Report
+from k2.demo.tables import TableRows
+from k2_shared.errors import ConfigError
+
+BTC, ETH, SHIB = "KRAKEN:BTC/USD:1", "BINANCE:ETH/USDT:7", "BINANCE:SHIB/USDT:9"
+RECORDED: Recorded = {"KRAKEN:BTC/USD": {1: True}, "BINANCE:ETH/USDT": {7: True}, "BINANCE:SHIB/USDT": {9: False}}
+SENT = Delivered(
+    frames=5,
+    valid=Counter({BTC: 2, ETH: 1, SHIB: 1}),
+    invalid=Counter({ETH: 1}),
+    originals=Counter([BTC, ETH, SHIB]),
+)
+
+
+def _sides() -> Sides:
+    """Both sides of a run in which BTC came twice, one copy of ETH was broken, and V3 cannot hold SHIB."""
+    stages = {
+        "raw": StageCount(5),
+        "bronze": StageCount(4, Counter({BTC: 2, ETH: 2})),
+        "silver": StageCount(3, Counter({BTC: 2, ETH: 1})),
+        "dlq": StageCount(2),
+        "gold": StageCount(2, Counter([BTC, ETH])),
+    }
+    tables = {
+        "bronze_crypto_trades": TableRows(4, Counter({"delivered twice": 0})),
+        "silver_binance_trades": TableRows(1, Counter([ETH])),
+        "silver_kraken_trades": TableRows(2, Counter({BTC: 2})),
+        "gold_crypto_trades": TableRows(2, Counter([BTC, ETH])),
+    }
+    return Sides(Expected(RECORDED, SENT), stages, tables)
+
+
+def test_equal_sides_reconcile() -> None:
+    """Where every stage and table holds what was sent there is no difference."""
+    assert differences(_sides()) == []
+
+
+@pytest.mark.parametrize("stage", ["raw", "dlq"])
+@pytest.mark.parametrize("by", [-1, 1])
+def test_a_count_that_is_off_by_one_is_found(stage: str, by: int) -> None:
+    """Excess is as loud as deficit."""
+    sides = _sides()
+    sides.stages[stage].records += by
+    (found,) = differences(sides)
+    assert (found.where, found.found - found.expected) == (stage, by)
+
+
+@pytest.mark.parametrize("stage", ["bronze", "silver", "gold"])
+def test_a_lost_and_a_doubled_id_are_named(stage: str) -> None:
+    """A stage with the right count of the wrong ids does not reconcile."""
+    sides = _sides()
+    sides.stages[stage].ids.subtract([BTC])
+    sides.stages[stage].ids.update([ETH])
+    (found,) = differences(sides)
+    assert (found.where, found.missing, found.excess) == (stage, (BTC,), (ETH,))
+    assert BTC in str(found)
+    assert stage in str(found)
+
+
+@pytest.mark.parametrize("table", ["silver_binance_trades", "silver_kraken_trades", "gold_crypto_trades"])
+def test_a_row_too_many_in_a_table_is_named(table: str) -> None:
+    """A table is compared id by id."""
+    sides = _sides()
+    sides.tables[table].ids.update([BTC])
+    (found,) = differences(sides)
+    assert (found.where, found.excess) == (f"table {table}", (BTC,))
+
+
+def test_a_delivery_that_is_twice_in_bronze_is_found() -> None:
+    """Two rows of one topic, partition and offset are no two deliveries."""
+    sides = _sides()
+    sides.tables["bronze_crypto_trades"].ids["delivered twice"] = 1
+    (found,) = differences(sides)
+    assert found.where == "table bronze_crypto_trades, deliveries"
+
+
+def test_a_simulator_that_left_out_a_trade_is_found() -> None:
+    """The recordings are read directly: the simulator's word alone is not enough."""
+    sent = Delivered(SENT.frames, SENT.valid, SENT.invalid, Counter([BTC, ETH]))
+    sides = Sides(Expected(RECORDED, sent), _sides().stages, _sides().tables)
+    (found,) = differences(sides)
+    assert found.where == "the simulator against the recordings"
+    assert found.missing == (SHIB,)
+
+
+def test_only_some_ids_are_shown() -> None:
+    """A million lost ids do not fill the screen."""
+    sides = _sides()
+    sides.stages["gold"].ids.update(f"X:{number}" for number in range(100))
+    (found,) = differences(sides)
+    assert len(found.excess) == SHOWN
+
+
+def test_the_json_says_what_was_found() -> None:
+    """One object, with the recorded trades, the stages, the tables, the ages and the outcome."""
+    report = Report(_sides(), [], array("d", [4_000.0]), seconds=1.0)
+    found = json.loads(report.as_json())
+    assert found["recorded"] == {"KRAKEN:BTC/USD": 1, "BINANCE:ETH/USDT": 1, "BINANCE:SHIB/USDT": 1}
+    assert found["stages"] == {"raw": 5, "bronze": 4, "silver": 3, "dlq": 2, "gold": 2}
+    assert found["age_ms"] == {
+        "bronze": {"p50": None, "p99": None},
+        "gold": {"p50": None, "p99": None},
+        "iceberg": {"p50": 4_000.0, "p99": 4_000.0},
+    }
+    assert found["reconciled"] is True
+
+
+def test_percentiles_are_values_that_occur() -> None:
+    """The median and the highest of a hundred ages."""
+    ages = [float(number) for number in range(100)]
+    assert (percentile(ages, 0.5), percentile(ages, 0.99), percentile([], 0.5)) == (50.0, 99.0, None)
+
+
+def _gz(path: Path, *lines: str) -> None:
+    with gzip.open(path, "wt") as file:
+        file.writelines(f"{line}\n" for line in lines)
+
+
+def test_recordings_are_read_without_the_simulator(tmp_path: Path) -> None:
+    """Ids by symbol over several files of both venues; a quantity that V3 cannot hold is known as such."""
+    frame = '1 {"stream":"shibusdt@trade","data":{"t":%d,"p":"0.00001","q":"%s"}}'
+    _gz(tmp_path / "binance_shibusdt_20250101_trades.jsonl.gz", frame % (5, "1.0"), frame % (6, "46116860414.0"))
+    _gz(tmp_path / "binance_shibusdt_20250102_trades.jsonl.gz", frame % (7, "2.0"))
+    _gz(tmp_path / "kraken_xbtusd_202503_trades.jsonl.gz", '["1.0","2.0",1740787200.5,"b","l","",77]')
+    assert oracle.recorded(tmp_path) == {
+        "BINANCE:SHIB/USDT": {5: True, 6: False, 7: True},
+        "KRAKEN:BTC/USD": {77: True},
+    }
+
+
+@pytest.mark.parametrize(
+    ("exchange", "pair", "symbol"),
+    [
+        ("kraken", "xbtusdt", "BTC/USDT"),
+        ("kraken", "xbtusd", "BTC/USD"),
+        ("kraken", "xdgeur", "DOGE/EUR"),
+        ("kraken", "ethxbt", "ETH/BTC"),
+        ("binance", "ethtusd", "ETH/TUSD"),
+        ("binance", "btcfdusd", "BTC/FDUSD"),
+    ],
+)
+def test_a_pair_is_split_as_its_venue_does(exchange: str, pair: str, symbol: str) -> None:
+    """TUSD is a quote on Binance, and the end of XBTUSD on Kraken."""
+    assert oracle.canonical(exchange, pair) == symbol
+
+
+@pytest.mark.parametrize("name", ["kraken_zzz_1_trades.jsonl.gz", "bitmex_xbtusd_1_trades.jsonl.gz"])
+def test_an_unknown_recording_is_refused_by_name(tmp_path: Path, name: str) -> None:
+    """The message names what cannot be read and what can."""
+    _gz(tmp_path / name)
+    with pytest.raises(ConfigError, match=r"zzz|bitmex"):
+        oracle.recorded(tmp_path)
+
+
+def test_the_log_of_deliveries_is_counted_by_kind(tmp_path: Path) -> None:
+    """Frames once, trades by id, what is broken apart."""
+    entry = {"venue": "KRAKEN", "symbol": "BTC/USD", "connection": 1, "broken": None}
+    lines = [
+        {**entry, "trade_id": 1, "kind": "original", "frame": 1},
+        {**entry, "trade_id": 2, "kind": "original", "frame": 1},
+        {**entry, "trade_id": 1, "kind": "duplicate", "frame": 2},
+        {**entry, "trade_id": 0, "kind": "invalid", "frame": 3},
+    ]
+    log = tmp_path / "deliveries.jsonl"
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = oracle.delivered(log)
+    assert found.frames == 3
+    assert found.valid == Counter({"KRAKEN:BTC/USD:1": 2, "KRAKEN:BTC/USD:2": 1})
+    assert found.invalid == Counter({"KRAKEN:BTC/USD:0": 1})
+    assert found.originals == Counter(["KRAKEN:BTC/USD:1", "KRAKEN:BTC/USD:2"])
