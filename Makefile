@@ -42,7 +42,7 @@ test: check ## everything but the long suites, on one shared stack
 check: .venv/.dev ## formatting, lint, types, import contracts
 	@.venv/bin/ruff format --check --quiet .
 	@.venv/bin/ruff check --quiet .
-	@.venv/bin/mypy $(MYPY)
+	@.venv/bin/mypy
 	@.venv/bin/lint-imports --no-timing | tail -n 3
 
 test-service: .venv/.dev ## one service's tests with only its own dependencies (SERVICE=silver)
