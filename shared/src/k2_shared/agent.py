@@ -4,6 +4,7 @@ import asyncio
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +15,7 @@ from faust.types.auth import CredentialsT
 from mode import Service
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from k2_shared.errors import ConfigError, K2Error
+from k2_shared.errors import ConfigError, K2Error, Unavailable
 from k2_shared.settings import AgentSettings, KafkaSettings, print_config
 from k2_shared.telemetry import Metrics, configure_logs, logger
 
@@ -150,5 +151,10 @@ class _Worker(faust.Worker):  # type: ignore[misc]
         logger().info(STARTED, web=str(self.app.conf.web_port))
 
     async def _stop_on_signal(self, signal: Any) -> None:
+        """Stop in order; a shutdown that is cut is a failure, though the services below swallow the cut."""
         self._health.stopping = True
-        await asyncio.wait_for(super()._stop_on_signal(signal), self._grace_s)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._grace_s) as limit:
+                await super()._stop_on_signal(signal)
+        if limit.expired():
+            self.crash_reason = Unavailable(f"the shutdown took longer than SHUTDOWN_GRACE_S={self._grace_s:g}")

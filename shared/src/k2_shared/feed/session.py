@@ -92,7 +92,10 @@ class Feed(Service):  # type: ignore[misc]
             await self._socket.close()
         if self._capturing:
             await asyncio.wait([self._capturing])
-            await self._publisher.flush()
+            try:
+                await self._publisher.flush()
+            except Unavailable as error:
+                await self.crash(error)  # an exception out of on_stop would be logged and forgotten
 
     async def _capture(self) -> None:
         """Hold a connection until told to stop.
