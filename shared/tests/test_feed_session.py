@@ -272,6 +272,18 @@ async def test_a_stop_publishes_what_was_read(session: Session) -> None:
     await asyncio.wait_for(session.venue.socket.wait_closed(), 10)
 
 
+async def test_a_stop_that_could_not_publish_is_a_failure(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record that Kafka did not take in the end is not an orderly end."""
+
+    async def fail() -> None:
+        raise Unavailable("not acknowledged")
+
+    async with session.running() as feed:
+        await eventually(lambda: not feed.not_ready(), "readiness")
+        monkeypatch.setattr(feed._publisher, "flush", fail)
+    assert isinstance(feed.crash_reason, Unavailable)
+
+
 async def test_a_stop_while_waiting_to_reconnect_is_prompt(session: Session) -> None:
     """The delay ends with the feed."""
     async with session.running(ws_port=free_port(), feed_backoff_base_s=60, feed_backoff_cap_s=600):
