@@ -1,0 +1,219 @@
+"""Binance's protocol: every frame shape of its documentation, and any other bytes."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feed_binance.protocol import BinanceProtocol, read_pairs
+from k2_shared import contracts
+from k2_shared.feed.protocol import Event, Notice, Refused, Subscribed, TradesReceived, Unreadable
+from k2_shared.testing.records import example, value
+from k2_shared.trade import Trade, decode
+
+PAIRS = {"BTC/USDT": "BTCUSDT", "1INCH/USDT": "1INCHUSDT"}
+ROW: dict[str, Any] = {
+    "e": "trade",
+    "E": 1723161255343,
+    "s": "BTCUSDT",
+    "t": 3735683259,
+    "p": "61837.63000000",
+    "q": "0.02000000",
+    "T": 1723161255342,
+    "m": True,
+    "M": True,
+}
+
+
+def receive(frame: str | bytes) -> Event:
+    return BinanceProtocol(PAIRS).receive(frame.encode() if isinstance(frame, str) else frame)
+
+
+def frame(stream: str = "btcusdt@trade", **changes: Any) -> str:
+    data = {name: said for name, said in {**ROW, **changes}.items() if said is not None}
+    return json.dumps({"stream": stream, "data": data})
+
+
+def received(**changes: Any) -> Trade:
+    event = receive(frame(**changes))
+    assert isinstance(event, TradesReceived)
+    (found,) = event.trades
+    return found
+
+
+def test_it_subscribes_in_lower_case_and_asks_what_is_subscribed() -> None:
+    """An unknown stream is acknowledged like any other, so the acknowledgement is not enough."""
+    first, second = BinanceProtocol(PAIRS).subscribe(list(PAIRS))
+    assert json.loads(first) == {"method": "SUBSCRIBE", "params": ["btcusdt@trade", "1inchusdt@trade"], "id": 1}
+    assert json.loads(second) == {"method": "LIST_SUBSCRIPTIONS", "id": 2}
+
+
+def test_a_trade_is_stamped_from_its_trade_time() -> None:
+    """E differs per connection and stays out of the identity."""
+    found = received()
+    assert found == Trade(
+        exchange="BINANCE",
+        symbol="BTC/USDT",
+        trade_id=3735683259,
+        timestamp=1723161255342000,
+        price=Decimal("61837.63"),
+        quantity=Decimal("0.02"),
+        side="SELL",
+        vendor_data={"event_time": "1723161255343", "best_match": "true"},
+    )
+    other = received(E=1723161255999)
+    assert (other.message_id, other.timestamp) == (found.message_id, found.timestamp)
+
+
+@pytest.mark.parametrize(("maker", "side"), [(True, "SELL"), (False, "BUY")])
+def test_the_side_is_the_takers(maker: bool, side: str) -> None:
+    """Where the buyer is the maker the taker sold."""
+    assert received(m=maker).side == side
+
+
+@pytest.mark.parametrize(
+    ("said", "microseconds"), [(1723161255342, 1723161255342000), (1723161255342123, 1723161255342123)]
+)
+def test_both_time_units_are_understood(said: int, microseconds: int) -> None:
+    """With timeUnit=MICROSECOND times have 16 digits."""
+    assert received(T=said).timestamp == microseconds
+
+
+def test_what_is_not_said_is_not_made_up() -> None:
+    """Without M there is no best match."""
+    assert received(M=None).vendor_data == {"event_time": "1723161255343"}
+    assert received(M=False).vendor_data == {"event_time": "1723161255343", "best_match": "false"}
+
+
+def test_the_example_frame_is_the_example_trade() -> None:
+    """What the contracts show is what the feed makes of it."""
+    event = receive((contracts.ROOT / "examples/valid/binance_frame.json").read_bytes())
+    assert isinstance(event, TradesReceived)
+    record = example("valid/binance_trade.json")
+    ingested = {"ingestion_timestamp": decode(record.value, 7)["ingestion_timestamp"]}
+    assert decode(value(event.trades[0]), 7) | ingested == decode(record.value, 7)
+    assert event.trades[0].key == record.key
+
+
+@given(st.integers(0, 10**12), st.integers(0, 10**10 - 1), st.integers(1, 10))
+def test_a_price_is_the_exact_decimal_of_its_text(whole: int, fraction: int, digits: int) -> None:
+    """No float in between: every digit of the text is in the number."""
+    text = f"{whole}.{str(fraction).zfill(10)[:digits]}"
+    assert str(received(p=text).price) == str(Decimal(text))
+
+
+@pytest.mark.parametrize("text", ["1e-05", "46116860414.00", "92141578.00", "0.00000001"])
+def test_exponents_and_huge_quantities_are_read_exactly(text: str) -> None:
+    """SHIB and BTTC go beyond decimal(18,8); whether it fits is decided later."""
+    assert received(q=text).quantity == Decimal(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (frame(p="much"), "InvalidOperation"),
+        (frame(p=1.5), "Expected `str`"),
+        (frame(q=""), "InvalidOperation"),
+        (frame(t="7"), "Expected `int`"),
+        (frame(t=None), "missing required field `t`"),
+        (frame(s="DOGEUSDT"), "DOGEUSDT"),
+        (frame(s="btcusdt"), "btcusdt"),
+        (frame(m="true"), "Expected `bool`"),
+        (frame().replace("3735683259", "1" * 5000), "out of range"),
+        ('{"stream":"btcusdt@trade"}', "Expected `object`"),
+        ('{"stream":7}', "stream"),
+        ("[1]", "Expected `object`"),
+        (frame()[:-1], "truncated"),
+        ("", "truncated"),
+        ('{"data":' + "[" * 100_000, "RecursionError"),
+    ],
+)
+def test_a_frame_that_breaks_the_protocol_is_unreadable(text: str, said: str) -> None:
+    """A symbol that was not asked for is of these: its canonical name is unknown."""
+    event = receive(text)
+    assert isinstance(event, Unreadable)
+    assert said in event.detail
+
+
+@given(st.binary(max_size=300))
+def test_arbitrary_bytes_never_raise(data: bytes) -> None:
+    """Whatever comes is an event."""
+    assert isinstance(receive(data), Unreadable | Notice | Refused)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+)
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "stream": st.just("btcusdt@trade") | JSON,
+            "data": st.fixed_dictionaries({}, optional={n: st.just(v) | JSON for n, v in ROW.items()}) | JSON,
+            "id": st.sampled_from([1, 2]) | JSON,
+            "result": st.lists(st.just("btcusdt@trade")) | JSON,
+            "error": st.fixed_dictionaries({}, optional={"code": JSON, "msg": JSON}) | JSON,
+            "e": JSON,
+        },
+    )
+)
+def test_any_json_object_never_raises(message: dict[str, Any]) -> None:
+    """Fields of the right names and any values are an event too."""
+    assert isinstance(receive(json.dumps(message)), Event)
+
+
+@pytest.mark.parametrize(
+    ("streams", "symbols"),
+    [
+        (["btcusdt@trade", "1inchusdt@trade"], {"BTC/USDT", "1INCH/USDT"}),
+        (["1inchusdt@trade", "dogeusdt@trade"], {"1INCH/USDT"}),
+        (["btcusdt@aggTrade"], set()),
+        ([], set()),
+        (None, set()),
+    ],
+)
+def test_the_list_of_subscriptions_confirms_what_is_in_it(streams: list[str] | None, symbols: set[str]) -> None:
+    """Only the streams that were asked for count, and only as trades."""
+    assert receive(json.dumps({"result": streams, "id": 2})) == Subscribed(frozenset(symbols))
+
+
+@pytest.mark.parametrize("request_id", [1, 2])
+def test_an_error_reply_is_a_refusal_in_binances_words(request_id: int) -> None:
+    """To the subscription and to the question alike."""
+    reply = {"error": {"code": 2, "msg": "Invalid request: unknown variant"}, "id": request_id}
+    assert receive(json.dumps(reply)) == Refused("2 Invalid request: unknown variant")
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ('{"result":null,"id":1}', "ack"),
+        ('{"e":"serverShutdown","E":1770123456789}', "serverShutdown"),
+        ('{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1770123456789}}', "serverShutdown"),
+        ('{"stream":"btcusdt@aggTrade","data":{}}', "other"),
+        ('{"e":"any text of theirs"}', "other"),
+        ("{}", "other"),
+    ],
+)
+def test_a_frame_without_trades_is_a_notice_of_a_bounded_kind(text: str, kind: str) -> None:
+    """A metric's label does not grow with what the venue says."""
+    assert receive(text) == Notice(kind)
+
+
+def test_pairs_map_canonical_symbols_to_binances() -> None:
+    """From base and quote, since BTCUSDT alone does not say where it splits."""
+    rows = [{"symbol": name, "baseAsset": s.split("/")[0], "quoteAsset": s.split("/")[1]} for s, name in PAIRS.items()]
+    assert read_pairs(json.dumps({"timezone": "UTC", "symbols": rows}).encode()) == PAIRS
+
+
+@pytest.mark.parametrize("answer", [b"<html>", b"{}", b'{"code":-1003,"msg":"Too many requests"}', b'{"symbols":[{}]}'])
+def test_an_answer_that_is_no_pair_list_is_a_value_error(answer: bytes) -> None:
+    """The shell names the URL's variable."""
+    with pytest.raises(ValueError, match=r"malformed|required field"):
+        read_pairs(answer)

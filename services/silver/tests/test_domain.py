@@ -1,0 +1,102 @@
+"""Silver's stage: the same bytes on, or the whole record to the dead letters; every record accounted for."""
+
+from collections import Counter
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from k2_shared.records import Outgoing
+from k2_shared.testing.records import RECEIVED_NS, SCHEMA_ID, Record, encoded, fields, records, trade, trades, value
+from k2_shared.topics import DLQ, SILVER
+from silver.domain import SilverStage
+
+GOOD = value(trade())
+OUT = SILVER.format(exchange="kraken")
+POISON: list[tuple[str, bytes | None]] = [
+    ("null_value", None),
+    ("bad_magic", b""),
+    ("bad_magic", b"\x01" + GOOD[1:]),
+    ("bad_magic", b'{"price": 1}'),
+    ("unknown_schema", value(trade(), SCHEMA_ID + 1)),
+    ("undecodable", GOOD[:30]),
+    ("undecodable", GOOD[:-1]),
+    ("undecodable", GOOD[:5]),
+    ("undecodable", GOOD[:5] + b"\xff" * 100),
+    ("trailing_bytes", GOOD + b"\x00"),
+    ("trailing_bytes", GOOD + GOOD),
+    ("price_not_positive", encoded({**fields(trade()), "price": Decimal(0)})),
+]
+
+
+def stage(skew_s: float = 60.0, now_ns: int = RECEIVED_NS) -> SilverStage:
+    return SilverStage("KRAKEN", SCHEMA_ID, skew_s, clock_ns=lambda: now_ns)
+
+
+def whole(record: Record | Outgoing) -> tuple[Any, ...]:
+    """Everything of a record but the headers that silver adds."""
+    headers = tuple(header for header in record.headers if not header[0].startswith("k2-dlq-"))
+    return record.key, record.value, record.timestamp, headers
+
+
+@given(st.lists(trades().filter(lambda t: t.exchange == "KRAKEN"), max_size=20))
+def test_valid_trades_are_forwarded_byte_for_byte_in_order(given_trades: list[Any]) -> None:
+    """Key, value, headers and timestamp as they came."""
+    batch = records(given_trades)
+    outcome = stage().process(batch)
+    assert [(r.topic, *whole(r), r.headers) for r in outcome.outgoing] == [(OUT, *whole(r), r.headers) for r in batch]
+    assert not outcome.rejected
+    assert outcome.duplicates == 0
+
+
+@pytest.mark.parametrize(("reason", "poison"), POISON)
+def test_poison_goes_whole_to_the_dlq(reason: str, poison: bytes | None) -> None:
+    """Its neighbours go on; it is untouched and says why, from where, and by whom."""
+    bad = Record(b"any key\xff", poison, partition=4, offset=99, timestamp=5, headers=(("foreign", b"\x00"),))
+    if reason == "price_not_positive":
+        bad = Record(trade().key, poison, partition=4, offset=99, timestamp=5, headers=(("foreign", b"\x00"),))
+    good = Record(trade().key, GOOD)
+    outcome = stage().process([good, bad, good])
+    assert [r.topic for r in outcome.outgoing] == [OUT, DLQ, OUT]
+    letter = outcome.outgoing[1]
+    assert whole(letter) == whole(bad)
+    said = {name: text.decode() for name, text in letter.headers if name.startswith("k2-dlq-")}
+    assert said["k2-dlq-reason"] == reason
+    assert said["k2-dlq-detail"]
+    assert (said["k2-dlq-stage"], said["k2-dlq-service"]) == ("silver", "silver")
+    assert (said["k2-dlq-topic"], said["k2-dlq-partition"], said["k2-dlq-offset"]) == (bad.topic, "4", "99")
+    assert outcome.rejected == {reason: 1}
+
+
+@given(st.lists(st.sampled_from([("", GOOD), *POISON]) | st.tuples(st.just("any"), st.binary(max_size=120))))
+def test_every_record_is_accounted_for(given_values: list[tuple[str, bytes | None]]) -> None:
+    """One record out for each in, in order; refusals counted by reason; nothing is ever a duplicate here."""
+    batch = [Record(trade().key, data, offset=offset) for offset, (_, data) in enumerate(given_values)]
+    outcome = stage().process(batch)
+    assert [whole(record) for record in outcome.outgoing] == [whole(record) for record in batch]
+    letters = [record for record in outcome.outgoing if record.topic == DLQ]
+    said = [dict(letter.headers)["k2-dlq-reason"].decode() for letter in letters]
+    assert outcome.rejected == Counter(said)
+    expected = Counter(reason for reason, _ in given_values if reason not in ("", "any"))
+    assert all(outcome.rejected[reason] >= count for reason, count in expected.items())
+
+
+@pytest.mark.parametrize(("ahead_us", "refused"), [(0, False), (1_500_000, False), (1_500_001, True)])
+def test_the_exchanges_clock_may_run_ahead_by_the_skew(ahead_us: int, refused: bool) -> None:
+    """A recorded receiver ran over a second behind; the time of the exchange is kept either way."""
+    timestamp = RECEIVED_NS // 1_000 + ahead_us
+    outcome = stage(skew_s=1.5).process(records([trade(timestamp=timestamp)]))
+    assert outcome.rejected == ({"timestamp_in_future": 1} if refused else {})
+
+
+def test_nothing_is_staged() -> None:
+    """The same batch gives the same outcome after an abort, a commit or a restore."""
+    silver, batch = stage(), records([trade()])
+    first = silver.process(batch)
+    silver.discard()
+    silver.restore(batch)
+    assert silver.process(batch) == first
+    silver.merge()
+    assert silver.process(batch) == first
