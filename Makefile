@@ -43,7 +43,7 @@ check: .venv/.dev ## formatting, lint, types, import contracts
 	@.venv/bin/ruff format --check --quiet .
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/mypy
-	@.venv/bin/lint-imports --no-timing | tail -n 3
+	@.venv/bin/lint-imports --no-logo
 
 test-service: .venv/.dev ## one service's tests with only its own dependencies (SERVICE=silver)
 	@test -d services/$(SERVICE)/tests || { echo "k2: SERVICE=$(SERVICE) is not one of: $(notdir $(wildcard services/*))" >&2; exit 2; }

@@ -11,7 +11,7 @@ from urllib.request import urlopen
 import pytest
 
 from k2_shared.children import Child, wait_until
-from k2_shared.errors import Unavailable
+from k2_shared.errors import ConfigError, Unavailable
 from k2_shared.testing.plugin import Agents
 
 SECRET = "hunter2-correct-horse"
@@ -145,3 +145,23 @@ def test_the_fixture_for_agents_starts_them_on_the_tests_prefix(agents: Agents, 
     child.wait_ready()
     assert child.environment["K2_PREFIX"] == run_settings.k2_prefix
     assert child.kill() == -signal.SIGKILL
+
+
+def test_an_agent_without_a_broker_names_the_setting_and_ends_with_4(toys: Toys) -> None:
+    """The supervisor may try again; the operator reads one line, not a traceback."""
+    child = toys.ended(KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:9")
+    assert child.exit_code == Unavailable.exit_code
+    assert "check KAFKA_BOOTSTRAP_SERVERS" in child.last_words()
+    assert "Traceback" not in child.log.read_text()
+
+
+def test_an_agent_whose_port_is_taken_names_the_setting_and_ends_with_2(toys: Toys) -> None:
+    """A port that something listens on is refused by the name of its variable."""
+    first = toys.start().wait_ready()
+    second = toys.start()
+    second.stop()
+    taken = Child("toy_agent", {**second.environment, "WEB_PORT": str(first.web_port)}, second.log, first.web_port)
+    toys.started.append(taken.start())
+    wait_until(lambda: taken.exit_code is not None, 60, "the refusal")
+    assert taken.exit_code == ConfigError.exit_code
+    assert f"WEB_PORT={first.web_port} is taken" in taken.last_words()

@@ -1,6 +1,7 @@
 """The shell of every agent: a Faust app with its worker, pages and shutdown."""
 
 import asyncio
+import errno
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import faust
+from aiokafka.errors import KafkaConnectionError
 from faust.types.auth import CredentialsT
 from mode import Service
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -18,6 +20,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from k2_shared.errors import ConfigError, K2Error, Unavailable
 from k2_shared.settings import AgentSettings, KafkaSettings, print_config
 from k2_shared.telemetry import Metrics, configure_logs, logger
+from k2_shared.topics import unreachable
 
 STARTED = "agent_started"
 STOPPED = "agent_stopped"
@@ -74,7 +77,7 @@ def _work(service: str, settings: SettingsT, compose: Callable[[SettingsT, Shell
         work = compose(settings, shell)
         shell.app.service(work)
         worker = _Worker(shell, settings.shutdown_grace_s)
-        failure = _failure(worker)
+        failure = _explained(_failure(worker), settings)
     logger().info(FAILED if failure else STOPPED, reason=repr(failure) if failure else None)
     if isinstance(failure, K2Error):
         raise failure from None
@@ -88,6 +91,17 @@ def _failure(worker: faust.Worker) -> BaseException | None:
     except SystemExit as end:
         return end.__context__ if end.code else None
     return None
+
+
+def _explained(failure: BaseException | None, settings: AgentSettings) -> BaseException | None:
+    """Name the setting behind the failures of Faust's own broker client and web server."""
+    match failure:
+        case KafkaConnectionError():
+            return unreachable(settings, failure)
+        case OSError(errno=errno.EADDRINUSE):
+            return ConfigError(f"WEB_PORT={settings.web_port} is taken by another process: choose a free port")
+        case _:
+            return failure
 
 
 def _shell(service: str, settings: AgentSettings, folder: Path) -> Shell:

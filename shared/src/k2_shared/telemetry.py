@@ -4,6 +4,7 @@ import logging
 import sys
 
 import structlog
+from aiokafka.errors import KafkaConnectionError
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from structlog.typing import FilteringBoundLogger, Processor
 
@@ -77,8 +78,8 @@ def configure_logs(service: str, level: str) -> None:
 
 
 def _not_ours(record: logging.LogRecord) -> bool:
-    """Drop Faust's traceback of an error of ours: its one line is logged and printed at the end."""
-    return not (record.exc_info and isinstance(record.exc_info[1], K2Error))
+    """Drop Faust's traceback of an error that is said in one line at the end."""
+    return not (record.exc_info and isinstance(record.exc_info[1], (K2Error, OSError, KafkaConnectionError)))
 
 
 def logger() -> FilteringBoundLogger:
