@@ -95,6 +95,8 @@ class TableSink(Service):  # type: ignore[misc]
         else:
             check_world(state, self._target.table.uuid, self._target.kafka, log_starts)
         self._seek({**log_starts, **(state.offsets if state else {})})
+        if state is not None:  # a crash between the table's commit and Kafka's would leave a lag that is none
+            await self._reader.commit(dict(self._positions))
 
     async def _check_untouched(self) -> None:
         """A table without state belongs to a sink that has not committed to Kafka either."""
