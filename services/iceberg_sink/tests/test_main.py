@@ -71,9 +71,7 @@ async def test_what_was_read_is_committed_or_read_again(
 
     async def holds(count: int) -> None:
         def there() -> bool:
-            return (
-                min(len(tables.column(n, "offset" if n.startswith("bronze") else "trade_id")) for n in watched) >= count
-            )
+            return all(len(tables.column(name, column)) >= count for name, column in watched)
 
         await eventually(there, f"{count} rows", 90)
 
@@ -122,7 +120,7 @@ async def test_a_table_recreated_between_two_runs_halts_with_3(feeder: Feeder, a
     child = agents.start("iceberg_sink")
     await eventually(lambda: child.exit_code is not None, "the halt", 90)
     assert child.exit_code == 3
-    assert "table gold_crypto_trades holds no state of this sink, yet group" in child.last_words(1)
+    assert "table gold_crypto_trades holds no state of this sink, yet group" in child.log.read_text()
 
 
 @pytest.mark.usefixtures("topics")
@@ -131,4 +129,4 @@ async def test_a_missing_table_ends_it_with_2(agents: Agents) -> None:
     child = agents.start("iceberg_sink")
     await eventually(lambda: child.exit_code is not None, "the end", 90)
     assert child.exit_code == 2
-    assert "does not exist: run 'k2 init'" in child.last_words(1)
+    assert "does not exist: run 'k2 init'" in child.log.read_text()
