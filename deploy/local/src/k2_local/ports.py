@@ -2,6 +2,7 @@
 
 import random
 import socket
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 
 from k2_local.settings import StackSettings
@@ -18,6 +19,7 @@ PORTS = {
 # With GRPC added they meet neither each other nor the ports that kernels give to outgoing connections.
 _CHOICES = range(11_000, 21_000)
 _ATTEMPTS = 1_000
+_RELEASE_S = 3.0
 
 
 def is_free(port: int) -> bool:
@@ -79,10 +81,20 @@ def _by_hand(settings: StackSettings, part: str, name: str, taken: Collection[in
 
 def _remembered(part: str, name: str, remembered: Mapping[str, int], report: Callable[[str], None]) -> int | None:
     port = remembered.get(name)
-    if port is None or not _busy(part, port):
+    if port is None or _becomes_free(part, port):
         return port
     report(f"{name}: the remembered port {port} is busy, choosing another")
     return None
+
+
+def _becomes_free(part: str, port: int) -> bool:
+    """Whether a port is free, or soon will be: a part that was just killed holds it until all its threads are gone."""
+    deadline = time.monotonic() + _RELEASE_S
+    while _busy(part, port):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def _choose(part: str, taken: Collection[int]) -> int:

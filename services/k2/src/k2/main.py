@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from k2 import stack
 from k2.demo import command as demo
+from k2.probe import command as probe
 from k2_shared.errors import K2Error
 
 _INTERRUPTED = 130
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 app.add_typer(stack.app, name="stack")
 app.command()(demo.demo)
+app.command()(probe.probe_broker)
 
 
 def _print_version(wanted: bool) -> None:

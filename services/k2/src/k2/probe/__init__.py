@@ -1,0 +1,1 @@
+"""``k2 probe-broker``: whether a broker keeps the promises on which exactly-once rests."""

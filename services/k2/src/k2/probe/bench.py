@@ -1,0 +1,105 @@
+"""What the checks work with: topics of their own, producers, and both views of a partition."""
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import UnknownTopicOrPartitionError
+
+from k2_shared import kafka
+from k2_shared.settings import KafkaSettings
+from k2_shared.topics import administration
+
+
+class BrokerFailed(Exception):
+    """The broker broke a promise; says which, with what was seen."""
+
+
+def expect(condition: bool, promise: str) -> None:
+    """Hold the broker to a promise."""
+    if not condition:
+        raise BrokerFailed(promise)
+
+
+@dataclass
+class Bench:
+    """One probe's place on a broker; ``run`` sets its topics, ids and groups apart from all others."""
+
+    settings: KafkaSettings
+    admin: AIOKafkaAdminClient
+    run: str
+    created: list[str] = field(default_factory=list)
+
+    async def topic(self, name: str, **config: str) -> TopicPartition:
+        """A new topic of one partition."""
+        topic = f"{self.run}.{name}"
+        await self.admin.create_topics([NewTopic(topic, 1, 1, topic_configs=config)])
+        self.created.append(topic)
+        at = TopicPartition(topic, 0)
+        async with self.writer() as sender:
+            await sender.partitions_for(topic)
+        return at
+
+    @asynccontextmanager
+    async def writer(self, transactional_id: str | None = None) -> AsyncIterator[AIOKafkaProducer]:
+        """A producer, transactional where it has an id; starting one fences the id's other owners."""
+        name = f"{self.run}.{transactional_id}" if transactional_id else None
+        async with kafka.started(kafka.producer(self.settings, transactional_id=name), self.settings) as sender:
+            yield sender
+
+    async def write(self, sender: AIOKafkaProducer, at: TopicPartition, count: int) -> None:
+        """Write records and await each delivery."""
+        deliveries = [await sender.send(at.topic, b"%d" % n, b"k%d" % n, partition=at.partition) for n in range(count)]
+        for delivery in deliveries:
+            await delivery
+
+    async def read(self, at: TopicPartition, *, committed: bool = True) -> list[Any]:
+        """Every record up to the end that this view has now."""
+        reader = kafka.consumer(self.settings, committed=committed)
+        found: list[Any] = []
+        async with kafka.started(reader, self.settings):
+            reader.assign([at])
+            end = (await reader.end_offsets([at]))[at]
+            await reader.seek_to_beginning(at)
+            while await reader.position(at) < end:
+                found += (await reader.getmany(at, timeout_ms=200)).get(at, [])
+        return found
+
+    async def end(self, at: TopicPartition, *, committed: bool = True) -> int:
+        """The end of a partition: the last stable offset, or the high watermark."""
+        async with kafka.started(kafka.consumer(self.settings, committed=committed), self.settings) as reader:
+            return int((await reader.end_offsets([at]))[at])
+
+    async def group_offset(self, group: str, at: TopicPartition) -> int | None:
+        """The offset that a group has committed."""
+        reader = kafka.consumer(self.settings, group=self.group(group))
+        async with kafka.started(reader, self.settings):
+            offset: int | None = await reader.committed(at)
+            return offset
+
+    def group(self, name: str) -> str:
+        """A group's name in this run."""
+        return f"{self.run}.{name}"
+
+
+@asynccontextmanager
+async def bench(settings: KafkaSettings, run: str | None = None) -> AsyncIterator[Bench]:
+    """A place on the broker; its topics are deleted at the end, unless ``run`` names one to come back to."""
+    async with administration(settings) as admin:
+        place = Bench(settings, admin, run or f"k2-probe-{uuid.uuid4().hex[:8]}")
+        try:
+            yield place
+        finally:
+            if run is None and place.created:
+                await _delete(admin, place.created)
+
+
+async def _delete(admin: AIOKafkaAdminClient, topics: list[str]) -> None:
+    try:
+        await admin.delete_topics(topics)
+    except UnknownTopicOrPartitionError:
+        return  # somebody else has tidied up
