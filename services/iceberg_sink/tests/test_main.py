@@ -1,18 +1,25 @@
-"""The sink as a process on the real stack."""
+"""The sink on the real stack: as a process, and in this one where its reader has to fail."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from aiokafka.errors import RequestTimedOutError
 
+from iceberg_sink.adapters import Commit, LakeTable
+from iceberg_sink.rows import envelope
+from iceberg_sink.settings import SinkSettings
+from iceberg_sink.sink import TableSink, Target
 from k2_shared import contracts, kafka, lake
 from k2_shared.records import Outgoing
 from k2_shared.settings import LakeSettings, RunSettings
+from k2_shared.telemetry import Metrics
 from k2_shared.testing.plugin import Agents
 from k2_shared.testing.records import ORIGIN, trade, value
 from k2_shared.testing.topics import write
 from k2_shared.testing.waiting import eventually
-from k2_shared.topics import BRONZE, GOLD, Names
+from k2_shared.topic_ids import identify
+from k2_shared.topics import BRONZE, EXCHANGES, GOLD, Names, administration
 
 BRONZE_TOPIC = BRONZE.format(exchange="kraken")
 
@@ -51,11 +58,11 @@ class Feeder:
         self._settings, self._names, self._schema_id = settings, names, schema_id
         self.ids: list[str] = []
 
-    async def write(self, count: int) -> None:
+    async def write(self, count: int, partition: int = 1) -> None:
         made = [trade(trade_id=len(self.ids) + n + 1) for n in range(count)]
         for topic in (BRONZE_TOPIC, GOLD):
             sent = [Outgoing(topic, t.key, value(t, self._schema_id), 1, (("k2-origin", ORIGIN.pack()),)) for t in made]
-            await write(self._settings, self._names, sent, partition=1)
+            await write(self._settings, self._names, sent, partition)
         self.ids += [str(t.trade_id) for t in made]
 
 
@@ -121,6 +128,104 @@ async def test_a_table_recreated_between_two_runs_halts_with_3(feeder: Feeder, a
     await eventually(lambda: child.exit_code is not None, "the halt", 90)
     assert child.exit_code == 3
     assert "table gold_crypto_trades holds no state of this sink, yet group" in child.log.read_text()
+
+
+async def test_two_sinks_on_one_table_lose_and_double_nothing(feeder: Feeder, agents: Agents, tables: Tables) -> None:
+    """Each is superseded now and then, on some of its partitions; every row is there once."""
+    children = [agents.start("iceberg_sink", SINK_INTERVAL_S="0.1").wait_ready(90) for _ in range(2)]
+    for number in range(12):
+        await feeder.write(5, partition=number % 4)
+    await eventually(lambda: len(tables.column("gold_crypto_trades", "trade_id")) >= 60, "60 rows", 90)
+    assert [child.stop() for child in children] == [0, 0]
+    assert tables.column("gold_crypto_trades", "trade_id") == sorted(feeder.ids)
+    assert any("table_sink_superseded" in child.log.read_text() for child in children), "they never met"
+
+
+class Stumbling:
+    """A consumer whose second read of records fails once: the first had already been handed over."""
+
+    def __init__(self, reader: Any) -> None:
+        self._reader = reader
+        self.reads = self.failures = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reader, name)
+
+    async def getmany(self, **limits: Any) -> Any:
+        if self.reads == 1 and not self.failures:
+            self.failures += 1
+            raise RequestTimedOutError
+        found = await self._reader.getmany(**limits)
+        self.reads += bool(found)
+        return found
+
+
+class StumblingSink(TableSink):
+    """A sink with that consumer."""
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        self._reader = Stumbling(self._reader)
+
+
+@pytest.fixture
+async def target(feeder: Feeder, run_settings: RunSettings, names: Names, tables: Tables) -> Target:
+    """The bronze table with 30 records in each of two partitions that wait for it."""
+    await feeder.write(30, partition=1)
+    await feeder.write(30, partition=2)
+    async with administration(run_settings) as admin:
+        kafka_is = await identify(admin, [names.topic(BRONZE.format(exchange=e.lower())) for e in EXCHANGES])
+    contract = contracts.tables()["bronze_crypto_trades"]
+    table = LakeTable(tables.load(contract.name), "k2", kafka_is, attempts=5)
+    return Target(contract, table, envelope(table.arrow_schema), kafka_is)
+
+
+async def _fill(sink: TableSink, tables: Tables) -> None:
+    await sink.start()
+    try:
+        await eventually(lambda: len(tables.column("bronze_crypto_trades", "offset")) >= 60, "60 rows", 60)
+    finally:
+        await sink.stop()
+    assert tables.column("bronze_crypto_trades", "offset") == sorted([*range(30), *range(30)])
+
+
+async def test_records_that_were_read_before_a_failure_are_read_again(
+    target: Target, run_settings: RunSettings, names: Names, tables: Tables
+) -> None:
+    """A read that fails in the middle of a batch drops what it had, and goes back to where the table is."""
+    settings = SinkSettings.load(k2_prefix=run_settings.k2_prefix, sink_interval_s=0.5)
+    sink = StumblingSink(settings, names, target, Metrics("iceberg_sink", "0"))
+    await _fill(sink, tables)
+    assert sink._reader.failures == 1
+
+
+class OvertakenSink(TableSink):
+    """A sink that another owner overtakes on one partition, between its first read and its commit."""
+
+    other: LakeTable
+    overtaken = 0
+
+    async def _collect(self) -> Any:
+        records = await super()._collect()
+        mine = {at: found for at, found in records.items() if at.partition == 1}
+        if mine and not self.overtaken:
+            self.overtaken += 1
+            ((at, found),) = mine.items()
+            where = (at.topic, at.partition)
+            rows = envelope(self.other.arrow_schema)(found)
+            self.other.commit(Commit(rows, {where: 0}, {where: found[-1].offset + 1}))
+        return records
+
+
+async def test_a_sink_that_is_overtaken_on_one_partition_goes_on_with_the_others(
+    target: Target, run_settings: RunSettings, names: Names, tables: Tables
+) -> None:
+    """What it had read of partitions that nobody moved is read again; what the other wrote is not."""
+    settings = SinkSettings.load(k2_prefix=run_settings.k2_prefix, sink_interval_s=0.5)
+    sink = OvertakenSink(settings, names, target, Metrics("iceberg_sink", "0"))
+    sink.other = LakeTable(tables.load("bronze_crypto_trades"), "k2", target.kafka, attempts=5)
+    await _fill(sink, tables)
+    assert sink.overtaken == 1
 
 
 @pytest.mark.usefixtures("topics")

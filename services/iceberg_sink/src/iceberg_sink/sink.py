@@ -78,6 +78,7 @@ class TableSink(Service):  # type: ignore[misc]
                 await self._batch()
                 failures = 0
             except KafkaError as error:
+                self._rewind()
                 failures += 1
                 self._metrics.errors.labels("iceberg_sink", type(error).__name__).inc()
                 if failures >= _ATTEMPTS:
@@ -94,7 +95,7 @@ class TableSink(Service):  # type: ignore[misc]
             await self._check_untouched()
         else:
             check_world(state, self._target.table.uuid, self._target.kafka, log_starts)
-        self._seek({**log_starts, **(state.offsets if state else {})})
+        self._rewind({**log_starts, **(state.offsets if state else {})})
         if state is not None:  # a crash between the table's commit and Kafka's would leave a lag that is none
             await self._reader.commit(dict(self._positions))
 
@@ -107,12 +108,11 @@ class TableSink(Service):  # type: ignore[misc]
                     "committed offsets: the table was recreated; delete the group to build it anew from Kafka"
                 )
 
-    def _seek(self, offsets: Offsets) -> None:
+    def _rewind(self, moved: Offsets | None = None) -> None:
+        """Drop what was read and not committed: every partition goes back to where the table is."""
         for at in self._partitions:
-            offset = offsets.get((at.topic, at.partition))
-            if offset is not None:
-                self._reader.seek(at, offset)
-                self._positions[at] = offset
+            self._positions[at] = (moved or {}).get((at.topic, at.partition), self._positions.get(at, 0))
+            self._reader.seek(at, self._positions[at])
 
     async def _batch(self) -> None:
         records = await self._collect()
@@ -130,7 +130,7 @@ class TableSink(Service):  # type: ignore[misc]
         except Superseded as other:
             logger().warning(SUPERSEDED, table=self._target.contract.name)
             self._metrics.commits.labels(self._target.contract.name, "superseded").inc()
-            self._seek(other.offsets)
+            self._rewind(other.offsets)
             return
         await self._committed(records, touched)
 
