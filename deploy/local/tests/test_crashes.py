@@ -13,8 +13,10 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from pyiceberg.catalog import Catalog, load_catalog
 
 from k2_local import Stack
+from k2_local.ports import is_free
 from k2_local.records import Records
 from k2_local.status import whole
+from k2_shared.children import wait_until
 
 Until = Callable[[Callable[[], object]], None]
 Occupied = Callable[[int], AbstractContextManager[int]]
@@ -134,6 +136,7 @@ async def test_state_survives_a_restart_on_other_ports(stack: Stack, occupied: O
     wanted = ("kafka", "kafka_controller", "registry", "s3", "seaweed_master", "seaweed_volume", "seaweed_filer")
     with ExitStack() as busy:
         for name in wanted:
+            wait_until(lambda: is_free(ports[name]), 10, f"the release of {name}'s port")  # noqa: B023  # called at once
             busy.enter_context(occupied(ports[name]))
         stack.up(said.append)
     assert all(f"{name}: the remembered port {ports[name]} is busy, choosing another" in said for name in wanted)

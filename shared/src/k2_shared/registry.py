@@ -32,14 +32,10 @@ class Registry:
     @asynccontextmanager
     async def connect(cls, settings: RegistrySettings) -> AsyncIterator[Self]:
         """Open a session with the credentials and authorities of the settings."""
-        auth = None
-        if settings.schema_registry_username and settings.schema_registry_password:
-            secret = settings.schema_registry_password.get_secret_value()
-            auth = aiohttp.BasicAuth(settings.schema_registry_username, secret)
         cafile = settings.schema_registry_cafile
         tls = ssl.create_default_context(cafile=str(cafile)) if cafile else True
         async with aiohttp.ClientSession(
-            auth=auth,
+            headers=_credentials(settings),
             connector=aiohttp.TCPConnector(ssl=tls),
             timeout=aiohttp.ClientTimeout(total=settings.schema_registry_timeout_s),
         ) as session:
@@ -92,6 +88,13 @@ class Registry:
             if response.status >= 400:
                 raise Halt(f"the registry refused {method} {path}: HTTP {response.status} {await response.text()}")
             return await response.json(content_type=None)
+
+
+def _credentials(settings: RegistrySettings) -> dict[str, str]:
+    if not (settings.schema_registry_username and settings.schema_registry_password):
+        return {}
+    secret = settings.schema_registry_password.get_secret_value()
+    return {"Authorization": aiohttp.encode_basic_auth(settings.schema_registry_username, secret)}
 
 
 def _body(contract: TopicContract) -> dict[str, str]:

@@ -55,6 +55,14 @@ def assign(
     return chosen
 
 
+def await_release(part: str, remembered: Mapping[str, int]) -> None:
+    """Wait a moment for the ports of a part that crashed: its last threads hold them until they are gone."""
+    deadline = time.monotonic() + _RELEASE_S
+    held = [remembered[name] for name in PORTS[part] if name in remembered]
+    while any(_busy(part, port) for port in held) and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
 def contradiction(settings: StackSettings, part: str, remembered: Mapping[str, int]) -> str | None:
     """Which port set by hand a part that already runs does not have, in a sentence; None if there is none."""
     for name in PORTS[part]:
@@ -81,20 +89,10 @@ def _by_hand(settings: StackSettings, part: str, name: str, taken: Collection[in
 
 def _remembered(part: str, name: str, remembered: Mapping[str, int], report: Callable[[str], None]) -> int | None:
     port = remembered.get(name)
-    if port is None or _becomes_free(part, port):
+    if port is None or not _busy(part, port):
         return port
     report(f"{name}: the remembered port {port} is busy, choosing another")
     return None
-
-
-def _becomes_free(part: str, port: int) -> bool:
-    """Whether a port is free, or soon will be: a part that was just killed holds it until all its threads are gone."""
-    deadline = time.monotonic() + _RELEASE_S
-    while _busy(part, port):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
 
 
 def _choose(part: str, taken: Collection[int]) -> int:

@@ -122,6 +122,8 @@ class Stack:
             if part not in missing and (wrong := ports.contradiction(self.settings, part, known)):
                 raise ConfigError(wrong)
         for part in missing:
+            if self._records.process(part) is not None:
+                ports.await_release(part, known)
             known |= ports.assign(self.settings, part, known, report)
         self._records.remember_ports(known)
 
