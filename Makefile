@@ -8,7 +8,7 @@ EDITABLE = $(foreach m,$(MEMBERS),--editable ./$(m))
 MANIFESTS = requirements.lock Makefile $(MEMBERS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-service check lint format lock clean
+.PHONY: help demo test test-service bench-core check lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -51,6 +51,15 @@ test-service: .venv/.dev ## one service's tests with only its own dependencies (
 	@$(call INSTALL,.venv-$(SERVICE)) --editable './shared[testing]' --editable ./services/$(SERVICE)
 	@.venv/bin/k2 stack exec --state $(STATE)/test -- .venv-$(SERVICE)/bin/python -m pytest services/$(SERVICE)/tests $(ARGS)
 
+.venv-bench/.ready: .venv/.dev tests/bench/requirements.lock
+	@$(PYTHON) -m venv .venv-bench
+	@.venv/bin/uv pip install --quiet --python .venv-bench/bin/python --constraint tests/bench/requirements.lock \
+		--build-constraint requirements.lock quixstreams --editable ./shared --editable ./services/silver
+	@touch $@
+
+bench-core: .venv-bench/.ready ## messages per CPU second of silver, gold, Faust and quixstreams, in one run
+	@.venv/bin/k2 stack exec --state $(STATE)/bench -- .venv/bin/python -m tests.bench.core $(ARGS)
+
 format: .venv/.dev ## rewrite the code in the house format
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
 
@@ -58,6 +67,9 @@ lock: .venv/bin/uv ## pin every dependency again, with hashes
 	@.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 \
 		--all-extras --group dev --no-emit-package k2-shared --no-emit-package k2-local \
 		$(MEMBERS:%=%/pyproject.toml) pyproject.toml --output-file requirements.lock
+	@echo 'quixstreams' | .venv/bin/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
+		--python-version 3.11 --no-emit-package k2-shared shared/pyproject.toml services/silver/pyproject.toml - \
+		--output-file tests/bench/requirements.lock
 	@echo 'uv' | .venv/bin/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
 		--python-version 3.11 - --output-file deploy/local/uv.lock
 

@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaConnectionError
 from k2_shared import kafka
 from k2_shared.dlq import Refuser
 from k2_shared.errors import ConfigError, Halt, InvalidRecord, Unavailable
-from k2_shared.records import Batch, Outgoing, forward
+from k2_shared.records import Batch, Outgoing, by_topic, forward
 from k2_shared.settings import RunSettings
 from k2_shared.telemetry import Metrics
 from k2_shared.testing.topics import read, values, write
@@ -46,7 +46,7 @@ class Toy:
             raise ZeroDivisionError
         out = [self._one(record) for record in batch if record.value not in (b"twice", b"lost")]
         duplicates = sum(record.value == b"twice" for record in batch)
-        return Outcome(out, {"bad": sum(record.value == b"bad" for record in batch)}, duplicates)
+        return Outcome(by_topic(out), {"bad": sum(record.value == b"bad" for record in batch)}, duplicates)
 
     def _one(self, record: Any) -> Outgoing:
         if record.value == b"bad":

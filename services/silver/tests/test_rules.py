@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 
 from k2_shared import contracts
+from k2_shared.columns import decode_columns
 from k2_shared.testing.records import encoded, example, fields, trade, trades
 from k2_shared.trade import Trade, decode
-from silver.rules import RULES, VENUE_BIRTH_US, Context, broken
+from silver.rules import RULES, VENUE_BIRTH_US, Context, broken, sound
 
 NOW_US = 1_800_000_000_000_000
 VALID = fields(trade())
@@ -119,3 +120,25 @@ def test_a_valid_example_passes(exchange: Any) -> None:
     assert json.loads((contracts.ROOT / f"examples/valid/{exchange}_trade.json").read_text())["key"].encode() == (
         record.key
     )
+
+
+@pytest.mark.parametrize(("_reason", "change"), BROKEN)
+def test_a_row_that_breaks_a_rule_is_not_sound(_reason: str, change: dict[str, Any]) -> None:
+    """The columns never let through what a rule refuses; its neighbours are sound."""
+    values = [encoded(VALID), encoded({**VALID, **change}), encoded(VALID)]
+    columns = decode_columns(values, [trade().key] * 3, 7)
+    assert sound(columns, "KRAKEN", NOW_US).tolist() == [True, False, True]
+
+
+@given(trades())
+def test_a_sound_row_breaks_no_rule(given_trade: Trade) -> None:
+    """Of any trade that V3 holds: sound by its columns means that no rule is broken."""
+    columns = decode_columns([encoded(fields(given_trade))], [given_trade.key], 7)
+    if sound(columns, given_trade.exchange, NOW_US).all():
+        context = Context(given_trade.key, given_trade.exchange, NOW_US)
+        assert broken(decode(encoded(fields(given_trade)), 7), context) is None
+
+
+def test_an_ordinary_trade_is_sound() -> None:
+    """The fast path is the common one."""
+    assert sound(decode_columns([encoded(VALID)], [trade().key], 7), "KRAKEN", NOW_US).all()

@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaConnectionError
 
 from k2_shared import contracts
 from k2_shared.errors import Unavailable
-from k2_shared.records import ByTopic, Outgoing
+from k2_shared.records import ByTopic, Record
 from k2_shared.settings import KafkaSettings
 from k2_shared.topics import Names, unreachable
 
@@ -79,13 +79,14 @@ async def send_all(sender: AIOKafkaProducer, names: Names, partition: int, recor
     """Write records to one partition number of their topics, in order, and await every delivery."""
     deliveries: list[asyncio.Future[Any]] = []
     for topic, group in records.items():
-        deliveries += await _send_topic(sender, names.topic(topic), partition, group)
+        if group:
+            deliveries += await _send_topic(sender, names.topic(topic), partition, group)
     for delivery in deliveries:
         await delivery
 
 
 async def _send_topic(
-    sender: AIOKafkaProducer, topic: str, partition: int, records: Sequence[Outgoing]
+    sender: AIOKafkaProducer, topic: str, partition: int, records: Sequence[Record]
 ) -> list[asyncio.Future[Any]]:
     deliveries = []
     batch = sender.create_batch()
@@ -98,7 +99,7 @@ async def _send_topic(
     return deliveries
 
 
-def _append(batch: Any, record: Outgoing) -> bool:
+def _append(batch: Any, record: Record) -> bool:
     """Append to a batch; False where it is full. A batch takes its first record whatever its size."""
     added = batch.append(key=record.key, value=record.value, timestamp=record.timestamp, headers=list(record.headers))
     return added is not None

@@ -7,15 +7,9 @@ from typing import Protocol
 from k2_shared.origin import Headers
 
 
-class Consumed(Protocol):
-    """What this project reads of a consumed record (aiokafka's ConsumerRecord is one)."""
+class Record(Protocol):
+    """What is written of a record: ``timestamp`` is the receipt of the frame in ms."""
 
-    @property
-    def topic(self) -> str: ...
-    @property
-    def partition(self) -> int: ...
-    @property
-    def offset(self) -> int: ...
     @property
     def timestamp(self) -> int: ...
     @property
@@ -26,9 +20,20 @@ class Consumed(Protocol):
     def headers(self) -> Headers: ...
 
 
+class Consumed(Record, Protocol):
+    """What this project reads of a consumed record (aiokafka's ConsumerRecord is one)."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One record to write: ``timestamp`` is the receipt of the frame in ms; ``topic`` is the contract's name."""
+    """One record to write; ``topic`` is the contract's name."""
 
     topic: str
     key: bytes | None
@@ -51,4 +56,5 @@ def by_topic(records: Iterable[Outgoing]) -> "ByTopic":
 
 
 Batch = Sequence[Consumed]
-ByTopic = Mapping[str, Sequence[Outgoing]]
+ByTopic = Mapping[str, Sequence[Record]]
+"""Records to write by the contract's name of their topic; a consumed record is forwarded byte for byte."""

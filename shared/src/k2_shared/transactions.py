@@ -6,7 +6,7 @@ fence -> offsets -> state -> fetch; any other order doubles records when the own
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -18,7 +18,7 @@ from mode import Service
 from k2_shared import kafka
 from k2_shared.errors import Halt, Unavailable
 from k2_shared.origin import received_ns
-from k2_shared.records import Batch, ByTopic, Outgoing, by_topic
+from k2_shared.records import Batch, ByTopic
 from k2_shared.settings import KafkaSettings
 from k2_shared.telemetry import Metrics, logger
 from k2_shared.topics import Names, administration, check
@@ -32,7 +32,7 @@ RESTARTED = "partition_restarted"
 class Outcome:
     """What became of a batch: every record of it is written on, refused, or a duplicate."""
 
-    outgoing: Sequence[Outgoing]
+    outgoing: ByTopic
     rejected: Mapping[str, int] = field(default_factory=dict)
     duplicates: int = 0
 
@@ -166,15 +166,14 @@ class PartitionLoop:
         with agent.metrics.duration.labels(agent.pipeline.service).time():
             outcome = stage.process(batch)
             _account(batch, outcome)
-            outgoing = by_topic(outcome.outgoing)
             try:
-                await self._commit(sender, outgoing, position)
+                await self._commit(sender, outcome.outgoing, position)
             except BaseException:
                 stage.discard()
                 raise
             stage.merge()
         self._failures = 0
-        agent.count(batch, outcome, outgoing)
+        agent.count(batch, outcome)
 
     async def _commit(self, sender: AIOKafkaProducer, outgoing: ByTopic, position: int) -> None:
         """One transaction; where its outcome is unknown the caller starts over from the fence."""
@@ -186,10 +185,11 @@ class PartitionLoop:
 
 
 def _account(batch: Batch, outcome: Outcome) -> None:
-    if len(outcome.outgoing) + outcome.duplicates != len(batch):
+    written = sum(map(len, outcome.outgoing.values()))
+    if written + outcome.duplicates != len(batch):
         raise Halt(
             f"{batch[0].topic}[{batch[0].partition}] from offset {batch[0].offset}: {len(batch)} records read, "
-            f"{len(outcome.outgoing)} to write and {outcome.duplicates} duplicates do not add up"
+            f"{written} to write and {outcome.duplicates} duplicates do not add up"
         )
 
 
@@ -225,13 +225,13 @@ class TransactionalAgent(Service, ConsumerRebalanceListener):  # type: ignore[mi
             return ["partition assignment"]
         return [f"{at.topic}[{at.partition}]" for at, (loop, _) in self._loops.items() if not loop.running]
 
-    def count(self, batch: Batch, outcome: Outcome, outgoing: ByTopic) -> None:
+    def count(self, batch: Batch, outcome: Outcome) -> None:
         """Count what one committed transaction read and wrote."""
         metrics = self.metrics
         metrics.transactions.labels("committed").inc()
         metrics.received.labels(batch[0].topic).inc(len(batch))
         metrics.duplicates.inc(outcome.duplicates)
-        for topic, records in outgoing.items():
+        for topic, records in outcome.outgoing.items():
             metrics.sent.labels(topic).inc(len(records))
         for reason, count in outcome.rejected.items():
             metrics.rejected.labels(reason).inc(count)

@@ -6,14 +6,16 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from k2_shared import contracts
 from k2_shared.settings import RunSettings
-from k2_shared.topics import Names, administration
+from k2_shared.topics import Names, administration, create
 
 
-async def test_config(run_settings: RunSettings, names: Names, topics: dict[str, int]) -> None:
+async def test_config(run_settings: RunSettings, names: Names) -> None:
     """Every topic has its contract's settings in the broker."""
     wanted = {names.topic(name): contract.config for name, contract in contracts.topics().items()}
     async with administration(run_settings) as admin:
+        await create(admin, names, contracts.topics().values(), replication=1)
         answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in wanted])
+        await admin.delete_topics(list(wanted))
     found = {name: settings_of(entries) for answer in answers for _, _, _, name, entries in answer.resources}
     assert {name: {key: found[name][key] for key in config} for name, config in wanted.items()} == wanted
 

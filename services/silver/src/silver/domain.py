@@ -3,14 +3,18 @@
 import time
 from collections import Counter
 from collections.abc import Callable
+from itertools import compress
 
+import numpy as np
+
+from k2_shared.columns import decode_columns
 from k2_shared.dlq import Refuser
 from k2_shared.errors import InvalidRecord
-from k2_shared.records import Batch, Consumed, Outgoing, forward
-from k2_shared.topics import SILVER
+from k2_shared.records import Batch, Consumed, Outgoing
+from k2_shared.topics import DLQ, SILVER
 from k2_shared.trade import Exchange, decode
 from k2_shared.transactions import Outcome
-from silver.rules import Context, broken
+from silver.rules import Context, broken, sound
 
 
 class SilverStage:
@@ -33,17 +37,21 @@ class SilverStage:
     def process(self, batch: Batch) -> Outcome:
         """Validate every record against now plus the allowed skew."""
         latest_us = self._clock_ns() // 1_000 + self._max_skew_us
+        columns = decode_columns([r.value for r in batch], [r.key for r in batch], self._schema_id)
+        valid = sound(columns, self._exchange, latest_us)
+        if valid.all():
+            return Outcome({self._output: batch})
+        refused: list[Outgoing] = []
         rejected: Counter[str] = Counter()
-        outgoing: list[Outgoing] = []
-        for record in batch:
+        for row in np.flatnonzero(~valid).tolist():
             try:
-                self._validate(record, latest_us)
+                self._validate(batch[row], latest_us)
             except InvalidRecord as error:
                 rejected[error.reason] += 1
-                outgoing.append(self._refuser.refuse(record, error))
+                refused.append(self._refuser.refuse(batch[row], error))
             else:
-                outgoing.append(forward(record, self._output))
-        return Outcome(outgoing, rejected)
+                valid[row] = True
+        return Outcome({self._output: list(compress(batch, valid)), DLQ: refused}, rejected)
 
     def _validate(self, record: Consumed, latest_us: int) -> None:
         trade = decode(record.value, self._schema_id)

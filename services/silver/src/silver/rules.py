@@ -5,11 +5,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from k2_shared.columns import Flags, TradeColumns
 from k2_shared.trade import Exchange, fits
 
 _SYMBOL = re.compile(r"[A-Z0-9]+/[A-Z0-9]+")
 _TRADE_ID = re.compile(r"[1-9][0-9]{0,18}")
 _LONG_MAX = 2**63 - 1
+_UNSCALED_LIMIT = 10**18
 # Before these days the venues did not exist (their own announcements): 2011-07-28 and 2017-07-14, UTC.
 VENUE_BIRTH_US: Mapping[Exchange, int] = {"KRAKEN": 1_311_811_200_000_000, "BINANCE": 1_499_990_400_000_000}
 
@@ -84,6 +88,15 @@ RULES = (
         lambda t, c: t["timestamp"] <= c.latest_us,
     ),
 )
+
+
+def sound(columns: TradeColumns, exchange: Exchange, latest_us: int) -> Flags:
+    """The rows that keep every rule, as far as columns can tell: of the others ``broken`` decides."""
+    wanted = re.compile(exchange.encode() + b":" + _SYMBOL.pattern.encode())
+    well_formed = np.array([wanted.fullmatch(key) is not None for key in columns.symbols], np.bool_)
+    in_range = [(decimal > 0) & (decimal < _UNSCALED_LIMIT) for decimal in (columns.price, columns.quantity)]
+    in_time = (columns.timestamp >= VENUE_BIRTH_US[exchange]) & (columns.timestamp <= latest_us)
+    return np.asarray(columns.plain & well_formed[columns.symbol] & in_range[0] & in_range[1] & in_time, np.bool_)
 
 
 def broken(trade: Fields, context: Context) -> Rule | None:

@@ -3,6 +3,7 @@
 import os
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,8 +31,11 @@ def names(run_settings: RunSettings) -> Names:
 
 @pytest.fixture
 async def topics(run_settings: RunSettings, names: Names) -> AsyncIterator[dict[str, int]]:
-    """Every topic and subject of the contracts, for this test alone; yields the schema ids by subject."""
-    wanted = list(contracts.topics().values())
+    """Every topic and subject of the contracts, for this test alone; yields the schema ids by subject.
+
+    Nothing expires: tests write records with fixed times of long ago, which retention would delete now and then.
+    """
+    wanted = [replace(contract, retention_ms=-1) for contract in contracts.topics().values()]
     async with administration(run_settings) as admin, Registry.connect(run_settings) as registry:
         await create(admin, names, wanted, replication=1)
         yield await apply_subjects(registry, names, wanted)
