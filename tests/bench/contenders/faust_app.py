@@ -11,7 +11,7 @@ from k2_shared.trade import decode
 from silver.rules import Context, broken
 
 BOOTSTRAP, SOURCE, OUTPUT, SCHEMA_ID = sys.argv[1:5]
-sys.argv[1:] = ["worker", "--without-web", "--loglevel", "WARNING"]
+sys.argv[1:] = ["worker", "--without-web", "--loglevel", "warn"]
 
 app = faust.App(
     f"bench-{OUTPUT}",
