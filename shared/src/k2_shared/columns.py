@@ -112,7 +112,7 @@ class _Walk:
             found = np.where(inside, (found << 8) | self._byte(start + position), found)
         return found
 
-    def text_map(self, high_before: Longs) -> None:
+    def text_map(self) -> None:
         """Pass over a nullable map of strings: one block, few entries, ASCII."""
         start = self.at
         present = self.index(2) == 1
@@ -126,7 +126,8 @@ class _Walk:
                 self.at = self.at + np.where(self.plain & inside, length, 0)
         closing = self.number(present & (count > 0))
         self.plain &= closing == 0
-        self.plain &= high_before[self.at] == high_before[start]
+        high = np.flatnonzero(self.data >= _HIGH)
+        self.plain &= np.searchsorted(high, start) == np.searchsorted(high, self.at)
 
     def equals(self, rows: Any, start: Longs, wanted: bytes) -> Flags:
         """Whether the bytes from ``start`` are the wanted ones, for some rows."""
@@ -156,7 +157,7 @@ def decode_columns(values: Sequence[bytes | None], keys: Sequence[bytes | None],
     walk.plain &= walk.index(2) == 1
     sequence = walk.number()
     walk.number()  # ingestion_timestamp
-    walk.text_map(np.concatenate([[0], np.cumsum(walk.data >= _HIGH)]).astype(np.int64))
+    walk.text_map()
     walk.plain &= walk.at == walk.end
 
     _check_digits(walk, trade_id, sequence)
