@@ -15,6 +15,15 @@ from silver.domain import SilverStage
 
 GOOD = value(trade())
 OUT = SILVER.format(exchange="kraken")
+
+
+def _with_side(index: bytes) -> bytes:
+    """A valid trade whose side is the enum index given."""
+    buy, sell = (encoded({**fields(trade()), "side": side}) for side in ("BUY", "SELL"))
+    (at,) = (place for place, (one, two) in enumerate(zip(buy, sell, strict=True)) if one != two)
+    return buy[:at] + index + buy[at + 1 :]
+
+
 POISON: list[tuple[str, bytes | None]] = [
     ("null_value", None),
     ("bad_magic", b""),
@@ -27,6 +36,7 @@ POISON: list[tuple[str, bytes | None]] = [
     ("undecodable", GOOD[:5] + b"\xff" * 100),
     ("trailing_bytes", GOOD + b"\x00"),
     ("trailing_bytes", GOOD + GOOD),
+    ("not_canonical", _with_side(b"\x01")),  # index -1: fastavro takes it for the last symbol
     ("price_not_positive", encoded({**fields(trade()), "price": Decimal(0)})),
 ]
 
@@ -56,7 +66,7 @@ def test_valid_trades_are_forwarded_byte_for_byte_in_order(given_trades: list[An
 def test_poison_goes_whole_to_the_dlq(reason: str, poison: bytes | None) -> None:
     """Its neighbours go on; it is untouched and says why, from where, and by whom."""
     bad = Record(b"any key\xff", poison, partition=4, offset=99, timestamp=5, headers=(("foreign", b"\x00"),))
-    if reason == "price_not_positive":
+    if reason in {"price_not_positive", "not_canonical"}:
         bad = Record(trade().key, poison, partition=4, offset=99, timestamp=5, headers=(("foreign", b"\x00"),))
     good = Record(trade().key, GOOD)
     outcome = stage().process([good, bad, good])

@@ -136,6 +136,16 @@ def decode(value: bytes | None, schema_id: int) -> dict[str, Any]:
     return record
 
 
+def is_canonical(value: bytes, record: dict[str, Any]) -> bool:
+    """Whether an encoder of the schema writes a decoded record as these bytes.
+
+    fastavro takes a negative index of an enum or a union for Python's, from the end; other readers refuse it.
+    """
+    buffer = io.BytesIO()
+    schemaless_writer(buffer, _READER, record)
+    return buffer.getvalue() == value[WIRE_PREFIX_BYTES:]
+
+
 def message_id(value: bytes | None) -> str:
     """The first field of an encoded trade, read without decoding the rest.
 

@@ -12,7 +12,7 @@ from k2_shared.dlq import Refuser
 from k2_shared.errors import InvalidRecord
 from k2_shared.records import Batch, Consumed, Outgoing
 from k2_shared.topics import DLQ, SILVER
-from k2_shared.trade import Exchange, decode
+from k2_shared.trade import Exchange, decode, is_canonical
 from k2_shared.transactions import Outcome
 from silver.rules import Context, broken, sound
 
@@ -57,6 +57,8 @@ class SilverStage:
         trade = decode(record.value, self._schema_id)
         if rule := broken(trade, Context(record.key, self._exchange, latest_us)):
             raise InvalidRecord(rule.reason, f"{trade['message_id']}: broken is '{rule.says}'")
+        if not is_canonical(record.value or b"", trade):
+            raise InvalidRecord("not_canonical", f"{trade['message_id']}: no encoder of the schema writes it so")
 
     def restore(self, batch: Batch) -> None:
         """There is nothing to restore."""
