@@ -69,10 +69,24 @@ def test_ctrl_c_stops_everything(demos: Demos) -> None:
     """Ctrl-C in the middle ends the demo with 130 and leaves no process behind."""
     demo = demos.start()
     demo.wait_for(0.05)
+    _interrupt(demo, at_least=6 + len(KILLED))  # the stack's parts, the simulator, two feeds
+
+
+def test_ctrl_c_during_the_start_stops_everything(demos: Demos) -> None:
+    """Ctrl-C while topics and tables are being created is not swallowed."""
+    demo = demos.start()
+    assert demo.process.stderr is not None
+    parts = 0
+    while parts < 3:
+        line = demo.process.stderr.readline()
+        assert line, "the demo ended early"
+        parts += " is up on port " in line
+    _interrupt(demo, at_least=3)
+
+
+def _interrupt(demo: RunningDemo, at_least: int) -> None:
     children = psutil.Process(demo.process.pid).children(recursive=True)
-    assert len(children) >= len(
-        ("kafka", "registry", "seaweed", "exchange_sim", "feed_kraken", "feed_binance", *KILLED)
-    )
+    assert len(children) >= at_least
     demo.process.send_signal(signal.SIGINT)
     demo.process.communicate(timeout=120)
     assert demo.process.returncode == 130

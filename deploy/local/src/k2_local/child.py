@@ -17,8 +17,14 @@ _SIGNALLED = 128  # a shell's exit code for a death by signal is this plus its n
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP leave the block as SystemExit, so that what was begun is undone."""
+    """Let SIGTERM and SIGHUP leave the block as SystemExit, so that what was begun is undone.
+
+    Ctrl-C leaves it as KeyboardInterrupt at once: asyncio's own handler would cancel a task, and a library may
+    swallow that.
+    """
     before = {number: signal.signal(number, _leave) for number in _ENDING}
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, _interrupt)
     try:
         yield
     finally:
@@ -82,6 +88,10 @@ def _held() -> Iterator[_Signals]:
 
 def _leave(number: int, _frame: FrameType | None) -> None:
     raise SystemExit(_SIGNALLED + number)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _restore(handlers: Mapping[signal.Signals, Any]) -> None:
