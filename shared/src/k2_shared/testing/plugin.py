@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from k2_shared import contracts
@@ -13,6 +14,12 @@ from k2_shared.children import Child
 from k2_shared.registry import Registry
 from k2_shared.settings import RunSettings
 from k2_shared.topics import Names, administration, apply_subjects, create
+
+# How fast examples come says what else the machine does, and nothing of the code.
+hypothesis.settings.register_profile(
+    "k2", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)
+hypothesis.settings.load_profile("k2")
 
 
 @pytest.fixture
