@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaConnectionError
 from k2_shared import kafka
 from k2_shared.dlq import Refuser
 from k2_shared.errors import ConfigError, Halt, InvalidRecord, Unavailable
-from k2_shared.records import Batch, Outgoing, by_topic, forward
+from k2_shared.records import Batch, Outgoing, by_topic
 from k2_shared.settings import RunSettings
 from k2_shared.telemetry import Metrics
 from k2_shared.testing.topics import read, values, write
@@ -51,7 +51,7 @@ class Toy:
     def _one(self, record: Any) -> Outgoing:
         if record.value == b"bad":
             return REFUSER.refuse(record, InvalidRecord("bad", "it says so"))
-        return forward(record, OUT)
+        return Outgoing(OUT, record.key, record.value, record.timestamp, record.headers)
 
     def merge(self) -> None:
         self._note("merge")

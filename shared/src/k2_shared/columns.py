@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from k2_shared.trade import Exchange, wire_prefix
+from k2_shared.contracts import trade_schema
+from k2_shared.trade import wire_prefix
 
 Longs = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 Bytes = npt.NDArray[np.uint8]
 
-EXCHANGES: tuple[Exchange, ...] = ("BINANCE", "KRAKEN")
+_ENUMS = {field["name"]: field["type"]["symbols"] for field in trade_schema()["fields"] if "symbols" in field["type"]}
 _VARINT_BYTES = 10
 _DECIMAL_BYTES = 8
 _TRADE_ID_DIGITS = 18
@@ -151,9 +152,9 @@ def decode_columns(values: Sequence[bytes | None], keys: Sequence[bytes | None],
     walk.at = np.minimum(start + len(wire_prefix(schema_id)), walk.limit)
 
     message_id, trade_id, symbol = walk.span(), walk.span(), walk.span()
-    exchange, timestamp = walk.index(len(EXCHANGES)), walk.number()
+    exchange, timestamp = walk.index(len(_ENUMS["exchange"])), walk.number()
     price, quantity = walk.decimal(), walk.decimal()
-    currency, side = walk.span(), walk.index(2)
+    currency, side = walk.span(), walk.index(len(_ENUMS["side"]))
     walk.plain &= walk.index(2) == 1
     sequence = walk.number()
     walk.number()  # ingestion_timestamp
@@ -206,7 +207,7 @@ def _check_symbol(
     for (start, length), wanted in ((symbol, pair), (currency, quote)):
         fits &= (length[rows] == len(wanted)) & walk.equals(rows, start, wanted)
     named = venue.decode("ascii", "replace")
-    fits &= exchange[rows] == (EXCHANGES.index(named) if named in EXCHANGES else -1)
+    fits &= exchange[rows] == (_ENUMS["exchange"].index(named) if named in _ENUMS["exchange"] else -1)
     tail = message_id[0] + len(key) + 1
     for position in range(int(trade_id[1][rows].max(initial=0))):
         inside = position < trade_id[1][rows]

@@ -42,11 +42,6 @@ class Outgoing:
     headers: Headers
 
 
-def forward(record: Consumed, topic: str) -> Outgoing:
-    """The same record, byte for byte, for another topic."""
-    return Outgoing(topic, record.key, record.value, record.timestamp, record.headers)
-
-
 def by_topic(records: Iterable[Outgoing]) -> "ByTopic":
     """Group records by topic, order kept."""
     grouped: dict[str, list[Outgoing]] = {}
