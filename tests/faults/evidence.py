@@ -1,0 +1,154 @@
+"""What stands on the broker: every record of the trade topics, small enough to keep all of them in memory."""
+
+import hashlib
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from aiokafka import TopicPartition
+from tests.faults.deliveries import Place, sha256
+
+from k2_shared import kafka
+from k2_shared.dlq import PREFIX
+from k2_shared.settings import KafkaSettings
+from k2_shared.topics import BRONZE, DLQ, EXCHANGES, GOLD, SILVER, Names
+from k2_shared.trade import decode
+
+BRONZES = tuple(BRONZE.format(exchange=exchange.lower()) for exchange in EXCHANGES)
+SILVERS = tuple(SILVER.format(exchange=exchange.lower()) for exchange in EXCHANGES)
+TOPICS = (*BRONZES, *SILVERS, DLQ, GOLD)
+_DECODED = (*SILVERS, GOLD)
+_POLL_MS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a trade says; two records of one id with equal facts are duplicates."""
+
+    message_id: str
+    price: Decimal
+    quantity: Decimal
+    side: str
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What the headers of a dead letter say."""
+
+    source: Place
+    stage: str
+    reason: str
+    winner: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One record as read; ``digest`` covers key, value, timestamp and headers but those of the dead-letter queue."""
+
+    at: Place
+    key: bytes | None
+    digest: bytes
+    sha256: str
+    trade: Facts | None = None
+    letter: Letter | None = None
+
+    @property
+    def facts(self) -> Facts:
+        """The trade's facts; silver and gold records have them."""
+        assert self.trade, f"{self.at} was not decoded"
+        return self.trade
+
+
+def digest(record: Any) -> bytes:
+    """The fingerprint of everything that a stage must not touch."""
+    headers = [header for header in record.headers if not header[0].startswith(PREFIX)]
+    whole = repr((record.key, record.value, record.timestamp, headers))
+    return hashlib.blake2b(whole.encode(), digest_size=16).digest()
+
+
+def letter(record: Any) -> Letter:
+    """What a dead letter says about its source."""
+    said = {name.removeprefix(PREFIX): text.decode() for name, text in record.headers if name.startswith(PREFIX)}
+    source = Place(said["topic"], int(said["partition"]), int(said["offset"]))
+    return Letter(source, said["stage"], said["reason"], said.get("winner"))
+
+
+def facts(value: bytes, schema_id: int) -> Facts:
+    """What an encoded trade says."""
+    said = decode(value, schema_id)
+    return Facts(said["message_id"], said["price"], said["quantity"], said["side"])
+
+
+@dataclass
+class Evidence:
+    """Everything that a reader of the topics has seen so far, and where it will go on."""
+
+    settings: KafkaSettings
+    names: Names
+    schema_id: int
+    records: dict[str, list[Seen]] = field(default_factory=lambda: {topic: [] for topic in TOPICS})
+    uncommitted: int = 0
+    _positions: dict[bool, dict[TopicPartition, int]] = field(default_factory=lambda: {True: {}, False: {}})
+
+    @property
+    def committed(self) -> int:
+        """How many records were read by read_committed."""
+        return sum(map(len, self.records.values()))
+
+    async def read_on(self) -> None:
+        """Read every committed record up to the last stable offsets now."""
+        for record in await self._new_records(committed=True):
+            name = record.topic.removeprefix(self.names.prefix)
+            self.records[name].append(self._seen(name, record))
+        for seen in self.records.values():
+            seen.sort(key=lambda record: record.at)
+
+    async def count_uncommitted(self) -> None:
+        """Count every record up to the high watermarks now, those of aborted transactions too."""
+        self.uncommitted += len(await self._new_records(committed=False))
+
+    def _seen(self, name: str, record: Any) -> Seen:
+        return Seen(
+            Place(record.topic, record.partition, record.offset),
+            record.key,
+            digest(record),
+            sha256(record.value),
+            facts(record.value, self.schema_id) if name in _DECODED else None,
+            letter(record) if name == DLQ else None,
+        )
+
+    async def _new_records(self, *, committed: bool) -> list[Any]:
+        positions = self._positions[committed]
+        reader = kafka.consumer(self.settings, committed=committed)
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(kafka.started(reader, self.settings))
+            reader.assign(_all_partitions(self.names))
+            for at in reader.assignment():
+                reader.seek(at, positions.get(at, 0))
+            return await _read_to_end(reader, positions)
+
+
+def _all_partitions(names: Names) -> list[TopicPartition]:
+    topics = [names.topic(name) for name in TOPICS]
+    return [TopicPartition(topic, p) for topic in topics for p in range(names.contract(topic).partitions)]
+
+
+async def _read_to_end(reader: Any, positions: dict[TopicPartition, int]) -> list[Any]:
+    """Read to the ends that stand now and remember how far that was."""
+    at = sorted(reader.assignment())
+    ends = await reader.end_offsets(at)
+    found: list[Any] = []
+    while await _behind(reader, ends):
+        found += _flat((await reader.getmany(timeout_ms=_POLL_MS)).values())
+    positions.update({tp: await reader.position(tp) for tp in at})
+    return found
+
+
+async def _behind(reader: Any, ends: dict[TopicPartition, int]) -> bool:
+    return any([await reader.position(at) < end for at, end in ends.items()])
+
+
+def _flat(batches: Iterable[list[Any]]) -> list[Any]:
+    return [record for batch in batches for record in batch]

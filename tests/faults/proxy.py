@@ -1,0 +1,170 @@
+"""A TCP proxy before a broker that loses, delays or truncates chosen replies; it knows frames, not messages.
+
+A request is length, api key, version, correlation id; a reply is length, correlation id. Metadata and FindCoordinator
+replies are rewritten so that clients stay behind the proxy.
+"""
+
+import asyncio
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Literal
+
+Action = Literal["drop", "delay", "truncate"]
+
+PRODUCE, FETCH, METADATA, FIND_COORDINATOR, JOIN_GROUP, HEARTBEAT = 0, 1, 3, 10, 11, 12
+INIT_PRODUCER_ID, ADD_PARTITIONS_TO_TXN, ADD_OFFSETS_TO_TXN, END_TXN, TXN_OFFSET_COMMIT = 22, 24, 25, 26, 28
+APIS = {
+    "Produce": PRODUCE,
+    "Fetch": FETCH,
+    "JoinGroup": JOIN_GROUP,
+    "Heartbeat": HEARTBEAT,
+    "InitProducerId": INIT_PRODUCER_ID,
+    "AddPartitionsToTxn": ADD_PARTITIONS_TO_TXN,
+    "AddOffsetsToTxn": ADD_OFFSETS_TO_TXN,
+    "EndTxn": END_TXN,
+    "TxnOffsetCommit": TXN_OFFSET_COMMIT,
+}
+HOST = "127.0.0.1"
+_LENGTH, _REQUEST, _REPLY = struct.Struct(">i"), struct.Struct(">hhi"), struct.Struct(">i")
+_LARGEST_FRAME = 128 * 1024 * 1024
+
+
+@dataclass
+class Injection:
+    """What to do with the next replies of one API; ``done`` says to how many it was done."""
+
+    api: int
+    action: Action
+    times: int = 1
+    delay_s: float = 0.0
+    done: int = 0
+
+
+@dataclass
+class _Connection:
+    """One client's connection and the requests that wait for their replies."""
+
+    client: asyncio.StreamWriter
+    broker: asyncio.StreamWriter
+    waiting: dict[int, int] = field(default_factory=dict)
+    silent: bool = False
+
+
+class Proxy:
+    """Listens on a port of its own; ``broker_port`` is where the broker listens and what it advertises."""
+
+    def __init__(self, broker_port: int) -> None:
+        self._broker_port = broker_port
+        self._injections: list[Injection] = []
+        self._connections: set[asyncio.Task[None]] = set()
+        self.port = 0
+
+    @property
+    def address(self) -> str:
+        """What a client is given as its broker."""
+        return f"{HOST}:{self.port}"
+
+    def inject(self, api: int, action: Action, times: int = 1, delay_s: float = 0.0) -> Injection:
+        """Do something to the next replies of an API."""
+        self._injections.append(Injection(api, action, times, delay_s))
+        return self._injections[-1]
+
+    def clear(self) -> None:
+        """Pass everything on again."""
+        self._injections.clear()
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator["Proxy"]:
+        """Serve for the length of the block."""
+        server = await asyncio.start_server(self._accept, HOST, self.port)
+        self.port = server.sockets[0].getsockname()[1]
+        try:
+            yield self
+        finally:
+            server.close()
+            for task in self._connections:
+                task.cancel()
+            await asyncio.gather(*self._connections, return_exceptions=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(self._serve(reader, writer))
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
+
+    async def _serve(self, from_client: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        try:
+            from_broker, broker = await asyncio.open_connection(HOST, self._broker_port)
+        except OSError:
+            client.close()
+            return
+        connection = _Connection(client, broker)
+        pumps = [
+            asyncio.ensure_future(self._requests(from_client, connection)),
+            asyncio.ensure_future(self._replies(from_broker, connection)),
+        ]
+        try:
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await _end(pumps, connection)
+
+    async def _requests(self, reader: asyncio.StreamReader, connection: _Connection) -> None:
+        async for frame in _frames(reader):
+            api, _version, correlation = _REQUEST.unpack_from(frame)
+            connection.waiting[correlation] = api
+            await _send(connection.broker, frame)
+
+    async def _replies(self, reader: asyncio.StreamReader, connection: _Connection) -> None:
+        async for frame in _frames(reader):
+            api = connection.waiting.pop(_REPLY.unpack_from(frame)[0])
+            await self._reply(connection, api, self._behind_us(api, frame))
+
+    async def _reply(self, connection: _Connection, api: int, frame: bytes) -> None:
+        injection = None if connection.silent else self._due(api)
+        if injection and injection.action == "truncate":
+            connection.client.write(_LENGTH.pack(len(frame)) + frame[: len(frame) // 2])
+            raise ConnectionAbortedError("the connection broke within a reply")
+        if injection and injection.action == "delay":
+            await asyncio.sleep(injection.delay_s)
+        # A stream cannot lose one reply and carry the next: the connection stays open and says nothing more.
+        connection.silent |= injection is not None and injection.action == "drop"
+        if not connection.silent:
+            await _send(connection.client, frame)
+
+    def _due(self, api: int) -> Injection | None:
+        due = next((i for i in self._injections if i.api == api and i.done < i.times), None)
+        if due:
+            due.done += 1
+        return due
+
+    def _behind_us(self, api: int, frame: bytes) -> bytes:
+        """A reply that names the broker's address, with ours instead: a string, and the port as 32 bits."""
+        if api not in (METADATA, FIND_COORDINATOR):
+            return frame
+        host = HOST.encode()
+        return frame.replace(host + _LENGTH.pack(self._broker_port), host + _LENGTH.pack(self.port))
+
+
+async def _frames(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    """Whole frames until the connection ends."""
+    with suppress(asyncio.IncompleteReadError, ConnectionError):
+        while True:
+            (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
+            if not 0 < length <= _LARGEST_FRAME:
+                return
+            yield await reader.readexactly(length)
+
+
+async def _send(writer: asyncio.StreamWriter, frame: bytes) -> None:
+    writer.write(_LENGTH.pack(len(frame)) + frame)
+    await writer.drain()
+
+
+async def _end(pumps: list["asyncio.Future[None]"], connection: _Connection) -> None:
+    """Close both sides; what was written before goes out."""
+    for pump in pumps:
+        pump.cancel()
+    await asyncio.gather(*pumps, return_exceptions=True)
+    for writer in (connection.client, connection.broker):
+        writer.close()

@@ -1,0 +1,28 @@
+"""The simplest deduplicator there can be: what gold must decide, by a dictionary of everything that came."""
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from tests.faults.deliveries import Place
+from tests.faults.evidence import Facts, Seen
+
+from k2_shared.topics import partition_for
+
+Verdict = Literal["new", "duplicate", "conflict", "foreign_partition"]
+REFUSED: tuple[Verdict, ...] = ("conflict", "foreign_partition")
+
+
+def verdicts(silver: Iterable[Seen], partitions: int) -> Mapping[Place, Verdict]:
+    """What becomes of each silver record, given in the order of its partition."""
+    known: dict[str, Facts] = {}
+    return {record.at: _verdict(record, known, partitions) for record in silver}
+
+
+def _verdict(record: Seen, known: dict[str, Facts], partitions: int) -> Verdict:
+    facts = record.facts
+    if partition_for(record.key or b"", partitions) != record.at.partition:
+        return "foreign_partition"
+    first = known.setdefault(facts.message_id, facts)
+    if first is facts:
+        return "new"
+    return "duplicate" if first == facts else "conflict"

@@ -1,0 +1,87 @@
+"""The proxy passes everything on, keeps clients behind it, and does to replies what it was told, with a real client."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from aiokafka.errors import KafkaError
+from tests.faults.proxy import APIS, END_TXN, FETCH, INIT_PRODUCER_ID, PRODUCE, Action, Proxy
+
+from k2_shared import kafka
+from k2_shared.settings import RunSettings
+from k2_shared.testing.topics import read
+from k2_shared.testing.waiting import eventually
+from k2_shared.topics import BRONZE, Names
+
+TOPIC = BRONZE.format(exchange="kraken")
+TIMEOUT_MS = 2_000
+
+pytestmark = pytest.mark.usefixtures("topics")
+
+
+@pytest.fixture
+async def proxy(run_settings: RunSettings) -> AsyncIterator[Proxy]:
+    """A proxy before the stack's broker."""
+    port = int(run_settings.kafka_bootstrap_servers.rpartition(":")[2])
+    async with Proxy(port).listening() as listening:
+        yield listening
+
+
+@pytest.fixture
+def behind(run_settings: RunSettings, proxy: Proxy) -> RunSettings:
+    """Settings that know the broker only by the proxy, and do not wait long."""
+    return run_settings.model_copy(
+        update={"kafka_bootstrap_servers": proxy.address, "kafka_request_timeout_ms": TIMEOUT_MS}
+    )
+
+
+async def commit(settings: RunSettings, names: Names, value: bytes) -> None:
+    fenced = kafka.producer(settings, transactional_id=names.prefix)
+    async with kafka.started(fenced, settings) as sender, sender.transaction():
+        await sender.send_and_wait(names.topic(TOPIC), value, partition=0)
+
+
+async def committed(settings: RunSettings, names: Names, count: int = 1) -> list[bytes]:
+    """The values, once there are so many: a commit's markers are written after its reply."""
+    found: list[bytes] = []
+
+    async def there() -> bool:
+        found[:] = [record.value for record in await read(settings, names, TOPIC)]
+        return len(found) >= count
+
+    await eventually(there, f"{count} records")
+    return found
+
+
+async def test_clients_stay_behind_it(behind: RunSettings, names: Names, proxy: Proxy) -> None:
+    """Every request of a transaction and of reading it passes: metadata and coordinators name the proxy."""
+    watched = {name: proxy.inject(api, "delay", times=99) for name, api in APIS.items()}
+    await commit(behind, names, b"one")
+    assert await committed(behind, names) == [b"one"]
+    passed = {name for name, injection in watched.items() if injection.done}
+    assert passed == {"InitProducerId", "AddPartitionsToTxn", "Produce", "EndTxn", "Fetch"}
+
+
+@pytest.mark.parametrize("action", ["drop", "truncate", "delay"])
+async def test_a_lost_reply_is_not_a_lost_record(
+    behind: RunSettings, names: Names, proxy: Proxy, action: Action
+) -> None:
+    """The idempotent client asks again and the broker tells it apart; the proxy says what it did."""
+    injection = proxy.inject(PRODUCE, action, delay_s=0.5)
+    async with kafka.started(kafka.producer(behind), behind) as sender:
+        for value in (b"one", b"two"):
+            try:
+                await sender.send_and_wait(names.topic(TOPIC), value, partition=0)
+            except KafkaError:  # it may give up on the whole within its timeout, but not send twice
+                continue
+    assert injection.done == 1
+    found = await committed(behind, names, count=2)
+    assert found[0] == b"one"
+    assert found.count(b"one") == found.count(b"two") == 1
+
+
+async def test_it_acts_as_often_as_it_was_told(behind: RunSettings, names: Names, proxy: Proxy) -> None:
+    """Afterwards everything passes again."""
+    injections = [proxy.inject(api, "truncate", times=2) for api in (FETCH, INIT_PRODUCER_ID, END_TXN)]
+    await commit(behind, names, b"one")
+    assert await committed(behind, names) == [b"one"]
+    assert [injection.done for injection in injections] == [2, 2, 2]
