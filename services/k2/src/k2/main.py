@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from k2 import stack
 from k2.demo import command as demo
+from k2.dlq import command as dlq
 from k2.probe import command as probe
 from k2_shared.errors import K2Error
 
@@ -37,6 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(stack.app, name="stack")
+app.add_typer(dlq.app, name="dlq")
 app.command()(demo.demo)
 app.command()(probe.probe_broker)
 

@@ -1,0 +1,63 @@
+"""One letter whole, as plain values to print."""
+
+import struct
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from k2.dlq.letter import Letter
+from k2_shared import origin
+from k2_shared.errors import InvalidRecord
+from k2_shared.trade import WIRE_PREFIX_BYTES, decode
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def describe(letter: Letter) -> dict[str, Any]:
+    """Everything a letter says, what cannot be read as the reason why."""
+    return {
+        "at": str(letter.place),
+        **{f"dlq.{name}": said for name, said in letter.said.items()},
+        "refused": letter.refused.isoformat(),
+        "timestamp": _time(letter.timestamp * 1_000),
+        **_origin(letter),
+        "headers": [[name, (value or b"").hex()] for name, value in letter.headers],
+        "key": letter.key and letter.key.decode("utf-8", "backslashreplace"),
+        "value": letter.value and letter.value.hex(),
+        **_contents(letter),
+    }
+
+
+def _origin(letter: Letter) -> dict[str, Any]:
+    packed = origin.find(letter.headers)
+    try:
+        found = origin.Origin.unpack(packed or b"")
+    except ValueError as error:
+        return {"origin": str(error) if packed else None}
+    return {
+        "origin.received": _time(found.received_ns // 1_000),
+        "origin.connection": found.connection_id,
+        "origin.frame": found.frame_number,
+        "origin.source": found.source.name.lower(),
+    }
+
+
+def _contents(letter: Letter) -> dict[str, Any]:
+    """The frame of a feed's letter, else the trade, by the schema id that the value claims."""
+    value = letter.value or b""
+    if letter.stage == "feed":
+        return {"frame": value.decode("utf-8", "backslashreplace")}
+    claimed = struct.unpack_from(">xI", value)[0] if len(value) >= WIRE_PREFIX_BYTES else 0
+    try:
+        trade = decode(letter.value, claimed)
+    except InvalidRecord as error:
+        return {"trade": None, "undecodable": str(error)}
+    times = {name: _time(number) for name, number in trade.items() if name.endswith("timestamp")}
+    return {"schema_id": claimed, "trade": trade | times}
+
+
+def _time(microseconds: int) -> str:
+    """A time for people; a number that no calendar holds stays one."""
+    try:
+        return (_EPOCH + timedelta(microseconds=microseconds)).isoformat()
+    except OverflowError:
+        return str(microseconds)

@@ -1,0 +1,126 @@
+"""A dead letter as a value: the refused record as it was, and what its stage said of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Self
+
+from aiokafka import TopicPartition
+
+from k2_shared.dlq import ATTEMPT, PREFIX
+from k2_shared.errors import ConfigError, InvalidRecord
+from k2_shared.origin import Headers
+from k2_shared.records import Consumed, Outgoing
+from k2_shared.topics import BRONZE, EXCHANGES, SILVER, Names, partition_for
+
+READ_TOPICS = tuple(name.format(exchange=exchange.lower()) for name in (BRONZE, SILVER) for exchange in EXCHANGES)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where a letter lies in the dead-letter topic."""
+
+    partition: int
+    offset: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read PARTITION:OFFSET.
+
+        Raises:
+            ConfigError: it is not that.
+        """
+        partition, _, offset = text.partition(":")
+        if not (_is_number(partition, 9) and _is_number(offset, 18)):
+            raise ConfigError(f"{text!r} is not a place: it is PARTITION:OFFSET, as 'k2 dlq list' shows it, e.g. 3:17")
+        return cls(int(partition), int(offset))
+
+    def __str__(self) -> str:
+        return f"{self.partition}:{self.offset}"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One dead letter.
+
+    ``topic`` is the contract's name of the topic it was refused from, ``headers`` are the record's own, ``said`` are
+    the ``k2-dlq-`` headers without that prefix.
+    """
+
+    place: Place
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    timestamp: int
+    headers: Headers
+    said: Mapping[str, str]
+
+    @classmethod
+    def of(cls, record: Consumed, names: Names) -> Self:
+        """Read a record of the dead-letter topic; of a header that comes twice the last is this refusal's."""
+        said = {name[len(PREFIX) :]: _text(value) for name, value in record.headers if name.startswith(PREFIX)}
+        return cls(
+            place=Place(record.partition, record.offset),
+            topic=said.get("topic", "").removeprefix(names.prefix),
+            key=record.key,
+            value=record.value,
+            timestamp=record.timestamp,
+            headers=tuple(header for header in record.headers if not header[0].startswith(PREFIX)),
+            said=said,
+        )
+
+    @property
+    def stage(self) -> str:
+        """The stage that refused it."""
+        return self.said.get("stage", "")
+
+    @property
+    def reason(self) -> str:
+        """The code of the reason."""
+        return self.said.get("reason", "")
+
+    @property
+    def attempt(self) -> int:
+        """How often the record has been refused."""
+        said = self.said.get("attempt", "")
+        return int(said) if _is_number(said, 9) else 1
+
+    @property
+    def refused(self) -> datetime:
+        """When it was refused; the record's time where no header says so."""
+        said = self.said.get("time", "")
+        return _moment(int(said) // 1_000 if _is_number(said, 19) else self.timestamp * 1_000)
+
+    def destination(self) -> TopicPartition:
+        """The topic, by the contract's name, and the partition to which it goes again.
+
+        Raises:
+            InvalidRecord: no stage would read it there.
+        """
+        if self.topic not in READ_TOPICS:
+            advice = f"only a --transform that names one of {', '.join(READ_TOPICS)} lets a letter go on"
+            raise InvalidRecord("topic_not_read", f"no stage reads {self.topic or 'no topic'!r}: {advice}")
+        partitions = Names().contract(self.topic).partitions
+        if self.key is not None:
+            return TopicPartition(self.topic, partition_for(self.key, partitions))
+        said = self.said.get("partition", "")
+        if not (_is_number(said, 9) and int(said) < partitions):
+            raise InvalidRecord("no_partition", "neither a key nor a header says to which partition the letter belongs")
+        return TopicPartition(self.topic, int(said))
+
+    def outgoing(self) -> Outgoing:
+        """The record as it goes to its destination: as it was refused, and the number of refusals so far."""
+        attempt = (ATTEMPT, str(self.attempt).encode())
+        return Outgoing(self.topic, self.key, self.value, self.timestamp, (*self.headers, attempt))
+
+
+def _is_number(text: str, digits: int) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= digits
+
+
+def _text(value: bytes | None) -> str:
+    return (value or b"").decode("utf-8", "backslashreplace")
+
+
+def _moment(microseconds: int) -> datetime:
+    return datetime.fromtimestamp(microseconds / 1_000_000, UTC)
