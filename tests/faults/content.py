@@ -13,7 +13,8 @@ from k2_shared.topics import BRONZE, EXCHANGES, partition_for
 from k2_shared.trade import Exchange, Trade, encode, wire_prefix
 
 PARTITIONS = 12
-SYMBOLS = ("BTC/USDT", "ETH/USDT", "SOL/USD", "XRP/EUR", "ADA/USDT", "DOT/USD")
+# Of each venue some in the lower half of the partitions and some in the upper, so that two processes have work.
+SYMBOLS = ("BTC/USDT", "SOL/USD", "XRP/EUR", "XRP/USD", "LTC/USD", "SOL/EUR", "ADA/EUR")
 NEAR = 64
 _START_US = 1_762_795_433_000_000
 _SHARES: dict[Kind, float] = {"new": 0.80, "duplicate": 0.11, "conflict": 0.03, "poison": 0.06}
@@ -99,7 +100,7 @@ class Content:
                 return self._draft(self._repeated(market), "duplicate")
             case "conflict":
                 return self._draft(self._contradicted(market), "conflict")
-            case "poison":
+            case _:
                 return self._poison(market, self._next_pill())
 
     def _new(self, market: Market, *, huge: bool = False) -> Draft:

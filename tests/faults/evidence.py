@@ -12,6 +12,7 @@ from tests.faults.deliveries import Place, sha256
 
 from k2_shared import kafka
 from k2_shared.dlq import PREFIX
+from k2_shared.errors import InvalidRecord
 from k2_shared.settings import KafkaSettings
 from k2_shared.topics import BRONZE, DLQ, EXCHANGES, GOLD, SILVER, Names
 from k2_shared.trade import decode
@@ -75,9 +76,12 @@ def letter(record: Any) -> Letter:
     return Letter(source, said["stage"], said["reason"], said.get("winner"))
 
 
-def facts(value: bytes, schema_id: int) -> Facts:
-    """What an encoded trade says."""
-    said = decode(value, schema_id)
+def facts(value: bytes | None, schema_id: int) -> Facts:
+    """What an encoded trade says; what is none, and should not be there, says why."""
+    try:
+        said = decode(value, schema_id)
+    except InvalidRecord as error:
+        return Facts(str(error), Decimal(0), Decimal(0), "")
     return Facts(said["message_id"], said["price"], said["quantity"], said["side"])
 
 

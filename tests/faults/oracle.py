@@ -38,7 +38,7 @@ class Oracle:
     async def delivering(self) -> AsyncIterator["Oracle"]:
         """Deliver for the length of the block; what was begun is finished."""
         self._flowing.set()
-        task = asyncio.ensure_future(self._run())
+        task = asyncio.create_task(self._run())
         try:
             yield self
         finally:

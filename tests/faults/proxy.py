@@ -89,7 +89,7 @@ class Proxy:
             await asyncio.gather(*self._connections, return_exceptions=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(self._serve(reader, writer))
+        task = asyncio.create_task(self._serve(reader, writer))
         self._connections.add(task)
         task.add_done_callback(self._connections.discard)
 
@@ -101,8 +101,8 @@ class Proxy:
             return
         connection = _Connection(client, broker)
         pumps = [
-            asyncio.ensure_future(self._requests(from_client, connection)),
-            asyncio.ensure_future(self._replies(from_broker, connection)),
+            asyncio.create_task(self._requests(from_client, connection)),
+            asyncio.create_task(self._replies(from_broker, connection)),
         ]
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
@@ -161,7 +161,7 @@ async def _send(writer: asyncio.StreamWriter, frame: bytes) -> None:
     await writer.drain()
 
 
-async def _end(pumps: list["asyncio.Future[None]"], connection: _Connection) -> None:
+async def _end(pumps: list["asyncio.Task[None]"], connection: _Connection) -> None:
     """Close both sides; what was written before goes out."""
     for pump in pumps:
         pump.cancel()

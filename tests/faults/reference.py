@@ -22,7 +22,7 @@ def _verdict(record: Seen, known: dict[str, Facts], partitions: int) -> Verdict:
     facts = record.facts
     if partition_for(record.key or b"", partitions) != record.at.partition:
         return "foreign_partition"
-    first = known.setdefault(facts.message_id, facts)
-    if first is facts:
+    if facts.message_id not in known:
+        known[facts.message_id] = facts
         return "new"
-    return "duplicate" if first == facts else "conflict"
+    return "duplicate" if known[facts.message_id] == facts else "conflict"

@@ -93,8 +93,7 @@ def doubled(records: list[Seen]) -> list[Seen]:
 
 
 def swapped(records: list[Seen]) -> list[Seen]:
-    partition = [r for r in records if r.at.partition == records[0].at.partition]
-    one, two = partition[0], partition[1]
+    one, two = [r for r in records if (r.key, r.at.partition) == (records[0].key, records[0].at.partition)][:2]
     rest = [r for r in records if r not in (one, two)]
     return [replace(one, at=two.at), replace(two, at=one.at), *rest]
 

@@ -1,0 +1,54 @@
+"""A process that dies: at a named point of a transaction, or anywhere."""
+
+import signal
+
+from tests.faults.faults import Injected, arm, injected, said
+from tests.faults.offsets import open_transactions
+from tests.faults.rig import Rig
+from tests.faults.slots import Ended, Slot, up
+
+POINTS = {
+    "silver": ("before_send", "after_send", "before_commit", "after_commit", "during_recovery"),
+    "gold": ("before_send", "after_send", "before_commit", "after_commit", "during_checkpoint", "during_recovery"),
+}
+# Here the outputs hold records of a transaction that will never be committed.
+WRITTEN = ("after_send", "before_commit", "during_checkpoint")
+KILLED = -signal.SIGKILL
+
+
+async def kill_at(rig: Rig, slot: Slot, point: str, passing: int) -> Injected:
+    """Kill a slot's process at a failpoint; the next one is the supervisor's, or armed for the next kill."""
+    await arm(slot, point, "kill", passing)
+    ended = await slot.wait_end()
+    told = [line for line in said(slot, "failpoint") if line.get("failpoint") == point]
+    open_at = await open_transactions(rig.settings, rig.names) if point in WRITTEN else []
+    proven = told and ended.exit_code == KILLED and (open_at or point not in WRITTEN)
+    proof = f"exit {ended.exit_code} at {point}, passing {passing}"
+    if point in WRITTEN:
+        proof += f"; uncommitted records in {len(open_at)} partitions"
+    return injected(f"{slot.service} killed {point}", proven, proof)
+
+
+async def kill_at_all(rig: Rig, slot: Slot, points: tuple[str, ...], most: int = 8) -> list[Injected]:
+    """Kill one process after another, each at the next point and at any of its first passings."""
+    done = [await kill_at(rig, slot, point, rig.rng.randint(1, most)) for point in points]
+    await up(slot)
+    return done
+
+
+async def kill_anywhere(rig: Rig, slot: Slot) -> list[Injected]:
+    """Kill a process wherever it is."""
+    ended = await slot.end()
+    await up(slot)
+    return [injected(f"{slot.service} killed anywhere", ended and ended.exit_code == KILLED, _exit(ended))]
+
+
+async def stop_in_order(rig: Rig, slot: Slot) -> list[Injected]:
+    """End a process as a deployment does."""
+    ended = await slot.end(signal.SIGTERM)
+    await up(slot)
+    return [injected(f"{slot.service} redeployed", ended and ended.exit_code == 0, _exit(ended))]
+
+
+def _exit(ended: Ended | None) -> str:
+    return f"exit {ended.exit_code}" if ended else "there was no process"

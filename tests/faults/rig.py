@@ -1,0 +1,94 @@
+"""A pipeline under load with everything that watches it: the oracle, the slots, the proxies and the offsets."""
+
+import random
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tests.faults.content import Content
+from tests.faults.deliveries import DeliveryLog
+from tests.faults.evidence import Evidence
+from tests.faults.offsets import OffsetWatch
+from tests.faults.oracle import Oracle
+from tests.faults.proxy import Proxy
+from tests.faults.slots import Slot, Slots, until, up
+
+from k2_local import Stack
+from k2_shared import contracts
+from k2_shared.registry import Registry
+from k2_shared.settings import RunSettings
+from k2_shared.topics import BRONZE, Names, administration, apply_subjects, create
+
+SERVICES = ("silver", "gold")
+MEMBERS = 2  # the slots of a service that are always up; one more comes and goes in storms
+_ENVIRONMENT = {"KAFKA_REQUEST_TIMEOUT_MS": "6000", "CHECKPOINT_INTERVAL_S": "1", "GOLD_COMPARED_IDS": "512"}
+
+
+@dataclass(frozen=True)
+class Rig:
+    """Everything that a fault can reach."""
+
+    settings: RunSettings
+    names: Names
+    slots: Slots
+    proxies: Mapping[str, Proxy]
+    oracle: Oracle
+    evidence: Evidence
+    watch: OffsetWatch
+    rng: random.Random
+    stack: Stack | None = None
+
+    def members(self, service: str) -> list[Slot]:
+        """A service's slots that are up between faults; the first is behind its proxy."""
+        return self.slots.of(service)[:MEMBERS]
+
+    async def recover(self) -> None:
+        """Everything is up again, and nothing is done to replies."""
+        for proxy in self.proxies.values():
+            proxy.clear()
+        await up(*(slot for service in SERVICES for slot in self.members(service)))
+
+
+async def create_topics(settings: RunSettings) -> int:
+    """Create every topic and subject of a run, so that nothing expires; returns the trades' schema id."""
+    names = Names(settings.k2_prefix)
+    wanted = [replace(contract, retention_ms=-1) for contract in contracts.topics().values()]
+    async with administration(settings) as admin, Registry.connect(settings) as registry:
+        await create(admin, names, wanted, replication=1)
+        ids = await apply_subjects(registry, names, wanted)
+    return ids[names.subject(names.topic(BRONZE.format(exchange="kraken")))]
+
+
+@asynccontextmanager
+async def running(
+    settings: RunSettings, schema_id: int, folder: Path, seed: int, per_second: int, stack: Stack | None = None
+) -> AsyncIterator[Rig]:
+    """A rig whose pipeline is up and under load; ``folder`` takes the logs."""
+    names = Names(settings.k2_prefix)
+    broker = int(settings.kafka_bootstrap_servers.rpartition(":")[2])
+    async with AsyncExitStack() as opened:
+        proxies = {f"{s}-0": await opened.enter_async_context(Proxy(broker).listening()) for s in SERVICES}
+        slots = await opened.enter_async_context(_slots(settings, folder, proxies).supervising())
+        oracle = Oracle(settings, names, Content(seed, schema_id), DeliveryLog(folder / "deliveries.jsonl"), per_second)
+        watch = await opened.enter_async_context(OffsetWatch(settings, names).watching())
+        evidence = Evidence(settings, names, schema_id)
+        rig = Rig(settings, names, slots, proxies, oracle, evidence, watch, random.Random(seed), stack)
+        await rig.recover()
+        await opened.enter_async_context(oracle.delivering())
+        await until(lambda: oracle.log.deliveries, "the first delivery")
+        yield rig
+
+
+def _slots(settings: RunSettings, folder: Path, proxies: Mapping[str, Proxy]) -> Slots:
+    common = {
+        **_ENVIRONMENT,
+        "K2_PREFIX": settings.k2_prefix,
+        "SCHEMA_REGISTRY_URL": settings.schema_registry_url,
+        "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
+    }
+    every = [Slot(service, number, common, folder) for service in SERVICES for number in range(MEMBERS + 1)]
+    for slot in every:
+        if slot.name in proxies:
+            slot.environment = {**common, "KAFKA_BOOTSTRAP_SERVERS": proxies[slot.name].address}
+    return Slots(every)

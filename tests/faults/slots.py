@@ -1,0 +1,180 @@
+"""Agents as a supervisor runs them: each slot's process is started again when it ends, until a fault takes it over."""
+
+import asyncio
+import json
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from k2_shared.children import Child
+from k2_shared.errors import Unavailable
+
+Event = Mapping[str, Any]
+
+PATIENCE_S = 90.0
+_POLL_S, _RESTART_S = 0.1, 0.5
+
+
+async def until(condition: Callable[[], object | Awaitable[object]], what: str, timeout_s: float = PATIENCE_S) -> None:
+    """Wait for a condition, plain or awaitable.
+
+    Raises:
+        Unavailable: it did not come true in time.
+    """
+    try:
+        async with asyncio.timeout(timeout_s):
+            while not await _holds(condition):  # noqa: ASYNC110  # any condition, not an event of ours
+                await asyncio.sleep(_POLL_S)
+    except TimeoutError:
+        raise Unavailable(f"{what} did not come within {timeout_s:.0f} s") from None
+
+
+async def _holds(condition: Callable[[], object | Awaitable[object]]) -> bool:
+    found = condition()
+    return bool(await found) if isinstance(found, Awaitable) else bool(found)
+
+
+def events(log: Path) -> Iterator[Event]:
+    """The log lines of one process that are JSON objects."""
+    for line in log.read_text(errors="replace").splitlines() if log.exists() else ():
+        with suppress(ValueError):
+            said = json.loads(line)
+            if isinstance(said, dict):
+                yield said
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How one process of a slot ended."""
+
+    slot: str
+    exit_code: int
+    log: Path
+
+
+@dataclass
+class Slot:
+    """One place for a process of a service; every start has a log of its own."""
+
+    service: str
+    number: int
+    environment: Mapping[str, str]
+    folder: Path
+    supervised: bool = False
+    child: Child | None = None
+    starts: int = 0
+    ended: list[Ended] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The static member's name."""
+        return f"{self.service}-{self.number}"
+
+    @property
+    def running(self) -> bool:
+        """Whether a process is there, also a stopped one."""
+        return self.child is not None and self.child.exit_code is None
+
+    @property
+    def log(self) -> Path:
+        """The newest process's log."""
+        return self._folder(self.starts) / f"{self.service}.log"
+
+    def logs(self) -> list[Path]:
+        """Every process's log, oldest first."""
+        return [self._folder(start) / f"{self.service}.log" for start in range(1, self.starts + 1)]
+
+    def start(self, **environment: str) -> None:
+        """Start a process under this slot's name and environment, with changes."""
+        self.starts += 1
+        folder = self._folder(self.starts)
+        folder.mkdir(parents=True)
+        own = {**self.environment, "K2_INSTANCE": self.name, **environment}
+        self.child = Child.agent(self.service, own, folder).start()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the process, if there is one."""
+        if self.child:
+            self.child.signal(number)
+
+    async def end(self, number: signal.Signals = signal.SIGKILL) -> Ended | None:
+        """Take the slot over from the supervisor and end its process; None where there was none."""
+        self.supervised = False
+        if not self.running:
+            return None
+        self.send(number)
+        return await self.wait_end()
+
+    async def wait_end(self, timeout_s: float = PATIENCE_S) -> Ended:
+        """Wait for the end of the process, which ``note`` takes down."""
+        before = len(self.ended)
+        await until(lambda: self.note() or len(self.ended) > before, f"the end of {self.name}", timeout_s)
+        return self.ended[-1]
+
+    def note(self) -> Ended | None:
+        """Take down the end of the process, once."""
+        if self.child is None or self.child.exit_code is None:
+            return None
+        self.ended.append(Ended(self.name, self.child.exit_code, self.log))
+        self.child = None
+        return self.ended[-1]
+
+    async def ready(self) -> None:
+        """Wait until the process, or one that came after it, works on every partition it has."""
+        await until(lambda: asyncio.to_thread(self._is_ready), f"{self.name}'s readiness")
+
+    def _is_ready(self) -> bool:
+        child = self.child
+        with suppress(Unavailable):
+            return child is not None and not child.missing()
+        return False
+
+    def _folder(self, start: int) -> Path:
+        return self.folder / f"{self.name}.{start:04}"
+
+
+class Slots:
+    """Every slot of a run, and the supervisor that keeps their processes up."""
+
+    def __init__(self, slots: list[Slot]) -> None:
+        self._slots = slots
+
+    def __iter__(self) -> Iterator[Slot]:
+        return iter(self._slots)
+
+    def of(self, service: str) -> list[Slot]:
+        """A service's slots, by number."""
+        return [slot for slot in self._slots if slot.service == service]
+
+    @asynccontextmanager
+    async def supervising(self) -> AsyncIterator["Slots"]:
+        """Keep supervised slots up for the length of the block; afterwards everything is killed."""
+        task = asyncio.create_task(self._supervise())
+        try:
+            yield self
+        finally:
+            task.cancel()
+            for slot in self._slots:
+                if slot.child:
+                    slot.child.kill()
+
+    async def _supervise(self) -> None:
+        while True:
+            for slot in self._slots:
+                if slot.supervised and slot.note():
+                    await asyncio.sleep(_RESTART_S)
+                if slot.supervised and not slot.running:
+                    slot.start()
+            await asyncio.sleep(_POLL_S)
+
+
+async def up(*slots: Slot) -> None:
+    """Hand slots to the supervisor and wait until they are ready."""
+    for slot in slots:
+        slot.supervised = True
+    await until(lambda: all(slot.running for slot in slots), "every process")
+    for slot in slots:
+        await slot.ready()
