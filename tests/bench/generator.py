@@ -1,0 +1,151 @@
+"""A load generator: a process that writes trades as a feed does, evenly paced.
+
+The values are encoded before the load begins, so that a machine of few CPUs is loaded by what is measured. Each
+record says that it was received when it was due: where the generator is late, that counts as delay.
+"""
+
+import asyncio
+import gc
+import json
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from tests.bench.market import Market, distinct
+
+from k2_shared import kafka
+from k2_shared.origin import HEADER, Origin
+from k2_shared.settings import RunSettings
+from k2_shared.topics import Names, partition_for
+from k2_shared.trade import Trade, encode, wire_prefix
+
+TICK_S = 0.005
+MAX_BATCHES_IN_FLIGHT = 2_000
+HEAD_START_NS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Load:
+    """What to write: trades of both exchanges to the topics of a pattern."""
+
+    prefix: str
+    topic: str
+    schema_id: int
+    rate: int
+    seconds: float
+    symbols: int = Market.symbols
+    first_id: int = Market.first_id
+
+    @property
+    def ticks(self) -> int:
+        """How often something is written."""
+        return round(self.seconds / TICK_S)
+
+    def due(self, tick: int) -> range:
+        """The numbers of the trades of a tick."""
+        return range(round(tick * self.rate * TICK_S), round((tick + 1) * self.rate * TICK_S))
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written, how late it was handed to the Kafka client, and the CPU time that took."""
+
+    records: int
+    distinct: int
+    seconds: float
+    late_p50_ms: float
+    late_p99_ms: float
+    cpu_s: float
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Encoded trades of one tick and one partition."""
+
+    topic: str
+    partition: int
+    records: Sequence[tuple[bytes, bytes]]
+
+
+class Generator:
+    """A load generator's process, as its owner sees it."""
+
+    def __init__(self, load: Load) -> None:
+        command = [sys.executable, "-m", __name__, json.dumps(asdict(load))]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
+
+    def begins_ns(self) -> int:
+        """When the first record is due; waits until everything is encoded."""
+        return int(self._line())
+
+    def result(self) -> Written:
+        """What was written; waits for the end."""
+        return Written(**json.loads(self._line()))
+
+    def _line(self) -> bytes:
+        found = self._process.stdout.readline() if self._process.stdout else b""
+        if not found:
+            raise SystemExit("the load generator failed: its error stands above")
+        return found
+
+    def stop(self) -> None:
+        """End the process, finished or not."""
+        self._process.kill()
+        self._process.communicate()
+
+
+async def generate(load: Load) -> Written:
+    """Write what is due, tick by tick, until the load's end."""
+    settings, names, late = RunSettings.load(k2_prefix=load.prefix), Names(load.prefix), []
+    prepared = deque(_prepared(load, names, tick) for tick in range(load.ticks))
+    gc.freeze()  # the prepared records stay: a collection need not look at each of them
+    pending: deque[asyncio.Future[Any]] = deque()
+    async with kafka.started(kafka.producer(settings), settings) as sender:
+        begin_ns, cpu_s = time.time_ns() + HEAD_START_NS, time.process_time()
+        _tell(str(begin_ns))
+        for tick in range(load.ticks):
+            due_ns = begin_ns + int(tick * TICK_S * 1e9)
+            await asyncio.sleep(max(0.0, (due_ns - time.time_ns()) / 1e9))
+            late.append((time.time_ns() - due_ns) / 1e6)
+            pending.extend([await _send(sender, batch, due_ns) for batch in prepared.popleft()])
+            while len(pending) > MAX_BATCHES_IN_FLIGHT:
+                await pending.popleft()
+        await asyncio.gather(*pending)
+    seconds, count = (time.time_ns() - begin_ns) / 1e9, load.due(load.ticks).start
+    p50, p99 = (float(ms) for ms in np.quantile(late, (0.5, 0.99), method="inverted_cdf"))
+    return Written(count, distinct(count), seconds, p50, p99, time.process_time() - cpu_s)
+
+
+def _prepared(load: Load, names: Names, tick: int) -> list[Batch]:
+    market, prefix = Market(symbols=load.symbols, first_id=load.first_id), wire_prefix(load.schema_id)
+    groups: dict[tuple[str, int], list[Trade]] = {}
+    for trade in map(market.trade, load.due(tick)):
+        topic = names.topic(load.topic.format(exchange=trade.exchange.lower()))
+        groups.setdefault((topic, partition_for(trade.key, names.contract(topic).partitions)), []).append(trade)
+    now_us = time.time_ns() // 1_000
+    return [Batch(*place, [(t.key, encode(t, now_us, prefix)) for t in trades]) for place, trades in groups.items()]
+
+
+async def _send(sender: Any, batch: Batch, due_ns: int) -> asyncio.Future[Any]:
+    made = sender.create_batch()
+    header = (HEADER, Origin(due_ns, connection_id=1, frame_number=1).pack())
+    for key, value in batch.records:
+        made.append(key=key, value=value, timestamp=due_ns // 1_000_000, headers=[header])
+    delivery: asyncio.Future[Any] = await sender.send_batch(made, batch.topic, partition=batch.partition)
+    return delivery
+
+
+def _tell(line: str) -> None:
+    """Say something to the owner of this process."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    written = asyncio.run(generate(Load(**json.loads(sys.argv[1]))))
+    _tell(json.dumps(asdict(written)))

@@ -1,0 +1,121 @@
+"""What the benchmarks share besides trades: topics of their own, watched processes, a table and a line of JSON."""
+
+import json
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from urllib.request import urlopen
+
+import psutil
+from prometheus_client.parser import text_string_to_metric_families
+from rich.console import Console
+from rich.table import Table
+
+from k2_shared import contracts
+from k2_shared.children import Child
+from k2_shared.registry import Registry
+from k2_shared.settings import RunSettings
+from k2_shared.topics import Names, administration, apply_subjects, create
+
+PROBE_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A benchmark's place on the broker."""
+
+    settings: RunSettings
+    names: Names
+    schema_id: int
+
+
+@asynccontextmanager
+async def own_topics() -> AsyncIterator[Bench]:
+    """Every topic and subject of the contracts under a prefix of their own; deleted in the end."""
+    settings = RunSettings.load(k2_prefix=f"b{uuid.uuid4().hex[:8]}.")
+    names = Names(settings.k2_prefix)
+    wanted = [replace(contract, retention_ms=-1) for contract in contracts.topics().values()]
+    async with administration(settings) as admin, Registry.connect(settings) as registry:
+        await create(admin, names, wanted, replication=1)
+        subjects = await apply_subjects(registry, names, wanted)
+        yield Bench(settings, names, next(iter(subjects.values())))
+        await admin.delete_topics([names.topic(contract.name) for contract in wanted])
+
+
+class Watch:
+    """A process: the CPU seconds it takes, its threads included, and the most memory that was seen resident."""
+
+    def __init__(self, pid: int) -> None:
+        self._process = psutil.Process(pid)
+        self._began_s = self._total_s()
+        self.peak_mb = 0.0
+
+    def look(self) -> float:
+        """CPU seconds since the watch began; notes the memory."""
+        self.peak_mb = max(self.peak_mb, self._process.memory_info().rss / 1e6)
+        return self._total_s() - self._began_s
+
+    def _total_s(self) -> float:
+        times = self._process.cpu_times()
+        return float(times.user + times.system)
+
+
+class Machine:
+    """All CPUs of this machine since the watch began."""
+
+    def __init__(self) -> None:
+        self._began, self._began_s = time.monotonic(), self._busy_s()
+
+    def look(self) -> tuple[float, float]:
+        """CPU seconds in which something ran, and how many there were."""
+        there_were = (time.monotonic() - self._began) * (psutil.cpu_count() or 1)
+        return self._busy_s() - self._began_s, there_were
+
+    def _busy_s(self) -> float:
+        times = psutil.cpu_times()
+        return float(sum(times) - times.idle - getattr(times, "iowait", 0.0))
+
+
+def broker_pid(bench: Bench) -> int | None:
+    """The process that listens on the broker's port, where it is on this machine and ours to see."""
+    port = int(bench.settings.kafka_bootstrap_servers.split(",")[0].rpartition(":")[2])
+    try:
+        listeners = [c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
+    except psutil.AccessDenied:
+        return None
+    return next((c.pid for c in listeners if c.laddr.port == port), None)
+
+
+def counter(agent: Child, name: str, **labels: str) -> float:
+    """A counter of an agent: the sum over its samples with these labels."""
+    with urlopen(f"http://127.0.0.1:{agent.web_port}/metrics", timeout=PROBE_TIMEOUT_S) as page:
+        families = text_string_to_metric_families(page.read().decode())
+        samples = [sample for family in families for sample in family.samples]
+    return float(sum(s.value for s in samples if s.name == f"{name}_total" and labels.items() <= s.labels.items()))
+
+
+def table(title: str, *columns: str) -> Table:
+    """A table of numbers; the first column is text."""
+    made = Table(*columns, title=title, title_justify="left")
+    for column in made.columns[1:]:
+        column.justify = "right"
+    return made
+
+
+def facts(title: str, said: Mapping[str, str]) -> Table:
+    """A table of names and what is said of each."""
+    made = table(title, "what", "measured")
+    for name, value in said.items():
+        made.add_row(name, value)
+    return made
+
+
+def report(tables: Sequence[Table], numbers: Mapping[str, float | int | None]) -> None:
+    """Print tables for people and, last, one line of JSON."""
+    console = Console(stderr=True, width=None if sys.stderr.isatty() else 140)
+    for each in tables:
+        console.print(each)
+    sys.stdout.write(json.dumps(numbers) + "\n")
