@@ -9,7 +9,7 @@ from k2_shared import contracts
 from k2_shared.contracts import TopicContract
 from k2_shared.errors import InvalidRecord
 from k2_shared.testing.records import Record, example, fields, trade
-from k2_shared.topics import BRONZE, DLQ, EXCHANGES, GOLD, RAW, SILVER
+from k2_shared.topics import BRONZE, DLQ, EXCHANGES, GOLD, RAW, SILVER, STATE
 from k2_shared.trade import Trade, decode, encode, wire_prefix
 
 SERVICES = {"feed_kraken", "feed_binance", "silver", "gold", "iceberg_sink"}
@@ -22,17 +22,17 @@ def test_topics_of_the_code_are_the_topics_of_the_contracts() -> None:
     """Every name that the code builds has a contract, and no contract is unused."""
     lower = [exchange.lower() for exchange in EXCHANGES]
     built = {pattern.format(exchange=exchange) for pattern in (RAW, BRONZE, SILVER) for exchange in lower}
-    assert built | {GOLD, DLQ} == set(contracts.topics())
+    assert built | {GOLD, STATE, DLQ} == set(contracts.topics())
 
 
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
 def test_topic_contract_is_whole(topic: TopicContract) -> None:
-    """A contract names its writers, readers, headers and examples; Avro topics alone have a schema."""
+    """A contract names its writers and readers; records lead to their frame; Avro topics alone have a schema."""
     assert topic.producers
     assert topic.consumers
     assert topic.purpose
     assert set(topic.producers) <= SERVICES
-    assert "k2-origin" in topic.headers
+    assert ("k2-origin" in topic.headers) == (topic.cleanup_policy == "delete")
     assert (topic.schema, topic.compatibility) == (
         ("trade_v3.avsc", "NONE") if topic.value_format == "avro" else (None, None)
     )

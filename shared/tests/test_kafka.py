@@ -5,16 +5,17 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.admin import RecordsToDelete
 from aiokafka.errors import MessageSizeTooLargeError
 
 from k2_shared import kafka
 from k2_shared.children import free_port
-from k2_shared.errors import Unavailable
+from k2_shared.errors import Halt, Unavailable
 from k2_shared.kafka import BATCH_BYTES, started
 from k2_shared.records import Outgoing
 from k2_shared.settings import RunSettings
 from k2_shared.testing.topics import read, values, write
-from k2_shared.topics import DLQ, GOLD, Names
+from k2_shared.topics import DLQ, GOLD, STATE, Names, administration
 
 pytestmark = pytest.mark.usefixtures("topics")
 
@@ -50,9 +51,14 @@ async def test_a_record_beyond_the_topics_limit_is_an_error(run_settings: RunSet
     assert await read(run_settings, names, GOLD) == []
 
 
-async def drained(settings: RunSettings, at: TopicPartition, **limits: float) -> list[bytes | None]:
+async def end_of(settings: RunSettings, at: TopicPartition) -> int:
+    async with started(kafka.consumer(settings, committed=False), settings) as reader:
+        return int((await reader.end_offsets([at]))[at])
+
+
+async def drained(settings: RunSettings, at: TopicPartition, start: int = 0, **limits: float) -> list[bytes | None]:
     found: list[Any] = []
-    async for batch in kafka.replay(settings, at, **limits):
+    async for batch in kafka.replay(settings, at, start, await end_of(settings, at), **limits):
         found += batch
     return values(found)
 
@@ -64,6 +70,38 @@ async def test_replay_reads_an_empty_partition_and_a_full_one(run_settings: RunS
     sent = [record(b"%d" % number, GOLD) for number in range(2_000)]
     await write(run_settings, names, sent)
     assert await drained(run_settings, at) == values(sent)
+    assert await drained(run_settings, at, 1_990) == values(sent[1_990:])
+
+
+async def test_a_range_that_a_partition_does_not_hold_halts(run_settings: RunSettings, names: Names) -> None:
+    """Neither a start behind the end, nor one before the first record that is left, is read as something else."""
+    at = TopicPartition(names.topic(GOLD), 0)
+    with pytest.raises(Halt, match="holds 0 to 0, and is to be read from 1"):
+        await drained(run_settings, at, 1)
+    await write(run_settings, names, [record(b"a", GOLD), record(b"b", GOLD)])
+    async with administration(run_settings) as admin:
+        await admin.delete_records({at: RecordsToDelete(before_offset=1)})
+    with pytest.raises(Halt, match="holds 1 to 2, and is to be read from 0"):
+        await drained(run_settings, at)
+
+
+async def test_the_latest_of_each_key_is_what_is_not_deleted(run_settings: RunSettings, names: Names) -> None:
+    """Later values win, and a deleted key is gone."""
+    at = TopicPartition(names.topic(STATE), 0)
+    given = [(b"a", b"1"), (b"b", b"1"), (b"c", b"1"), (b"a", b"2"), (b"b", None)]
+    await write(run_settings, names, [Outgoing(STATE, key, value, 1, ()) for key, value in given])
+    found = await kafka.latest(run_settings, at, await end_of(run_settings, at))
+    assert found == {b"a": b"2", b"c": b"1"}
+
+
+async def test_writing_says_at_which_offsets(run_settings: RunSettings, names: Names) -> None:
+    """One offset a record in their order, over as many batches as they need."""
+    sent = [record(b"x" * 1_000, GOLD) for _ in range(2_000)]
+    async with started(kafka.producer(run_settings), run_settings) as sender:
+        await kafka.send_all(sender, names, 0, {GOLD: sent[:7]})
+        offsets = await kafka.send_all(sender, names, 0, {GOLD: sent, DLQ: []})
+    assert list(offsets) == [GOLD]
+    assert offsets[GOLD].tolist() == list(range(7, 2_007))
 
 
 async def test_replay_waits_behind_an_open_transaction(run_settings: RunSettings, names: Names) -> None:

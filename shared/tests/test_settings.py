@@ -9,7 +9,15 @@ from pydantic import BeforeValidator
 
 from k2_shared.errors import ConfigError
 from k2_shared.feed.settings import FeedSettings, Symbols, split_symbols
-from k2_shared.settings import AgentSettings, KafkaSettings, LakeSettings, RegistrySettings, Settings, print_config
+from k2_shared.settings import (
+    AgentSettings,
+    KafkaSettings,
+    LakeSettings,
+    RegistrySettings,
+    Settings,
+    StageSettings,
+    print_config,
+)
 
 SECRET = "hunter2-correct-horse"
 
@@ -128,3 +136,18 @@ def test_own_authorities_are_trusted_alone(tmp_path: Path) -> None:
     settings = KafkaSettings.load(kafka_security_protocol="SSL", kafka_ssl_cafile=tmp_path / "ca.pem")
     with pytest.raises(ssl.SSLError):
         settings.client()
+
+
+@pytest.mark.parametrize("given", ["", "before_send", "after_commit:stop", "during_checkpoint:kill:12"])
+def test_a_failpoint_is_named_with_what_it_does_and_when(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    """A place, then what happens there, then at which passing."""
+    monkeypatch.setenv("K2_FAILPOINT", given)
+    assert StageSettings.load().k2_failpoint == given
+
+
+@pytest.mark.parametrize("given", ["nowhere", "after_send:", "after_send:pause", "after_send:kill:0", "after_send:3"])
+def test_a_failpoint_that_is_not_one_is_refused(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    """A test that meant to kill must not pass because it did not."""
+    monkeypatch.setenv("K2_FAILPOINT", given)
+    with pytest.raises(ConfigError, match="K2_FAILPOINT"):
+        StageSettings.load()

@@ -1,6 +1,7 @@
 """The exactly-once loop on the real broker, with a toy stage."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -9,33 +10,44 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
 from k2_shared import kafka
+from k2_shared.breaker import Threshold
 from k2_shared.dlq import Refuser
 from k2_shared.errors import ConfigError, Halt, InvalidRecord, Unavailable
-from k2_shared.records import Batch, Outgoing, by_topic
+from k2_shared.records import Batch, ByTopic, Offsets, Outgoing, by_topic
 from k2_shared.settings import RunSettings
+from k2_shared.stage import Latest, Outcome, Pipeline, Stage, StageFactory, Stamp, StateTopics
 from k2_shared.telemetry import Metrics
 from k2_shared.testing.topics import read, values, write
 from k2_shared.testing.waiting import eventually
-from k2_shared.topics import BRONZE, DLQ, SILVER, Names, partition_for
-from k2_shared.transactions import Limits, Outcome, Pipeline, StageFactory, TransactionalAgent
+from k2_shared.topics import BRONZE, DLQ, SILVER, STATE, Names, partition_for
+from k2_shared.transactions import Limits, TransactionalAgent
 
 IN, OUT = BRONZE.format(exchange="kraken"), SILVER.format(exchange="kraken")
 P = 3
+KEPT = StateTopics(checkpoints=STATE, output=OUT)
 REFUSER = Refuser("silver", "toy")
 
 pytestmark = pytest.mark.usefixtures("topics")
 
 
-class Toy:
-    """Forwards; refuses ``bad``, drops ``twice``, loses ``lost``, fails on ``broken``; says what was asked of it."""
+class Toy(Stage):
+    """Forwards; refuses ``bad``, drops ``twice``, loses ``lost``, fails on ``broken``; says what was asked of it.
+
+    Its state is the last value written, in a checkpoint's record under its name; ``late`` letters wait for offsets.
+    """
 
     def __init__(self, at: TopicPartition, asked: list[str]) -> None:
         self._here = at.partition == P
         self._asked = asked
+        self._late: list[Any] = []
 
     def _note(self, what: str) -> None:
         if self._here:
             self._asked.append(what)
+
+    def load(self, latest: Latest) -> int:
+        self._note(f"load {len(latest)}")
+        return int(latest.get(b"toy", b"0"))
 
     def restore(self, batch: Batch) -> None:
         self._note("restore " + " ".join((record.value or b"").decode() for record in batch))
@@ -44,20 +56,24 @@ class Toy:
         self._note("process " + " ".join((record.value or b"").decode() for record in batch))
         if any(record.value == b"broken" for record in batch):
             raise ZeroDivisionError
-        out = [self._one(record) for record in batch if record.value not in (b"twice", b"lost")]
+        self._late = [record for record in batch if record.value == b"late"]
+        out = [self._one(record) for record in batch if record.value not in (b"twice", b"lost", b"late")]
         duplicates = sum(record.value == b"twice" for record in batch)
-        return Outcome(by_topic(out), {"bad": sum(record.value == b"bad" for record in batch)}, duplicates)
+        return Outcome(by_topic(out), {"bad": sum(record.value in (b"bad", b"late") for record in batch)}, duplicates)
 
     def _one(self, record: Any) -> Outgoing:
         if record.value == b"bad":
             return REFUSER.refuse(record, InvalidRecord("bad", "it says so"))
         return Outgoing(OUT, record.key, record.value, record.timestamp, record.headers)
 
-    def merge(self) -> None:
-        self._note("merge")
+    def accept(self, offsets: Mapping[str, Offsets]) -> ByTopic:
+        self._note("accept " + " ".join(map(str, offsets.get(OUT, ()))))
+        error = InvalidRecord("bad", "it came late")
+        return {DLQ: [REFUSER.refuse(record, error, winner=str(offsets[OUT][0])) for record in self._late]}
 
-    def discard(self) -> None:
-        self._note("discard")
+    def checkpoint(self, stamp: Stamp) -> ByTopic:
+        self._note(f"checkpoint {stamp.input}")
+        return {STATE: [Outgoing(STATE, b"toy", b"%d" % stamp.output, 1, ())]}
 
 
 class Run:
@@ -70,12 +86,12 @@ class Run:
         self.at = TopicPartition(names.topic(IN), P)
 
     @asynccontextmanager
-    async def agent(self, restores_from: str | None = None, **limits: Any) -> AsyncIterator[TransactionalAgent]:
+    async def agent(self, state: StateTopics | None = None, **limits: Any) -> AsyncIterator[TransactionalAgent]:
         async def stages() -> StageFactory:
             return lambda at: Toy(at, self.asked)
 
-        pipeline = Pipeline("toy", (IN,), (OUT, DLQ), stages, restores_from)
-        limits = {"poll_ms": 20, "backoff_s": 0.01, **limits}
+        pipeline = Pipeline("toy", (IN,), (OUT, DLQ), stages, state)
+        limits = {"poll_ms": 20, "backoff_s": 0.01, "checkpoint_s": 3600, **limits}
         agent = TransactionalAgent(self.settings, self.names, pipeline, self.metrics, Limits(**limits))
         await agent.start()
         try:
@@ -160,7 +176,10 @@ async def test_a_failure_before_the_commit_leaves_nothing_and_replays_exactly(
     seen: dict[str, Any] = {}
 
     async def fail(real: Callable[[], Awaitable[None]]) -> None:
-        seen["uncommitted"] = await run.read(committed=False)
+        async def written() -> bool:
+            return await run.read(committed=False) == [b"a", b"b"]
+
+        await eventually(written, "the uncommitted records")
         seen["committed"] = await run.read()
         seen["offset"] = await run.committed()
         raise KafkaConnectionError("the test's")
@@ -169,11 +188,12 @@ async def test_a_failure_before_the_commit_leaves_nothing_and_replays_exactly(
     await run.write(b"a", b"b")
     async with run.agent():
         await run.wrote(2)
-    assert seen == {"uncommitted": [b"a", b"b"], "committed": [], "offset": None}
+    assert seen == {"committed": [], "offset": None}
     assert await run.read() == [b"a", b"b"]
     assert await run.read(committed=False) == [b"a", b"b"] * 2
     assert await run.committed() == 2
-    assert run.asked == ["process a b", "discard", "process a b", "merge"]
+    again = ["process a b", "accept 3 4"]
+    assert run.asked == ["process a b", *(["accept 0 1"] if method == "commit_transaction" else []), *again]
 
 
 async def test_a_commit_whose_reply_was_lost_is_not_repeated(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,11 +207,11 @@ async def test_a_commit_whose_reply_was_lost_is_not_repeated(run: Run, monkeypat
     await run.write(b"a")
     async with run.agent():
         await run.wrote(1)
-        await eventually(lambda: "discard" in run.asked, "the failure")
+        await eventually(lambda: "accept 0" in run.asked, "the failure")
         await run.write(b"b")
         await run.wrote(2)
     assert await run.read(committed=False) == [b"a", b"b"]
-    assert run.asked == ["process a", "discard", "process b", "merge"]
+    assert run.asked == ["process a", "accept 0", "process b", "accept 2"]
 
 
 async def test_a_second_owner_fences_the_first_which_halts(run: Run) -> None:
@@ -210,7 +230,6 @@ async def test_a_second_owner_fences_the_first_which_halts(run: Run) -> None:
         assert f"{first.transactional_id(run.at)} was fenced by another owner" in str(first.crash_reason)
     assert await run.read() == [b"a", b"second"]
     assert await run.committed() == 1
-    assert run.asked[-1] == "discard"
 
 
 async def test_an_outcome_that_does_not_add_up_halts(run: Run) -> None:
@@ -219,7 +238,7 @@ async def test_an_outcome_that_does_not_add_up_halts(run: Run) -> None:
     async with run.agent() as agent:
         await eventually(lambda: agent.crash_reason, "the halt")
         assert isinstance(agent.crash_reason, Halt)
-        assert "3 records read, 1 to write and 1 duplicates do not add up" in str(agent.crash_reason)
+        assert "3 records read, 1 to write, 0 refused and 1 duplicates do not add up" in str(agent.crash_reason)
     assert await run.read(committed=False) == []
     assert await run.committed() is None
 
@@ -241,7 +260,7 @@ async def test_failures_without_a_commit_between_are_bounded(run: Run, monkeypat
         yield
 
     monkeypatch.setattr(kafka, "replay", replay)
-    async with run.agent(restores_from=OUT, attempts=3) as agent:
+    async with run.agent(KEPT, attempts=3) as agent:
         await eventually(lambda: agent.crash_reason, "the end")
         assert isinstance(agent.crash_reason, Unavailable)
         assert "3 failures, the last KafkaConnectionError" in str(agent.crash_reason)
@@ -267,12 +286,13 @@ async def test_order_per_key_is_kept(run: Run) -> None:
 async def test_a_new_owner_restores_before_it_reads_and_goes_on_where_the_last_ended(run: Run) -> None:
     """State comes from what was committed, then come the records behind the committed offset, once."""
     await run.write(b"a", b"b")
-    async with run.agent(restores_from=OUT):
+    async with run.agent(KEPT):
         await run.wrote(2)
     await run.write(b"c")
-    async with run.agent(restores_from=OUT):
+    async with run.agent(KEPT):
         await run.wrote(3)
-    assert run.asked == ["process a b", "merge", "restore a b", "process c", "merge"]
+    first, then = ["load 0", "process a b", "accept 0 1"], ["load 0", "restore a b", "process c", "accept 3"]
+    assert run.asked == first + then
     assert await run.read() == [b"a", b"b", b"c"]
 
 
@@ -303,3 +323,109 @@ async def test_an_agent_does_not_start_without_its_topics(run: Run) -> None:
     with pytest.raises(ConfigError, match="does not exist"):
         async with foreign.agent():
             pytest.fail("it started")
+
+
+async def test_a_checkpoint_stands_with_the_records_that_it_covers(run: Run) -> None:
+    """A due checkpoint is committed with its transaction; the next owner restores only what came after it."""
+    await run.write(b"a", b"b")
+    async with run.agent(KEPT, checkpoint_s=0.001):
+        await run.wrote(2)
+    await run.write(b"c")
+    async with run.agent(KEPT):
+        await run.wrote(3)
+    run.asked.clear()
+    async with run.agent(KEPT) as agent:
+        await eventually(lambda: agent._loops and not agent.not_ready(), "readiness")
+    assert run.asked == ["load 1", "restore c"]
+    (checkpoint,) = await read(run.settings, run.names, STATE)
+    assert (checkpoint.partition, checkpoint.value) == (P, b"2")
+    assert run.metrics.registry.get_sample_value(
+        "k2_checkpoint_timestamp_seconds", {"topic": run.at.topic, "partition": str(P)}
+    )
+
+
+async def test_an_idle_partition_follows_an_output_that_others_write(run: Run) -> None:
+    """It opens a transaction only when others have written much behind its stamp, and then once."""
+    await write(run.settings, run.names, [Outgoing(OUT, b"k", b"theirs", 1, ())] * 50, P)
+    async with run.agent(KEPT, checkpoint_s=0.001, idle_checkpoint_records=50):
+
+        async def stamped() -> bool:
+            return bool(await run.read(STATE))
+
+        await eventually(stamped, "the idle partition's checkpoint")
+        await asyncio.sleep(0.3)
+    assert await run.read(STATE) == [b"50"]
+    assert run.asked[-1] == "checkpoint 0"
+
+
+async def test_an_idle_partition_opens_no_transaction(run: Run) -> None:
+    """Without a record to process nothing is written, aborted or committed."""
+    async with run.agent(KEPT, checkpoint_s=0.001) as agent:
+        await eventually(lambda: agent._loops and not agent.not_ready(), "readiness")
+        await asyncio.sleep(0.3)
+    assert await run.read(STATE, committed=False) == []
+    assert await run.committed() is None
+
+
+async def test_a_letter_may_wait_for_the_offsets_of_its_batch(run: Run) -> None:
+    """What names a record of its own transaction is written after it, in the same transaction."""
+    await run.write(b"a", b"late")
+    async with run.agent():
+        await run.wrote(1, DLQ)
+    (letter,) = await read(run.settings, run.names, DLQ)
+    assert dict(letter.headers)["k2-dlq-winner"] == b"0"
+    assert await run.committed() == 2
+
+
+async def test_a_state_that_knows_more_than_the_output_holds_halts(run: Run) -> None:
+    """An output that was created anew under its checkpoints is not taken for an empty one."""
+    await write(run.settings, run.names, [Outgoing(STATE, b"toy", b"7", 1, ())], P)
+    async with run.agent(KEPT) as agent:
+        await eventually(lambda: agent.crash_reason, "the halt")
+        assert isinstance(agent.crash_reason, Halt)
+        assert "holds 0 to 0, and is to be read from 7" in str(agent.crash_reason)
+
+
+async def test_too_many_refusals_halt_until_resumed(run: Run) -> None:
+    """The batch that trips the breaker is not written; resumed, it goes through, and counting starts anew."""
+    threshold = Threshold(records=10, share=0.5)
+    await run.write(*[b"bad"] * 6, *[b"a"] * 4)
+    async with run.agent(threshold=threshold) as agent:
+        await eventually(lambda: agent.breaker.reason, "the halt")
+        (missing,) = agent.not_ready()
+        assert missing.startswith(f"halted: {run.at.topic}[{P}]: 6 of the last 10 records were refused")
+        await run.write(b"other", partition=P + 1)
+        await asyncio.sleep(0.3)
+        assert await run.read(committed=False) == []
+        assert run.metrics.registry.get_sample_value("k2_halted") == 1
+        assert agent.breaker.resume()
+        await run.wrote(5)
+        assert run.metrics.registry.get_sample_value("k2_halted") == 0
+        assert len(await run.read(DLQ)) == 6
+        await run.write(*[b"bad"] * 6)
+        await run.wrote(12, DLQ)
+        await run.write(*[b"bad"] * 6)
+        await eventually(lambda: agent.breaker.reason, "the next halt")
+    assert len(await run.read(DLQ)) == 12
+
+
+async def test_a_halted_agent_stops_at_once(run: Run) -> None:
+    """Waiting for an operator does not hold up a shutdown or a rebalance."""
+    await run.write(*[b"bad"] * 10)
+    async with run.agent(threshold=Threshold(records=10)) as agent:
+        await eventually(lambda: agent.breaker.reason, "the halt")
+    assert await run.read(DLQ, committed=False) == []
+
+
+async def test_a_restarted_process_has_its_partitions_back_at_once(run: Run) -> None:
+    """Under its own name in the group, one that vanished without a word is replaced before its session ends."""
+    await run.write(b"a")
+    gone = kafka.consumer(run.settings, group=run.names.group("toy"), instance="toy-1")
+    await gone.start()
+    gone.subscribe([run.names.topic(IN)])
+    await gone.getmany(timeout_ms=5_000)
+    await gone._coordinator._stop_heartbeat_task()  # it lives, silent: nobody knows yet that it is gone
+    async with run.agent(instance="toy-1", poll_ms=20) as agent:
+        await eventually(lambda: agent._loops and not agent.not_ready(), "the partitions", timeout_s=8)
+        await run.wrote(1)
+    await gone.stop()

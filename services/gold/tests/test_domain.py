@@ -1,146 +1,224 @@
-"""Gold's memory of trades against a plain set, and its stage."""
+"""Gold's rules: which delivery of a trade counts, and what a conflict is."""
 
+from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from gold.domain import GoldStage, SeenTrades
-from k2_shared.errors import InvalidRecord
+from gold.domain import GoldStage
+from gold.reading import Reader
+from k2_shared.records import Outgoing
+from k2_shared.stage import Outcome, Stamp
 from k2_shared.testing.records import SCHEMA_ID, Record, encoded, fields, records, trade, trades
-from k2_shared.topics import DLQ, GOLD
+from k2_shared.topics import DLQ, GOLD, STATE, partition_for
+from k2_shared.trade import message_id
 
-MESSAGES = st.builds(
-    "{}:{}".format,
-    st.sampled_from(["KRAKEN:BTC/USD", "BINANCE:BTC/USD", "KRAKEN:ETH/USD"]),
-    st.integers(1, 6) | st.integers(2**32 - 2, 2**32 + 2) | st.sampled_from([2**63 - 1, 10**19 - 1]),
-)
+COMPARED = 256
+KEY = trade().key
 
 
-class SeenAgainstSets(RuleBasedStateMachine):
-    """Any sequence of staging, committing, aborting and restoring is what two plain sets say."""
+def gold(partition: int = 0, partitions: int = 1) -> GoldStage:
+    """A stage of Kraken; of the only partition, so that every symbol is at home."""
+    return GoldStage("KRAKEN", Reader("KRAKEN", SCHEMA_ID, partition, partitions), f"gold[{partition}]", COMPARED)
+
+
+class Log:
+    """Gold's topic as a stage writes it: committed records by offset, and the checkpoints by key."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.seen = SeenTrades()
-        self.committed: set[str] = set()
-        self.staged: set[str] = set()
+        self.gold: list[Record] = []
+        self.state: dict[bytes, bytes] = {}
+        self.letters: list[Outgoing] = []
 
-    @rule(message=MESSAGES)
-    def stage(self, message: str) -> None:
-        assert self.seen.stage(message) is (message not in self.committed | self.staged)
-        self.staged.add(message)
+    def commit(self, stage: GoldStage, batch: list[Any]) -> Outcome:
+        outcome = stage.process(batch)
+        first = len(self.gold)
+        kept = outcome.outgoing[GOLD]
+        self.gold += [Record(r.key, r.value, GOLD, offset=first + n, headers=r.headers) for n, r in enumerate(kept)]
+        later = stage.accept({GOLD: np.arange(first, len(self.gold))} if kept else {})
+        self.letters += [*outcome.outgoing[DLQ], *later.get(DLQ, ())]  # type: ignore[arg-type]
+        return outcome
 
-    @rule()
-    def merge(self) -> None:
-        self.seen.merge()
-        self.committed |= self.staged
-        self.staged.clear()
+    def checkpoint(self, stage: GoldStage) -> None:
+        for record in stage.checkpoint(Stamp(0, len(self.gold)))[STATE]:
+            assert record.key
+            if record.value is None:
+                del self.state[record.key]
+            else:
+                self.state[record.key] = record.value
 
-    @rule()
-    def discard(self) -> None:
-        self.seen.discard()
-        self.staged.clear()
-
-    @rule(messages=st.lists(MESSAGES, max_size=5))
-    def restore(self, messages: list[str]) -> None:
-        self.merge()
-        self.seen.add(messages)
-        self.committed |= set(messages)
-
-    @invariant()
-    def nothing_malformed_gets_in(self) -> None:
-        with pytest.raises(InvalidRecord):
-            self.seen.stage("KRAKEN:BTC/USD:x")
+    def recovered(self) -> GoldStage:
+        stage = gold()
+        start = stage.load(self.state)
+        for offset in range(start, len(self.gold), 7):
+            stage.restore(self.gold[offset : offset + 7])
+        return stage
 
 
-SeenAgainstSets.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
-TestSeenAgainstSets = SeenAgainstSets.TestCase
+def ids(outcome: Outcome) -> list[str]:
+    return [message_id(record.value) for record in outcome.outgoing[GOLD]]
 
 
-@pytest.mark.parametrize("trade_id", ["", "0", "007", "-1", "1.5", "1e3", "\u0663", " 1", "1_0", "1" * 20, "9" * 5000])
-def test_a_message_without_a_trade_id_is_refused(trade_id: str) -> None:
-    """Also a number that no bitmap holds: it would fail after the commit, for ever."""
-    with pytest.raises(InvalidRecord) as refused:
-        SeenTrades().stage(f"KRAKEN:BTC/USD:{trade_id}")
-    assert refused.value.reason == "message_id_malformed"
+def test_the_first_delivery_of_a_trade_wins() -> None:
+    """Repeats, within a batch and later, are dropped, whatever their vendor data and to REST's microsecond."""
+    stage, log = gold(), Log()
+    batch = records([trade(trade_id=n) for n in (1, 2, 1, 3, 2)])
+    outcome = log.commit(stage, batch)
+    assert outcome.outgoing[GOLD] == [batch[0], batch[1], batch[3]]
+    again = {"vendor_data": None, "timestamp": trade().timestamp + 1}
+    outcome = log.commit(stage, records([trade(trade_id=3, **again), trade(trade_id=4), trade(trade_id=1, **again)]))
+    assert ids(outcome) == ["KRAKEN:BTC/USDT:4"]
+    assert (outcome.duplicates, outcome.uncompared, outcome.letters) == (2, 0, 0)
 
 
-def offsets(outcome: Any, batch: list[Record]) -> list[int]:
-    """Which records of a batch were written to gold, by their place; each byte for byte."""
-    assert set(outcome.outgoing) <= {GOLD}
-    at = {id(record): place for place, record in enumerate(batch)}
-    return [at[id(out)] for out in outcome.outgoing[GOLD]]
-
-
-def test_a_trade_goes_to_gold_once_within_a_batch_and_across_batches() -> None:
-    """The first delivery is forwarded untouched; copies differ in receipt and vendor data and are duplicates."""
-    gold, batch = GoldStage(SCHEMA_ID), records([trade(trade_id=n) for n in (1, 2, 1, 3, 2)])
-    outcome = gold.process(batch)
-    assert offsets(outcome, batch) == [0, 1, 3]
-    assert outcome.duplicates == 2
-    gold.merge()
-    later = records([trade(trade_id=3, vendor_data={"ord_type": "market"}), trade(trade_id=4)])
-    outcome = gold.process(later)
-    assert offsets(outcome, later) == [1]
-    assert outcome.duplicates == 1
-
-
-def test_equal_ids_of_other_symbols_and_exchanges_are_other_trades() -> None:
+def test_equal_ids_of_other_symbols_are_other_trades() -> None:
     """The identity is EXCHANGE:SYMBOL:TRADE_ID."""
-    batch = records([trade(trade_id=1), trade(trade_id=1, symbol="ETH/USDT"), trade(trade_id=1, exchange="BINANCE")])
-    assert offsets(GoldStage(SCHEMA_ID).process(batch), batch) == [0, 1, 2]
+    batch = records([trade(trade_id=1), trade(trade_id=1, symbol="ETH/USDT")])
+    assert list(gold().process(batch).outgoing[GOLD]) == batch
 
 
-def test_an_aborted_batch_leaves_no_trace() -> None:
-    """Its replay is forwarded whole, and only once."""
-    gold, batch = GoldStage(SCHEMA_ID), records([trade(trade_id=1), trade(trade_id=2)])
-    for _ in range(3):
-        assert offsets(gold.process(batch), batch) == [0, 1]
-        gold.discard()
-    gold.process(batch)
-    gold.merge()
-    assert gold.process(batch).duplicates == 2
+@pytest.mark.parametrize("changed", [{"price": Decimal(7)}, {"quantity": Decimal(7)}, {"side": "SELL"}])
+@pytest.mark.parametrize("together", [True, False])
+def test_the_same_id_with_other_facts_is_a_conflict(changed: dict[str, Any], together: bool) -> None:
+    """It goes whole to the dead letters and names the gold record that won, also one of its own batch."""
+    stage, log = gold(), Log()
+    log.commit(stage, records([trade(trade_id=n) for n in range(1, 6)]))
+    first, other = records([trade(trade_id=9), trade(trade_id=9, **changed)])
+    if together:
+        outcome = log.commit(stage, [first, other, first])
+    else:
+        log.commit(stage, [first])
+        outcome = log.commit(stage, [other, first])
+    assert (outcome.rejected, outcome.duplicates) == ({"conflict": 1}, 1)
+    (letter,) = log.letters
+    assert (letter.key, letter.value, letter.headers[:1]) == (other.key, other.value, other.headers)
+    said = dict(letter.headers)
+    assert (said["k2-dlq-reason"], said["k2-dlq-winner"]) == (b"conflict", b"gold[0]@5")
+    assert log.gold[5].value == first.value
 
 
-@given(st.lists(trades(), max_size=15), st.data())
-def test_restored_state_is_live_state(given_trades: list[Any], data: st.DataObject) -> None:
-    """A stage restored from what is in gold drops exactly what the one that wrote it would drop."""
-    live, batch = GoldStage(SCHEMA_ID), records(given_trades)
-    written = live.process(batch).outgoing[GOLD]
-    live.merge()
-    cut = data.draw(st.integers(0, len(written)))
-    restored = GoldStage(SCHEMA_ID)
-    for part in (written[:cut], written[cut:]):
-        restored.restore([Record(out.key, out.value) for out in part])
-    probe = records([*given_trades, trade(trade_id=777_777)])
-    assert restored.process(probe) == live.process(probe)
-    assert not restored.process(records(given_trades)).outgoing[GOLD]
+def test_a_repeat_older_than_what_is_compared_is_a_duplicate_and_counted_so() -> None:
+    """At least the newest ids can be compared, at most a segment more; older ones are exact as ids for ever."""
+    stage, log = gold(), Log()
+    for start in range(1, 1_001, 100):
+        log.commit(stage, records([trade(trade_id=n) for n in range(start, start + 100)]))
+    outcome = log.commit(stage, records([trade(trade_id=n, price=Decimal(7)) for n in (1, 1_000 - COMPARED + 1)]))
+    assert (outcome.duplicates, outcome.uncompared, outcome.rejected) == (1, 1, {"conflict": 1})
+
+
+def test_a_batch_that_is_not_written_leaves_no_trace() -> None:
+    """Deciding changes nothing: only what is accepted is remembered."""
+    stage, batch = gold(), records([trade(trade_id=1), trade(trade_id=2), trade(trade_id=2)])
+    assert stage.process(batch) == stage.process(batch)
+    log = Log()
+    log.commit(stage, batch)
+    assert log.commit(stage, batch).duplicates == 3
+
+
+@given(st.lists(st.lists(trades(), max_size=12), max_size=5), st.data())
+def test_recovered_state_is_live_state(batches: list[list[Any]], data: st.DataObject) -> None:
+    """Whatever was checkpointed when: checkpoints and the gold behind them give the same state, digest and verdicts."""
+    stage, log, given_records = gold(), Log(), []
+    for batch in batches:
+        own = records([t for t in batch if t.exchange == "KRAKEN"])
+        given_records += own
+        if own:
+            log.commit(stage, own)
+        if data.draw(st.booleans()):
+            log.checkpoint(stage)
+    recovered = log.recovered()
+    assert recovered.digest() == stage.digest()
+    assert recovered.size().ids == stage.size().ids
+    probe = [*given_records, *records([trade(trade_id=777_777)])]
+    assert recovered.process(probe) == stage.process(probe)
+    fresh = log.recovered().process(given_records) if given_records else None
+    assert not (fresh and fresh.outgoing[GOLD])
+
+
+@pytest.mark.parametrize("every", [1, 3, 40])
+def test_long_recovered_state_is_live_state(every: int) -> None:
+    """Over many segments and chunks, forgotten ones too, with any distance between checkpoints."""
+    stage, log = gold(), Log()
+    for number in range(40):
+        start = 1 + number * 30_000
+        log.commit(stage, records([trade(trade_id=start + n * 7, symbol=f"S{n % 3}/USD") for n in range(200)]))
+        if number % every == every - 1:
+            log.checkpoint(stage)
+            assert log.recovered().digest() == stage.digest()
+    assert log.recovered().digest() == stage.digest()
+    assert sum(key.startswith(b"v1/facts/KRAKEN:S0/USD/") for key in log.state) <= COMPARED // 256 + 1
+
+
+def test_a_checkpoint_holds_only_what_changed() -> None:
+    """Nothing new is only a stamp; one new trade is its chunk and its segment."""
+    stage, log = gold(), Log()
+    log.commit(stage, records([trade(trade_id=n * 50_000, symbol=s) for n in range(1, 30) for s in ("A/B", "C/D")]))
+    log.checkpoint(stage)
+    keys = [record.key for record in stage.checkpoint(Stamp(0, 58))[STATE]]
+    assert keys == [b"v1/stamp/KRAKEN"]
+    log.commit(stage, records([trade(trade_id=1, symbol="A/B")]))
+    keys = [record.key for record in stage.checkpoint(Stamp(0, 59))[STATE]]
+    assert keys == [b"v1/facts/KRAKEN:A/B/0", b"v1/ids/KRAKEN:A/B/0", b"v1/stamp/KRAKEN"]
+
+
+def test_each_exchange_recovers_its_own_of_what_both_write() -> None:
+    """The other exchange's records and checkpoints in the same partitions are passed over."""
+    stage, log = gold(), Log()
+    log.commit(stage, records([trade(trade_id=1)]))
+    log.checkpoint(stage)
+    theirs = {b"v1/ids/BINANCE:A/B/0": b"not even a bitmap", b"v1/stamp/BINANCE": b'{"input": 5, "output": 900}'}
+    recovered = gold()
+    assert recovered.load(log.state | theirs) == 1
+    recovered.restore(records([trade(trade_id=5, exchange="BINANCE")]))
+    assert recovered.digest() == stage.digest()
 
 
 @pytest.mark.parametrize(
-    ("data", "reason"),
+    ("key", "data", "reason"),
     [
-        (None, "undecodable"),
-        (b"", "undecodable"),
-        (records([trade()])[0].value[:20], "undecodable"),
-        (encoded({**fields(trade()), "message_id": "KRAKEN:BTC/USDT:abc"}), "message_id_malformed"),
-        (encoded({**fields(trade()), "message_id": f"KRAKEN:BTC/USDT:{10**25}"}), "message_id_malformed"),
+        (KEY, None, "null_value"),
+        (None, None, "null_value"),
+        (KEY, b"", "bad_magic"),
+        (KEY, records([trade()])[0].value[:20], "undecodable"),  # type: ignore[index]
+        (KEY, encoded({**fields(trade()), "message_id": "KRAKEN:BTC/USDT:abc"}), "message_id_malformed"),
+        (KEY, encoded({**fields(trade()), "message_id": f"KRAKEN:BTC/USDT:{10**25}"}), "message_id_malformed"),
+        (b"KRAKEN:OTHER/USD", records([trade()])[0].value, "message_id_malformed"),
+        (b"BINANCE:BTC/USDT", records([trade(exchange="BINANCE")])[0].value, "message_id_malformed"),
     ],
 )
-def test_a_record_without_identity_goes_whole_to_the_dlq(data: bytes | None, reason: str) -> None:
-    """Its neighbours go on; the outcome adds up; a later commit does not fail on it."""
-    gold = GoldStage(SCHEMA_ID)
+def test_a_record_without_identity_goes_whole_to_the_dlq(key: bytes | None, data: bytes | None, reason: str) -> None:
+    """Its neighbours go on; the outcome adds up; nothing of it is remembered."""
+    stage, log = gold(), Log()
     good, other = records([trade(trade_id=1), trade(trade_id=2)])
-    bad = Record(b"k", data, topic="market.crypto.trades.silver.kraken", offset=9, headers=(("h", b"1"),))
-    outcome = gold.process([good, bad, good, other])
+    bad = Record(key, data, topic="market.crypto.trades.silver.kraken", offset=9, headers=(("h", b"1"),))
+    outcome = log.commit(stage, [good, bad, good, other])
     assert list(outcome.outgoing[GOLD]) == [good, other]
-    (letter,) = outcome.outgoing[DLQ]
-    assert (letter.key, letter.value, letter.timestamp, letter.headers[:1]) == (b"k", data, bad.timestamp, bad.headers)
+    (letter,) = log.letters
+    assert (letter.key, letter.value, letter.timestamp, letter.headers[:1]) == (key, data, bad.timestamp, bad.headers)
     assert dict(letter.headers)["k2-dlq-reason"].decode() == reason
     assert dict(letter.headers)["k2-dlq-stage"] == b"gold"
     assert (outcome.rejected, outcome.duplicates) == ({reason: 1}, 1)
-    gold.merge()
-    assert gold.process([good, other]).duplicates == 2
+    assert log.commit(stage, [good, other]).duplicates == 2
+
+
+def test_a_symbol_of_another_partition_is_refused() -> None:
+    """What has seen its trades is another partition's state, so here it could double one."""
+    home = partition_for(KEY, 12)
+    batch = records([trade(trade_id=1)])
+    assert list(gold(home, 12).process(batch).outgoing[GOLD]) == batch
+    outcome = gold(home - 1, 12).process(batch)
+    assert outcome.rejected == {"foreign_partition": 1}
+    detail = dict(outcome.outgoing[DLQ][0].headers)["k2-dlq-detail"].decode()
+    assert f"belongs to partition {home}" in detail
+
+
+def test_ordinary_and_unusual_encodings_of_a_trade_are_one_trade() -> None:
+    """What the columns cannot read is compared by the same facts: many vendor entries do not make another trade."""
+    stage, log = gold(), Log()
+    log.commit(stage, records([trade(trade_id=1), trade(trade_id=2)]))
+    unusual = {"vendor_data": {str(n): "ü" for n in range(20)}}
+    outcome = log.commit(stage, records([trade(trade_id=1, **unusual), trade(trade_id=2, side="SELL", **unusual)]))
+    assert (outcome.duplicates, outcome.rejected) == (1, {"conflict": 1})

@@ -6,28 +6,27 @@ from k2_shared.testing.plugin import Agents
 from k2_shared.testing.records import trade, value
 from k2_shared.testing.topics import read, write
 from k2_shared.testing.waiting import eventually
-from k2_shared.topics import DLQ, GOLD, SILVER, Names
+from k2_shared.topics import DLQ, EXCHANGES, GOLD, SILVER, Names, partition_for
 from k2_shared.trade import Exchange, message_id
 
-PARTITION = 2
 
-
-def written(exchange: Exchange, trade_id: int) -> Outgoing:
+def written(exchange: Exchange, trade_id: int, schema_id: int) -> Outgoing:
     of = trade(exchange=exchange, trade_id=trade_id)
-    return Outgoing(SILVER.format(exchange=exchange.lower()), of.key, value(of), 1_762_795_434_000, ())
+    return Outgoing(SILVER.format(exchange=exchange.lower()), of.key, value(of, schema_id), 1_762_795_434_000, ())
 
 
 async def test_it_drops_duplicates_across_its_own_restart(
     topics: dict[str, int], agents: Agents, run_settings: RunSettings, names: Names
 ) -> None:
     """Stopped by SIGTERM it exits 0 having committed; killed, it leaves nothing half; a new one knows every trade."""
-    assert topics
+    schema_id = topics[names.subject(names.topic(GOLD))]
     sent: list[Outgoing] = []
 
     async def more(*trade_ids: int) -> None:
-        batch = [written(exchange, n) for n in trade_ids for exchange in ("KRAKEN", "BINANCE")]
-        await write(run_settings, names, batch, PARTITION)
-        sent.extend(batch)
+        for exchange in EXCHANGES:
+            batch = [written(exchange, n, schema_id) for n in trade_ids]
+            await write(run_settings, names, batch, partition_for(batch[0].key or b"", 12))
+            sent.extend(batch)
 
     async def ids() -> list[str]:
         return [message_id(record.value) for record in await read(run_settings, names, GOLD)]
@@ -49,7 +48,7 @@ async def test_it_drops_duplicates_across_its_own_restart(
     await more(1, 3, 4)
     child = agents.start("gold").wait_ready()
     await holds(8)
-    await write(run_settings, names, [Outgoing(SILVER.format(exchange="kraken"), b"k", b"\x00\x00", 1, ())], PARTITION)
+    await write(run_settings, names, [Outgoing(SILVER.format(exchange="kraken"), b"k", b"\x00\x00", 1, ())], 2)
 
     async def refused() -> bool:
         return bool(await read(run_settings, names, DLQ))
@@ -58,7 +57,7 @@ async def test_it_drops_duplicates_across_its_own_restart(
     assert child.stop() == 0
     found = await read(run_settings, names, GOLD)
     assert sorted(message_id(record.value) for record in found) == sorted({message_id(r.value) for r in sent})
-    assert {record.partition for record in found} == {PARTITION}
+    assert all(record.partition == partition_for(record.key, 12) for record in found)
     assert {record.value for record in found} == {record.value for record in sent}
     (letter,) = await read(run_settings, names, DLQ)
     assert dict(letter.headers)["k2-dlq-stage"] == b"gold"

@@ -14,6 +14,7 @@ from typing import Any, NoReturn, TypeVar
 import faust
 from aiokafka.errors import KafkaConnectionError
 from faust.types.auth import CredentialsT
+from faust.web import View
 from mode import Service
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -31,9 +32,10 @@ SettingsT = TypeVar("SettingsT", bound=AgentSettings)
 
 @dataclass
 class Health:
-    """What the pages say: ``not_ready`` names what is still missing."""
+    """What the pages say: ``not_ready`` names what is still missing, ``resume`` ends a halt if there is one."""
 
     not_ready: Callable[[], Sequence[str]] = field(default=lambda: ["starting"])
+    resume: Callable[[], bool] = field(default=lambda: False)
     stopping: bool = False
 
     def missing(self) -> list[str]:
@@ -147,6 +149,13 @@ def _add_pages(shell: Shell) -> None:
     async def metrics(web: Any, request: Any) -> Any:
         return web.bytes(generate_latest(shell.metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
+    class Resume(View):  # type: ignore[misc]
+        """POST: go on after a halt."""
+
+        async def post(self, request: Any) -> Any:
+            return self.json({"resumed": shell.health.resume()})
+
+    shell.app.page("/resume")(Resume)
     for path, view in (("/healthz", healthz), ("/readyz", readyz), ("/metrics", metrics)):
         shell.app.page(path)(view)
 

@@ -28,6 +28,7 @@ class TopicContract:
     retention_ms: int
     cleanup_policy: str
     max_message_bytes: int
+    segment_bytes: int | None
     producers: tuple[str, ...]
     consumers: tuple[str, ...]
     examples: tuple[str, ...]
@@ -35,11 +36,12 @@ class TopicContract:
     @property
     def config(self) -> dict[str, str]:
         """The topic's settings as the broker takes them."""
-        return {
+        config = {
             "retention.ms": str(self.retention_ms),
             "cleanup.policy": self.cleanup_policy,
             "max.message.bytes": str(self.max_message_bytes),
         }
+        return config | ({"segment.bytes": str(self.segment_bytes)} if self.segment_bytes else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def _documents(folder: str) -> list[dict[str, Any]]:
 
 
 def _topic(document: Mapping[str, Any]) -> TopicContract:
-    fields = dict(document)
+    fields = {"segment_bytes": None, **document}
     value = fields.pop("value")
     for name in ("headers", "producers", "consumers", "examples"):
         fields[name] = tuple(fields[name])

@@ -23,9 +23,9 @@ class Refuser:
     stage: Stage
     service: str
 
-    def refuse(self, record: Consumed, error: InvalidRecord) -> Outgoing:
-        """Wrap a consumed record; key, value, timestamp and its own headers stay untouched."""
-        where = {"topic": record.topic, "partition": str(record.partition), "offset": str(record.offset)}
+    def refuse(self, record: Consumed, error: InvalidRecord, **said: str) -> Outgoing:
+        """Wrap a consumed record, saying more if need be; key, value, timestamp and its own headers stay untouched."""
+        where = {"topic": record.topic, "partition": str(record.partition), "offset": str(record.offset), **said}
         headers = record.headers + self._headers(where, error, _attempt(record.headers))
         return Outgoing(DLQ, record.key, record.value, record.timestamp, headers)
 

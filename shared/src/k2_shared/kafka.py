@@ -6,29 +6,40 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import numpy as np
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from k2_shared import contracts
-from k2_shared.errors import Unavailable
-from k2_shared.records import ByTopic, Record
+from k2_shared.errors import Halt, Unavailable
+from k2_shared.records import ByTopic, Offsets, Record
 from k2_shared.settings import KafkaSettings
+from k2_shared.telemetry import logger
 from k2_shared.topics import Names, unreachable
 
 MAX_REQUEST_BYTES = max(c.max_message_bytes for c in contracts.topics().values()) + 65_536
 BATCH_BYTES = 512 * 1024
-FETCH_BYTES = 4 * 1024 * 1024
+FETCH_BYTES = 1024 * 1024
 SESSION_TIMEOUT_MS = 10_000
 HEARTBEAT_MS = 3_000
 TRANSACTION_TIMEOUT_MS = 15_000
+STOP_TIMEOUT_S = 5.0
+ABANDONED = "client_abandoned"
 _REPLAY_POLL_MS = 200
+_TRANSACTION_BACKOFF_MS = 20  # between transactions: the broker still writes the markers of the last
 
 
-def consumer(settings: KafkaSettings, *, group: str | None = None, committed: bool = True) -> AIOKafkaConsumer:
-    """A consumer that never commits by itself and starts at the earliest record."""
+def consumer(
+    settings: KafkaSettings, *, group: str | None = None, instance: str | None = None, committed: bool = True
+) -> AIOKafkaConsumer:
+    """A consumer that never commits by itself and starts at the earliest record.
+
+    ``instance`` is its static name in the group: restarted under it, it has its partitions back at once.
+    """
     return AIOKafkaConsumer(
         **settings.client(),
         group_id=group,
+        group_instance_id=instance,
         isolation_level="read_committed" if committed else "read_uncommitted",
         enable_auto_commit=False,
         auto_offset_reset="earliest",
@@ -46,6 +57,7 @@ def producer(settings: KafkaSettings, *, transactional_id: str | None = None) ->
         transactional = {
             "transactional_id": transactional_id,
             "transaction_timeout_ms": TRANSACTION_TIMEOUT_MS,
+            "retry_backoff_ms": _TRANSACTION_BACKOFF_MS,
         }
     return AIOKafkaProducer(
         **settings.client(),
@@ -67,36 +79,56 @@ async def started(client: Any, settings: KafkaSettings) -> AsyncIterator[Any]:
     try:
         await client.start()
     except KafkaConnectionError as error:
-        await client.stop()
+        await _stop(client)
         raise unreachable(settings, error) from None
     try:
         yield client
     finally:
-        await client.stop()
+        await _stop(client)
 
 
-async def send_all(sender: AIOKafkaProducer, names: Names, partition: int, records: ByTopic) -> None:
-    """Write records to one partition number of their topics, in order, and await every delivery."""
-    deliveries: list[asyncio.Future[Any]] = []
-    for topic, group in records.items():
-        if group:
-            deliveries += await _send_topic(sender, names.topic(topic), partition, group)
-    for delivery in deliveries:
-        await delivery
+async def _stop(client: Any) -> None:
+    """Stop a client; one that waits for a broker that is gone is left behind, fenced by its successor."""
+    try:
+        async with asyncio.timeout(STOP_TIMEOUT_S):
+            await client.stop()
+    except TimeoutError:
+        logger().warning(ABANDONED, client=type(client).__name__)
+
+
+async def send_all(sender: AIOKafkaProducer, names: Names, partition: int, records: ByTopic) -> dict[str, Offsets]:
+    """Write records to one partition number of their topics, in order, and await every delivery.
+
+    Returns the offsets of each topic's records, by the contract's name.
+    """
+    sent = {
+        topic: await _send_topic(sender, names.topic(topic), partition, group)
+        for topic, group in records.items()
+        if group
+    }
+    return {topic: np.concatenate([await _offsets(*batch) for batch in batches]) for topic, batches in sent.items()}
+
+
+async def _offsets(delivery: "asyncio.Future[Any]", count: int) -> Offsets:
+    first = (await delivery).offset
+    if first < 0:
+        raise KafkaError("the broker does not say at which offset it wrote")
+    return np.arange(first, first + count, dtype=np.int64)
 
 
 async def _send_topic(
     sender: AIOKafkaProducer, topic: str, partition: int, records: Sequence[Record]
-) -> list[asyncio.Future[Any]]:
-    deliveries = []
-    batch = sender.create_batch()
+) -> list[tuple["asyncio.Future[Any]", int]]:
+    sent = []
+    batch, count = sender.create_batch(), 0
     for record in records:
         if not _append(batch, record):
-            deliveries.append(await sender.send_batch(batch, topic, partition=partition))
-            batch = sender.create_batch()
+            sent.append((await sender.send_batch(batch, topic, partition=partition), count))
+            batch, count = sender.create_batch(), 0
             _append(batch, record)
-    deliveries.append(await sender.send_batch(batch, topic, partition=partition))
-    return deliveries
+        count += 1
+    sent.append((await sender.send_batch(batch, topic, partition=partition), count))
+    return sent
 
 
 def _append(batch: Any, record: Record) -> bool:
@@ -106,21 +138,27 @@ def _append(batch: Any, record: Record) -> bool:
 
 
 async def replay(
-    settings: KafkaSettings, at: TopicPartition, *, stalled_after_s: float = 60.0
+    settings: KafkaSettings, at: TopicPartition, start: int, end: int, *, stalled_after_s: float = 60.0
 ) -> AsyncIterator[Sequence[Any]]:
-    """Read one partition from its start to where it ends now, every committed record, in batches.
+    """Read one partition from ``start`` to ``end``, every committed record, in batches.
 
-    The end is the high watermark: a transaction of somebody else that is open now may hide our own
+    ``end`` is a high watermark: a transaction of somebody else that is open now may hide our own
     later records, so the reader waits until it ends (the broker ends it after its timeout).
 
     Raises:
+        Halt: the partition does not hold that range.
         Unavailable: nothing moved for ``stalled_after_s``.
     """
-    end = await high_watermark(settings, at)
     async with started(consumer(settings), settings) as reader:
         reader.assign([at])
-        await reader.seek_to_beginning(at)
-        position, moved = await reader.position(at), time.monotonic()
+        first = (await reader.beginning_offsets([at]))[at]
+        if not first <= start <= end:
+            raise Halt(
+                f"{at.topic}[{at.partition}] holds {first} to {end}, and is to be read from {start}: records were "
+                "deleted, or the topic was created anew under a state that knows more"
+            )
+        reader.seek(at, start)
+        position, moved = start, time.monotonic()
         while position < end:
             # Markers and aborted records move the position without a record, so the poll is short.
             batch = (await reader.getmany(at, timeout_ms=_REPLAY_POLL_MS)).get(at, [])
@@ -133,7 +171,9 @@ async def replay(
                 raise Unavailable(f"reading {at.topic}[{at.partition}] stalled at {position} of {end}")
 
 
-async def high_watermark(settings: KafkaSettings, at: TopicPartition) -> int:
-    """The end of a partition, uncommitted records included."""
-    async with started(consumer(settings, committed=False), settings) as reader:
-        return int((await reader.end_offsets([at]))[at])
+async def latest(settings: KafkaSettings, at: TopicPartition, end: int) -> dict[bytes, bytes]:
+    """The newest committed value of each key of a compacted partition; deleted keys are not in it."""
+    found: dict[bytes, bytes] = {}
+    async for batch in replay(settings, at, 0, end):
+        found.update((record.key, record.value) for record in batch)
+    return {key: value for key, value in found.items() if value is not None}

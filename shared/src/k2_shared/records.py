@@ -4,6 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from k2_shared.origin import Headers
 
 
@@ -51,5 +54,7 @@ def by_topic(records: Iterable[Outgoing]) -> "ByTopic":
 
 
 Batch = Sequence[Consumed]
+Offsets = npt.NDArray[np.int64]
+"""The offsets of written records, in their order."""
 ByTopic = Mapping[str, Sequence[Record]]
 """Records to write by the contract's name of their topic; a consumed record is forwarded byte for byte."""

@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from k2_shared import failpoints
 from k2_shared.errors import ConfigError
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
@@ -129,6 +130,19 @@ class AgentSettings(RunSettings):
     web_port: int = Field(6066, ge=1, le=65_535)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     shutdown_grace_s: float = Field(20.0, gt=0, le=300, description="from SIGTERM to exit")
+
+
+class StageSettings(AgentSettings):
+    """What an exactly-once agent has besides: its name in the group, its breaker, and a test's failpoint."""
+
+    k2_instance: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9._-]{1,200}$",
+        description="this process's own name among its service's, kept over restarts",
+    )
+    breaker_records: int = Field(1_000, ge=1, le=1_000_000, description="judge the last so many of a partition")
+    breaker_share: float = Field(0.5, gt=0, le=1, description="halt when more than this share is refused")
+    k2_failpoint: str = Field("", pattern=failpoints.PATTERN, description="for tests: NAME[:kill|stop[:N]]")
 
 
 def print_config(settings: Settings) -> str:

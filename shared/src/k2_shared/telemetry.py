@@ -24,7 +24,10 @@ class Metrics:
         self.rejected = Counter("k2_records_rejected", "records sent to the DLQ", ["reason"], registry=registry)
         self.duplicates = Counter("k2_records_duplicates", "records dropped as duplicates", registry=registry)
         self.errors = Counter("k2_errors", "failed attempts", ["stage", "error_type"], registry=registry)
-        self.transactions = Counter("k2_transactions", "transactions by outcome", ["outcome"], registry=registry)
+        self.uncompared = Counter(
+            "k2_records_uncompared", "duplicates too old to be compared with the first", registry=registry
+        )
+        self.halted = Gauge("k2_halted", "1 while too much was refused: look, then resume", registry=registry)
         self.duration = Histogram(
             "k2_processing_duration_seconds", "one batch", ["stage"], buckets=_DURATIONS, registry=registry
         )
@@ -35,6 +38,14 @@ class Metrics:
             buckets=_AGES,
             registry=registry,
         )
+        self.event_age = Histogram(
+            "k2_event_age_seconds",
+            "now - exchange time, the newest trade of each batch",
+            ["stage"],
+            buckets=_AGES,
+            registry=registry,
+        )
+        self.partitions = PartitionMetrics(registry)
         self.last_record = Gauge(
             "k2_last_record_timestamp_seconds",
             "exchange time of the newest trade",
@@ -50,6 +61,25 @@ class Metrics:
         self.rows = Counter("k2_table_rows", "rows committed to Iceberg", ["table"], registry=registry)
         build = Gauge("k2_build_info", "what runs", ["service", "version"], registry=registry)
         build.labels(service, version).set(1)
+
+
+class PartitionMetrics:
+    """What the exactly-once agents say of each input partition."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        labels = ["topic", "partition"]
+        self.records = Counter(
+            "k2_partition_records", "records by what became of them", [*labels, "outcome"], registry=registry
+        )
+        self.transactions = Counter(
+            "k2_transactions", "transactions by outcome", [*labels, "outcome"], registry=registry
+        )
+        self.lag = Gauge("k2_lag_offsets", "offsets behind the partition's end", labels, registry=registry)
+        self.state_ids = Gauge("k2_state_ids", "trade ids remembered", labels, registry=registry)
+        self.state_bytes = Gauge("k2_state_bytes", "bytes of the remembered ids", labels, registry=registry)
+        self.checkpoint = Gauge(
+            "k2_checkpoint_timestamp_seconds", "when the state was last checkpointed", labels, registry=registry
+        )
 
 
 def configure_logs(service: str, level: str) -> None:

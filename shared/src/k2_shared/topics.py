@@ -21,6 +21,7 @@ RAW = "market.crypto.trades.{exchange}.raw"
 BRONZE = "market.crypto.trades.{exchange}"
 SILVER = "market.crypto.trades.silver.{exchange}"
 GOLD = "market.crypto.trades.gold"
+STATE = "market.crypto.trades.gold.state"
 DLQ = "market.crypto.trades.dlq"
 EXCHANGES: tuple[Exchange, ...] = get_args(Exchange)
 _KNOWN_POLLS, _KNOWN_POLL_S = 300, 0.1

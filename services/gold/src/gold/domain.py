@@ -1,141 +1,160 @@
 """Gold: every trade once, whatever the venues repeat; state is exact and never expires."""
 
+import hashlib
+import json
+import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from itertools import compress
 
 import numpy as np
-from pyroaring import BitMap64
 
-from k2_shared.columns import Flags, Longs, decode_columns
+from gold.facts import entries
+from gold.reading import Reader, Rows
+from gold.state import Symbol, Verdict
+from k2_shared.columns import Flags, Longs
 from k2_shared.dlq import Refuser
 from k2_shared.errors import InvalidRecord
-from k2_shared.records import Batch, Record
-from k2_shared.topics import DLQ, GOLD
-from k2_shared.trade import message_id
-from k2_shared.transactions import Outcome
+from k2_shared.records import Batch, ByTopic, Consumed, Offsets, Outgoing
+from k2_shared.stage import Latest, Outcome, Stage, Stamp, StateSize
+from k2_shared.topics import DLQ, GOLD, STATE
+from k2_shared.trade import Exchange, record_key
 
-_MAX_DIGITS = 19  # what 64 bits hold in any case
-
-
-class SeenTrades:
-    """The trade ids of each EXCHANGE:SYMBOL that are in gold, and those staged to be.
-
-    A roaring bitmap per symbol: exact, about 0.001 bytes an id where ids are contiguous.
-    """
-
-    def __init__(self) -> None:
-        self._seen: dict[str, BitMap64] = {}
-        self._staged: dict[str, BitMap64] = {}
-
-    def stage(self, message: str) -> bool:
-        """Stage a message id; False where it is in gold or staged already.
-
-        Raises:
-            InvalidRecord: it is not EXCHANGE:SYMBOL: and an integer of 1 to 19 digits.
-        """
-        symbol, trade_id = _split(message)
-        staged = self._staged.setdefault(symbol, BitMap64())
-        if trade_id in staged or trade_id in self._seen.get(symbol, ()):
-            return False
-        staged.add(trade_id)
-        return True
-
-    def stage_all(self, symbol: str, trade_ids: Longs) -> Flags:
-        """Stage ids of one symbol; which of them are new, that is not in gold, not staged, not earlier among them."""
-        batch = BitMap64(trade_ids.tolist())
-        staged = self._staged.setdefault(symbol, BitMap64())
-        known = (batch & self._seen.get(symbol, BitMap64())) | (batch & staged)
-        new = np.ones(len(trade_ids), np.bool_)
-        if known:
-            new &= ~np.isin(trade_ids, np.array(known, np.int64))
-        if len(batch) < len(trade_ids):
-            new &= _first(trade_ids)
-        staged |= batch
-        return new
-
-    def merge(self) -> None:
-        """What is staged is in gold now."""
-        for symbol, ids in self._staged.items():
-            self._seen.setdefault(symbol, BitMap64()).update(ids)
-        self._staged.clear()
-
-    def discard(self) -> None:
-        """What is staged did not come to be."""
-        self._staged.clear()
-
-    def add(self, messages: Iterable[str]) -> None:
-        """Take in message ids that are in gold."""
-        for message in messages:
-            self.stage(message)
-        self.merge()
+_VERSION = "v1"
 
 
-def _first(trade_ids: Longs) -> Flags:
-    """Which ids have no equal before them."""
-    _, places = np.unique(trade_ids, return_index=True)
-    first = np.zeros(len(trade_ids), np.bool_)
-    first[places] = True
-    return first
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A record that says otherwise of a trade than gold does."""
+
+    record: Consumed
+    winner: int  # the gold offset, or -1 - the row in the same batch
 
 
-def _split(message: str) -> tuple[str, int]:
-    symbol, _, trade_id = message.rpartition(":")
-    if not (trade_id.isascii() and trade_id.isdigit() and len(trade_id) <= _MAX_DIGITS and trade_id[0] != "0"):
-        raise InvalidRecord("message_id_malformed", f"{message!r} does not end in a trade id")
-    return symbol, int(trade_id)
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """What a batch will change once it is written."""
+
+    rows: Rows
+    new: Flags
+    conflicts: list[Conflict]
 
 
-class GoldStage:
-    """Deduplicates one input partition."""
+class GoldStage(Stage):
+    """Deduplicates one input partition of one exchange."""
 
-    def __init__(self, schema_id: int) -> None:
-        self._schema_id = schema_id
-        self._seen = SeenTrades()
+    def __init__(self, exchange: Exchange, reader: Reader, winner: str, compared_ids: int) -> None:
+        self._exchange = exchange
+        self._reader = reader
+        self._winner = winner
+        self._compared_ids = compared_ids
+        self._symbols: dict[str, Symbol] = {}
+        self._staged: Staged | None = None
         self._refuser = Refuser("gold", "gold")
 
-    def restore(self, batch: Batch) -> None:
-        """Take in what gold holds already."""
-        if self._stage(batch) is None:
-            self._seen.add(message_id(record.value) for record in batch)
-        self._seen.merge()
-
     def process(self, batch: Batch) -> Outcome:
-        """Forward each trade that gold does not hold yet."""
-        new = self._stage(batch)
-        if new is None:
-            return self._one_by_one(batch)
+        """Forward each trade that gold does not hold yet; what differs from the trade in gold is a conflict."""
+        rows = self._reader.read(batch)
+        new, conflicts, uncompared = np.zeros(len(batch), np.bool_), list[Conflict](), 0
+        for of, verdict in self._verdicts(rows):
+            new[of] = verdict.new
+            uncompared += verdict.uncompared
+            conflicts += _conflicts(batch, of, verdict)
+        self._staged = Staged(rows, new, conflicts)
         kept = batch if new.all() else list(compress(batch, new))
-        return Outcome({GOLD: kept}, duplicates=len(batch) - len(kept))
+        refused = [self._refuser.refuse(batch[row], error) for row, error in sorted(rows.refused.items())]
+        rejected = Counter(error.reason for error in rows.refused.values())
+        if conflicts:
+            rejected["conflict"] = len(conflicts)
+        duplicates = len(batch) - len(kept) - len(refused) - len(conflicts)
+        return Outcome({GOLD: kept, DLQ: refused}, rejected, duplicates, uncompared, rows.event_us)
 
-    def _stage(self, batch: Batch) -> Flags | None:
-        """Stage a batch of ordinary trades and say which are new; None, and nothing staged, where one is not."""
-        columns = decode_columns([r.value for r in batch], [r.key for r in batch], self._schema_id)
-        if not columns.plain.all():
-            return None
-        new = np.zeros(len(batch), np.bool_)
-        for code, symbol in enumerate(columns.symbols):
-            rows = np.flatnonzero(columns.symbol == code)
-            new[rows] = self._seen.stage_all(symbol.decode(), columns.trade_id[rows])
-        return new
+    def _verdicts(self, rows: Rows) -> list[tuple[Longs, Verdict]]:
+        found = []
+        for code, name in enumerate(rows.symbols):
+            of = rows.of(code)
+            if len(of):
+                found.append((of, self._symbol(name).judge(rows.trade_id[of], rows.prints[of])))
+        return found
 
-    def _one_by_one(self, batch: Batch) -> Outcome:
-        rejected: Counter[str] = Counter()
-        kept: list[Record] = []
-        refused: list[Record] = []
-        for record in batch:
-            try:
-                if self._seen.stage(message_id(record.value)):
-                    kept.append(record)
-            except InvalidRecord as error:
-                rejected[error.reason] += 1
-                refused.append(self._refuser.refuse(record, error))
-        return Outcome({GOLD: kept, DLQ: refused}, rejected, len(batch) - len(kept) - len(refused))
+    def _symbol(self, name: str) -> Symbol:
+        return self._symbols.setdefault(name, Symbol(name, self._compared_ids))
 
-    def merge(self) -> None:
-        """The transaction was committed."""
-        self._seen.merge()
+    def accept(self, offsets: Mapping[str, Offsets]) -> ByTopic:
+        """Remember what gold holds now; conflicts can name the winner of their own batch only from here on."""
+        staged, self._staged = self._staged, None
+        if staged is None:
+            return {}
+        at = np.full(len(staged.new), -1, np.int64)
+        if GOLD in offsets:
+            at[staged.new] = offsets[GOLD]
+        self._add(staged.rows, staged.new, at)
+        return {DLQ: [self._letter(conflict, at) for conflict in staged.conflicts]}
 
-    def discard(self) -> None:
-        """The transaction was aborted."""
-        self._seen.discard()
+    def _add(self, rows: Rows, new: Flags, at: Offsets) -> None:
+        for code, name in enumerate(rows.symbols):
+            of = np.flatnonzero(new & (rows.symbol == code))
+            if len(of):
+                self._symbol(name).add(entries(rows.trade_id[of], rows.prints[of], at[of]))
+
+    def _letter(self, conflict: Conflict, at: Offsets) -> Outgoing:
+        offset = conflict.winner if conflict.winner >= 0 else int(at[-1 - conflict.winner])
+        winner = f"{self._winner}@{offset}"
+        error = InvalidRecord("conflict", f"another price, quantity or side than {winner}")
+        return self._refuser.refuse(conflict.record, error, winner=winner)
+
+    def restore(self, batch: Batch) -> None:
+        """Take in what gold holds of this exchange; what stands there without being a trade identifies nothing."""
+        own = [record for record in batch if (record.key or b"").startswith(record_key(self._exchange, ""))]
+        if not own:
+            return
+        rows = self._reader.read(own)
+        new = np.zeros(len(own), np.bool_)
+        for of, verdict in self._verdicts(rows):
+            new[of] = verdict.new
+        self._add(rows, new, np.fromiter((record.offset for record in own), np.int64, len(own)))
+
+    def checkpoint(self, stamp: Stamp) -> ByTopic:
+        """What changed since the last one, and the stamp of where this one stands."""
+        changes = {name: value for symbol in self._symbols.values() for name, value in symbol.changes().items()}
+        changes[f"stamp/{self._exchange}"] = json.dumps(asdict(stamp)).encode()
+        now = time.time_ns() // 1_000_000
+        records = [Outgoing(STATE, f"{_VERSION}/{name}".encode(), value, now, ()) for name, value in changes.items()]
+        return {STATE: records}
+
+    def load(self, latest: Latest) -> int:
+        """Take in this exchange's checkpoints; without any, all of gold is to be restored."""
+        chunks: dict[str, list[bytes]] = {}
+        segments: dict[str, dict[int, bytes]] = {}
+        for key, value in latest.items():
+            _, kind, name = key.decode().split("/", 2)
+            symbol, _, number = name.rpartition("/")
+            if not symbol.startswith(f"{self._exchange}:"):
+                continue
+            if kind == "ids":
+                chunks.setdefault(symbol, []).append(value)
+            elif kind == "facts":
+                segments.setdefault(symbol, {})[int(number)] = value
+        for symbol in chunks:
+            self._symbol(symbol).load(chunks[symbol], segments.get(symbol, {}))
+        stamp = latest.get(f"{_VERSION}/stamp/{self._exchange}".encode())
+        return Stamp(**json.loads(stamp)).output if stamp else 0
+
+    def size(self) -> StateSize:
+        """Ids, and the bytes of their bitmaps as of the last checkpoint."""
+        symbols = self._symbols.values()
+        return StateSize(sum(len(s.ids) for s in symbols), sum(s.bytes for s in symbols))
+
+    def digest(self) -> str:
+        """A hash over every symbol's ids and facts."""
+        symbols = [self._symbols[name] for name in sorted(self._symbols)]
+        return hashlib.sha256(b"".join(symbol.digest() for symbol in symbols if symbol.ids)).hexdigest()
+
+
+def _conflicts(batch: Batch, of: Longs, verdict: Verdict) -> list[Conflict]:
+    found = []
+    for place in np.flatnonzero(verdict.conflict).tolist():
+        winner = int(verdict.winner[place])
+        found.append(Conflict(batch[int(of[place])], winner if winner >= 0 else -1 - int(of[-1 - winner])))
+    return found

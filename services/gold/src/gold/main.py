@@ -5,41 +5,41 @@ from typing import NoReturn
 from aiokafka import TopicPartition
 
 from gold.domain import GoldStage
+from gold.reading import Reader
+from gold.settings import GoldSettings
 from k2_shared.agent import Shell, run
 from k2_shared.registry import Registry
-from k2_shared.settings import AgentSettings
-from k2_shared.topics import DLQ, EXCHANGES, GOLD, SILVER, Names
-from k2_shared.transactions import Pipeline, StageFactory, TransactionalAgent
+from k2_shared.stage import Pipeline, StageFactory, StateTopics
+from k2_shared.topics import DLQ, EXCHANGES, GOLD, SILVER, STATE, Names
+from k2_shared.transactions import Limits, TransactionalAgent
 
 SERVICE = "gold"
 
 
-def compose(settings: AgentSettings, shell: Shell) -> TransactionalAgent:
+def compose(settings: GoldSettings, shell: Shell) -> TransactionalAgent:
     """Wire gold from its settings."""
     names = Names(settings.k2_prefix)
+    inputs = {SILVER.format(exchange=exchange.lower()): exchange for exchange in EXCHANGES}
 
     async def stages() -> StageFactory:
         topic = names.topic(GOLD)
+        contract = names.contract(topic)
         async with Registry.connect(settings) as registry:
-            schema_id = await registry.schema_id(names.contract(topic), names.subject(topic))
+            schema_id = await registry.schema_id(contract, names.subject(topic))
 
         def stage(at: TopicPartition) -> GoldStage:
-            return GoldStage(schema_id)
+            exchange = inputs[names.contract(at.topic).name]
+            reader = Reader(exchange, schema_id, at.partition, contract.partitions)
+            return GoldStage(exchange, reader, f"{topic}[{at.partition}]", settings.gold_compared_ids)
 
         return stage
 
-    pipeline = Pipeline(
-        service=SERVICE,
-        inputs=tuple(SILVER.format(exchange=exchange.lower()) for exchange in EXCHANGES),
-        outputs=(GOLD, DLQ),
-        stages=stages,
-        restores_from=GOLD,
-    )
-    agent = TransactionalAgent(settings, names, pipeline, shell.metrics)
-    shell.health.not_ready = agent.not_ready
-    return agent
+    state = StateTopics(checkpoints=STATE, output=GOLD)
+    pipeline = Pipeline(SERVICE, tuple(inputs), (GOLD, DLQ), stages, state)
+    limits = Limits.of(settings, checkpoint_s=settings.checkpoint_interval_s)
+    return TransactionalAgent(settings, names, pipeline, shell.metrics, limits).in_shell(shell)
 
 
 def main() -> NoReturn:
     """Run gold."""
-    run(SERVICE, AgentSettings, compose)
+    run(SERVICE, GoldSettings, compose)

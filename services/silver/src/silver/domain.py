@@ -11,13 +11,13 @@ from k2_shared.columns import decode_columns
 from k2_shared.dlq import Refuser
 from k2_shared.errors import InvalidRecord
 from k2_shared.records import Batch, Consumed, Outgoing
+from k2_shared.stage import Outcome, Stage
 from k2_shared.topics import DLQ, SILVER
 from k2_shared.trade import Exchange, decode, is_canonical
-from k2_shared.transactions import Outcome
 from silver.rules import Context, broken, sound
 
 
-class SilverStage:
+class SilverStage(Stage):
     """Validates one input partition; it has no state."""
 
     def __init__(
@@ -40,7 +40,7 @@ class SilverStage:
         columns = decode_columns([r.value for r in batch], [r.key for r in batch], self._schema_id)
         valid = sound(columns, self._exchange, latest_us)
         if valid.all():
-            return Outcome({self._output: batch})
+            return Outcome({self._output: batch}, event_us=int(columns.timestamp.max(initial=0)))
         refused: list[Outgoing] = []
         rejected: Counter[str] = Counter()
         for row in np.flatnonzero(~valid).tolist():
@@ -51,7 +51,8 @@ class SilverStage:
                 refused.append(self._refuser.refuse(batch[row], error))
             else:
                 valid[row] = True
-        return Outcome({self._output: list(compress(batch, valid)), DLQ: refused}, rejected)
+        event_us = int(columns.timestamp[columns.plain & valid].max(initial=0))
+        return Outcome({self._output: list(compress(batch, valid)), DLQ: refused}, rejected, event_us=event_us)
 
     def _validate(self, record: Consumed, latest_us: int) -> None:
         trade = decode(record.value, self._schema_id)
@@ -59,12 +60,3 @@ class SilverStage:
             raise InvalidRecord(rule.reason, f"{trade['message_id']}: broken is '{rule.says}'")
         if not is_canonical(record.value or b"", trade):
             raise InvalidRecord("not_canonical", f"{trade['message_id']}: no encoder of the schema writes it so")
-
-    def restore(self, batch: Batch) -> None:
-        """There is nothing to restore."""
-
-    def merge(self) -> None:
-        """There is no state to merge."""
-
-    def discard(self) -> None:
-        """There is no state to discard."""

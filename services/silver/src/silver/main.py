@@ -6,8 +6,9 @@ from aiokafka import TopicPartition
 
 from k2_shared.agent import Shell, run
 from k2_shared.registry import Registry
+from k2_shared.stage import Pipeline, StageFactory
 from k2_shared.topics import BRONZE, DLQ, EXCHANGES, SILVER, Names
-from k2_shared.transactions import Pipeline, StageFactory, TransactionalAgent
+from k2_shared.transactions import Limits, TransactionalAgent
 from silver.domain import SilverStage
 from silver.settings import SilverSettings
 
@@ -34,9 +35,7 @@ def compose(settings: SilverSettings, shell: Shell) -> TransactionalAgent:
         outputs=(*(SILVER.format(exchange=exchange.lower()) for exchange in EXCHANGES), DLQ),
         stages=stages,
     )
-    agent = TransactionalAgent(settings, names, pipeline, shell.metrics)
-    shell.health.not_ready = agent.not_ready
-    return agent
+    return TransactionalAgent(settings, names, pipeline, shell.metrics, Limits.of(settings)).in_shell(shell)
 
 
 def main() -> NoReturn:

@@ -1,0 +1,96 @@
+"""A batch of silver or gold records as rows that gold can compare: symbol, id and fingerprint of each."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
+
+import numpy as np
+
+from gold.facts import Prints, fingerprints
+from k2_shared.columns import Longs, TradeColumns, decode_columns
+from k2_shared.errors import InvalidRecord
+from k2_shared.records import Batch
+from k2_shared.topics import partition_for
+from k2_shared.trade import DECIMAL_SCALE, Exchange, decode, record_key
+
+_MAX_SYMBOLS = 65_536
+_MAX_ID = 2**63 - 1
+_SIDES = ("BUY", "SELL")
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A batch, read: a row is either in ``refused`` or of the symbol ``symbols[symbol]``."""
+
+    symbols: list[str]
+    symbol: Longs
+    trade_id: Longs
+    prints: Prints
+    refused: dict[int, InvalidRecord]
+    event_us: int
+
+    def of(self, code: int) -> Longs:
+        """The rows of one symbol that are not refused."""
+        rows: Longs = np.flatnonzero(self.symbol == code)
+        return rows if not self.refused else rows[~np.isin(rows, list(self.refused))]
+
+
+class Reader:
+    """Reads batches of one partition of an exchange."""
+
+    def __init__(self, exchange: Exchange, schema_id: int, partition: int, partitions: int) -> None:
+        self._exchange = exchange
+        self._schema_id = schema_id
+        self._partition = partition
+        self._partitions = partitions
+        self._home = lru_cache(_MAX_SYMBOLS)(self._judge_key)
+
+    def read(self, batch: Batch) -> Rows:
+        """Decode by column, and one by one what is not an ordinary trade."""
+        columns = decode_columns([r.value for r in batch], [r.key for r in batch], self._schema_id)
+        refused = self._homeless(columns)
+        for row in np.flatnonzero(~columns.plain).tolist():
+            try:
+                self._decode(batch[row].key, batch[row].value, columns, row)
+            except InvalidRecord as error:
+                refused[row] = error
+        return Rows(
+            [symbol.decode("utf-8", "replace") for symbol in columns.symbols],
+            columns.symbol,
+            columns.trade_id,
+            fingerprints(columns.price, columns.quantity, columns.side),
+            refused,
+            int(columns.timestamp[columns.plain].max(initial=0)),
+        )
+
+    def _homeless(self, columns: TradeColumns) -> dict[int, InvalidRecord]:
+        """Rows whose key belongs elsewhere: what has seen their symbol is another partition's state."""
+        refused: dict[int, InvalidRecord] = {}
+        for code, key in enumerate(columns.symbols):
+            if error := self._home(key):
+                refused.update(dict.fromkeys(np.flatnonzero(columns.symbol == code).tolist(), error))
+        return refused
+
+    def _judge_key(self, key: bytes) -> InvalidRecord | None:
+        if not key.startswith(record_key(self._exchange, "")):
+            return InvalidRecord("message_id_malformed", f"the key {key!r} is not {self._exchange}:SYMBOL")
+        home = partition_for(key, self._partitions)
+        if home != self._partition:
+            return InvalidRecord("foreign_partition", f"{key!r} belongs to partition {home}, not {self._partition}")
+        return None
+
+    def _decode(self, key: bytes | None, value: bytes | None, columns: TradeColumns, row: int) -> None:
+        trade = decode(value, self._schema_id)
+        symbol, _, trade_id = trade["message_id"].rpartition(":")
+        if not (trade_id.isascii() and trade_id.isdigit() and trade_id[0] != "0" and int(trade_id) <= _MAX_ID):
+            raise InvalidRecord("message_id_malformed", f"{trade['message_id']!r} does not end in a trade id")
+        if symbol.encode() != key:
+            raise InvalidRecord("message_id_malformed", f"{trade['message_id']!r} is not of its key {key!r}")
+        columns.trade_id[row] = int(trade_id)
+        columns.price[row], columns.quantity[row] = _unscaled(trade["price"]), _unscaled(trade["quantity"])
+        columns.side[row] = _SIDES.index(trade["side"])
+
+
+def _unscaled(value: Decimal) -> int:
+    """A decimal as the column holds it; silver lets none through that does not fit 64 bits."""
+    return int(value.scaleb(DECIMAL_SCALE)) & _MAX_ID

@@ -1,0 +1,12 @@
+"""What gold can be told."""
+
+from pydantic import Field
+
+from k2_shared.settings import StageSettings
+
+
+class GoldSettings(StageSettings):
+    """How often gold saves what it has seen, and of how many trades it can tell a repeat from a conflict."""
+
+    checkpoint_interval_s: float = Field(5.0, gt=0, le=3_600)
+    gold_compared_ids: int = Field(4_096, ge=256, le=1_048_576, description="newest trades a symbol, 24 bytes each")

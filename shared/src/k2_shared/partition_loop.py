@@ -1,0 +1,223 @@
+"""The exactly-once loop of one input partition: consume, process, produce and commit in one transaction.
+
+The order on every assignment is fence -> offsets -> state -> fetch; any other order doubles records when the owner
+changes. Whatever fails, the loop starts over from the fence with a new stage: it never retries a commit in place.
+"""
+
+import asyncio
+import random
+import time
+from typing import TYPE_CHECKING
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError, ProducerFenced
+
+from k2_shared import kafka
+from k2_shared.breaker import Tripped, Window
+from k2_shared.errors import Halt, Unavailable
+from k2_shared.failpoints import Place
+from k2_shared.records import Batch, ByTopic
+from k2_shared.stage import Outcome, Stage, Stamp
+from k2_shared.telemetry import logger
+from k2_shared.topics import DLQ
+
+if TYPE_CHECKING:
+    from k2_shared.transactions import TransactionalAgent
+
+RESTARTED = "partition_restarted"
+HALTED = "agent_halted"
+RESTORED = "state_restored"
+RELEASED = "state_released"
+
+
+class PartitionLoop:
+    """Owns one input partition from fence to release."""
+
+    def __init__(self, agent: "TransactionalAgent", at: TopicPartition) -> None:
+        self._agent = agent
+        self._at = at
+        self._limits = agent.limits
+        self._reach = agent.limits.failpoints.reach
+        self._meter = agent.meter(at)
+        self._window = Window(agent.limits.threshold)
+        self._stopping = asyncio.Event()
+        self._failures = 0
+        topics = agent.pipeline.state
+        self.output = self._beside(topics.output) if topics else None
+        self._stamped = self._written = 0
+        self._checkpoint_due = 0.0
+        self.position = 0
+        self.running = False
+
+    def stop(self) -> None:
+        """Ask the loop to end after its current transaction."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Work until stopped; every failure but a fence starts over from the fence, a bounded number of times.
+
+        Raises:
+            Halt: another owner fenced this one.
+            Unavailable: too many failures without a commit between them.
+        """
+        while not self._stopping.is_set():
+            try:
+                await self._own()
+            except ProducerFenced:
+                self._meter.transaction("fenced")
+                raise Halt(f"{self._agent.transactional_id(self._at)} was fenced by another owner") from None
+            except Tripped as tripped:
+                await self._halt(str(tripped))
+            except (KafkaError, TimeoutError, Unavailable) as error:
+                await self._back_off(error)
+            finally:
+                self.running = False
+
+    async def _halt(self, reason: str) -> None:
+        """Stand still with every other partition until an operator resumes, or the partition is revoked."""
+        logger().error(HALTED, topic=self._at.topic, partition=self._at.partition, reason=reason)
+        self._agent.breaker.trip(f"{self._at.topic}[{self._at.partition}]: {reason}")
+        self._window.pardon()
+        await self._resumed()
+
+    async def _resumed(self) -> None:
+        waits = [asyncio.create_task(wait) for wait in (self._agent.breaker.closed(), self._stopping.wait())]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for task in waits:
+            task.cancel()
+
+    async def _back_off(self, error: Exception) -> None:
+        limits, self._failures = self._limits, self._failures + 1
+        self._meter.failed(error)
+        logger().warning(
+            RESTARTED,
+            topic=self._at.topic,
+            partition=self._at.partition,
+            error=repr(error),
+            failures=self._failures,
+        )
+        if self._failures >= limits.attempts:
+            raise Unavailable(f"{self._at.topic}[{self._at.partition}]: {self._failures} failures, the last {error!r}")
+        await asyncio.sleep(min(limits.backoff_max_s, limits.backoff_s * 2 ** min(self._failures, 10)))
+
+    async def _own(self) -> None:
+        agent = self._agent
+        fenced = kafka.producer(agent.settings, transactional_id=agent.transactional_id(self._at))
+        async with kafka.started(fenced, agent.settings) as sender:
+            await self._rewind()
+            stage = await self._recovered()
+            self.running = True
+            while not self._stopping.is_set():
+                await self._cycle(sender, stage)
+            self._say(RELEASED, stage)
+
+    async def _rewind(self) -> None:
+        """Go to the last committed offset, whatever was prefetched before the fence."""
+        reader = self._agent.reader
+        committed = await reader.committed(self._at)
+        if committed is None:
+            committed = (await reader.beginning_offsets([self._at]))[self._at]
+        reader.seek(self._at, committed)
+        self.position = committed
+
+    async def _recovered(self) -> Stage:
+        """A stage that knows what was committed: the checkpoints, and the outputs behind them."""
+        agent, topics = self._agent, self._agent.pipeline.state
+        stage = agent.make_stage(self._at)
+        self._reach(Place.DURING_RECOVERY)
+        if topics and self.output:
+            checkpoints = self._beside(topics.checkpoints)
+            latest = await kafka.latest(agent.settings, checkpoints, await agent.end(checkpoints))
+            self._stamped = stage.load(latest)
+            end = await agent.end(self.output)
+            async for batch in kafka.replay(agent.settings, self.output, self._stamped, end):
+                stage.restore(batch)
+            self._checkpoint_due = time.monotonic() + self._limits.checkpoint_s * random.random()  # noqa: S311
+            self._say(RESTORED, stage)
+        return stage
+
+    def _beside(self, topic: str) -> TopicPartition:
+        return TopicPartition(self._agent.names.topic(topic), self._at.partition)
+
+    def _say(self, event: str, stage: Stage) -> None:
+        if self.output:
+            ids = stage.size().ids
+            logger().info(event, topic=self._at.topic, partition=self._at.partition, ids=ids, digest=stage.digest())
+
+    async def _cycle(self, sender: AIOKafkaProducer, stage: Stage) -> None:
+        limits = self._limits
+        if self._agent.breaker.reason:
+            await self._resumed()
+            return
+        fetched = await self._agent.reader.getmany(self._at, timeout_ms=limits.poll_ms, max_records=limits.max_records)
+        batch = fetched.get(self._at, ())
+        if batch or self._is_behind():
+            async with asyncio.timeout(limits.transaction_s):
+                await self._transact(sender, stage, batch)
+            self._failures = 0
+
+    def _is_due(self) -> bool:
+        return self.output is not None and time.monotonic() >= self._checkpoint_due
+
+    def _is_behind(self) -> bool:
+        """Whether an idle partition must follow its output, which others write too, so that recovery stays short."""
+        return self._is_due() and self._output_end() - self._stamped >= self._limits.idle_checkpoint_records
+
+    def _output_end(self) -> int:
+        """An offset below which all that this partition wrote is in its stage; as high as is known."""
+        return max(self._stamped, self._written, self._agent.ends.get(self.output, 0))
+
+    async def _transact(self, sender: AIOKafkaProducer, stage: Stage, batch: Batch) -> None:
+        """One transaction; where its outcome is unknown the caller starts over from the fence."""
+        began, position = time.perf_counter(), await self._agent.reader.position(self._at)
+        outcome = stage.process(batch) if batch else Outcome({})
+        self._account(batch, outcome)
+        if batch:
+            self._window.judge(len(batch), outcome.letters)
+        await sender.begin_transaction()
+        self._reach(Place.BEFORE_SEND)
+        letters = await self._send(sender, stage, outcome, position)
+        stamp = Stamp(position, self._output_end()) if self._is_due() else None
+        await kafka.send_all(sender, self._agent.names, self._at.partition, letters)
+        if stamp:
+            await kafka.send_all(sender, self._agent.names, self._at.partition, stage.checkpoint(stamp))
+            self._reach(Place.DURING_CHECKPOINT)
+        self._reach(Place.BEFORE_COMMIT)
+        await sender.commit_transaction()
+        self._reach(Place.AFTER_COMMIT)
+        self.position = position
+        self._meter.committed(batch, outcome, time.perf_counter() - began)
+        if stamp:
+            self._checkpointed(stage, stamp)
+
+    def _checkpointed(self, stage: Stage, stamp: Stamp) -> None:
+        self._stamped = stamp.output
+        self._checkpoint_due = time.monotonic() + self._limits.checkpoint_s
+        self._meter.checkpointed(stage.size())
+
+    async def _send(self, sender: AIOKafkaProducer, stage: Stage, outcome: Outcome, position: int) -> ByTopic:
+        """Write the outcome and the offset together; returns the letters that had to wait for the outcome's offsets."""
+        agent, topics = self._agent, self._agent.pipeline.state
+        writing = kafka.send_all(sender, agent.names, self._at.partition, outcome.outgoing)
+        offsets, _ = await asyncio.gather(
+            writing, sender.send_offsets_to_transaction({self._at: position}, agent.group)
+        )
+        self._reach(Place.AFTER_SEND)
+        if topics and topics.output in offsets:
+            self._written = int(offsets[topics.output][-1]) + 1
+        letters = stage.accept(offsets)
+        count = sum(len(records.get(DLQ, ())) for records in (outcome.outgoing, letters))
+        if count != outcome.letters:
+            raise Halt(f"{self._where()}: {outcome.letters} records refused, {count} dead letters")
+        return letters
+
+    def _account(self, batch: Batch, outcome: Outcome) -> None:
+        forwarded = sum(len(records) for topic, records in outcome.outgoing.items() if topic != DLQ)
+        if forwarded + outcome.letters + outcome.duplicates != len(batch):
+            raise Halt(
+                f"{self._where()}: {len(batch)} records read, {forwarded} to write, {outcome.letters} refused and "
+                f"{outcome.duplicates} duplicates do not add up"
+            )
+
+    def _where(self) -> str:
+        return f"{self._at.topic}[{self._at.partition}] from offset {self.position}"
