@@ -7,6 +7,7 @@ from k2_shared.origin import received_ns
 from k2_shared.records import Batch
 from k2_shared.stage import Outcome, StateSize
 from k2_shared.telemetry import Metrics
+from k2_shared.topics import DLQ
 
 
 class PartitionMeter:
@@ -36,7 +37,10 @@ class PartitionMeter:
         metrics.duplicates.inc(outcome.duplicates)
         metrics.uncompared.inc(outcome.uncompared)
         for topic, records in outcome.outgoing.items():
-            metrics.sent.labels(topic).inc(len(records))
+            if topic != DLQ:
+                metrics.sent.labels(topic).inc(len(records))
+        if outcome.letters:
+            metrics.sent.labels(DLQ).inc(outcome.letters)
         for reason, refused in outcome.rejected.items():
             metrics.rejected.labels(reason).inc(refused)
         count.labels(*self._at, "forwarded").inc(len(batch) - outcome.letters - outcome.duplicates)

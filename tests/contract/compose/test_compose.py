@@ -41,12 +41,12 @@ def test_services(compose: Compose) -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_variables_are_settings(compose: Compose, service: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A service's variables are all its settings but file paths, and their defaults are allowed values."""
+    """A service's variables are all its settings but paths and failpoints; their defaults are allowed values."""
     (name,) = (name for name, folder in compose.built.items() if folder == service)
     environment = compose.services[name]["environment"]
     settings = settings_of(service)
     fields = {field.upper() for field, info in settings.model_fields.items() if "Path" not in str(info.annotation)}
-    assert set(environment) == fields
+    assert set(environment) == fields - {"K2_FAILPOINT"}
     for variable, value in environment.items():
         monkeypatch.setenv(variable, str(value or ""))
     settings.load()
@@ -54,7 +54,7 @@ def test_variables_are_settings(compose: Compose, service: str, monkeypatch: pyt
 
 def test_defaults_are_the_services_own(compose: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not an address, a credential or a port has the default that the code has."""
-    own = {"SINK", "FEED", "SILVER", "KRAKEN", "BINANCE", "LOG", "SHUTDOWN"}
+    own = {"SINK", "FEED", "SILVER", "GOLD", "CHECKPOINT", "BREAKER", "KRAKEN", "BINANCE", "LOG", "SHUTDOWN"}
     for name, folder in compose.built.items():
         settings = settings_of(folder)
         for variable, value in compose.services[name]["environment"].items():

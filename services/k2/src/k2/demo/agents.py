@@ -76,7 +76,8 @@ class Fleet:
 
     def __init__(self, folder: Path, environment: Mapping[str, str], feeds: Mapping[str, Mapping[str, str]]) -> None:
         self._folder = folder
-        own: dict[str, Mapping[str, str]] = {**{name: {} for name in _STAGES}, **feeds}
+        # Under its own name in the group, an agent that was killed and started again has its partitions at once.
+        own: dict[str, Mapping[str, str]] = {**{name: {"K2_INSTANCE": name} for name in _STAGES}, **feeds}
         self._children = {name: Child.agent(name, {**environment, **extra}, folder) for name, extra in own.items()}
 
     def start(self) -> None:
