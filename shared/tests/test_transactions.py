@@ -429,3 +429,48 @@ async def test_a_restarted_process_has_its_partitions_back_at_once(run: Run) -> 
         await eventually(lambda: agent._loops and not agent.not_ready(), "the partitions", timeout_s=8)
         await run.wrote(1)
     await gone.stop()
+
+
+async def test_a_rebalance_in_the_middle_of_a_cycle_waits_for_its_commit(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The owner that is asked to give up commits what it has begun; the next one starts behind it."""
+    reached, go = asyncio.Event(), asyncio.Event()
+
+    async def slow(real: Callable[[], Awaitable[None]]) -> None:
+        reached.set()
+        await go.wait()
+        await real()
+
+    fail_once(monkeypatch, "commit_transaction", slow)
+    await run.write(b"a")
+    async with run.agent() as first:
+        await asyncio.wait_for(reached.wait(), 60)
+        owned = first._loops[run.at][0]
+        async with run.agent() as second:
+            await asyncio.wait_for(owned._stopping.wait(), 30)
+            assert run.at not in second._loops
+            assert await run.committed() is None
+            go.set()
+            await eventually(lambda: run.at in first._loops | second._loops, "the partition's next owner")
+            await run.write(b"b")
+            await run.wrote(2)
+    assert await run.read(committed=False) == [b"a", b"b"]
+    assert run.asked == ["process a", "accept 0", "process b", "accept 2"]
+
+
+async def test_a_transaction_that_outlasts_its_limit_starts_over(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker that does not answer in time is not waited for: the loop fences itself and reads the outcome."""
+
+    async def hang(real: Callable[[], Awaitable[None]]) -> None:
+        await asyncio.Event().wait()
+
+    fail_once(monkeypatch, "commit_transaction", hang)
+    await run.write(b"a")
+    async with run.agent(transaction_s=1.0):
+        await run.wrote(1)
+    assert await run.read(committed=False) == [b"a", b"a"]
+    failed = run.metrics.registry.get_sample_value(
+        "k2_transactions_total", {"topic": run.at.topic, "partition": str(P), "outcome": "failed"}
+    )
+    assert failed == 1
