@@ -101,24 +101,32 @@ class Generator:
 
 async def generate(load: Load) -> Written:
     """Write what is due, tick by tick, until the load's end."""
-    settings, names, late = RunSettings.load(k2_prefix=load.prefix), Names(load.prefix), []
+    settings, names = RunSettings.load(k2_prefix=load.prefix), Names(load.prefix)
     prepared = deque(_prepared(load, names, tick) for tick in range(load.ticks))
     gc.freeze()  # the prepared records stay: a collection need not look at each of them
-    pending: deque[asyncio.Future[Any]] = deque()
     async with kafka.started(kafka.producer(settings), settings) as sender:
         begin_ns, cpu_s = time.time_ns() + HEAD_START_NS, time.process_time()
         _tell(str(begin_ns))
-        for tick in range(load.ticks):
-            due_ns = begin_ns + int(tick * TICK_S * 1e9)
-            await asyncio.sleep(max(0.0, (due_ns - time.time_ns()) / 1e9))
-            late.append((time.time_ns() - due_ns) / 1e6)
-            pending.extend([await _send(sender, batch, due_ns) for batch in prepared.popleft()])
-            while len(pending) > MAX_BATCHES_IN_FLIGHT:
-                await pending.popleft()
-        await asyncio.gather(*pending)
+        late = await _write(sender, prepared, begin_ns)
+        cpu_s = time.process_time() - cpu_s
     seconds, count = (time.time_ns() - begin_ns) / 1e9, load.due(load.ticks).start
     p50, p99 = (float(ms) for ms in np.quantile(late, (0.5, 0.99), method="inverted_cdf"))
-    return Written(count, distinct(count), seconds, p50, p99, time.process_time() - cpu_s)
+    return Written(count, distinct(count), seconds, p50, p99, cpu_s)
+
+
+async def _write(sender: Any, prepared: deque[list[Batch]], begin_ns: int) -> list[float]:
+    """Write each tick's batches when they are due; returns how late each tick was (ms)."""
+    late: list[float] = []
+    pending: deque[asyncio.Future[Any]] = deque()
+    while prepared:
+        due_ns = begin_ns + int(len(late) * TICK_S * 1e9)
+        await asyncio.sleep(max(0.0, (due_ns - time.time_ns()) / 1e9))
+        late.append((time.time_ns() - due_ns) / 1e6)
+        pending.extend([await _send(sender, batch, due_ns) for batch in prepared.popleft()])
+        while len(pending) > MAX_BATCHES_IN_FLIGHT:
+            await pending.popleft()
+    await asyncio.gather(*pending)
+    return late
 
 
 def _prepared(load: Load, names: Names, tick: int) -> list[Batch]:

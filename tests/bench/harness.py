@@ -53,6 +53,10 @@ class Watch:
         self._began_s = self._total_s()
         self.peak_mb = 0.0
 
+    def lives(self) -> bool:
+        """Whether the process has not ended."""
+        return self._process.is_running() and self._process.status() != psutil.STATUS_ZOMBIE
+
     def look(self) -> float:
         """CPU seconds since the watch began; notes the memory."""
         self.peak_mb = max(self.peak_mb, self._process.memory_info().rss / 1e6)
