@@ -8,7 +8,7 @@ EDITABLE = $(foreach m,$(MEMBERS),--editable ./$(m))
 MANIFESTS = requirements.lock Makefile $(MEMBERS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-service bench-core bench-latency check lint format lock clean
+.PHONY: help demo test test-service test-exactly-once bench-core bench-latency check lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -50,6 +50,9 @@ test-service: .venv/.dev ## one service's tests with only its own dependencies (
 	@$(PYTHON) -m venv .venv-$(SERVICE)
 	@$(call INSTALL,.venv-$(SERVICE)) --editable './shared[testing]' --editable ./services/$(SERVICE)
 	@.venv/bin/k2 stack exec --state $(STATE)/test -- .venv-$(SERVICE)/bin/python -m pytest services/$(SERVICE)/tests $(ARGS)
+
+test-exactly-once: .venv/.dev ## 200 faults on a pipeline under load, each proven, every record verified (ARGS="--seed 7 --faults 200")
+	@.venv/bin/python -m tests.faults.run --state $(STATE)/faults $(ARGS)
 
 .venv-bench/.ready: .venv/.dev tests/bench/requirements.lock
 	@$(PYTHON) -m venv .venv-bench

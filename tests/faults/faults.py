@@ -21,9 +21,10 @@ class Injected:
 
 @dataclass(frozen=True)
 class Fault:
-    """One kind of fault; injecting it leaves the rig to be recovered by itself."""
+    """One kind of fault, of one service or of all, and how often it comes beside others."""
 
     name: str
+    weight: int
     inject: Callable[[Rig], Awaitable[list[Injected]]]
 
 

@@ -1,6 +1,7 @@
 """A process that dies: at a named point of a transaction, or anywhere."""
 
 import signal
+from collections.abc import Sequence
 
 from tests.faults.faults import Injected, arm, injected, said
 from tests.faults.offsets import open_transactions
@@ -21,7 +22,7 @@ async def kill_at(rig: Rig, slot: Slot, point: str, passing: int) -> Injected:
     await arm(slot, point, "kill", passing)
     ended = await slot.wait_end()
     told = [line for line in said(slot, "failpoint") if line.get("failpoint") == point]
-    open_at = await open_transactions(rig.settings, rig.names) if point in WRITTEN else []
+    open_at = await open_transactions(rig.settings, rig.names, slot.service) if point in WRITTEN else []
     proven = told and ended.exit_code == KILLED and (open_at or point not in WRITTEN)
     proof = f"exit {ended.exit_code} at {point}, passing {passing}"
     if point in WRITTEN:
@@ -29,7 +30,7 @@ async def kill_at(rig: Rig, slot: Slot, point: str, passing: int) -> Injected:
     return injected(f"{slot.service} killed {point}", proven, proof)
 
 
-async def kill_at_all(rig: Rig, slot: Slot, points: tuple[str, ...], most: int = 8) -> list[Injected]:
+async def kill_at_all(rig: Rig, slot: Slot, points: Sequence[str], most: int = 8) -> list[Injected]:
     """Kill one process after another, each at the next point and at any of its first passings."""
     done = [await kill_at(rig, slot, point, rig.rng.randint(1, most)) for point in points]
     await up(slot)

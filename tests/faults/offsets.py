@@ -9,17 +9,18 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from tests.faults.deliveries import Place
-from tests.faults.evidence import BRONZES, SILVERS, TOPICS
+from tests.faults.evidence import BRONZES, SILVERS
 from tests.faults.verifier import Violation
 
 from k2_shared import contracts, kafka
 from k2_shared.errors import Unavailable
 from k2_shared.settings import KafkaSettings
-from k2_shared.topics import STATE, Names, administration
+from k2_shared.topics import GOLD, STATE, Names, administration
 
 Offsets = Mapping[TopicPartition, int]
 
 INPUTS = {"silver": BRONZES, "gold": SILVERS}
+OUTPUTS = {"silver": SILVERS, "gold": (GOLD, STATE)}
 _SAMPLE_S = 0.5
 _ELSEWHERE = (KafkaError, Unavailable, OSError, TimeoutError)
 
@@ -42,9 +43,11 @@ async def committed(settings: KafkaSettings, names: Names) -> Mapping[str, Offse
         return {service: await _committed(admin, names.group(service)) for service in INPUTS}
 
 
-async def open_transactions(settings: KafkaSettings, names: Names, wait_s: float = 0.5) -> list[TopicPartition]:
-    """The partitions with records of a transaction that stays open: written, and seen by no read_committed."""
-    at = partitions(names, (*TOPICS, STATE))
+async def open_transactions(
+    settings: KafkaSettings, names: Names, service: str, wait_s: float = 0.5
+) -> list[TopicPartition]:
+    """The outputs with records of a transaction that stays open: written, and seen by no read_committed."""
+    at = partitions(names, OUTPUTS[service])
     written = await ends(settings, at, stable=False)
     await asyncio.sleep(wait_s)
     stable = await ends(settings, at, stable=True)

@@ -33,13 +33,18 @@ _LARGEST_FRAME = 128 * 1024 * 1024
 
 @dataclass
 class Injection:
-    """What to do with the next replies of one API; ``done`` says to how many it was done."""
+    """What to do with the next replies of one API.
+
+    ``done`` says to how many it was done, ``felt`` how many of those have had their effect: the reply came late, or
+    the client gave up its connection.
+    """
 
     api: int
     action: Action
     times: int = 1
     delay_s: float = 0.0
     done: int = 0
+    felt: int = 0
 
 
 @dataclass
@@ -49,6 +54,7 @@ class _Connection:
     client: asyncio.StreamWriter
     broker: asyncio.StreamWriter
     waiting: dict[int, int] = field(default_factory=dict)
+    broken_by: Injection | None = None
     silent: bool = False
 
 
@@ -121,16 +127,22 @@ class Proxy:
             await self._reply(connection, api, self._behind_us(api, frame))
 
     async def _reply(self, connection: _Connection, api: int, frame: bytes) -> None:
-        injection = None if connection.silent else self._due(api)
-        if injection and injection.action == "truncate":
-            connection.client.write(_LENGTH.pack(len(frame)) + frame[: len(frame) // 2])
-            raise ConnectionAbortedError("the connection broke within a reply")
-        if injection and injection.action == "delay":
-            await asyncio.sleep(injection.delay_s)
-        # A stream cannot lose one reply and carry the next: the connection stays open and says nothing more.
-        connection.silent |= injection is not None and injection.action == "drop"
-        if not connection.silent:
-            await _send(connection.client, frame)
+        if connection.silent:
+            return
+        injection = self._due(api)
+        match injection.action if injection else None:
+            case "truncate":
+                connection.broken_by = injection
+                connection.client.write(_LENGTH.pack(len(frame)) + frame[: len(frame) // 2])
+                raise ConnectionAbortedError("the connection broke within a reply")
+            case "drop":
+                # A stream cannot lose one reply and carry the next: it stays open and says nothing more.
+                connection.broken_by, connection.silent = injection, True
+                return
+            case "delay" if injection:
+                await asyncio.sleep(injection.delay_s)
+                injection.felt += 1
+        await _send(connection.client, frame)
 
     def _due(self, api: int) -> Injection | None:
         due = next((i for i in self._injections if i.api == api and i.done < i.times), None)
@@ -166,5 +178,7 @@ async def _end(pumps: list["asyncio.Task[None]"], connection: _Connection) -> No
     for pump in pumps:
         pump.cancel()
     await asyncio.gather(*pumps, return_exceptions=True)
+    if connection.broken_by:
+        connection.broken_by.felt += 1
     for writer in (connection.client, connection.broker):
         writer.close()

@@ -25,6 +25,7 @@ from tests.faults.schedule import schedule
 from tests.faults.verifier import Violation
 
 from k2_local import Stack, StackSettings
+from k2_local.child import terminable
 from k2_shared.errors import K2Error
 from k2_shared.settings import RunSettings
 from k2_shared.topics import GOLD
@@ -72,8 +73,10 @@ async def work(report: Report, settings: RunSettings, stack: Stack, folder: Path
     schema_id = await create_topics(settings)
     async with running(settings, schema_id, folder, plan.seed, PER_SECOND, stack) as rig:
         verified = 0
-        for fault in takewhile(lambda _: _goes_on(report, plan), schedule(rig.rng)):
-            report.injected += await _injected(rig, fault)
+        for faults in takewhile(lambda _: _goes_on(report, plan), schedule(rig.rng)):
+            for done in await asyncio.gather(*(_injected(rig, fault) for fault in faults)):
+                report.injected += done
+            await rig.recover()
             if len(report.injected) - verified >= ROUND:
                 verified = len(report.injected)
                 await _round(report, rig)
@@ -91,7 +94,6 @@ async def _injected(rig: Rig, fault: Fault) -> list[Injected]:
         done = await fault.inject(rig)
     except (K2Error, TimeoutError, OSError) as error:
         done = [injected(fault.name, proven=False, proof=repr(error))]
-        await rig.recover()
     for one in done:
         _console.print(f"{one.at} {'ok' if one.proven else 'UNPROVEN'} {one.fault}: {one.proof}", highlight=False)
     return done
@@ -157,7 +159,7 @@ def main() -> int:
     plan.state.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=plan.state))
     _console.print(f"logs of the agents and of the deliveries: {folder}", highlight=False)
-    with _own_stack(plan.state / "stack") as stack:
+    with terminable(), _own_stack(plan.state / "stack") as stack:
         settings = RunSettings.load(
             k2_prefix=f"f{uuid.uuid4().hex[:8]}.",
             **{name.lower(): value for name, value in stack.env().items() if name.startswith(("KAFKA", "SCHEMA"))},

@@ -1,80 +1,78 @@
-"""Which fault comes when, by seed: every kind once, in any order, and then at random by its weight."""
+"""Which faults come when, by seed: every kind once, in any order, and then at random by its weight."""
 
 import random
 import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from typing import Any
 
 from tests.faults import kills, owners, servers, wire
 from tests.faults.faults import Fault, Injected
 from tests.faults.proxy import APIS, Action
 from tests.faults.rig import SERVICES, Rig
+from tests.faults.slots import Slot
 
 _ACTIONS: tuple[Action, ...] = ("drop", "delay", "truncate")
-_KILLS, _RARE, _SLOW = 12, 2, 1
+_OFTEN, _AT_TIMES, _RARELY = 8, 3, 1
+_ALONE_EVERY = 8  # so many steps of the services for one fault of the servers
+
+Injecting = Coroutine[Any, Any, list[Injected]]
 
 
-def kinds() -> list[tuple[Fault, int]]:
-    """Every kind of fault and its weight: the slow ones are rarer."""
-    found = [(Fault(f"broker {n.name}", _broker(n)), _RARE) for n in (signal.SIGTERM, signal.SIGKILL)]
-    for service in SERVICES:
-        found += _of_processes(service)
-        found += [(_reply(service, api, action), _SLOW) for api in APIS for action in _ACTIONS]
-    return found
+def schedule(rng: random.Random) -> Iterator[Sequence[Fault]]:
+    """Steps without end: a fault of each service at the same time, and now and then one of the servers alone."""
+    silver, gold = (_endless(rng, of_service(service)) for service in SERVICES)
+    alone = _endless(rng, of_servers())
+    for number, faults in enumerate(zip(silver, gold, strict=True), start=1):
+        yield faults
+        if number % _ALONE_EVERY == 0:
+            yield [next(alone)]
 
 
-def schedule(rng: random.Random) -> Iterator[Fault]:
-    """Faults without end."""
-    every = kinds()
-    yield from (fault for fault, _ in rng.sample(every, len(every)))
-    faults, weights = zip(*every, strict=True)
+def _endless(rng: random.Random, kinds: list[Fault]) -> Iterator[Fault]:
+    yield from rng.sample(kinds, len(kinds))
     while True:
-        yield from rng.choices(faults, weights)
+        yield from rng.choices(kinds, [fault.weight for fault in kinds])
 
 
-def _of_processes(service: str) -> list[tuple[Fault, int]]:
-    async def points(rig: Rig) -> list[Injected]:
-        every = kills.POINTS[service]
-        return await kills.kill_at_all(rig, rig.rng.choice(rig.members(service)), tuple(rig.rng.sample(every, 3)))
+def of_servers() -> list[Fault]:
+    """The broker ended either way, and processes that start without a registry."""
+    brokers = [Fault(f"broker {n.name}", _OFTEN, _broker(n)) for n in (signal.SIGTERM, signal.SIGKILL)]
+    return brokers + [Fault(f"{service} without registry", _AT_TIMES, _registry(service)) for service in SERVICES]
 
-    async def anywhere(rig: Rig) -> list[Injected]:
-        return await kills.kill_anywhere(rig, rig.rng.choice(rig.members(service)))
 
-    async def in_order(rig: Rig) -> list[Injected]:
-        return await kills.stop_in_order(rig, rig.rng.choice(rig.members(service)))
-
-    async def zombie(rig: Rig) -> list[Injected]:
-        stopped, successor = rig.rng.sample(rig.members(service), 2)
-        return await owners.zombie(rig, stopped, successor, rig.rng.choice(("after_send", "before_commit")))
-
-    async def two_owners(rig: Rig) -> list[Injected]:
-        return await owners.two_owners(rig, service)
-
-    async def storm(rig: Rig) -> list[Injected]:
-        return await owners.storm(rig, service)
-
-    async def registry(rig: Rig) -> list[Injected]:
-        return await servers.registry_down(rig, rig.rng.choice(rig.members(service)))
-
+def of_service(service: str) -> list[Fault]:
+    """Everything that can happen to one service's processes and to the replies that they get."""
     return [
-        (Fault(f"{service} killed at points", points), _KILLS),
-        (Fault(f"{service} killed anywhere", anywhere), _KILLS),
-        (Fault(f"{service} redeployed", in_order), _RARE),
-        (Fault(f"{service} zombie", zombie), _RARE),
-        (Fault(f"{service} two owners", two_owners), _RARE),
-        (Fault(f"{service} storm", storm), _SLOW),
-        (Fault(f"{service} without registry", registry), _SLOW),
+        *(Fault(f"{service} killed {point}", _OFTEN, _kill(service, point)) for point in kills.POINTS[service]),
+        Fault(f"{service} killed anywhere", _OFTEN, lambda rig: kills.kill_anywhere(rig, _any(rig, service))),
+        Fault(f"{service} redeployed", _AT_TIMES, lambda rig: kills.stop_in_order(rig, _any(rig, service))),
+        Fault(f"{service} overtaken", _AT_TIMES, lambda rig: owners.zombie(rig, *_both(rig, service))),
+        Fault(f"{service} and a second owner", _AT_TIMES, lambda rig: owners.two_owners(rig, service)),
+        Fault(f"{service} rebalance storm", _RARELY, lambda rig: owners.storm(rig, service)),
+        *(Fault(f"{service}: {a} {do}", _RARELY, _reply(service, a, do)) for a in APIS for do in _ACTIONS),
     ]
 
 
-def _reply(service: str, api: str, action: Action) -> Fault:
-    async def inject(rig: Rig) -> list[Injected]:
-        return await wire.reply(rig, service, api, action)
-
-    return Fault(f"{service} {api} {action}", inject)
+def _any(rig: Rig, service: str) -> Slot:
+    return rig.rng.choice(rig.members(service))
 
 
-def _broker(number: signal.Signals) -> Callable[[Rig], Awaitable[list[Injected]]]:
-    async def inject(rig: Rig) -> list[Injected]:
-        return await servers.broker_down(rig, number)
+def _both(rig: Rig, service: str) -> tuple[Slot, Slot]:
+    stopped, successor = rig.rng.sample(rig.members(service), 2)
+    return stopped, successor
 
-    return inject
+
+def _kill(service: str, point: str) -> Callable[[Rig], Injecting]:
+    return lambda rig: kills.kill_at_all(rig, _any(rig, service), [point])
+
+
+def _reply(service: str, api: str, action: Action) -> Callable[[Rig], Injecting]:
+    return lambda rig: wire.reply(rig, service, api, action)
+
+
+def _broker(number: signal.Signals) -> Callable[[Rig], Injecting]:
+    return lambda rig: servers.broker_down(rig, number)
+
+
+def _registry(service: str) -> Callable[[Rig], Injecting]:
+    return lambda rig: servers.registry_down(rig, _any(rig, service))

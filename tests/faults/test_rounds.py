@@ -25,7 +25,7 @@ async def test_whatever_dies_nothing_is_lost_and_nothing_doubled(
             kills.kill_at_all(rig, gold[0], kills.POINTS["gold"]),
         )
         taken = await asyncio.gather(owners.zombie(rig, gold[0], gold[1]), owners.two_owners(rig, "silver"))
-        lost = await wire.reply(rig, "gold", "EndTxn", "drop")
+        lost = await wire.reply(rig, "silver", "EndTxn", "drop")
         violations = await check(rig)
         assert [fault for faults in (*kinds, *taken, lost) for fault in faults if not fault.proven] == []
         assert [str(violation) for violation in violations] == []

@@ -18,7 +18,7 @@ async def reply(rig: Rig, service: str, api: str, action: Action, times: int = 1
     if api in AT_START:
         await slot.end()
         slot.supervised = True
-    await until(lambda: injection.done == times, f"{times} replies of {api} to {slot.name}")
+    await until(lambda: injection.felt == times, f"{times} replies of {api} to {slot.name}")
     proxy.clear()
     await up(slot)
-    return [injected(f"{service}: {api} {action}", injection.done == times, f"done to {injection.done} replies")]
+    return [injected(f"{service}: {api} {action}", injection.felt == times, f"done to {injection.done} replies")]
