@@ -40,13 +40,14 @@ async def check_afresh(rig: Rig) -> list[Violation]:
 
 
 async def _drain(rig: Rig) -> None:
-    """Wait until both groups have committed beyond the last record of each of their inputs."""
+    """Wait until both groups have committed beyond every record that there is, and nothing more comes of it."""
     left: list[str] = []
 
     async def drained() -> bool:
-        await rig.evidence.read_on()
+        known = rig.evidence.committed
         left[:] = [*await _behind(rig), *await _open(rig)]
-        return not left
+        await rig.evidence.read_on()
+        return not left and rig.evidence.committed == known
 
     try:
         await until(drained, "the drained pipeline")

@@ -33,7 +33,7 @@ from k2_shared.topics import GOLD
 PER_SECOND = 120
 ROUND = 10
 _SHOWN = 10
-_console = Console(stderr=True)
+_console = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 @dataclass
@@ -95,7 +95,7 @@ async def _injected(rig: Rig, fault: Fault) -> list[Injected]:
     except (K2Error, TimeoutError, OSError) as error:
         done = [injected(fault.name, proven=False, proof=repr(error))]
     for one in done:
-        _console.print(f"{one.at} {'ok' if one.proven else 'UNPROVEN'} {one.fault}: {one.proof}", highlight=False)
+        _console.print(f"{one.at} {'ok' if one.proven else 'UNPROVEN'} {one.fault}: {one.proof}")
     return done
 
 
@@ -107,7 +107,7 @@ async def _round(report: Report, rig: Rig) -> None:
         report.violations.append(str(error))
     report.rounds += 1
     report.take_stock(rig)
-    _console.print(f"round {report.rounds}: {report.counts}, {len(report.violations)} violations", highlight=False)
+    _console.print(f"round {report.rounds}: {report.counts}, {len(report.violations)} violations")
 
 
 def show(report: Report) -> None:
@@ -118,7 +118,7 @@ def show(report: Report) -> None:
         table.add_row(name, str(len(here)), str(sum(fault.proven for fault in here)))
     _console.print(table)
     for violation in report.violations[:_SHOWN]:
-        _console.print(str(violation), style="red", highlight=False)
+        _console.print(str(violation), style="red")
     summary = {
         "seed": report.seed,
         "faults": len(report.injected),
@@ -136,7 +136,7 @@ def _own_stack(state: Path) -> Iterator[Stack]:
     """A stack whose servers may be ended."""
     stack = Stack(StackSettings.load(k2_state_dir=state))
     try:
-        stack.up(lambda line: _console.print(line, highlight=False))
+        stack.up(lambda line: _console.print(line))
         yield stack
     finally:
         stack.down()
@@ -158,7 +158,7 @@ def main() -> int:
     report = Report(plan.seed)
     plan.state.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=plan.state))
-    _console.print(f"logs of the agents and of the deliveries: {folder}", highlight=False)
+    _console.print(f"logs of the agents and of the deliveries: {folder}")
     with terminable(), _own_stack(plan.state / "stack") as stack:
         settings = RunSettings.load(
             k2_prefix=f"f{uuid.uuid4().hex[:8]}.",

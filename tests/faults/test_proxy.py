@@ -27,8 +27,9 @@ async def proxy(run_settings: RunSettings) -> AsyncIterator[Proxy]:
 
 
 @pytest.fixture
-def behind(run_settings: RunSettings, proxy: Proxy) -> RunSettings:
-    """Settings that know the broker only by the proxy, and do not wait long."""
+async def behind(run_settings: RunSettings, names: Names, proxy: Proxy) -> RunSettings:
+    """Settings that know the broker only by the proxy, and do not wait long: the topic has its leaders already."""
+    assert await read(run_settings, names, TOPIC) == []
     return run_settings.model_copy(
         update={"kafka_bootstrap_servers": proxy.address, "kafka_request_timeout_ms": TIMEOUT_MS}
     )
