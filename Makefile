@@ -8,7 +8,7 @@ EDITABLE = $(foreach m,$(MEMBERS),--editable ./$(m))
 MANIFESTS = requirements.lock Makefile $(MEMBERS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-service test-exactly-once bench-core bench-latency check lint format lock clean
+.PHONY: help demo test test-service test-exactly-once bench-core bench-latency bench-state check lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -65,6 +65,9 @@ bench-core: .venv-bench/.ready ## messages per CPU second of silver, gold, Faust
 
 bench-latency: .venv/.dev ## from the receipt of a frame to readable gold at 10k messages a second (ARGS="--rate …")
 	@.venv/bin/k2 stack exec --state $(STATE)/bench -- .venv/bin/python -m tests.bench.latency $(ARGS)
+
+bench-state: .venv/.dev ## gold with 100 million remembered trades: bytes, checkpoints, and recovery after kill -9
+	@.venv/bin/k2 stack exec --state $(STATE)/bench -- .venv/bin/python -m tests.bench.state $(ARGS)
 
 format: .venv/.dev ## rewrite the code in the house format
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .

@@ -14,12 +14,11 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from aiokafka import TopicPartition
-from aiokafka.admin import NewTopic
 from rich.table import Table
 from tests.bench.harness import Bench, Watch, own_topics, report, table
 from tests.bench.market import Market, distinct
@@ -30,7 +29,7 @@ from k2_shared.children import free_port
 from k2_shared.origin import HEADER, Origin
 from k2_shared.records import Outgoing, by_topic
 from k2_shared.settings import RunSettings
-from k2_shared.topics import BRONZE, GOLD, SILVER, administration, partition_for
+from k2_shared.topics import BRONZE, GOLD, SILVER, administration, create, partition_for
 from k2_shared.trade import Exchange, encode, wire_prefix
 
 EXCHANGE: Exchange = "KRAKEN"
@@ -176,7 +175,8 @@ async def run(count: int, only: set[str]) -> tuple[dict[str, Cost], list[Table]]
 async def _create_output(bench: Bench, contender: Contender) -> None:
     if not contender.output.startswith(bench.names.topic("market.")):
         async with administration(bench.settings) as admin:
-            await admin.create_topics([NewTopic(contender.output, _partitions(bench), 1)])
+            like_gold = replace(bench.names.contract(GOLD), name=contender.name)
+            await create(admin, bench.names, [like_gold], replication=1)
 
 
 async def _parts(bench: Bench, name: str, cost: Cost) -> Table:

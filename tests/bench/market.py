@@ -23,6 +23,10 @@ class Market:
         place = number // RUN % self.symbols
         return self.exchanges[place % len(self.exchanges)], f"S{place}/USDT"
 
+    def pairs(self) -> list[tuple[Exchange, str]]:
+        """Every symbol with its exchange."""
+        return [self.symbol(place * RUN) for place in range(self.symbols)]
+
     def trade(self, number: int) -> Trade:
         """The trade of a number; one in a hundred is the one before it, again."""
         number = original(number)
