@@ -24,15 +24,16 @@ async def zombie(rig: Rig, stopped: Slot, successor: Slot, point: str = "before_
     before = len(said(successor, ASSIGNED))
     await until(lambda: len(said(successor, ASSIGNED)) > before, f"{successor.name} in the place of {stopped.name}")
     await successor.ready()
-    revoked = len(said(stopped, REVOKED))
+    assigned = len(said(stopped, ASSIGNED))
     stopped.send(signal.SIGCONT)
     await until(
-        lambda: not stopped.running or len(said(stopped, REVOKED)) > revoked, f"{stopped.name} noticing its successor"
+        lambda: not stopped.running or len(said(stopped, ASSIGNED)) > assigned, f"{stopped.name} noticing its successor"
     )
     code = stopped.child.exit_code if stopped.child else None
-    proof = "its partitions were revoked" if code is None else f"exit {code} after SIGCONT"
+    revoked = len(said(stopped, REVOKED))
+    proof = f"exit {code} after SIGCONT" if code is not None else "its partitions were revoked before it went on"
     await up(stopped)
-    return [injected(f"{stopped.service} stopped {point}, overtaken", code in (None, FENCED), proof)]
+    return [injected(f"{stopped.service} stopped {point}, overtaken", code == FENCED or revoked, proof)]
 
 
 async def two_owners(rig: Rig, service: str) -> list[Injected]:
