@@ -1,12 +1,14 @@
 """What the benchmarks share besides trades: topics of their own, watched processes, a table and a line of JSON."""
 
+import asyncio
 import json
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 from urllib.request import urlopen
 
 import psutil
@@ -21,6 +23,17 @@ from k2_shared.settings import RunSettings
 from k2_shared.topics import Names, administration, apply_subjects, create
 
 PROBE_TIMEOUT_S = 5.0
+LIMIT_S = 500.0
+
+T = TypeVar("T")
+
+
+def bounded(work: Coroutine[Any, Any, T]) -> T:
+    """Run a benchmark, which stops by itself whatever happens."""
+    try:
+        return asyncio.run(asyncio.wait_for(work, LIMIT_S))
+    except TimeoutError:
+        raise SystemExit(f"not done after {LIMIT_S:.0f} s: the machine is too busy, or something hangs") from None
 
 
 @dataclass(frozen=True)
@@ -56,6 +69,15 @@ class Watch:
     def lives(self) -> bool:
         """Whether the process has not ended."""
         return self._process.is_running() and self._process.status() != psutil.STATUS_ZOMBIE
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Suspend the process meanwhile."""
+        self._process.suspend()
+        try:
+            yield
+        finally:
+            self._process.resume()
 
     def look(self) -> float:
         """CPU seconds since the watch began; notes the memory."""

@@ -18,7 +18,7 @@ from typing import Any
 from rich.table import Table
 from tests.bench.arrivals import Arrivals, arriving
 from tests.bench.generator import Generator, Load, Written
-from tests.bench.harness import Bench, Machine, Watch, broker_pid, counter, facts, own_topics, report, table
+from tests.bench.harness import Bench, Machine, Watch, bounded, broker_pid, counter, facts, own_topics, report, table
 
 from k2_shared.children import Child
 from k2_shared.topics import BRONZE, EXCHANGES, GOLD, SILVER
@@ -208,7 +208,7 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=10_000, help="records a second")
     parser.add_argument("--seconds", type=float, default=30.0, help="measured, after a warm-up")
     given = parser.parse_args()
-    found = asyncio.run(bench(given.rate, given.seconds))
+    found = bounded(bench(given.rate, given.seconds))
     report(tables(found), numbers(found))
 
 

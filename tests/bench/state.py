@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.table import Table
 from tests.bench.bulk import HOLES, Checkpoint, State, write
 from tests.bench.generator import Generator, Load
-from tests.bench.harness import Bench, Watch, facts, own_topics, report, table
+from tests.bench.harness import Bench, Watch, bounded, facts, own_topics, report, table
 from tests.bench.market import Market
 from tests.bench.outputs import watching
 from tests.bench.recovery import FIRST, SETTLE_S, Golds, Silence, recovery, shared
@@ -184,7 +184,7 @@ def main() -> None:
     parser.add_argument("--ids", type=int, default=100_000_000)
     parser.add_argument("--rate", type=int, default=2_000, help="records a second of the live tail")
     parser.add_argument("--seconds", type=float, default=180.0, help="of the live tail; enough for every kill")
-    found = asyncio.run(run(Wanted(**vars(parser.parse_args()))))
+    found = bounded(run(Wanted(**vars(parser.parse_args()))))
     report(tables(found), numbers(found))
 
 
