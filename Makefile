@@ -1,14 +1,14 @@
 # Two commands for a newcomer: `make demo` and `make test`. `make help` lists the rest.
 PYTHON ?= python3
 STATE  ?= .k2
-INSTALL = .venv/bin/uv pip install --quiet --python $(1)/bin/python \
+INSTALL = .venv/bin/uv pip install --quiet --compile-bytecode --python $(1)/bin/python \
 	--constraint requirements.lock --build-constraint requirements.lock
 MEMBERS = shared deploy/local $(wildcard services/*)
 EDITABLE = $(foreach m,$(MEMBERS),--editable ./$(m))
 MANIFESTS = requirements.lock Makefile $(MEMBERS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-service test-exactly-once bench-core bench-latency bench-state check lint format lock clean
+.PHONY: help demo test test-service test-exactly-once bench-core bench-latency bench-commits bench-state check lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -68,6 +68,9 @@ bench-latency: .venv/.dev ## from the receipt of a frame to readable gold at 10k
 
 bench-state: .venv/.dev ## gold with 100 million remembered trades: bytes, checkpoints, and recovery after kill -9
 	@.venv/bin/k2 stack exec --state $(STATE)/bench -- .venv/bin/python -m tests.bench.state $(ARGS)
+
+bench-commits: .venv/.dev ## what a transaction's cycle takes, alone and beside others
+	@.venv/bin/k2 stack exec --state $(STATE)/bench -- .venv/bin/python -m tests.bench.commits $(ARGS)
 
 format: .venv/.dev ## rewrite the code in the house format
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .

@@ -6,6 +6,7 @@ stand is told so and backs off. Each partition has a producer of its own, so tha
 
 import argparse
 import asyncio
+import os
 import statistics
 import time
 from collections.abc import Iterator
@@ -15,11 +16,11 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.producer import sender
+from tests.bench.harness import Bench, Watch, broker_pid, own_topics, report, table
 
 from k2_shared import kafka
 from k2_shared.records import Outgoing
 from k2_shared.topics import GOLD
-from tests.bench.harness import Bench, own_topics, report, table
 
 RECORD = Outgoing(GOLD, b"k", b"x" * 200, 1_762_795_434_000, ())
 
@@ -33,6 +34,8 @@ class Cycles:
     median_ms: float
     per_second: float
     backed_off: float
+    client_ms: float
+    broker_ms: float | None
 
 
 @contextmanager
@@ -77,11 +80,15 @@ async def measure(bench: Bench, partitions: int, pause_ms: int, count: int) -> C
                 await asyncio.sleep(pause_ms / 1e3)
             return took
 
+        pid = broker_pid(bench)
+        client, broker = Watch(os.getpid()), Watch(pid) if pid else None
         with counted_backoffs() as backoffs:
             began = time.perf_counter()
             took = [ms for each in await asyncio.gather(*map(work, range(partitions))) for ms in each]
             seconds = time.perf_counter() - began
-    return Cycles(partitions, pause_ms, statistics.median(took), len(took) / seconds, len(backoffs) / len(took))
+        cost = [watch and watch.look() * 1e3 / len(took) for watch in (client, broker)]
+    median, rate = statistics.median(took), len(took) / seconds
+    return Cycles(partitions, pause_ms, median, rate, len(backoffs) / len(took), cost[0] or 0.0, cost[1])
 
 
 async def bench_commits(count: int) -> list[Cycles]:
@@ -96,11 +103,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What a transaction's cycle takes.")
     parser.add_argument("--cycles", type=int, default=100, help="per partition and line")
     found = asyncio.run(bench_commits(parser.parse_args().cycles))
-    columns = ("partitions", "pause ms", "median cycle ms", "cycles a second", "back-offs a cycle")
+    columns = (
+        "partitions",
+        "pause ms",
+        "median cycle ms",
+        "cycles a second",
+        "back-offs a cycle",
+        "CPU ms",
+        "broker's CPU ms",
+    )
     shown = table("one record a transaction; the pause comes after the commit", *columns)
     for line in found:
         cells = (line.partitions, line.pause_ms, f"{line.median_ms:.1f}", f"{line.per_second:.0f}")
-        shown.add_row(*map(str, cells), f"{line.backed_off:.2f}")
+        cost = (line.backed_off, line.client_ms, line.broker_ms)
+        shown.add_row(*map(str, cells), *(f"{each:.2f}" if each is not None else "?" for each in cost))
     report([shown], {f"median_ms_{c.partitions}_pause_{c.pause_ms}": round(c.median_ms, 1) for c in found})
 
 
