@@ -82,6 +82,7 @@ class Run:
     def __init__(self, settings: RunSettings, names: Names) -> None:
         self.settings, self.names, self.asked = settings, names, []
         self.asked: list[str] = []
+        self.service = "toy"
         self.metrics = Metrics("toy", "0")
         self.at = TopicPartition(names.topic(IN), P)
 
@@ -90,7 +91,7 @@ class Run:
         async def stages() -> StageFactory:
             return lambda at: Toy(at, self.asked)
 
-        pipeline = Pipeline("toy", (IN,), (OUT, DLQ), stages, state)
+        pipeline = Pipeline(self.service, (IN,), (OUT, DLQ), stages, state, sole={} if state else {IN: OUT})
         limits = {"poll_ms": 20, "backoff_s": 0.01, "checkpoint_s": 3600, **limits}
         agent = TransactionalAgent(self.settings, self.names, pipeline, self.metrics, Limits(**limits))
         await agent.start()
@@ -474,3 +475,40 @@ async def test_a_transaction_that_outlasts_its_limit_starts_over(run: Run, monke
         "k2_transactions_total", {"topic": run.at.topic, "partition": str(P), "outcome": "failed"}
     )
     assert failed == 1
+
+
+async def test_a_broker_that_forgot_every_offset_is_not_believed(run: Run) -> None:
+    """No committed offset, though what nobody else writes is there: nothing is read again, and it says what to do."""
+    await run.write(b"a")
+    async with run.agent():
+        await run.wrote(1)
+    run.service = "forgetful"
+    async with run.agent(attempts=2) as agent:
+        await eventually(lambda: agent.crash_reason, "the end")
+        assert isinstance(agent.crash_reason, Unavailable)
+        assert "has no or too old an offset (None)" in str(agent.crash_reason)
+        assert "restart the broker in order" in str(agent.crash_reason)
+    assert await run.read(committed=False) == [b"a"]
+
+
+async def test_an_offset_before_our_own_is_not_believed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What this process has committed it knows itself; it waits until the broker does again."""
+    await run.write(b"a", b"b")
+    async with run.agent() as agent:
+        await run.wrote(2)
+        real, said = agent.reader.committed, [1, None]
+
+        async def forgetful(at: TopicPartition) -> int | None:
+            return said.pop() if said and at == run.at else await real(at)
+
+        monkeypatch.setattr(agent.reader, "committed", forgetful)
+
+        async def fail(*_: Any) -> None:
+            raise KafkaConnectionError("the test's")
+
+        monkeypatch.setattr(agent._loops[run.at][0], "_transact", fail)
+        await run.write(b"c")
+        await eventually(lambda: not said, "the doubts")
+        monkeypatch.undo()
+        await run.wrote(3)
+    assert await run.read(committed=False) == [b"a", b"b", b"c"]

@@ -173,6 +173,17 @@ async def replay(
                 raise Unavailable(f"reading {at.topic}[{at.partition}] stalled at {position} of {end}")
 
 
+async def holds_records(settings: KafkaSettings, at: TopicPartition) -> bool:
+    """Whether a partition has, or once had, a committed record."""
+    async with started(consumer(settings, committed=False), settings) as reader:
+        first, end = (await reader.beginning_offsets([at]))[at], (await reader.end_offsets([at]))[at]
+    if first > 0:
+        return True
+    async for _ in replay(settings, at, first, end):
+        return True
+    return False
+
+
 async def latest(settings: KafkaSettings, at: TopicPartition, end: int) -> dict[bytes, bytes]:
     """The newest committed value of each key of a compacted partition; deleted keys are not in it."""
     found: dict[bytes, bytes] = {}

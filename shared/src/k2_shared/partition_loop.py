@@ -115,10 +115,30 @@ class PartitionLoop:
         """Go to the last committed offset, whatever was prefetched before the fence."""
         reader = self._agent.reader
         committed = await reader.committed(self._at)
+        await self._doubt(committed)
         if committed is None:
             committed = (await reader.beginning_offsets([self._at]))[self._at]
         reader.seek(self._at, committed)
         self.position = committed
+
+    async def _doubt(self, committed: int | None) -> None:
+        """Believe no broker that has forgotten an offset: Kafka 4.1 does, killed at the wrong moment and started alone.
+
+        Raises:
+            Unavailable: we know of a later one, or of records that were written with one.
+        """
+        agent, known = self._agent, self._agent.committed.get(self._at, 0)
+        sole = agent.pipeline.sole.get(agent.names.contract(self._at.topic).name)
+        if committed is None and sole and await kafka.holds_records(agent.settings, self._beside(sole)):
+            raise Unavailable(f"{self._forgot(committed)} {agent.names.topic(sole)} holds what was read from it")
+        if (committed or 0) < known:
+            raise Unavailable(f"{self._forgot(committed)} this process committed {known}")
+
+    def _forgot(self, committed: int | None) -> str:
+        return (
+            f"{self._agent.group} has no or too old an offset ({committed}) of {self._at.topic}[{self._at.partition}]: "
+            "restart the broker in order, or set the offset by hand;"
+        )
 
     async def _recovered(self) -> Stage:
         """A stage that knows what was committed: the checkpoints, and the outputs behind them."""
@@ -185,7 +205,7 @@ class PartitionLoop:
         self._reach(Place.BEFORE_COMMIT)
         await sender.commit_transaction()
         self._reach(Place.AFTER_COMMIT)
-        self.position = position
+        self.position = self._agent.committed[self._at] = position
         self._meter.committed(batch, outcome, time.perf_counter() - began)
         if stamp:
             self._checkpointed(stage, stamp)

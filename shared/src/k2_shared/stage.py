@@ -98,7 +98,8 @@ class StateTopics:
 class Pipeline:
     """What an agent reads and writes.
 
-    ``stages`` is awaited once at start and makes the stage of each partition, anew on every assignment.
+    ``stages`` is awaited once at start and makes the stage of each partition, anew on every assignment. ``sole`` names
+    for an input the output that nothing else writes: records there prove that the input has a committed offset.
     """
 
     service: str
@@ -106,3 +107,4 @@ class Pipeline:
     outputs: tuple[str, ...]
     stages: Callable[[], Awaitable[StageFactory]]
     state: StateTopics | None = None
+    sole: Mapping[str, str] = field(default_factory=dict)

@@ -69,6 +69,7 @@ class TransactionalAgent(Service, ConsumerRebalanceListener):  # type: ignore[mi
         self.reader: AIOKafkaConsumer = None
         self._metrics = metrics
         self.ends: dict[TopicPartition, int] = {}
+        self.committed: dict[TopicPartition, int] = {}
         self._broker: AIOKafkaConsumer = None
         self._loops: dict[TopicPartition, tuple[PartitionLoop, asyncio.Task[None]]] = {}
         self._assigned = False

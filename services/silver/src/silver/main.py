@@ -29,12 +29,9 @@ def compose(settings: SilverSettings, shell: Shell) -> TransactionalAgent:
 
         return stage
 
-    pipeline = Pipeline(
-        service=SERVICE,
-        inputs=tuple(BRONZE.format(exchange=exchange.lower()) for exchange in EXCHANGES),
-        outputs=(*(SILVER.format(exchange=exchange.lower()) for exchange in EXCHANGES), DLQ),
-        stages=stages,
-    )
+    lower = [exchange.lower() for exchange in EXCHANGES]
+    sole = {BRONZE.format(exchange=exchange): SILVER.format(exchange=exchange) for exchange in lower}
+    pipeline = Pipeline(SERVICE, tuple(sole), (*sole.values(), DLQ), stages, sole=sole)
     return TransactionalAgent(settings, names, pipeline, shell.metrics, Limits.of(settings)).in_shell(shell)
 
 
