@@ -11,13 +11,14 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
-Action = Literal["drop", "delay", "truncate"]
+Action = Literal["drop", "delay", "truncate", "loading"]
 
-PRODUCE, FETCH, METADATA, FIND_COORDINATOR, JOIN_GROUP, HEARTBEAT = 0, 1, 3, 10, 11, 12
+PRODUCE, FETCH, METADATA, OFFSET_FETCH, FIND_COORDINATOR, JOIN_GROUP, HEARTBEAT = 0, 1, 3, 9, 10, 11, 12
 INIT_PRODUCER_ID, ADD_PARTITIONS_TO_TXN, ADD_OFFSETS_TO_TXN, END_TXN, TXN_OFFSET_COMMIT = 22, 24, 25, 26, 28
 APIS = {
     "Produce": PRODUCE,
     "Fetch": FETCH,
+    "OffsetFetch": OFFSET_FETCH,
     "JoinGroup": JOIN_GROUP,
     "Heartbeat": HEARTBEAT,
     "InitProducerId": INIT_PRODUCER_ID,
@@ -28,12 +29,14 @@ APIS = {
 }
 HOST = "127.0.0.1"
 _LENGTH, _REQUEST, _REPLY = struct.Struct(">i"), struct.Struct(">hhi"), struct.Struct(">i")
+# What a coordinator that is loading answers to OffsetFetch 3: throttled for 0 ms, no topics, error 14 for the group.
+_LOADING = struct.pack(">iih", 0, 0, 14)
 _LARGEST_FRAME = 128 * 1024 * 1024
 
 
 @dataclass
 class Injection:
-    """What to do with the next replies of one API.
+    """What to do with the next replies of one API; ``loading`` is for OffsetFetch alone.
 
     ``done`` says to how many it was done, ``felt`` how many of those have had their effect: the reply came late, or
     the client gave up its connection.
@@ -141,6 +144,9 @@ class Proxy:
                 return
             case "delay" if injection:
                 await asyncio.sleep(injection.delay_s)
+                injection.felt += 1
+            case "loading" if injection:
+                frame = frame[: _REPLY.size] + _LOADING
                 injection.felt += 1
         await _send(connection.client, frame)
 

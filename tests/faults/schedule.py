@@ -49,6 +49,7 @@ def of_service(service: str) -> list[Fault]:
         Fault(f"{service} overtaken", _AT_TIMES, lambda rig: owners.zombie(rig, *_both(rig, service))),
         Fault(f"{service} and a second owner", _AT_TIMES, lambda rig: owners.two_owners(rig, service)),
         Fault(f"{service} rebalance storm", _RARELY, lambda rig: owners.storm(rig, service)),
+        Fault(f"{service}: OffsetFetch loading", _AT_TIMES, _reply(service, "OffsetFetch", "loading", times=8)),
         *(Fault(f"{service}: {a} {do}", _RARELY, _reply(service, a, do)) for a in APIS for do in _ACTIONS),
     ]
 
@@ -66,8 +67,8 @@ def _kill(service: str, point: str) -> Callable[[Rig], Injecting]:
     return lambda rig: kills.kill_at_all(rig, _any(rig, service), [point])
 
 
-def _reply(service: str, api: str, action: Action) -> Callable[[Rig], Injecting]:
-    return lambda rig: wire.reply(rig, service, api, action)
+def _reply(service: str, api: str, action: Action, times: int = 1) -> Callable[[Rig], Injecting]:
+    return lambda rig: wire.reply(rig, service, api, action, times)
 
 
 def _broker(number: signal.Signals) -> Callable[[Rig], Injecting]:

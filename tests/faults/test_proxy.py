@@ -3,8 +3,9 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
-from tests.faults.proxy import APIS, END_TXN, FETCH, INIT_PRODUCER_ID, PRODUCE, Action, Proxy
+from tests.faults.proxy import APIS, END_TXN, FETCH, INIT_PRODUCER_ID, OFFSET_FETCH, PRODUCE, Action, Proxy
 
 from k2_shared import kafka
 from k2_shared.settings import RunSettings
@@ -78,6 +79,20 @@ async def test_a_lost_reply_is_not_a_lost_record(
     found = await committed(behind, names, count=2)
     assert found[0] == b"one"
     assert found.count(b"one") == found.count(b"two") == 1
+
+
+async def test_a_loading_coordinator_looks_like_no_committed_offset(
+    behind: RunSettings, names: Names, proxy: Proxy
+) -> None:
+    """The client overlooks the error of the group, so an agent must not take its word that nothing was committed."""
+    at = TopicPartition(names.topic(TOPIC), 0)
+    group = kafka.consumer(behind, group=names.group("silver"))
+    async with kafka.started(group, behind):
+        group.assign([at])
+        await group.commit({at: 5})
+        injection = proxy.inject(OFFSET_FETCH, "loading")
+        assert [await group.committed(at), await group.committed(at)] == [None, 5]
+    assert injection.felt == 1
 
 
 async def test_it_acts_as_often_as_it_was_told(behind: RunSettings, names: Names, proxy: Proxy) -> None:

@@ -6,7 +6,7 @@ from tests.faults.rig import Rig
 from tests.faults.slots import until, up
 
 # These are asked when a process starts, so one has to.
-AT_START = ("InitProducerId", "JoinGroup")
+AT_START = ("InitProducerId", "JoinGroup", "OffsetFetch")
 _DELAY_S = 3.0
 
 
