@@ -34,6 +34,7 @@ async def check(rig: Rig) -> list[Violation]:
 async def check_afresh(rig: Rig) -> list[Violation]:
     """Read everything again, from the start, and check it: what was once read has not changed."""
     await rig.oracle.pause()
+    await _drain(rig)
     evidence = Evidence(rig.settings, rig.names, rig.evidence.schema_id)
     await evidence.read_on()
     return verify(World(rig.names, rig.oracle.log.deliveries, evidence.records))
