@@ -298,8 +298,8 @@ async def test_a_new_owner_restores_before_it_reads_and_goes_on_where_the_last_e
 
 
 async def test_two_owners_share_the_partitions_and_write_each_record_once(run: Run) -> None:
-    """While the second joins and the first leaves, every record is written exactly once."""
-    async with run.agent() as first:
+    """While the second joins and the first leaves, every record is written exactly once, and no loop is waited out."""
+    async with run.agent(revoke_timeout_s=300) as first:
         await run.write(b"a")
         await run.wrote(1)
         async with run.agent() as second:

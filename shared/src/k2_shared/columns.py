@@ -10,7 +10,6 @@ Facts: Apache Avro 1.12 specification, "Binary Encoding".
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,13 +20,17 @@ from k2_shared.trade import wire_prefix
 Longs = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 Bytes = npt.NDArray[np.uint8]
+Span = tuple[Longs, Longs]
+"""Where a field starts in each record, and how long it is."""
 
 _ENUMS = {field["name"]: field["type"]["symbols"] for field in trade_schema()["fields"] if "symbols" in field["type"]}
 _VARINT_BYTES = 10
 _DECIMAL_BYTES = 8
 _TRADE_ID_DIGITS = 18
+_KEY_BYTES = 64
 _MAP_ENTRIES = 8
 _HIGH = 0x80
+_POWERS = 10 ** np.arange(_TRADE_ID_DIGITS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ class _Walk:
         self.plain &= (found >= 0) & (found < count)
         return found
 
-    def span(self) -> tuple[Longs, Longs]:
+    def span(self) -> Span:
         """Pass over a string or bytes; where it starts and how long it is."""
         length = self.number()
         start = self.at
@@ -107,10 +110,9 @@ class _Walk:
         start, length = self.span()
         self.plain &= (length >= 1) & (length <= _DECIMAL_BYTES)
         found = self.data[start].view(np.int8).astype(np.int64)
-        longest = int(length[self.plain].max(initial=0))
-        for position in range(1, longest):
-            inside = position < length
-            found = np.where(inside, (found << 8) | self._byte(start + position), found)
+        for position in range(1, int(length[self.plain].max(initial=0))):
+            byte = self.data[np.minimum(start + position, self.limit)]
+            found = np.where(position < length, (found << 8) | byte, found)
         return found
 
     def text_map(self) -> None:
@@ -130,14 +132,21 @@ class _Walk:
         high = np.flatnonzero(self.data >= _HIGH)
         self.plain &= np.searchsorted(high, start) == np.searchsorted(high, self.at)
 
-    def equals(self, rows: Any, start: Longs, wanted: bytes) -> Flags:
-        """Whether the bytes from ``start`` are the wanted ones, for some rows."""
-        window = start[rows][:, None] + np.arange(len(wanted))
-        same = self.data[np.minimum(window, self.limit)] == np.frombuffer(wanted, np.uint8)
+    def equals(self, start: Longs, wanted: Sequence[bytes], which: Longs) -> Flags:
+        """Whether the bytes from ``start`` begin with the wanted ones, of which ``which`` says which."""
+        lengths = np.array([len(each) for each in wanted])
+        columns = np.arange(lengths.max(initial=0))
+        joined = b"".join(each.ljust(len(columns), b"\0") for each in wanted)
+        table = np.frombuffer(joined, np.uint8).reshape(len(wanted), len(columns))
+        window = self.data[np.minimum(start[:, None] + columns, self.limit)]
+        same = (window == table[which]) | (columns >= lengths[which][:, None])
         return np.asarray(same.all(axis=1), np.bool_)
 
-    def _byte(self, at: Longs) -> Longs:
-        return self.data[np.minimum(at, self.limit)].astype(np.int64)
+    def reversed(self, start: Longs, length: Longs, width: int) -> Bytes:
+        """The bytes of fields from their end, zeros before their start: a matrix of ``width`` columns."""
+        back = np.arange(width)
+        window = self.data[np.clip((start + length - 1)[:, None] - back, 0, self.limit)]
+        return np.where(back < length[:, None], window, np.uint8(0))
 
 
 def decode_columns(values: Sequence[bytes | None], keys: Sequence[bytes | None], schema_id: int) -> TradeColumns:
@@ -146,10 +155,13 @@ def decode_columns(values: Sequence[bytes | None], keys: Sequence[bytes | None],
     A row is plain where the value is an ordinary trade whose id, symbol, exchange, currency, sequence and key agree.
     """
     walk = _Walk([value or b"" for value in values])
-    walk.plain &= (walk.end - walk.at) > len(wire_prefix(schema_id))
+    if not values:
+        return TradeColumns(walk.plain, [], *[walk.at] * 6)
+    prefix, here = wire_prefix(schema_id), np.zeros(len(values), np.int64)
+    walk.plain &= (walk.end - walk.at) > len(prefix)
     start = np.minimum(walk.at, walk.limit)
-    walk.plain &= walk.equals(slice(None), start, wire_prefix(schema_id))
-    walk.at = np.minimum(start + len(wire_prefix(schema_id)), walk.limit)
+    walk.plain &= walk.equals(start, [prefix], here)
+    walk.at = np.minimum(start + len(prefix), walk.limit)
 
     message_id, trade_id, symbol = walk.span(), walk.span(), walk.span()
     exchange, timestamp = walk.index(len(_ENUMS["exchange"])), walk.number()
@@ -161,12 +173,9 @@ def decode_columns(values: Sequence[bytes | None], keys: Sequence[bytes | None],
     walk.text_map()
     walk.plain &= walk.at == walk.end
 
-    _check_digits(walk, trade_id, sequence)
+    _check_digits(walk, message_id, trade_id, sequence)
     symbols, codes = _distinct(keys)
-    for code, key in enumerate(symbols):
-        _check_symbol(
-            walk, np.flatnonzero(walk.plain & (codes == code)), key, message_id, trade_id, symbol, currency, exchange
-        )
+    _check_key(walk, symbols, codes, (message_id, trade_id, symbol, currency), exchange)
     return TradeColumns(walk.plain, symbols, codes, sequence, timestamp, price, quantity, side)
 
 
@@ -177,39 +186,36 @@ def _distinct(keys: Sequence[bytes | None]) -> tuple[list[bytes], Longs]:
     return list(known), codes
 
 
-def _check_digits(walk: _Walk, trade_id: tuple[Longs, Longs], sequence: Longs) -> None:
-    """The trade id is decimal digits without a leading zero, and the sequence is the same number."""
+def _check_digits(walk: _Walk, message_id: Span, trade_id: Span, sequence: Longs) -> None:
+    """The trade id is digits without a leading zero, the sequence is the same number, the message id ends so."""
     start, length = trade_id
-    walk.plain &= (length >= 1) & (length <= _TRADE_ID_DIGITS) & (walk._byte(start) != ord("0"))
-    found = np.zeros_like(sequence)
-    for position in range(int(length[walk.plain].max(initial=0))):
-        inside = position < length
-        digit = walk._byte(start + position) - ord("0")
-        walk.plain &= ~inside | ((digit >= 0) & (digit <= 9))
-        found = np.where(inside, found * 10 + digit, found)
-    walk.plain &= found == sequence
+    walk.plain &= (length >= 1) & (length <= _TRADE_ID_DIGITS) & (walk.data[start] != ord("0"))
+    width = int(length[walk.plain].max(initial=0))
+    digits, tail = walk.reversed(start, length, width), walk.reversed(message_id[0], message_id[1], width)
+    inside = np.arange(width) < length[:, None]
+    numbers = digits.astype(np.int64) - ord("0")
+    walk.plain &= (((numbers >= 0) & (numbers <= 9) & (digits == tail)) | ~inside).all(axis=1)
+    walk.plain &= (np.where(inside, numbers, 0) * _POWERS[:width]).sum(axis=1) == sequence
 
 
-def _check_symbol(
-    walk: _Walk,
-    rows: Longs,
-    key: bytes,
-    message_id: tuple[Longs, Longs],
-    trade_id: tuple[Longs, Longs],
-    symbol: tuple[Longs, Longs],
-    currency: tuple[Longs, Longs],
-    exchange: Longs,
+def _check_key(
+    walk: _Walk, symbols: Sequence[bytes], codes: Longs, fields: tuple[Span, Span, Span, Span], exchange: Longs
 ) -> None:
-    """Records of one key: EXCHANGE:SYMBOL, and every field says the same."""
-    venue, _, pair = key.partition(b":")
-    _, _, quote = pair.partition(b"/")
-    fits = (message_id[1][rows] == len(key) + 1 + trade_id[1][rows]) & walk.equals(rows, message_id[0], key + b":")
-    for (start, length), wanted in ((symbol, pair), (currency, quote)):
-        fits &= (length[rows] == len(wanted)) & walk.equals(rows, start, wanted)
-    named = venue.decode("ascii", "replace")
-    fits &= exchange[rows] == (_ENUMS["exchange"].index(named) if named in _ENUMS["exchange"] else -1)
-    tail = message_id[0] + len(key) + 1
-    for position in range(int(trade_id[1][rows].max(initial=0))):
-        inside = position < trade_id[1][rows]
-        fits &= ~inside | (walk._byte(tail[rows] + position) == walk._byte(trade_id[0][rows] + position))
-    walk.plain[rows] = fits
+    """The key is EXCHANGE:SYMBOL, and every field says the same."""
+    # A key that no symbol has is not compared: its length alone could take all memory.
+    keys = [key if len(key) <= _KEY_BYTES else b"" for key in symbols]
+    pairs = [key.partition(b":")[2] for key in keys]
+    wanted = [key + b":" for key in keys], pairs, [pair.partition(b"/")[2] for pair in pairs]
+    message_id, trade_id, symbol, currency = fields
+    head = message_id[0], message_id[1] - trade_id[1]
+    for (start, length), texts in zip((head, symbol, currency), wanted, strict=True):
+        lengths = np.array([len(text) for text in texts])
+        walk.plain &= (length == lengths[codes]) & walk.equals(start, texts, codes)
+    places = [_exchange(key) for key in keys]
+    walk.plain &= exchange == np.array(places)[codes]
+
+
+def _exchange(key: bytes) -> int:
+    """The number of a key's exchange in the enum, or -1."""
+    named = key.partition(b":")[0].decode("ascii", "replace")
+    return _ENUMS["exchange"].index(named) if named in _ENUMS["exchange"] else -1

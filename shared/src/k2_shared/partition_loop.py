@@ -7,6 +7,7 @@ changes. Whatever fails, the loop starts over from the fence with a new stage: i
 import asyncio
 import random
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -41,17 +42,20 @@ class PartitionLoop:
         self._meter = agent.meter(at)
         self._window = Window(agent.limits.threshold)
         self._stopping = asyncio.Event()
+        self._fetching: asyncio.Task[Mapping[TopicPartition, Batch]] | None = None
         self._failures = 0
         topics = agent.pipeline.state
         self.output = self._beside(topics.output) if topics else None
         self._stamped = self._written = 0
-        self._checkpoint_due = 0.0
+        self._checkpoint_due = self._next_cycle = 0.0
         self.position = 0
         self.running = False
 
     def stop(self) -> None:
         """Ask the loop to end after its current transaction."""
         self._stopping.set()
+        if self._fetching:
+            self._fetching.cancel()
 
     async def run(self) -> None:
         """Work until stopped; every failure but a fence starts over from the fence, a bounded number of times.
@@ -169,12 +173,24 @@ class PartitionLoop:
         if self._agent.breaker.reason:
             await self._resumed()
             return
-        fetched = await self._agent.reader.getmany(self._at, timeout_ms=limits.poll_ms, max_records=limits.max_records)
-        batch = fetched.get(self._at, ())
+        await asyncio.sleep(self._next_cycle - time.monotonic())
+        batch = await self._fetch()
         if batch or self._is_behind():
             async with asyncio.timeout(limits.transaction_s):
+                self._next_cycle = time.monotonic() + limits.pace_s
                 await self._transact(sender, stage, batch)
             self._failures = 0
+
+    async def _fetch(self) -> Batch:
+        """The next batch; none when the partition is given up: until all have let go, the reader answers nobody."""
+        reader, limits = self._agent.reader, self._limits
+        reading = reader.getmany(self._at, timeout_ms=limits.poll_ms, max_records=limits.max_records)
+        self._fetching = asyncio.create_task(reading)
+        try:
+            await asyncio.wait([self._fetching])
+            return () if self._fetching.cancelled() else self._fetching.result().get(self._at, ())
+        finally:
+            self._fetching.cancel()
 
     def _is_due(self) -> bool:
         return self.output is not None and time.monotonic() >= self._checkpoint_due

@@ -31,6 +31,7 @@ class Limits:
 
     max_records: int = 5_000
     poll_ms: int = 200
+    pace_s: float = 0.05  # from one transaction of a partition to its next: the broker still marks the last
     attempts: int = 60
     backoff_s: float = 0.2
     backoff_max_s: float = 5.0
