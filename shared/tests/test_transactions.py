@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.admin import RecordsToDelete
+from aiokafka.errors import KafkaConnectionError, NoOffsetForPartitionError
 
 from k2_shared import kafka
 from k2_shared.breaker import Threshold
@@ -19,7 +20,7 @@ from k2_shared.stage import Latest, Outcome, Pipeline, Stage, StageFactory, Stam
 from k2_shared.telemetry import Metrics
 from k2_shared.testing.topics import read, values, write
 from k2_shared.testing.waiting import eventually
-from k2_shared.topics import BRONZE, DLQ, SILVER, STATE, Names, partition_for
+from k2_shared.topics import BRONZE, DLQ, SILVER, STATE, Names, administration, partition_for
 from k2_shared.transactions import Limits, TransactionalAgent
 
 IN, OUT = BRONZE.format(exchange="kraken"), SILVER.format(exchange="kraken")
@@ -45,9 +46,10 @@ class Toy(Stage):
         if self._here:
             self._asked.append(what)
 
-    def load(self, latest: Latest) -> int:
+    def load(self, latest: Latest) -> Stamp:
         self._note(f"load {len(latest)}")
-        return int(latest.get(b"toy", b"0"))
+        stamped, _, output = latest.get(b"toy", b"0 0").partition(b" ")
+        return Stamp(int(stamped), int(output))
 
     def restore(self, batch: Batch) -> None:
         self._note("restore " + " ".join((record.value or b"").decode() for record in batch))
@@ -73,7 +75,7 @@ class Toy(Stage):
 
     def checkpoint(self, stamp: Stamp) -> ByTopic:
         self._note(f"checkpoint {stamp.input}")
-        return {STATE: [Outgoing(STATE, b"toy", b"%d" % stamp.output, 1, ())]}
+        return {STATE: [Outgoing(STATE, b"toy", b"%d %d" % (stamp.input, stamp.output), 1, ())]}
 
 
 class Run:
@@ -339,7 +341,7 @@ async def test_a_checkpoint_stands_with_the_records_that_it_covers(run: Run) -> 
         await eventually(lambda: agent._loops and not agent.not_ready(), "readiness")
     assert run.asked == ["load 1", "restore c"]
     (checkpoint,) = await read(run.settings, run.names, STATE)
-    assert (checkpoint.partition, checkpoint.value) == (P, b"2")
+    assert (checkpoint.partition, checkpoint.value) == (P, b"2 2")
     assert run.metrics.registry.get_sample_value(
         "k2_checkpoint_timestamp_seconds", {"topic": run.at.topic, "partition": str(P)}
     )
@@ -355,7 +357,7 @@ async def test_an_idle_partition_follows_an_output_that_others_write(run: Run) -
 
         await eventually(stamped, "the idle partition's checkpoint")
         await asyncio.sleep(0.3)
-    assert await run.read(STATE) == [b"50"]
+    assert await run.read(STATE) == [b"0 50"]
     assert run.asked[-1] == "checkpoint 0"
 
 
@@ -380,7 +382,7 @@ async def test_a_letter_may_wait_for_the_offsets_of_its_batch(run: Run) -> None:
 
 async def test_a_state_that_knows_more_than_the_output_holds_halts(run: Run) -> None:
     """An output that was created anew under its checkpoints is not taken for an empty one."""
-    await write(run.settings, run.names, [Outgoing(STATE, b"toy", b"7", 1, ())], P)
+    await write(run.settings, run.names, [Outgoing(STATE, b"toy", b"0 7", 1, ())], P)
     async with run.agent(KEPT) as agent:
         await eventually(lambda: agent.crash_reason, "the halt")
         assert isinstance(agent.crash_reason, Halt)
@@ -424,7 +426,8 @@ async def test_a_restarted_process_has_its_partitions_back_at_once(run: Run) -> 
     gone = kafka.consumer(run.settings, group=run.names.group("toy"), instance="toy-1")
     await gone.start()
     gone.subscribe([run.names.topic(IN)])
-    await gone.getmany(timeout_ms=5_000)
+    with suppress(NoOffsetForPartitionError):  # it has joined when it looks for its offsets
+        await gone.getmany(timeout_ms=5_000)
     await gone._coordinator._stop_heartbeat_task()  # it lives, silent: nobody knows yet that it is gone
     async with run.agent(instance="toy-1", poll_ms=20) as agent:
         await eventually(lambda: agent._loops and not agent.not_ready(), "the partitions", timeout_s=8)
@@ -477,18 +480,28 @@ async def test_a_transaction_that_outlasts_its_limit_starts_over(run: Run, monke
     assert failed == 1
 
 
-async def test_a_broker_that_forgot_every_offset_is_not_believed(run: Run) -> None:
-    """No committed offset, though what nobody else writes is there: nothing is read again, and it says what to do."""
-    await run.write(b"a")
+@pytest.mark.parametrize("value", [b"a", b"bad"])
+async def test_a_broker_that_forgot_every_offset_is_not_believed(run: Run, value: bytes) -> None:
+    """No committed offset, though records or letters were written with one: nothing is read again."""
+    await run.write(value)
     async with run.agent():
-        await run.wrote(1)
+        await run.wrote(1, OUT if value == b"a" else DLQ)
     run.service = "forgetful"
     async with run.agent(attempts=2) as agent:
         await eventually(lambda: agent.crash_reason, "the end")
         assert isinstance(agent.crash_reason, Unavailable)
         assert "has no or too old an offset (None)" in str(agent.crash_reason)
         assert "restart the broker in order" in str(agent.crash_reason)
-    assert await run.read(committed=False) == [b"a"]
+    assert len(await run.read(committed=False)) + len(await run.read(DLQ, committed=False)) == 1
+
+
+async def test_an_offset_before_the_checkpoint_is_not_believed(run: Run) -> None:
+    """The checkpoint was committed together with a later one."""
+    await write(run.settings, run.names, [Outgoing(STATE, b"toy", b"5 0", 1, ())], P)
+    async with run.agent(KEPT, attempts=2) as agent:
+        await eventually(lambda: agent.crash_reason, "the end")
+        assert isinstance(agent.crash_reason, Unavailable)
+        assert "the checkpoint was written at 5" in str(agent.crash_reason)
 
 
 async def test_an_offset_before_our_own_is_not_believed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -496,19 +509,31 @@ async def test_an_offset_before_our_own_is_not_believed(run: Run, monkeypatch: p
     await run.write(b"a", b"b")
     async with run.agent() as agent:
         await run.wrote(2)
-        real, said = agent.reader.committed, [1, None]
-
-        async def forgetful(at: TopicPartition) -> int | None:
-            return said.pop() if said and at == run.at else await real(at)
-
-        monkeypatch.setattr(agent.reader, "committed", forgetful)
+        at = {tp: offset for tp, offset in agent.committed.items() if tp == run.at}
+        agent.committed[run.at] = 7
 
         async def fail(*_: Any) -> None:
             raise KafkaConnectionError("the test's")
 
         monkeypatch.setattr(agent._loops[run.at][0], "_transact", fail)
         await run.write(b"c")
-        await eventually(lambda: not said, "the doubts")
+        await eventually(lambda: agent._loops[run.at][0]._failures > 2, "the doubts")
         monkeypatch.undo()
+        agent.committed.update(at)
         await run.wrote(3)
     assert await run.read(committed=False) == [b"a", b"b", b"c"]
+
+
+async def test_records_that_are_gone_are_not_skipped(run: Run) -> None:
+    """Where the next record was deleted before it was read the agent ends, and says so; it does not go on behind."""
+    await run.write(b"a", b"b")
+    async with run.agent():
+        await run.wrote(2)
+    await run.write(b"c", b"d")
+    async with administration(run.settings) as admin:
+        await admin.delete_records({run.at: RecordsToDelete(before_offset=3)})
+    async with run.agent(attempts=2) as agent:
+        await eventually(lambda: agent.crash_reason, "the end")
+        assert isinstance(agent.crash_reason, Unavailable)
+        assert "OffsetOutOfRange" in str(agent.crash_reason)
+    assert await run.read() == [b"a", b"b"]

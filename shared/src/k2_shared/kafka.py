@@ -33,9 +33,10 @@ _TRANSACTION_BACKOFF_MS = 20  # between transactions: the broker still writes th
 def consumer(
     settings: KafkaSettings, *, group: str | None = None, instance: str | None = None, committed: bool = True
 ) -> AIOKafkaConsumer:
-    """A consumer that never commits by itself and starts at the earliest record.
+    """A consumer that never commits by itself; without a group it starts at the earliest record.
 
-    ``instance`` is its static name in the group: restarted under it, it has its partitions back at once.
+    In a group it must be told where to read; where that record is gone it fails and skips nothing. ``instance`` is its
+    static name there: restarted under it, it has its partitions back at once.
     """
     return AIOKafkaConsumer(
         **settings.client(),
@@ -43,7 +44,7 @@ def consumer(
         group_instance_id=instance,
         isolation_level="read_committed" if committed else "read_uncommitted",
         enable_auto_commit=False,
-        auto_offset_reset="earliest",
+        auto_offset_reset="none" if group else "earliest",
         session_timeout_ms=SESSION_TIMEOUT_MS,
         heartbeat_interval_ms=HEARTBEAT_MS,
         max_partition_fetch_bytes=FETCH_BYTES,
@@ -173,15 +174,10 @@ async def replay(
                 raise Unavailable(f"reading {at.topic}[{at.partition}] stalled at {position} of {end}")
 
 
-async def holds_records(settings: KafkaSettings, at: TopicPartition) -> bool:
-    """Whether a partition has, or once had, a committed record."""
+async def ends(settings: KafkaSettings, at: TopicPartition) -> tuple[int, int]:
+    """The first offset of a partition and its end, uncommitted records included."""
     async with started(consumer(settings, committed=False), settings) as reader:
-        first, end = (await reader.beginning_offsets([at]))[at], (await reader.end_offsets([at]))[at]
-    if first > 0:
-        return True
-    async for _ in replay(settings, at, first, end):
-        return True
-    return False
+        return (await reader.beginning_offsets([at]))[at], (await reader.end_offsets([at]))[at]
 
 
 async def latest(settings: KafkaSettings, at: TopicPartition, end: int) -> dict[bytes, bytes]:

@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError, ProducerFenced
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError, ProducerFenced
 
 from k2_shared import kafka
 from k2_shared.breaker import Tripped, Window
 from k2_shared.errors import Halt, Unavailable
 from k2_shared.failpoints import Place
 from k2_shared.records import Batch, ByTopic
+from k2_shared.resumption import Committed, committed, was_read
 from k2_shared.stage import Outcome, Stage, Stamp
 from k2_shared.telemetry import logger
 from k2_shared.topics import DLQ
@@ -108,43 +109,27 @@ class PartitionLoop:
         agent = self._agent
         fenced = kafka.producer(agent.settings, transactional_id=agent.transactional_id(self._at))
         async with kafka.started(fenced, agent.settings) as sender:
-            await self._rewind()
-            stage = await self._recovered()
+            stage = await self._recovered(await self._rewind())
             self.running = True
             while not self._stopping.is_set():
                 await self._cycle(sender, stage)
             self._say(RELEASED, stage)
 
-    async def _rewind(self) -> None:
+    async def _rewind(self) -> Committed:
         """Go to the last committed offset, whatever was prefetched before the fence."""
-        reader = self._agent.reader
-        committed = await reader.committed(self._at)
-        await self._doubt(committed)
-        if committed is None:
-            committed = (await reader.beginning_offsets([self._at]))[self._at]
-        reader.seek(self._at, committed)
-        self.position = committed
+        agent, topics = self._agent, self._agent.names
+        found = await committed(agent.admin, agent.group, self._at)
+        found.check(agent.committed.get(self._at, 0), "this process committed")
+        if found.offset is None:
+            sole = agent.pipeline.sole.get(topics.contract(self._at.topic).name)
+            if await was_read(agent.settings, self._at, sole and self._beside(sole), self._beside(DLQ)):
+                raise found.doubt("records that were written from it stand in the outputs")
+        first = (await agent.reader.beginning_offsets([self._at]))[self._at]
+        self.position = first if found.offset is None else found.offset
+        agent.reader.seek(self._at, self.position)
+        return found
 
-    async def _doubt(self, committed: int | None) -> None:
-        """Believe no broker that has forgotten an offset: Kafka 4.1 does, killed at the wrong moment and started alone.
-
-        Raises:
-            Unavailable: we know of a later one, or of records that were written with one.
-        """
-        agent, known = self._agent, self._agent.committed.get(self._at, 0)
-        sole = agent.pipeline.sole.get(agent.names.contract(self._at.topic).name)
-        if committed is None and sole and await kafka.holds_records(agent.settings, self._beside(sole)):
-            raise Unavailable(f"{self._forgot(committed)} {agent.names.topic(sole)} holds what was read from it")
-        if (committed or 0) < known:
-            raise Unavailable(f"{self._forgot(committed)} this process committed {known}")
-
-    def _forgot(self, committed: int | None) -> str:
-        return (
-            f"{self._agent.group} has no or too old an offset ({committed}) of {self._at.topic}[{self._at.partition}]: "
-            "restart the broker in order, or set the offset by hand;"
-        )
-
-    async def _recovered(self) -> Stage:
+    async def _recovered(self, found: Committed) -> Stage:
         """A stage that knows what was committed: the checkpoints, and the outputs behind them."""
         agent, topics = self._agent, self._agent.pipeline.state
         stage = agent.make_stage(self._at)
@@ -152,7 +137,9 @@ class PartitionLoop:
         if topics and self.output:
             checkpoints = self._beside(topics.checkpoints)
             latest = await kafka.latest(agent.settings, checkpoints, await agent.end(checkpoints))
-            self._stamped = stage.load(latest)
+            stamp = stage.load(latest)
+            found.check(stamp.input, "the checkpoint was written at")
+            self._stamped = stamp.output
             end = await agent.end(self.output)
             async for batch in kafka.replay(agent.settings, self.output, self._stamped, end):
                 stage.restore(batch)
@@ -170,12 +157,11 @@ class PartitionLoop:
 
     async def _cycle(self, sender: AIOKafkaProducer, stage: Stage) -> None:
         limits = self._limits
-        if self._agent.breaker.reason:
-            await self._resumed()
-            return
         await asyncio.sleep(self._next_cycle - time.monotonic())
         batch = await self._fetch()
-        if batch or self._is_behind():
+        if self._agent.breaker.reason:
+            await self._resumed()
+        if not self._stopping.is_set() and (batch or self._is_behind()):
             async with asyncio.timeout(limits.transaction_s):
                 self._next_cycle = time.monotonic() + limits.pace_s
                 await self._transact(sender, stage, batch)
@@ -184,11 +170,15 @@ class PartitionLoop:
     async def _fetch(self) -> Batch:
         """The next batch; none when the partition is given up: until all have let go, the reader answers nobody."""
         reader, limits = self._agent.reader, self._limits
+        if self._stopping.is_set():
+            return ()
         reading = reader.getmany(self._at, timeout_ms=limits.poll_ms, max_records=limits.max_records)
         self._fetching = asyncio.create_task(reading)
         try:
             await asyncio.wait([self._fetching])
             return () if self._fetching.cancelled() else self._fetching.result().get(self._at, ())
+        except NoOffsetForPartitionError:  # the reader looked for one before we told it where to read
+            return ()
         finally:
             self._fetching.cancel()
 

@@ -67,9 +67,9 @@ class Stage(ABC):
         """What changed since the last checkpoint, as records of the state topic."""
         return {}
 
-    def load(self, latest: Latest) -> int:
-        """Take in the checkpoints; returns the offset from which the output is to be restored."""
-        return 0
+    def load(self, latest: Latest) -> Stamp:
+        """Take in the checkpoints; returns what they cover."""
+        return Stamp(0, 0)
 
     def restore(self, batch: Batch) -> None:  # noqa: B027  # without state there is nothing to restore
         """Take in records of the output that may be younger than the checkpoint."""

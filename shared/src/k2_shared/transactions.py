@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from mode import Service
 
@@ -72,6 +73,7 @@ class TransactionalAgent(Service, ConsumerRebalanceListener):  # type: ignore[mi
         self.ends: dict[TopicPartition, int] = {}
         self.committed: dict[TopicPartition, int] = {}
         self._broker: AIOKafkaConsumer = None
+        self.admin: AIOKafkaAdminClient = None
         self._loops: dict[TopicPartition, tuple[PartitionLoop, asyncio.Task[None]]] = {}
         self._assigned = False
 
@@ -105,8 +107,8 @@ class TransactionalAgent(Service, ConsumerRebalanceListener):  # type: ignore[mi
         used = [*self.pipeline.inputs, *self.pipeline.outputs]
         if self.pipeline.state:
             used.append(self.pipeline.state.checkpoints)
-        async with administration(self.settings) as admin:
-            await check(admin, self.names, used)
+        self.admin = await self.add_async_context(administration(self.settings))
+        await check(self.admin, self.names, used)
         self.make_stage = await self.pipeline.stages()
         broker = kafka.consumer(self.settings, committed=False)
         self._broker = await self.add_async_context(kafka.started(broker, self.settings))

@@ -123,8 +123,8 @@ class GoldStage(Stage):
         records = [Outgoing(STATE, f"{_VERSION}/{name}".encode(), value, now, ()) for name, value in changes.items()]
         return {STATE: records}
 
-    def load(self, latest: Latest) -> int:
-        """Take in this exchange's checkpoints; without any, all of gold is to be restored."""
+    def load(self, latest: Latest) -> Stamp:
+        """Take in this exchange's checkpoints; without any, they cover nothing."""
         chunks: dict[str, list[bytes]] = {}
         segments: dict[str, dict[int, bytes]] = {}
         for key, value in latest.items():
@@ -139,7 +139,7 @@ class GoldStage(Stage):
         for symbol in chunks:
             self._symbol(symbol).load(chunks[symbol], segments.get(symbol, {}))
         stamp = latest.get(f"{_VERSION}/stamp/{self._exchange}".encode())
-        return Stamp(**json.loads(stamp)).output if stamp else 0
+        return Stamp(**json.loads(stamp)) if stamp else Stamp(0, 0)
 
     def size(self) -> StateSize:
         """Ids, and the bytes of their bitmaps as of the last checkpoint."""

@@ -1,0 +1,75 @@
+"""From which offset an input partition is read on, believed only where nothing contradicts it.
+
+aiokafka's ``AIOKafkaConsumer.committed`` takes a coordinator that is still loading its groups for one that knows no
+offset (it overlooks the error of OffsetFetch version 3), so its admin client is asked, which leaves such a partition
+out. And a broker may have forgotten: see .github/decisions/0004.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from k2_shared import kafka
+from k2_shared.dlq import PREFIX
+from k2_shared.errors import Unavailable
+from k2_shared.records import Consumed
+from k2_shared.settings import KafkaSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A group's committed offset of one partition; None where it says that there never was one."""
+
+    group: str
+    at: TopicPartition
+    offset: int | None
+
+    def doubt(self, evidence: str) -> Unavailable:
+        """The error for an offset that is too old for what is known."""
+        return Unavailable(
+            f"{self.group} has no or too old an offset ({self.offset}) of {self.at.topic}[{self.at.partition}]: "
+            f"restart the broker in order, or set the offset by hand; {evidence}"
+        )
+
+    def check(self, known: int, evidence: str) -> None:
+        """Compare with an offset that was committed once.
+
+        Raises:
+            Unavailable: this one is older.
+        """
+        if (self.offset or 0) < known:
+            raise self.doubt(f"{evidence} {known}")
+
+
+async def committed(admin: AIOKafkaAdminClient, group: str, at: TopicPartition) -> Committed:
+    """Ask for a committed offset.
+
+    Raises:
+        KafkaError: the group's coordinator cannot say now.
+    """
+    found = await admin.list_consumer_group_offsets(group, partitions=[at])
+    if at not in found:
+        raise KafkaError(f"the coordinator of {group} does not know its offsets yet")
+    offset = found[at].offset
+    return Committed(group, at, offset if offset >= 0 else None)
+
+
+async def was_read(
+    settings: KafkaSettings, at: TopicPartition, sole: TopicPartition | None, letters: TopicPartition
+) -> bool:
+    """Whether a partition was read before: the output that it alone fills holds a record, or a dead letter is of it."""
+    source = (f"{PREFIX}topic", at.topic.encode())
+    return (sole is not None and await _holds(settings, sole, lambda _: True)) or await _holds(
+        settings, letters, lambda record: source in record.headers
+    )
+
+
+async def _holds(settings: KafkaSettings, at: TopicPartition, wanted: Callable[[Consumed], bool]) -> bool:
+    first, end = await kafka.ends(settings, at)
+    async for batch in kafka.replay(settings, at, first, end):
+        if any(map(wanted, batch)):
+            return True
+    return False
