@@ -1,8 +1,9 @@
 """How long a trade takes from the receipt of its frame to gold that a read_committed consumer reads.
 
 Run it by ``make bench-latency``. Load generator, silver, gold and reader are processes of their own, and the broker
-runs on the same machine. The reader takes every gold record, and a sample of the partitions of bronze and silver:
-bronze has nothing of K2 before it, so its delay is what generator, broker and reader add.
+runs on the same machine. Four symbols are what the agents subscribe to by default; 96 keep every partition of both
+exchanges busy, which is what costs: each has its transactions. The reader takes every gold record, and a sample of
+the partitions of bronze and silver: bronze has nothing of K2 before it, so its delay is what the harness adds.
 """
 
 import argparse
@@ -159,7 +160,9 @@ def tables(found: Measured) -> list[Table]:
 
 
 def _delays(found: Measured) -> Table:
-    made = table("from receipt to readable, ms", "stage", "p50", "p99", "p99.9", "measured on")
+    made = table(
+        f"from receipt to readable, ms; {found.load.symbols} symbols", "stage", "p50", "p99", "p99.9", "measured on"
+    )
     said = {
         "bronze": "a sample of partitions; what generator, broker and reader add",
         "silver": "a sample of partitions",
@@ -208,11 +211,11 @@ def numbers(found: Measured) -> dict[str, float]:
     return {name: round(number, 1) for name, number in named.items()}
 
 
-async def bench(rate: int, seconds: float) -> Measured:
+async def bench(rate: int, seconds: float, symbols: int) -> Measured:
     """Measure on topics of its own."""
     async with own_topics() as place:
         with tempfile.TemporaryDirectory() as folder:
-            load = Load(place.names.prefix, BRONZE, place.schema_id, rate, WARM_UP_S + seconds)
+            load = Load(place.names.prefix, BRONZE, place.schema_id, rate, WARM_UP_S + seconds, symbols)
             return await measure(place, Path(folder), load)
 
 
@@ -220,10 +223,17 @@ def main() -> None:
     """Print tables for people and, last, one line of JSON."""
     parser = argparse.ArgumentParser(description="From the receipt of a frame to readable gold.")
     parser.add_argument("--rate", type=int, default=10_000, help="records a second")
+    parser.add_argument(
+        "--symbols", type=int, nargs="+", default=[4, 96], help="over both exchanges, one after another"
+    )
     parser.add_argument("--seconds", type=float, default=30.0, help="measured, after a warm-up")
     given = parser.parse_args()
-    found = bounded(bench(given.rate, given.seconds))
-    report(tables(found), numbers(found))
+    shown, said = list[Table](), dict[str, float]()
+    for count in given.symbols:
+        found = bounded(bench(given.rate, given.seconds, count))
+        shown += tables(found)
+        said |= {f"symbols_{count}_{name}" if said else name: number for name, number in numbers(found).items()}
+    report(shown, said)
 
 
 if __name__ == "__main__":

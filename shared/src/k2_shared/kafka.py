@@ -20,6 +20,8 @@ from k2_shared.topics import Names, unreachable
 MAX_REQUEST_BYTES = max(c.max_message_bytes for c in contracts.topics().values()) + 65_536
 BATCH_BYTES = 512 * 1024
 FETCH_BYTES = 1024 * 1024
+FETCH_MIN_BYTES = 64 * 1024
+FETCH_WAIT_MS = 30
 FETCH_TOTAL_BYTES = 16 * 1024 * 1024
 SESSION_TIMEOUT_MS = 10_000
 HEARTBEAT_MS = 3_000
@@ -49,7 +51,8 @@ def consumer(
         heartbeat_interval_ms=HEARTBEAT_MS,
         max_partition_fetch_bytes=FETCH_BYTES,
         fetch_max_bytes=FETCH_TOTAL_BYTES,
-        fetch_max_wait_ms=100,
+        fetch_min_bytes=FETCH_MIN_BYTES if group else 1,
+        fetch_max_wait_ms=FETCH_WAIT_MS,
     )
 
 

@@ -17,7 +17,7 @@ from k2_shared import kafka
 from k2_shared.breaker import Tripped, Window
 from k2_shared.errors import Halt, Unavailable
 from k2_shared.failpoints import Place
-from k2_shared.records import Batch, ByTopic
+from k2_shared.records import Batch, ByTopic, Consumed
 from k2_shared.resumption import Committed, committed, was_read
 from k2_shared.stage import Outcome, Stage, Stamp
 from k2_shared.telemetry import logger
@@ -48,7 +48,7 @@ class PartitionLoop:
         topics = agent.pipeline.state
         self.output = self._beside(topics.output) if topics else None
         self._stamped = self._written = 0
-        self._checkpoint_due = self._next_cycle = 0.0
+        self._checkpoint_due = self._rested = 0.0
         self.position = 0
         self.running = False
 
@@ -156,23 +156,36 @@ class PartitionLoop:
             logger().info(event, topic=self._at.topic, partition=self._at.partition, ids=ids, digest=stage.digest())
 
     async def _cycle(self, sender: AIOKafkaProducer, stage: Stage) -> None:
-        limits = self._limits
-        await asyncio.sleep(self._next_cycle - time.monotonic())
-        batch = await self._fetch()
+        batch = await self._gathered()
         if self._agent.breaker.reason:
             await self._resumed()
-        if not self._stopping.is_set() and (batch or self._is_behind()):
-            async with asyncio.timeout(limits.transaction_s):
-                self._next_cycle = time.monotonic() + limits.pace_s
-                await self._transact(sender, stage, batch)
-            self._failures = 0
+        if self._stopping.is_set() or not (batch or self._is_behind()):
+            return
+        began = time.monotonic()
+        async with asyncio.timeout(self._limits.transaction_s):
+            await self._transact(sender, stage, batch)
+        self._failures = 0
+        self._rest(time.monotonic() - began)
 
-    async def _fetch(self) -> Batch:
-        """The next batch; none when the partition is given up: until all have let go, the reader answers nobody."""
-        reader, limits = self._agent.reader, self._limits
-        if self._stopping.is_set():
-            return ()
-        reading = reader.getmany(self._at, timeout_ms=limits.poll_ms, max_records=limits.max_records)
+    def _rest(self, took_s: float) -> None:
+        """Let records gather: where transactions are slow, fewer and larger ones are faster."""
+        limits = self._limits
+        self._rested = time.monotonic() + min(limits.rest_max_s, max(limits.rest_s, limits.rest_factor * took_s))
+
+    async def _gathered(self) -> Batch:
+        """What comes while the loop rests after its last transaction; without any, what one poll brings then."""
+        limits, gathered = self._limits, list[Consumed]()
+        while not self._stopping.is_set() and len(gathered) < limits.max_records:
+            rest_ms = int((self._rested - time.monotonic()) * 1_000)
+            wait_ms = rest_ms if rest_ms > 0 else 0 if gathered else limits.poll_ms
+            gathered += await self._fetch(wait_ms, limits.max_records - len(gathered))
+            if rest_ms <= 0:
+                break
+        return gathered
+
+    async def _fetch(self, timeout_ms: int, max_records: int) -> Batch:
+        """The next records; none when the partition is given up: until all have let go, the reader answers nobody."""
+        reading = self._agent.reader.getmany(self._at, timeout_ms=timeout_ms, max_records=max_records)
         self._fetching = asyncio.create_task(reading)
         try:
             await asyncio.wait([self._fetching])

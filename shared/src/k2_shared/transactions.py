@@ -32,7 +32,9 @@ class Limits:
 
     max_records: int = 5_000
     poll_ms: int = 200
-    pace_s: float = 0.05  # from one transaction of a partition to its next: the broker still marks the last
+    rest_s: float = 0.03  # after a commit, at least: the broker still marks the last transaction
+    rest_max_s: float = 0.2
+    rest_factor: float = 0.5  # of what the last transaction took
     attempts: int = 60
     backoff_s: float = 0.2
     backoff_max_s: float = 5.0
