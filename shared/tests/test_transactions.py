@@ -331,8 +331,11 @@ async def test_an_agent_does_not_start_without_its_topics(run: Run) -> None:
 async def test_a_checkpoint_stands_with_the_records_that_it_covers(run: Run) -> None:
     """A due checkpoint is committed with its transaction; the next owner restores only what came after it."""
     await run.write(b"a", b"b")
+    saved = "k2_checkpoint_timestamp_seconds", {"topic": run.at.topic, "partition": str(P)}
     async with run.agent(KEPT, checkpoint_s=0.001):
         await run.wrote(2)
+        await eventually(lambda: run.metrics.registry.get_sample_value(*saved), "the checkpoint's time")
+    assert run.metrics.registry.get_sample_value(*saved) is None, "somebody else may own the partition now"
     await run.write(b"c")
     async with run.agent(KEPT):
         await run.wrote(3)
@@ -342,9 +345,6 @@ async def test_a_checkpoint_stands_with_the_records_that_it_covers(run: Run) -> 
     assert run.asked == ["load 1", "restore c"]
     (checkpoint,) = await read(run.settings, run.names, STATE)
     assert (checkpoint.partition, checkpoint.value) == (P, b"2 2")
-    assert run.metrics.registry.get_sample_value(
-        "k2_checkpoint_timestamp_seconds", {"topic": run.at.topic, "partition": str(P)}
-    )
 
 
 async def test_an_idle_partition_follows_an_output_that_others_write(run: Run) -> None:

@@ -1,6 +1,7 @@
 """What is measured of one input partition."""
 
 import time
+from contextlib import suppress
 from typing import Literal
 
 from k2_shared.origin import received_ns
@@ -63,6 +64,12 @@ class PartitionMeter:
         """Say how much is remembered."""
         self._of.state_ids.labels(*self._at).set(size.ids)
         self._of.state_bytes.labels(*self._at).set(size.bytes)
+
+    def released(self) -> None:
+        """Say nothing more of a partition that somebody else may own now."""
+        for gauge in (self._of.lag, self._of.state_ids, self._of.state_bytes, self._of.checkpoint):
+            with suppress(KeyError):  # it may never have been said
+                gauge.remove(*self._at)
 
     def checkpointed(self, size: StateSize) -> None:
         """Say that a checkpoint was committed."""

@@ -138,7 +138,8 @@ class TransactionalAgent(Service, ConsumerRebalanceListener):  # type: ignore[mi
         await self._release()
 
     async def _release(self) -> None:
-        loops, self._loops, self._assigned = list(self._loops.values()), {}, False
+        owned, self._loops, self._assigned = self._loops, {}, False
+        loops = list(owned.values())
         for loop, _ in loops:
             loop.stop()
         if loops:
@@ -147,6 +148,8 @@ class TransactionalAgent(Service, ConsumerRebalanceListener):  # type: ignore[mi
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
+        for at in owned:
+            self.meter(at).released()
 
     async def _observe(self) -> None:
         """Learn from the broker where partitions end, whatever our own reader happens to know."""
