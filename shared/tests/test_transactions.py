@@ -463,6 +463,19 @@ async def test_a_rebalance_in_the_middle_of_a_cycle_waits_for_its_commit(
     assert run.asked == ["process a", "accept 0", "process b", "accept 2"]
 
 
+async def test_a_producer_is_replaced_long_before_its_sequence_numbers_end(run: Run) -> None:
+    """After so many records the loop begins at the fence again, and every record is written once."""
+    async with run.agent(producer_records=2) as agent:
+        for number in range(3):
+            await run.write(b"a", b"b")
+            await run.wrote(2 * (number + 1))
+        await eventually(lambda: not agent.not_ready(), "readiness")
+    assert await run.read(committed=False) == [b"a", b"b"] * 3
+    assert (
+        run.metrics.registry.get_sample_value("k2_errors_total", {"stage": "toy", "error_type": "KafkaError"}) is None
+    )
+
+
 async def test_a_transaction_that_outlasts_its_limit_starts_over(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A broker that does not answer in time is not waited for: the loop fences itself and reads the outcome."""
 

@@ -47,7 +47,7 @@ class PartitionLoop:
         self._failures = 0
         topics = agent.pipeline.state
         self.output = self._beside(topics.output) if topics else None
-        self._stamped = self._written = 0
+        self._stamped = self._written = self._sent = 0
         self._checkpoint_due = self._rested = 0.0
         self.position = 0
         self.running = False
@@ -110,8 +110,8 @@ class PartitionLoop:
         fenced = kafka.producer(agent.settings, transactional_id=agent.transactional_id(self._at))
         async with kafka.started(fenced, agent.settings) as sender:
             stage = await self._recovered(await self._rewind())
-            self.running = True
-            while not self._stopping.is_set():
+            self.running, self._sent = True, 0
+            while not self._stopping.is_set() and self._sent < self._limits.producer_records:
                 await self._cycle(sender, stage)
             self._say(RELEASED, stage)
 
@@ -225,6 +225,7 @@ class PartitionLoop:
         await sender.commit_transaction()
         self._reach(Place.AFTER_COMMIT)
         self.position = self._agent.committed[self._at] = position
+        self._sent += len(batch)
         self._meter.committed(batch, outcome, time.perf_counter() - began)
         if stamp:
             self._checkpointed(stage, stamp)

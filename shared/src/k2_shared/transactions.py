@@ -39,6 +39,7 @@ class Limits:
     backoff_s: float = 0.2
     backoff_max_s: float = 5.0
     revoke_timeout_s: float = 8.0
+    producer_records: int = 1_000_000_000  # then a new producer: aiokafka counts wrongly from 2^31 on
     transaction_s: float = 12.0  # under the broker's timeout, so that only a suspended process exceeds that
     checkpoint_s: float = 5.0
     idle_checkpoint_records: int = 100_000  # an idle partition follows its output's end in such steps
