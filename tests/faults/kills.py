@@ -14,7 +14,7 @@ POINTS = {
 }
 # Here the outputs hold records of a transaction that will never be committed.
 WRITTEN = ("after_send", "before_commit", "during_checkpoint")
-_TRIES = 3
+_TRIES = 5
 KILLED = -signal.SIGKILL
 
 
