@@ -30,7 +30,7 @@ _OBSERVE_S = 5.0
 class Limits:
     """The loops' limits."""
 
-    max_records: int = 5_000
+    max_records: int = 10_000
     poll_ms: int = 200
     rest_s: float = 0.03  # after a commit, at least: the broker still marks the last transaction
     rest_max_s: float = 0.2
