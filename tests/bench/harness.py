@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.request import urlopen
 
@@ -16,11 +16,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.table import Table
 
-from k2_shared import contracts
 from k2_shared.children import Child
-from k2_shared.registry import Registry
 from k2_shared.settings import RunSettings
-from k2_shared.topics import Names, administration, apply_subjects, create
+from k2_shared.testing.topics import lasting_topics
+from k2_shared.topics import Names
 
 PROBE_TIMEOUT_S = 5.0
 LIMIT_S = 500.0
@@ -50,12 +49,8 @@ async def own_topics() -> AsyncIterator[Bench]:
     """Every topic and subject of the contracts under a prefix of their own; deleted in the end."""
     settings = RunSettings.load(k2_prefix=f"b{uuid.uuid4().hex[:8]}.")
     names = Names(settings.k2_prefix)
-    wanted = [replace(contract, retention_ms=-1) for contract in contracts.topics().values()]
-    async with administration(settings) as admin, Registry.connect(settings) as registry:
-        await create(admin, names, wanted, replication=1)
-        subjects = await apply_subjects(registry, names, wanted)
-        yield Bench(settings, names, next(iter(subjects.values())))
-        await admin.delete_topics([names.topic(contract.name) for contract in wanted])
+    async with lasting_topics(settings) as ids:
+        yield Bench(settings, names, next(iter(ids.values())))
 
 
 class Watch:

@@ -1,7 +1,6 @@
 """When gold writes again after the death of a process: the first new record of each partition that it owned."""
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator, Set
 from contextlib import asynccontextmanager
@@ -14,6 +13,7 @@ from tests.bench.harness import Bench
 from k2_shared import kafka
 from k2_shared.children import Child
 from k2_shared.partition_loop import RESTORED
+from k2_shared.testing.logs import events
 from k2_shared.topics import EXCHANGES, GOLD
 from k2_shared.trade import Exchange, record_key
 from k2_shared.transactions import REVOKED
@@ -69,12 +69,12 @@ class Outputs:
 @asynccontextmanager
 async def watching(bench: Bench) -> AsyncIterator[Outputs]:
     """Watch all of gold from its end."""
-    settings, topic = bench.settings, bench.names.topic(GOLD)
+    settings = bench.settings
     async with (
         kafka.started(kafka.consumer(settings), settings) as committed,
         kafka.started(kafka.consumer(settings, committed=False), settings) as ends,
     ):
-        at = [TopicPartition(topic, partition) for partition in range(bench.names.contract(topic).partitions)]
+        at = bench.names.partitions(GOLD)
         committed.assign(at)
         await committed.seek_to_end(*at)
         outputs = Outputs(bench, committed, ends)
@@ -86,17 +86,10 @@ async def watching(bench: Bench) -> AsyncIterator[Outputs]:
             await asyncio.wait([reading])
 
 
-def events(agent: Child, *names: str) -> list[dict[str, Any]]:
-    """The changes of state of these names in a process's log of its own."""
-    lines = agent.log.read_text(errors="replace").splitlines()
-    said = (json.loads(line) for line in lines if line.startswith("{"))
-    return [event for event in said if event.get("event") in names]
-
-
 def owned(agent: Child) -> set[Place]:
     """The input partitions that a process works on: it gives up all of them at every revoke."""
     found: set[Place] = set()
-    for event in events(agent, RESTORED, REVOKED):
+    for event in events(agent.log, RESTORED, REVOKED):
         if event["event"] == REVOKED:
             found.clear()
         else:
@@ -107,5 +100,5 @@ def owned(agent: Child) -> set[Place]:
 
 def first(agent: Child, name: str, since: datetime) -> datetime:
     """When a process first said something since a time."""
-    times = (datetime.fromisoformat(event["timestamp"]) for event in events(agent, name))
+    times = (datetime.fromisoformat(event["timestamp"]) for event in events(agent.log, name))
     return next(at for at in times if at >= since)

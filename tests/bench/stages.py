@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
-from aiokafka import TopicPartition
 from rich.table import Table
 from tests.bench.harness import Bench, table
 
@@ -60,7 +59,7 @@ async def fetch(bench: Bench, topic: str) -> Fetched:
 async def _batches(bench: Bench, topic: str) -> AsyncIterator[tuple[int, Batch]]:
     """Every batch as a partition's loop gets it."""
     async with kafka.started(kafka.consumer(bench.settings), bench.settings) as reader:
-        at = [TopicPartition(bench.names.topic(topic), p) for p in range(bench.names.contract(topic).partitions)]
+        at = bench.names.partitions(topic)
         reader.assign(at)
         ends = await reader.end_offsets(at)
         for partition in at:

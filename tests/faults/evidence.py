@@ -128,15 +128,10 @@ class Evidence:
         reader = kafka.consumer(self.settings, committed=committed)
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(kafka.started(reader, self.settings))
-            reader.assign(_all_partitions(self.names))
+            reader.assign([at for topic in TOPICS for at in self.names.partitions(topic)])
             for at in reader.assignment():
                 reader.seek(at, positions.get(at, 0))
             return await _read_to_end(reader, positions)
-
-
-def _all_partitions(names: Names) -> list[TopicPartition]:
-    topics = [names.topic(name) for name in TOPICS]
-    return [TopicPartition(topic, p) for topic in topics for p in range(names.contract(topic).partitions)]
 
 
 async def _read_to_end(reader: Any, positions: dict[TopicPartition, int]) -> list[Any]:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from tests.faults.rig import Rig
-from tests.faults.slots import Event, Slot, events, until
+from tests.faults.slots import Slot, until
+
+from k2_shared.testing.logs import Event, events
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ def injected(fault: str, proven: object, proof: str) -> Injected:
 
 def said(slot: Slot, event: str) -> list[Event]:
     """The lines of one event in the log of a slot's newest process."""
-    return [line for line in events(slot.log) if line.get("event") == event]
+    return list(events(slot.log, event))
 
 
 async def arm(slot: Slot, point: str, action: str, passing: int) -> None:

@@ -12,7 +12,7 @@ from tests.faults.deliveries import Place
 from tests.faults.evidence import BRONZES, SILVERS
 from tests.faults.verifier import Violation
 
-from k2_shared import contracts, kafka
+from k2_shared import kafka
 from k2_shared.errors import Unavailable
 from k2_shared.settings import KafkaSettings
 from k2_shared.topics import GOLD, STATE, Names, administration
@@ -27,7 +27,7 @@ _ELSEWHERE = (KafkaError, Unavailable, OSError, TimeoutError)
 
 def partitions(names: Names, topics: tuple[str, ...]) -> list[TopicPartition]:
     """Every partition of some topics."""
-    return [TopicPartition(names.topic(t), p) for t in topics for p in range(contracts.topics()[t].partitions)]
+    return [at for topic in topics for at in names.partitions(topic)]
 
 
 async def ends(settings: KafkaSettings, at: list[TopicPartition], *, stable: bool) -> Offsets:

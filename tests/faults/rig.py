@@ -3,7 +3,7 @@
 import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults.content import Content
@@ -15,10 +15,8 @@ from tests.faults.proxy import Proxy
 from tests.faults.slots import Slot, Slots, until, up
 
 from k2_local import Stack
-from k2_shared import contracts
-from k2_shared.registry import Registry
 from k2_shared.settings import RunSettings
-from k2_shared.topics import BRONZE, Names, administration, apply_subjects, create
+from k2_shared.topics import Names
 
 SERVICES = ("silver", "gold")
 MEMBERS = 2  # the slots of a service that are always up; one more comes and goes in storms
@@ -48,16 +46,6 @@ class Rig:
         for proxy in self.proxies.values():
             proxy.clear()
         await up(*(slot for service in SERVICES for slot in self.members(service)))
-
-
-async def create_topics(settings: RunSettings) -> int:
-    """Create every topic and subject of a run, so that nothing expires; returns the trades' schema id."""
-    names = Names(settings.k2_prefix)
-    wanted = [replace(contract, retention_ms=-1) for contract in contracts.topics().values()]
-    async with administration(settings) as admin, Registry.connect(settings) as registry:
-        await create(admin, names, wanted, replication=1)
-        ids = await apply_subjects(registry, names, wanted)
-    return ids[names.subject(names.topic(BRONZE.format(exchange="kraken")))]
 
 
 @asynccontextmanager

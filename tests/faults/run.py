@@ -19,7 +19,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 from tests.faults.faults import Fault, Injected, injected
-from tests.faults.rig import Rig, create_topics, running
+from tests.faults.rig import Rig, running
 from tests.faults.rounds import check, check_afresh
 from tests.faults.schedule import schedule
 from tests.faults.verifier import Violation
@@ -28,6 +28,7 @@ from k2_local import Stack, StackSettings
 from k2_local.child import terminable
 from k2_shared.errors import K2Error
 from k2_shared.settings import RunSettings
+from k2_shared.testing.topics import create_lasting
 from k2_shared.topics import GOLD
 
 PER_SECOND = 120
@@ -70,7 +71,7 @@ class Report:
 
 async def work(report: Report, settings: RunSettings, stack: Stack, folder: Path, plan: argparse.Namespace) -> None:
     """Inject faults and verify until there were enough, time is up, or something does not hold."""
-    schema_id = await create_topics(settings)
+    schema_id = next(iter((await create_lasting(settings)).values()))
     async with running(settings, schema_id, folder, plan.seed, PER_SECOND, stack) as rig:
         verified = 0
         for faults in takewhile(lambda _: _goes_on(report, plan), schedule(rig.rng)):

@@ -1,49 +1,28 @@
 """Agents as a supervisor runs them: each slot's process is started again when it ends, until a fault takes it over."""
 
 import asyncio
-import json
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from k2_shared.children import Child
 from k2_shared.errors import Unavailable
-
-Event = Mapping[str, Any]
+from k2_shared.testing.waiting import Condition, came_true
 
 PATIENCE_S = 90.0
 _POLL_S, _RESTART_S = 0.1, 0.5
 
 
-async def until(condition: Callable[[], object | Awaitable[object]], what: str, timeout_s: float = PATIENCE_S) -> None:
-    """Wait for a condition, plain or awaitable.
+async def until(condition: Condition, what: str, timeout_s: float = PATIENCE_S) -> None:
+    """Wait for a condition with a run's patience.
 
     Raises:
         Unavailable: it did not come true in time.
     """
-    try:
-        async with asyncio.timeout(timeout_s):
-            while not await _holds(condition):  # noqa: ASYNC110  # any condition, not an event of ours
-                await asyncio.sleep(_POLL_S)
-    except TimeoutError:
-        raise Unavailable(f"{what} did not come within {timeout_s:.0f} s") from None
-
-
-async def _holds(condition: Callable[[], object | Awaitable[object]]) -> bool:
-    found = condition()
-    return bool(await found) if isinstance(found, Awaitable) else bool(found)
-
-
-def events(log: Path) -> Iterator[Event]:
-    """The log lines of one process that are JSON objects."""
-    for line in log.read_text(errors="replace").splitlines() if log.exists() else ():
-        with suppress(ValueError):
-            said = json.loads(line)
-            if isinstance(said, dict):
-                yield said
+    if not await came_true(condition, timeout_s, _POLL_S):
+        raise Unavailable(f"{what} did not come within {timeout_s:.0f} s")
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aiokafka import TopicPartition
-from tests.faults.slots import Event, events
 from tests.faults.verifier import Violation
+
+from k2_shared.testing.logs import Event, events
 
 RESTORED, RELEASED = "state_restored", "state_released"
 
@@ -21,7 +22,7 @@ class State:
 
 def latest(logs: Iterable[Path], event: str) -> Mapping[TopicPartition, State]:
     """What each partition's newest event of a kind said, over the logs of many processes."""
-    told = (said for log in logs for said in events(log) if said.get("event") == event)
+    told = (said for log in logs for said in events(log, event))
     ordered: list[Event] = sorted(told, key=lambda said: str(said["timestamp"]))
     return {TopicPartition(e["topic"], e["partition"]): State(e["ids"], e["digest"]) for e in ordered}
 

@@ -155,6 +155,8 @@ async def replay(
         Halt: the partition does not hold that range.
         Unavailable: nothing moved for ``stalled_after_s``.
     """
+    if start == end:
+        return
     async with started(consumer(settings), settings) as reader:
         reader.assign([at])
         first = (await reader.beginning_offsets([at]))[at]
@@ -175,12 +177,6 @@ async def replay(
                 moved = time.monotonic()
             elif time.monotonic() - moved > stalled_after_s:
                 raise Unavailable(f"reading {at.topic}[{at.partition}] stalled at {position} of {end}")
-
-
-async def ends(settings: KafkaSettings, at: TopicPartition) -> tuple[int, int]:
-    """The first offset of a partition and its end, uncommitted records included."""
-    async with started(consumer(settings, committed=False), settings) as reader:
-        return (await reader.beginning_offsets([at]))[at], (await reader.end_offsets([at]))[at]
 
 
 async def latest(settings: KafkaSettings, at: TopicPartition, end: int) -> dict[bytes, bytes]:

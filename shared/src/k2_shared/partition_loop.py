@@ -15,10 +15,11 @@ from aiokafka.errors import KafkaError, NoOffsetForPartitionError, ProducerFence
 
 from k2_shared import kafka
 from k2_shared.breaker import Tripped, Window
+from k2_shared.dlq import PREFIX
 from k2_shared.errors import Halt, Unavailable
 from k2_shared.failpoints import Place
 from k2_shared.records import Batch, ByTopic, Consumed
-from k2_shared.resumption import Committed, committed, was_read
+from k2_shared.resumption import Committed, committed, holds
 from k2_shared.stage import Outcome, Stage, Stamp
 from k2_shared.telemetry import logger
 from k2_shared.topics import DLQ
@@ -117,17 +118,23 @@ class PartitionLoop:
 
     async def _rewind(self) -> Committed:
         """Go to the last committed offset, whatever was prefetched before the fence."""
-        agent, topics = self._agent, self._agent.names
+        agent = self._agent
         found = await committed(agent.admin, agent.group, self._at)
         found.check(agent.committed.get(self._at, 0), "this process committed")
-        if found.offset is None:
-            sole = agent.pipeline.sole.get(topics.contract(self._at.topic).name)
-            if await was_read(agent.settings, self._at, sole and self._beside(sole), self._beside(DLQ)):
-                raise found.doubt("records that were written from it stand in the outputs")
-        first = (await agent.reader.beginning_offsets([self._at]))[self._at]
-        self.position = first if found.offset is None else found.offset
+        if found.offset is None and await self._was_read():
+            raise found.doubt("records that were written from it stand in the outputs")
+        self.position = (await agent.span(self._at)).start if found.offset is None else found.offset
         agent.reader.seek(self._at, self.position)
         return found
+
+    async def _was_read(self) -> bool:
+        """Whether the output that the input alone fills holds a record, or a dead letter is about it."""
+        agent, letters = self._agent, self._beside(DLQ)
+        sole = agent.pipeline.sole.get(agent.names.contract(self._at.topic).name)
+        if sole and await holds(agent.settings, self._beside(sole), await agent.span(self._beside(sole))):
+            return True
+        source = (f"{PREFIX}topic", self._at.topic.encode())
+        return await holds(agent.settings, letters, await agent.span(letters), lambda record: source in record.headers)
 
     async def _recovered(self, found: Committed) -> Stage:
         """A stage that knows what was committed: the checkpoints, and the outputs behind them."""

@@ -13,7 +13,6 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from k2_shared import kafka
-from k2_shared.dlq import PREFIX
 from k2_shared.errors import Unavailable
 from k2_shared.records import Consumed
 from k2_shared.settings import KafkaSettings
@@ -57,19 +56,11 @@ async def committed(admin: AIOKafkaAdminClient, group: str, at: TopicPartition) 
     return Committed(group, at, offset if offset >= 0 else None)
 
 
-async def was_read(
-    settings: KafkaSettings, at: TopicPartition, sole: TopicPartition | None, letters: TopicPartition
+async def holds(
+    settings: KafkaSettings, at: TopicPartition, span: range, wanted: Callable[[Consumed], bool] = lambda _: True
 ) -> bool:
-    """Whether a partition was read before: the output that it alone fills holds a record, or a dead letter is of it."""
-    source = (f"{PREFIX}topic", at.topic.encode())
-    return (sole is not None and await _holds(settings, sole, lambda _: True)) or await _holds(
-        settings, letters, lambda record: source in record.headers
-    )
-
-
-async def _holds(settings: KafkaSettings, at: TopicPartition, wanted: Callable[[Consumed], bool]) -> bool:
-    first, end = await kafka.ends(settings, at)
-    async for batch in kafka.replay(settings, at, first, end):
+    """Whether a partition holds a committed record, or one that is wanted."""
+    async for batch in kafka.replay(settings, at, span.start, span.stop):
         if any(map(wanted, batch)):
             return True
     return False

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import get_args
 
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, TopicAlreadyExistsError, for_code
 from aiokafka.partitioner import murmur2
@@ -40,6 +41,11 @@ class Names:
     def contract(self, topic: str) -> TopicContract:
         """The contract of a topic of this run."""
         return contracts.topics()[topic.removeprefix(self.prefix)]
+
+    def partitions(self, contract_name: str) -> list[TopicPartition]:
+        """Every partition of a topic of this run."""
+        topic = self.topic(contract_name)
+        return [TopicPartition(topic, partition) for partition in range(self.contract(topic).partitions)]
 
     def subject(self, topic: str) -> str:
         """The registry's subject for a topic's values."""

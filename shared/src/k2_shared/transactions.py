@@ -98,6 +98,10 @@ class TransactionalAgent(Service, ConsumerRebalanceListener):  # type: ignore[mi
         """The end of a partition at the broker, uncommitted records included."""
         return int((await self._broker.end_offsets([at]))[at])
 
+    async def span(self, at: TopicPartition) -> range:
+        """The offsets that a partition has at the broker, uncommitted records included."""
+        return range((await self._broker.beginning_offsets([at]))[at], await self.end(at))
+
     def not_ready(self) -> list[str]:
         """What is missing until every assigned partition is being worked on."""
         if self.breaker.reason:

@@ -79,7 +79,9 @@ class GoldStage(Stage):
         return found
 
     def _symbol(self, name: str) -> Symbol:
-        return self._symbols.setdefault(name, Symbol(name, self._compared_ids))
+        if name not in self._symbols:
+            self._symbols[name] = Symbol(name, self._compared_ids)
+        return self._symbols[name]
 
     def accept(self, offsets: Mapping[str, Offsets]) -> ByTopic:
         """Remember what gold holds now; conflicts can name the winner of their own batch only from here on."""

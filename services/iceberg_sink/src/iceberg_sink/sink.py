@@ -48,11 +48,7 @@ class TableSink(Service):  # type: ignore[misc]
         self._target = target
         self._metrics = metrics
         self._topics = [names.topic(name) for name in target.contract.topics]
-        self._partitions = [
-            TopicPartition(topic, partition)
-            for topic in self._topics
-            for partition in range(names.contract(topic).partitions)
-        ]
+        self._partitions = [at for name in target.contract.topics for at in names.partitions(name)]
         self._group = names.group(f"iceberg_sink.{target.contract.name}")
         self._positions: dict[TopicPartition, int] = {}
         self.running = False

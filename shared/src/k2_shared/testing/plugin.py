@@ -3,17 +3,15 @@
 import os
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import hypothesis
 import pytest
 
-from k2_shared import contracts
 from k2_shared.children import Child
-from k2_shared.registry import Registry
 from k2_shared.settings import RunSettings
-from k2_shared.topics import Names, administration, apply_subjects, create
+from k2_shared.testing.topics import lasting_topics
+from k2_shared.topics import Names
 
 # How fast examples come says what else the machine does, and nothing of the code.
 hypothesis.settings.register_profile(
@@ -37,16 +35,10 @@ def names(run_settings: RunSettings) -> Names:
 
 
 @pytest.fixture
-async def topics(run_settings: RunSettings, names: Names) -> AsyncIterator[dict[str, int]]:
-    """Every topic and subject of the contracts, for this test alone; yields the schema ids by subject.
-
-    Nothing expires: tests write records with fixed times of long ago, which retention would delete now and then.
-    """
-    wanted = [replace(contract, retention_ms=-1) for contract in contracts.topics().values()]
-    async with administration(run_settings) as admin, Registry.connect(run_settings) as registry:
-        await create(admin, names, wanted, replication=1)
-        yield await apply_subjects(registry, names, wanted)
-        await admin.delete_topics([names.topic(contract.name) for contract in wanted])
+async def topics(run_settings: RunSettings) -> AsyncIterator[dict[str, int]]:
+    """Every topic and subject of the contracts, for this test alone; yields the schema ids by subject."""
+    async with lasting_topics(run_settings) as ids:
+        yield ids
 
 
 class Agents:

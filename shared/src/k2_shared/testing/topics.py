@@ -1,20 +1,42 @@
 """Reading and writing whole topics in tests."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
-from aiokafka import TopicPartition
-
-from k2_shared import kafka
+from k2_shared import contracts, kafka
 from k2_shared.records import Outgoing, by_topic
-from k2_shared.settings import KafkaSettings
-from k2_shared.topics import Names
+from k2_shared.registry import Registry
+from k2_shared.settings import KafkaSettings, RunSettings
+from k2_shared.topics import Names, administration, apply_subjects, create
+
+
+async def create_lasting(settings: RunSettings) -> dict[str, int]:
+    """Create every topic and subject of the contracts for a run of its own; returns the schema ids by subject.
+
+    Nothing expires: tests write records with fixed times of long ago, which retention would delete now and then.
+    """
+    names = Names(settings.k2_prefix)
+    wanted = [replace(contract, retention_ms=-1) for contract in contracts.topics().values()]
+    async with administration(settings) as admin, Registry.connect(settings) as registry:
+        await create(admin, names, wanted, replication=1)
+        return await apply_subjects(registry, names, wanted)
+
+
+@asynccontextmanager
+async def lasting_topics(settings: RunSettings) -> AsyncIterator[dict[str, int]]:
+    """Such topics for the length of a block, which gets the schema ids; deleted afterwards."""
+    names = Names(settings.k2_prefix)
+    yield await create_lasting(settings)
+    async with administration(settings) as admin:
+        await admin.delete_topics([names.topic(name) for name in contracts.topics()])
 
 
 async def read(settings: KafkaSettings, names: Names, topic: str, *, committed: bool = True) -> list[Any]:
     """Every record of a topic up to its end now; by partition, in order. ``topic`` is the contract's name."""
     reader = kafka.consumer(settings, committed=committed)
-    at = [TopicPartition(names.topic(topic), p) for p in range(names.contract(topic).partitions)]
+    at = names.partitions(topic)
     found: list[Any] = []
     async with kafka.started(reader, settings):
         reader.assign(at)

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiokafka import TopicPartition
-
 from k2_shared import kafka
 from k2_shared.origin import received_ns
 from k2_shared.settings import KafkaSettings
@@ -85,11 +83,7 @@ class Observer:
         self._caught_up = dict.fromkeys(STAGES, False)
 
     async def _read(self, stage: str) -> None:
-        at = [
-            TopicPartition(self._names.topic(topic), partition)
-            for topic in STAGES[stage]
-            for partition in range(self._names.contract(self._names.topic(topic)).partitions)
-        ]
+        at = [partition for topic in STAGES[stage] for partition in self._names.partitions(topic)]
         identified = stage not in {"raw", "dlq"}
         async with kafka.started(kafka.consumer(self._settings), self._settings) as reader:
             reader.assign(at)

@@ -72,7 +72,7 @@ class DeadLetters:
         """
         async with administration(self.settings) as admin:
             await check(admin, self.names, [DLQ])
-        at = [self._partition(number) for number in range(self.names.contract(DLQ).partitions)]
+        at = self.names.partitions(DLQ)
         async with kafka.started(kafka.consumer(self.settings, committed=False), self.settings) as reader:
             first, end = await reader.beginning_offsets(at), await reader.end_offsets(at)
         return {tp.partition: range(first[tp], end[tp]) for tp in at}
