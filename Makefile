@@ -1,6 +1,7 @@
 # Two commands for a newcomer: `make demo` and `make test`. `make help` lists the rest.
 PYTHON ?= python3
 STATE  ?= .k2
+WORKERS ?= 3
 INSTALL = .venv/bin/uv pip install --quiet --compile-bytecode --python $(1)/bin/python \
 	--constraint requirements.lock --build-constraint requirements.lock
 MEMBERS = shared deploy/local $(wildcard services/*)
@@ -36,8 +37,8 @@ help: ## list the targets
 demo: .venv/.runtime ## real recorded trades through every agent, reconciled (ARGS="--invalid 0.02 …")
 	@.venv/bin/k2 demo $(ARGS)
 
-test: check ## everything but the long suites, on one shared stack
-	@.venv/bin/k2 stack exec --state $(STATE)/test -- .venv/bin/python -m pytest $(ARGS)
+test: check ## everything but the long suites, on one shared stack (ARGS="-k dlq", WORKERS=0 for one process)
+	@.venv/bin/k2 stack exec --state $(STATE)/test -- .venv/bin/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: .venv/.dev ## formatting, lint, types, import contracts
 	@.venv/bin/ruff format --check --quiet .

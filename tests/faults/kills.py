@@ -19,9 +19,9 @@ KILLED = -signal.SIGKILL
 
 
 async def kill_at(rig: Rig, slot: Slot, point: str, passing: int) -> Injected:
-    """Kill a slot's process at a failpoint; again where its transaction had nothing to write."""
-    for _ in range(_TRIES):
-        done = await _kill_at(rig, slot, point, passing)
+    """Kill a slot's process at a failpoint; again, a passing later, where its transaction had nothing to write."""
+    for later in range(_TRIES):
+        done = await _kill_at(rig, slot, point, passing + later)
         if done.proven:
             break
     return done

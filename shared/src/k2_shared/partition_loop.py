@@ -249,7 +249,8 @@ class PartitionLoop:
         offsets, _ = await asyncio.gather(
             writing, sender.send_offsets_to_transaction({self._at: position}, agent.group)
         )
-        self._reach(Place.AFTER_SEND)
+        if offsets:
+            self._reach(Place.AFTER_SEND)
         if topics and topics.output in offsets:
             self._written = int(offsets[topics.output][-1]) + 1
         letters = stage.accept(offsets)
