@@ -21,7 +21,7 @@ class TopicContract:
     purpose: str
     partitions: int
     key: str
-    value_format: Literal["avro", "raw"]
+    value_format: Literal["avro", "json", "raw"]
     schema: str | None
     compatibility: str | None
     headers: tuple[str, ...]

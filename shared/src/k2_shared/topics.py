@@ -24,6 +24,10 @@ SILVER = "market.crypto.trades.silver.{exchange}"
 GOLD = "market.crypto.trades.gold"
 STATE = "market.crypto.trades.gold.state"
 DLQ = "market.crypto.trades.dlq"
+GAPS = "market.crypto.feed.gaps"
+EVENTS = "market.crypto.feed.events"
+SYMBOLS = "market.crypto.feed.symbols"
+COVERAGE = "market.crypto.feed.coverage"
 EXCHANGES: tuple[Exchange, ...] = get_args(Exchange)
 _KNOWN_POLLS, _KNOWN_POLL_S = 300, 0.1
 
