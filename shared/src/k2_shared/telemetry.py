@@ -12,6 +12,7 @@ from k2_shared.errors import K2Error
 
 _AGES = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _DURATIONS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_FILLS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
 
 
 class Metrics:
@@ -46,6 +47,7 @@ class Metrics:
             registry=registry,
         )
         self.partitions = PartitionMetrics(registry)
+        self.feed = FeedMetrics(registry)
         self.last_record = Gauge(
             "k2_last_record_timestamp_seconds",
             "exchange time of the newest trade",
@@ -80,6 +82,58 @@ class PartitionMetrics:
         self.checkpoint = Gauge(
             "k2_checkpoint_timestamp_seconds", "when the state was last checkpointed", labels, registry=registry
         )
+
+
+class FeedMetrics:
+    """What the feeds say of their sockets, their gaps and themselves; every label is one of a bounded set."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self._add_gaps()
+        self._add_sockets()
+        self._add_process()
+
+    def _add_gaps(self) -> None:
+        """What became of missing ids; ``state`` is opened, filled or unfillable."""
+        self.gaps = self._counter("k2_feed_gaps", "records of the gap ledger", "exchange", "state")
+        self.gap_ids = self._counter("k2_feed_gap_ids", "ids in records of the gap ledger", "exchange", "state")
+        self.open_gap_ids = self._gauge("k2_feed_open_gap_ids", "ids missing now", "exchange", "symbol")
+        self.gap_fill = Histogram(
+            "k2_feed_gap_fill_seconds",
+            "from the opening of a gap to its filling",
+            ["exchange"],
+            buckets=_FILLS,
+            registry=self._registry,
+        )
+        self.rest_calls = self._counter("k2_feed_rest_calls", "REST calls by outcome", "exchange", "outcome")
+        self.stopped_symbols = self._gauge(
+            "k2_feed_stopped_symbols", "symbols that wait for an operator after a reset of their ids", "exchange"
+        )
+
+    def _add_sockets(self) -> None:
+        """How the feed hears the venue."""
+        self.sockets = self._gauge("k2_feed_sockets", "sockets whose subscriptions are confirmed", "exchange")
+        self.suppressed = self._counter("k2_feed_suppressed", "copies from another socket not published", "exchange")
+        self.stale_symbols = self._gauge("k2_feed_stale_symbols", "symbols silent for too long", "exchange")
+        self.rotations = self._counter("k2_feed_rotations", "rotations by outcome", "exchange", "outcome")
+        self.failovers = self._counter("k2_feed_failovers", "changes to another endpoint of the venue", "exchange")
+        self.connect_attempts = self._gauge(
+            "k2_feed_connect_attempts", "connection attempts in the venue's window", "exchange"
+        )
+        self.peer_lost = self._counter("k2_feed_peer_lost", "sockets found dead by reason", "exchange", "reason")
+        self.clock_skew = self._gauge("k2_feed_clock_skew_seconds", "exchange time - our time of receipt", "exchange")
+
+    def _add_process(self) -> None:
+        """What bounds the process."""
+        self.memory = self._gauge("k2_feed_memory_bytes", "resident memory of the process")
+        self.unacknowledged = self._gauge("k2_feed_unacknowledged", "records that Kafka has not acknowledged")
+        self.congested = self._counter("k2_feed_congested", "times that reading waited for Kafka", "exchange")
+
+    def _counter(self, name: str, about: str, *labels: str) -> Counter:
+        return Counter(name, about, labels, registry=self._registry)
+
+    def _gauge(self, name: str, about: str, *labels: str) -> Gauge:
+        return Gauge(name, about, labels, registry=self._registry)
 
 
 def configure_logs(service: str, level: str) -> None:
