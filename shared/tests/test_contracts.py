@@ -9,11 +9,12 @@ from k2_shared import contracts
 from k2_shared.contracts import TopicContract
 from k2_shared.errors import InvalidRecord
 from k2_shared.testing.records import Record, example, fields, trade
-from k2_shared.topics import BRONZE, DLQ, EXCHANGES, GOLD, RAW, SILVER, STATE
+from k2_shared.topics import BRONZE, COVERAGE, DLQ, EVENTS, EXCHANGES, GAPS, GOLD, RAW, SILVER, STATE, SYMBOLS
 from k2_shared.trade import Trade, decode, encode, wire_prefix
 
-SERVICES = {"feed_kraken", "feed_binance", "silver", "gold", "iceberg_sink"}
+SERVICES = {"feed_kraken", "feed_binance", "silver", "gold", "iceberg_sink", "k2"}
 TOPICS = list(contracts.topics().values())
+TRADE_TOPICS = [topic for topic in TOPICS if topic.name.startswith("market.crypto.trades.")]
 TRADE_EXAMPLES = sorted({path for topic in TOPICS if topic.schema for path in topic.examples})
 INVALID = sorted(entry.name for entry in (contracts.ROOT / "examples/invalid").iterdir())
 
@@ -22,17 +23,16 @@ def test_topics_of_the_code_are_the_topics_of_the_contracts() -> None:
     """Every name that the code builds has a contract, and no contract is unused."""
     lower = [exchange.lower() for exchange in EXCHANGES]
     built = {pattern.format(exchange=exchange) for pattern in (RAW, BRONZE, SILVER) for exchange in lower}
-    assert built | {GOLD, STATE, DLQ} == set(contracts.topics())
+    assert built | {GOLD, STATE, DLQ, GAPS, EVENTS, SYMBOLS, COVERAGE} == set(contracts.topics())
 
 
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
 def test_topic_contract_is_whole(topic: TopicContract) -> None:
-    """A contract names its writers and readers; records lead to their frame; Avro topics alone have a schema."""
+    """A contract names its writers and readers; Avro topics alone have a schema in the registry."""
     assert topic.producers
     assert topic.consumers
     assert topic.purpose
     assert set(topic.producers) <= SERVICES
-    assert ("k2-origin" in topic.headers) == (topic.cleanup_policy == "delete")
     assert (topic.schema, topic.compatibility) == (
         ("trade_v3.avsc", "NONE") if topic.value_format == "avro" else (None, None)
     )
@@ -40,9 +40,21 @@ def test_topic_contract_is_whole(topic: TopicContract) -> None:
         assert contracts.example(path)
 
 
-def test_every_topic_has_the_same_partition_count() -> None:
+@pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
+def test_records_of_trades_alone_lead_to_their_frame(topic: TopicContract) -> None:
+    """What holds trades says where each came from; checkpoints and the feeds' own records come from no frame."""
+    of_trades = topic in TRADE_TOPICS and topic.cleanup_policy == "delete"
+    assert ("k2-origin" in topic.headers) == of_trades
+
+
+def test_every_topic_of_trades_has_the_same_partition_count() -> None:
     """A record keeps its partition number from the feed to gold."""
-    assert {topic.partitions for topic in TOPICS} == {12}
+    assert {topic.partitions for topic in TRADE_TOPICS} == {12}
+
+
+def test_topics_of_the_feeds_have_one_partition() -> None:
+    """What the feeds say, and are told, is read in the order in which it was written."""
+    assert {topic.partitions for topic in TOPICS if topic not in TRADE_TOPICS} == {1}
 
 
 def test_a_dead_letter_has_room_for_a_record_and_its_headers() -> None:
