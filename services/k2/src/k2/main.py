@@ -11,6 +11,8 @@ from typer.core import TyperGroup
 from k2 import stack
 from k2.demo import command as demo
 from k2.dlq import command as dlq
+from k2.feed import command as feed
+from k2.gaps import command as gaps
 from k2.probe import command as probe
 from k2_shared.errors import K2Error
 
@@ -39,6 +41,8 @@ app = typer.Typer(
 )
 app.add_typer(stack.app, name="stack")
 app.add_typer(dlq.app, name="dlq")
+app.add_typer(feed.app, name="feed")
+app.command()(gaps.gaps)
 app.command()(demo.demo)
 app.command()(probe.probe_broker)
 

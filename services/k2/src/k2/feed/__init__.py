@@ -1,0 +1,1 @@
+"""``k2 feed``: what the feeds are told about symbols, and what they answer."""

@@ -1,0 +1,90 @@
+"""Reading a whole topic of the feeds, and how a command of theirs fails."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+
+from k2_shared import kafka
+from k2_shared.errors import InvalidRecord, Unavailable
+from k2_shared.settings import RunSettings
+from k2_shared.topics import Names, administration, check
+
+T = TypeVar("T")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass
+class Told(Generic[T]):
+    """The records that are meant, in the order in which they were written; ``unreadable`` counts what is none."""
+
+    read: Callable[[bytes | None], T]
+    takes: Callable[[T], bool]
+    records: list[T] = field(default_factory=list)
+    unreadable: int = 0
+
+    def add(self, value: bytes | None) -> None:
+        """Read one value."""
+        try:
+            record = self.read(value)
+        except InvalidRecord:
+            self.unreadable += 1
+            return
+        if self.takes(record):
+            self.records.append(record)
+
+
+async def told(
+    settings: RunSettings, topic: str, read: Callable[[bytes | None], T], takes: Callable[[T], bool]
+) -> Told[T]:
+    """What a topic of the feeds holds now, of that what is taken.
+
+    Raises:
+        ConfigError: the topic does not exist.
+        Unavailable: reading stalled, or no broker answered.
+    """
+    found = Told(read, takes)
+    async for batch in _batches(settings, topic):
+        for record in batch:
+            found.add(record.value)
+    return found
+
+
+async def _batches(settings: RunSettings, topic: str) -> AsyncIterator[Sequence[Any]]:
+    names = Names(settings.k2_prefix)
+    async with administration(settings) as admin:
+        await check(admin, names, [topic])
+    for at in names.partitions(topic):
+        span = await _span(settings, at)
+        async for batch in kafka.replay(settings, at, span.start, span.stop):
+            yield [record for record in batch if record.offset < span.stop]
+
+
+async def _span(settings: RunSettings, at: TopicPartition) -> range:
+    """The offsets that a partition has now."""
+    async with kafka.started(kafka.consumer(settings, committed=False), settings) as reader:
+        return range((await reader.beginning_offsets([at]))[at], (await reader.end_offsets([at]))[at])
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's work.
+
+    Raises:
+        Unavailable: the broker failed.
+    """
+    try:
+        return asyncio.run(work)
+    except (KafkaError, TimeoutError) as error:
+        raise Unavailable(f"the broker failed: {error!r}") from error
+
+
+def moment(microseconds: int) -> str:
+    """A time for people and machines; a number that no calendar holds stays one."""
+    try:
+        return (_EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="milliseconds")
+    except OverflowError:
+        return str(microseconds)

@@ -1,0 +1,78 @@
+"""One symbol of one exchange, as it is written on the command line."""
+
+import re
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+from k2_shared.errors import ConfigError
+from k2_shared.topics import EXCHANGES
+from k2_shared.trade import Exchange
+
+_SYMBOL = re.compile(r"[A-Z0-9]+/[A-Z0-9]+")
+
+
+class OfSymbol(Protocol):
+    """What is about one symbol of one exchange, or about a whole exchange where the symbol is empty."""
+
+    @property
+    def exchange(self) -> Exchange: ...
+    @property
+    def symbol(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A canonical BASE/QUOTE at an exchange."""
+
+    exchange: Exchange
+    symbol: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read EXCHANGE:SYMBOL.
+
+        Raises:
+            ConfigError: it is not that.
+        """
+        name, _, symbol = text.partition(":")
+        for exchange in EXCHANGES:
+            if name == exchange and _SYMBOL.fullmatch(symbol):
+                return cls(exchange, symbol)
+        raise ConfigError(
+            f"{text!r} is not a symbol of an exchange: it is EXCHANGE:BASE/QUOTE in upper case, e.g. KRAKEN:BTC/USD; "
+            f"exchanges are {', '.join(EXCHANGES)}"
+        )
+
+    def __str__(self) -> str:
+        return f"{self.exchange}:{self.symbol}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which symbols are meant; what is not given restricts nothing."""
+
+    exchange: Exchange | None = None
+    symbol: str | None = None
+
+    @classmethod
+    def parse(cls, text: str | None) -> Self:
+        """Read EXCHANGE:SYMBOL, SYMBOL, or nothing.
+
+        Raises:
+            ConfigError: it is none of them.
+        """
+        if text is None:
+            return cls()
+        if ":" not in text and _SYMBOL.fullmatch(text):
+            return cls(symbol=text)
+        target = Target.parse(text)
+        return cls(target.exchange, target.symbol)
+
+    def takes(self, found: OfSymbol) -> bool:
+        """Whether something is about what is meant."""
+        return self.exchange in (None, found.exchange) and self.symbol in (None, found.symbol)
+
+
+def name(of: OfSymbol) -> str:
+    """EXCHANGE:SYMBOL, or EXCHANGE alone where there is no symbol."""
+    return f"{of.exchange}:{of.symbol}" if of.symbol else of.exchange

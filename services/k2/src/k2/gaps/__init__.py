@@ -1,0 +1,1 @@
+"""``k2 gaps``: the ledger of missing trade ids, open ones first."""
