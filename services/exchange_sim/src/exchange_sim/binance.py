@@ -5,7 +5,7 @@ Source: https://developers.binance.com/docs/binance-spot-api-docs/web-socket-str
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -60,6 +60,11 @@ def frame(_instrument: Instrument, trades: Sequence[Trade]) -> str:
     return trades[0].text
 
 
+def server_shutdown(now_ns: int) -> str:
+    """The event that announces the end of a connection, in the combined form."""
+    return f'{{"stream":"!serverShutdown","data":{{"e":"serverShutdown","E":{now_ns // 1_000_000}}}}}'
+
+
 def rewrite(trade: Trade) -> Trade:
     """The trade with its frame made anew from its fields, every other byte kept."""
     fields = {"t": str(trade.trade_id), "p": trade.price, "q": trade.qty}
@@ -106,6 +111,16 @@ class Dialog:
         """A recorded frame as this connection gets it."""
         text = in_unit(payload, micros=self._micros)
         return text if self._combined else text[text.index('"data":') + len('"data":') : -1]
+
+    @property
+    def form(self) -> Hashable:
+        """Which connections get the same bytes: those of one envelope and one unit of time."""
+        return self._combined, self._micros
+
+    def forget(self, symbols: Iterable[str]) -> None:
+        """These were never subscribed to."""
+        gone = set(symbols)
+        self._remove([name for name in self._streams if self._known.get(name) in gone])
 
     def receive(self, text: str, _now_ns: int) -> list[Reply]:
         """Answer one request; an unknown stream is taken in silence."""

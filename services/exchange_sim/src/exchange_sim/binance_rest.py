@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import ROUND_DOWN, Decimal
 from typing import NamedTuple
 
+from exchange_sim.listing import History
 from exchange_sim.model import Trade
 from exchange_sim.tape import Tape
+from exchange_sim.view import view
 
 DEFAULT_TRADES, MAX_TRADES = 500, 1_000
 DECIMALS = 8
@@ -37,8 +39,8 @@ class _BadRequestError(Exception):
 class BinanceRest:
     """Answers the public REST calls from the tapes."""
 
-    def __init__(self, tapes: Iterable[Tape], now: Callable[[], float] = time.time) -> None:
-        self._tapes = {tape.instrument.native: tape for tape in tapes}
+    def __init__(self, markets: Iterable[Tape | History], now: Callable[[], float] = time.time) -> None:
+        self._tapes = {market.instrument.native: view(market) for market in markets}
         self._now = now
         self._calls: dict[str, Callable[[_Query, bool], object]] = {
             "ping": lambda _query, _micros: {},
@@ -73,7 +75,7 @@ class BinanceRest:
             "symbols": [_describe(tape) for tape in self._asked_for(query)],
         }
 
-    def _asked_for(self, query: _Query) -> list[Tape]:
+    def _asked_for(self, query: _Query) -> list[History]:
         if "symbol" in query:
             return [self._tape(query)]
         if "symbols" not in query:
@@ -84,7 +86,7 @@ class BinanceRest:
             raise _malformed("symbols") from None
         return [self._tape({"symbol": str(name)}) for name in names]
 
-    def _tape(self, query: _Query) -> Tape:
+    def _tape(self, query: _Query) -> History:
         if not query.get("symbol"):
             raise _malformed("symbol")
         if query["symbol"] not in self._tapes:
@@ -134,17 +136,18 @@ def _row(trade: Trade, micros: bool) -> dict[str, object]:
     }
 
 
-def _describe(tape: Tape) -> dict[str, object]:
+def _describe(tape: History) -> dict[str, object]:
     instrument = tape.instrument
-    tick = f"{Decimal(1).scaleb(-tape.price_decimals):.{DECIMALS}f}"
+    decimals = max(DECIMALS, tape.price_decimals)
+    tick = f"{Decimal(1).scaleb(-tape.price_decimals):.{decimals}f}"
     return {
         "symbol": instrument.native,
         "status": "TRADING",
         "baseAsset": instrument.base,
         "baseAssetPrecision": DECIMALS,
         "quoteAsset": instrument.quote,
-        "quotePrecision": DECIMALS,
-        "quoteAssetPrecision": DECIMALS,
+        "quotePrecision": decimals,
+        "quoteAssetPrecision": decimals,
         "baseCommissionPrecision": DECIMALS,
         "quoteCommissionPrecision": DECIMALS,
         "orderTypes": ["LIMIT", "MARKET"],

@@ -1,46 +1,24 @@
 """One WebSocket: what is sent on it, in order, and noted in the oracle log."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from exchange_sim import kraken
+from exchange_sim import acks, kraken, wire
+from exchange_sim.channel import Channel, Dialog
 from exchange_sim.faults import Kind
-from exchange_sim.hub import Frame, Hub
-from exchange_sim.model import Trade, Venue
-from exchange_sim.oracle import OracleLog
+from exchange_sim.hub import Frame
+from exchange_sim.model import Trade
+from exchange_sim.outbox import Outbox
 from exchange_sim.replies import Reply
-from exchange_sim.tape import Tape
 
 CLOSE_S = 1.0
 STALL_S = 60.0  # a peer that takes no byte, or answers no ping, for so long is dropped
-
-
-class Dialog(Protocol):
-    """A venue's side of one conversation, sans I/O."""
-
-    def receive(self, text: str, now_ns: int) -> list[Reply]:
-        """Answer one request."""
-        ...
-
-    def render(self, payload: str) -> str:
-        """A trade frame as this connection gets it."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Channel:
-    """What the connections of one venue share."""
-
-    venue: Venue
-    tapes: dict[str, Tape]
-    hub: Hub
-    log: OracleLog
-    frames: Iterator[int]
+LOOK_S = 0.1  # how often a socket that plays dead looks whether its peer has gone
+ROOM_BYTES = 16_384  # asyncio's low-water mark: with no more than that unsent, no write has to wait
 
 
 class Connection:
@@ -55,35 +33,78 @@ class Connection:
         number: int,
     ) -> None:
         self.number = number
+        self.missing: dict[str, set[int]] = {}
+        self.still_for_s: float | None = None  # set: this side plays dead
         self._transport = request.transport
         self.last_sent = self.last_pong = time.monotonic()
         self._channel = channel
+        self._conditions = channel.conditions
         self._dialog = dialog
         self._socket = socket
         self._lock = asyncio.Lock()
+        self._outbox = Outbox(self._transmit, self.drop) if channel.queued else None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def serve(self, opening: Sequence[Reply], keep_alive: Callable[["Connection"], asyncio.Task[None]]) -> None:
         """Converse until the peer goes."""
-        keeper = keep_alive(self)
+        self._channel.connections.add(self)
+        self._tasks.append(keep_alive(self))
+        if self._outbox is not None:
+            self._tasks.append(asyncio.create_task(self._outbox.run()))
         try:
             await self._say(opening)
-            await self._listen()
+            if self.still_for_s is None:
+                await self._hear()
+            if self.still_for_s is not None:
+                await self._lie_still(self.still_for_s)
         finally:
-            keeper.cancel()
-            self._channel.hub.leave(self._channel.venue, self)
+            self._end()
+
+    async def _hear(self) -> None:
+        """Answer the peer until it goes, or until this side plays dead."""
+        listening = asyncio.create_task(self._listen())
+        self._tasks.append(listening)
+        await asyncio.wait({listening})
+        if self.still_for_s is None:
+            listening.result()
+
+    async def _lie_still(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._transport is not None and not self._transport.is_closing():  # noqa: ASYNC110  # it tells nobody
+                    await asyncio.sleep(LOOK_S)
+        self.drop()
+
+    def _end(self) -> None:
+        self._channel.connections.discard(self)
+        self._channel.hub.leave(self._channel.venue, self)
+        for task in self._tasks:
+            task.cancel()
 
     async def deliver(self, frame: Frame) -> bool:
-        """Send a trade frame and note it; False when the socket is gone."""
+        """Send a trade frame and note it, or queue it; False when the socket is gone."""
+        if self._outbox is not None:
+            return self._outbox.offer(frame)
+        return await self._transmit(frame)
+
+    async def _transmit(self, frame: Frame) -> bool:
         async with self._lock:
-            sent = await self._send(self._dialog.render(frame.payload))
-        if sent:
+            if self.still_for_s is not None:
+                return False
+            encoded = frame.encoded(self._dialog.form, self._dialog.render)
+            slow = self._conditions.take("slow_frames", frame.symbol)
+            if slow is not None:
+                await asyncio.sleep(slow.number)
+            split = self._conditions.take("split_frames", frame.symbol)
+            sent = await (self._send(encoded) if split is None else self._send_split(encoded, int(split.number)))
+        if sent and self._channel.log.kept:
             self._note(frame.symbol, frame.kind, frame.trades, frame.broken)
         return sent
 
-    async def tell(self, text: str) -> bool:
-        """Send something that is no trade."""
+    async def tell(self, text: str, *, trade: bool = False) -> bool:
+        """Send something that is no trade; ``trade`` puts it in the envelope of trades."""
         async with self._lock:
-            return await self._send(text)
+            return await self._send((self._dialog.render(text) if trade else text).encode())
 
     async def ping(self) -> None:
         """Send a protocol ping; its payload is the time, as Binance's is."""
@@ -96,8 +117,19 @@ class Connection:
         if self._transport is not None:
             self._transport.abort()
 
+    def play_dead(self, seconds: float, last_words: bytes = b"") -> None:
+        """Send and answer nothing more, though TCP stays for ``seconds``; ``last_words`` are raw bytes."""
+        if last_words and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(last_words)
+        self.still_for_s = seconds
+        self._channel.hub.leave(self._channel.venue, self)
+        for task in self._tasks:
+            task.cancel()
+
     async def hang_up(self) -> None:
         """Close in good order, within a deadline."""
+        if self.still_for_s is not None:
+            return self.drop()
         try:
             async with asyncio.timeout(CLOSE_S):
                 await self._socket.close(code=WSCloseCode.GOING_AWAY)
@@ -107,11 +139,25 @@ class Connection:
     async def _listen(self) -> None:
         async for message in self._socket:
             if message.type is WSMsgType.TEXT:
-                await self._say(self._dialog.receive(message.data, time.time_ns()))
+                replies = self._dialog.receive(message.data, time.time_ns())
+                await self._say([self._disturbed(reply) for reply in replies])
             elif message.type is WSMsgType.PING:
                 await self._within_deadline(self._socket.pong(message.data))
             elif message.type is WSMsgType.PONG:
                 self.last_pong = time.monotonic()
+
+    def _disturbed(self, reply: Reply) -> Reply:
+        """The reply as faults leave it: only acks of subscriptions are struck."""
+        if self._conditions.calm or not reply.joins:
+            return reply
+        if lost := self._conditions.take("no_acks"):
+            left = acks.lose(reply, str(lost.value))
+        elif wrong := self._conditions.take("wrong_acks"):
+            left = acks.falsify(reply, self._channel.venue, str(wrong.value))
+        else:
+            return reply
+        self._dialog.forget(set(reply.joins) - set(left.joins))
+        return left
 
     async def _say(self, replies: Sequence[Reply]) -> None:
         for reply in replies:
@@ -125,9 +171,9 @@ class Connection:
         hub.leave(venue, self, reply.leaves)
         hub.join(venue, reply.joins, self)
         if reply.text:
-            await self._send(reply.text)
+            await self._send(reply.text.encode())
         for symbol, trades, text in snapshots:
-            if await self._send(text):
+            if await self._send(text.encode()):
                 self._note(symbol, "snapshot", trades, None)
 
     def _snapshots(self, reply: Reply) -> list[tuple[str, list[Trade], str]]:
@@ -137,16 +183,38 @@ class Connection:
         recent = [(symbol, tape, tape.recent(kraken.SNAPSHOT_TRADES)) for symbol, tape in found]
         return [(symbol, trades, kraken.snapshot(tape.instrument, trades)) for symbol, tape, trades in recent]
 
-    async def _send(self, text: str) -> bool:
+    async def _send(self, encoded: bytes) -> bool:
+        if self.still_for_s is not None:
+            return False
         self.last_sent = time.monotonic()
-        return await self._within_deadline(self._socket.send_str(text))
+        sending = self._socket.send_frame(encoded, WSMsgType.TEXT)
+        if self._transport is not None and self._transport.get_write_buffer_size() <= ROOM_BYTES:
+            return await self._attempt(sending)
+        return await self._within_deadline(sending)
+
+    async def _send_split(self, encoded: bytes, pieces: int) -> bool:
+        """Send one message in fragments, each in TCP segments of its own."""
+        for segment in wire.segments(wire.fragments(encoded, pieces)):
+            if self._transport is None or self._transport.is_closing():
+                return False
+            self._transport.write(segment)
+            await asyncio.sleep(0)
+        self.last_sent = time.monotonic()
+        return True
 
     async def _within_deadline(self, sending: Awaitable[None]) -> bool:
         """Wait for the peer's buffer; a peer that is gone, or takes nothing, is dropped and False."""
         try:
             async with asyncio.timeout(STALL_S):
-                await sending
-        except (ConnectionError, TimeoutError):
+                return await self._attempt(sending)
+        except TimeoutError:
+            self.drop()
+            return False
+
+    async def _attempt(self, sending: Awaitable[None]) -> bool:
+        try:
+            await sending
+        except ConnectionError:
             self.drop()
             return False
         return True

@@ -1,8 +1,8 @@
 """Who listens to what, and whether a venue's feed is there."""
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from exchange_sim.faults import Kind
@@ -18,13 +18,23 @@ class Frame:
     trades: Sequence[Trade]
     payload: str
     broken: str | None = None
+    _made: dict[Hashable, bytes] = field(default_factory=dict, repr=False)
+
+    def encoded(self, form: Hashable, render: Callable[[str], str]) -> bytes:
+        """The bytes of the frame in one form of its dialect, made once for all the sockets that want it so."""
+        made = self._made.get(form)
+        if made is None:
+            made = self._made[form] = render(self.payload).encode()
+        return made
 
 
 class Listener(Protocol):
-    """A socket that takes frames."""
+    """A socket that takes frames; ``missing`` are the trades, by symbol and number, that it never gets."""
+
+    missing: dict[str, set[int]]
 
     async def deliver(self, frame: Frame) -> bool:
-        """Send; blocks while the peer's buffer is full. False when the socket is gone."""
+        """Send; blocks while the peer's buffer is full, unless it queues. False when the socket is gone."""
         ...
 
 

@@ -5,7 +5,7 @@ Sources: https://docs.kraken.com/api/docs/websocket-v2/trade, /status, /heartbea
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -62,6 +62,12 @@ def snapshot(instrument: Instrument, trades: Sequence[Trade]) -> str:
     return _message("snapshot", instrument, trades)
 
 
+def status(connection: int, system: str) -> str:
+    """The status message; ``system`` is online, maintenance, cancel_only or post_only."""
+    said = {"api_version": "v2", "connection_id": connection, "system": system, "version": "2.0.0"}
+    return _dumps({"channel": "status", "data": [said], "type": "update"})
+
+
 def rewrite(trade: Trade) -> Trade:
     """The trade with its REST row made anew from its fields."""
     whole, ns = divmod(trade.time_ns, 1_000_000_000)
@@ -97,10 +103,18 @@ class Dialog:
         self._known = frozenset(symbols)
         self._subscribed: set[str] = set()
 
-    def greet(self, connection: int) -> list[Reply]:
+    def greet(self, connection: int, system: str = "online") -> list[Reply]:
         """What the server says first."""
-        status = {"api_version": "v2", "connection_id": connection, "system": "online", "version": "2.0.0"}
-        return [Reply(_dumps({"channel": "status", "data": [status], "type": "update"}))]
+        return [Reply(status(connection, system))]
+
+    @property
+    def form(self) -> Hashable:
+        """Which connections get the same bytes: all."""
+        return "v2"
+
+    def forget(self, symbols: Iterable[str]) -> None:
+        """These were never subscribed to."""
+        self._subscribed.difference_update(symbols)
 
     def render(self, payload: str) -> str:
         """A trade frame as this connection gets it: as it is."""

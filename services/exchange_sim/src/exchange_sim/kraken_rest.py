@@ -9,9 +9,12 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from exchange_sim.conditions import Conditions
+from exchange_sim.listing import History
 from exchange_sim.model import Instrument, Trade
 from exchange_sim.symbols import KRAKEN_REST
 from exchange_sim.tape import Tape
+from exchange_sim.view import view
 
 MAX_TRADES = 1_000
 LOT_DECIMALS = 8
@@ -44,8 +47,14 @@ def wsname(instrument: Instrument) -> str:
 class KrakenRest:
     """Answers the public REST calls from the tapes; every answer is HTTP 200, errors are in the body."""
 
-    def __init__(self, tapes: Iterable[Tape], now: Callable[[], float] = time.time) -> None:
-        self._tapes = list(tapes)
+    def __init__(
+        self,
+        markets: Iterable[Tape | History],
+        now: Callable[[], float] = time.time,
+        conditions: Conditions | None = None,
+    ) -> None:
+        self._tapes = [view(market) for market in markets]
+        self._conditions = conditions or Conditions("KRAKEN")
         self._now = now
         self._by_name = {
             name: tape
@@ -79,8 +88,12 @@ class KrakenRest:
         if not 1 <= count <= MAX_TRADES:
             return _error("EGeneral:Invalid arguments:count")
         # a page begins with the trades of `since` itself, so pages that follow `last` overlap at their edge
-        trades = tape.recent(count) if since_ns is None else tape.since(since_ns, count)
-        return _page(tape.instrument, trades, since_ns)
+        if since_ns is None:
+            trades = tape.recent(count)
+            last = trades[-1].time_ns if trades else 0
+        else:
+            trades, last = tape.since(since_ns, count)
+        return _page(tape.instrument, trades, None if self._conditions.take("rest_no_last") else last)
 
     def _asset_pairs(self, query: _Query) -> str:
         tapes = self._tapes
@@ -100,8 +113,9 @@ class KrakenRest:
         return _result({"unixtime": int(now.timestamp()), "rfc1123": f"{now:%a, %d %b %y %H:%M:%S} +0000"})
 
     def _system_status(self, _query: _Query) -> str:
+        status = "maintenance" if self._conditions.active("maintenance") else "online"
         now = datetime.fromtimestamp(self._now(), UTC)
-        return _result({"status": "online", "timestamp": f"{now:%Y-%m-%dT%H:%M:%SZ}"})
+        return _result({"status": status, "timestamp": f"{now:%Y-%m-%dT%H:%M:%SZ}"})
 
 
 def _since_ns(text: str) -> int:
@@ -109,13 +123,13 @@ def _since_ns(text: str) -> int:
     return int(since * 1_000_000_000) if since < _SECONDS_BELOW else int(since)
 
 
-def _page(instrument: Instrument, trades: list[Trade], since_ns: int | None) -> str:
-    last = trades[-1].time_ns if trades else since_ns or 0
+def _page(instrument: Instrument, trades: list[Trade], last: int | None) -> str:
     rows = ",".join(trade.text for trade in trades)
-    return f'{{"error":[],"result":{{"{pair(instrument)}":[{rows}],"last":"{last}"}}}}'
+    cursor = "" if last is None else f',"last":"{last}"'
+    return f'{{"error":[],"result":{{"{pair(instrument)}":[{rows}]{cursor}}}}}'
 
 
-def _describe(tape: Tape) -> dict[str, object]:
+def _describe(tape: History) -> dict[str, object]:
     instrument, decimals = tape.instrument, tape.price_decimals
     return {
         "altname": instrument.native,

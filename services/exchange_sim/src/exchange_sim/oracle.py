@@ -1,6 +1,7 @@
-"""The oracle log: what was handed to which socket, a JSON line for each trade."""
+"""The oracle log: what was handed to which socket, a JSON line for each trade; and which faults struck."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
@@ -18,8 +19,13 @@ class OracleLog:
         if path is not None:
             self._file = _create(path)
 
-    def record(self, entry: dict[str, object]) -> None:
-        """Note one delivered trade."""
+    @property
+    def kept(self) -> bool:
+        """Whether there is a log at all."""
+        return self._file is not None
+
+    def record(self, entry: Mapping[str, object]) -> None:
+        """Note one delivered trade, or what a fault struck."""
         if self._file is None:
             return
         self._lines.append(json.dumps(entry, separators=(",", ":")))

@@ -4,7 +4,8 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from exchange_sim.hub import Frame, Hub
+from exchange_sim.delivery import Delivery
+from exchange_sim.hub import Frame
 from exchange_sim.model import Venue
 from exchange_sim.plan import Planned
 from exchange_sim.tape import Tape
@@ -56,7 +57,7 @@ class Player:
         venue: Venue,
         tapes: Mapping[str, Tape],
         plan_lap: Callable[[int], Sequence[Planned]],
-        hub: Hub,
+        delivery: Delivery,
         *,
         speed: float,
         live: bool,
@@ -65,7 +66,7 @@ class Player:
         self.tapes = tapes
         self.frames_played = 0
         self.finished = False
-        self._hub = hub
+        self._delivery = delivery
         self._live = live
         self._plan_lap = plan_lap
         self._pace = Pace(speed)
@@ -81,7 +82,7 @@ class Player:
 
     async def run(self, on_finish: Callable[[], None]) -> None:
         """Play to the end; ``on_finish`` is called before ``finished`` becomes true."""
-        await self._hub.started.wait()
+        await self._delivery.started()
         for lap in self._laps():
             await self._play(lap)
         on_finish()
@@ -105,12 +106,11 @@ class Player:
             position = await self._send_due(position)
 
     async def _feed(self) -> None:
-        """Wait until the feed is there; the time away does not count."""
-        present = self._hub.present(self.venue)
-        if present.is_set():
+        """Wait until trades can happen; the time until then does not count."""
+        if self._delivery.open:
             return
         self._pace.hold()
-        await present.wait()
+        await self._delivery.opened()
         self._pace.go_on()
         self._anchor()
 
@@ -127,8 +127,7 @@ class Player:
     async def _send_due(self, position: int) -> int:
         """Send every frame that is due; ends early when the feed leaves. Returns the next position."""
         now_ns = self._pace.position_ns()
-        present = self._hub.present(self.venue)
-        while position < len(self._plan) and self._plan[position].at_ns <= now_ns and present.is_set():
+        while position < len(self._plan) and self._plan[position].at_ns <= now_ns and self._delivery.open:
             if not await self._send(self._plan[position], position):
                 break
             position += 1
@@ -137,19 +136,16 @@ class Player:
         return position
 
     async def _send(self, planned: Planned, position: int) -> bool:
-        """Send one frame to all who listen; False when nobody took it, so that it is sent again."""
+        """Let one frame happen; False when it is to be sent again, as nobody took it."""
         tape = self.tapes[planned.symbol]
+        numbers = tape.numbers(self._lap, planned.indexes)
         if planned.kind == "original":
-            tape.expose(self._lap * tape.lap_length + planned.indexes.stop)
-        frame = self._make(planned) if self._live else self._made[position]
-        listeners = self._hub.listeners(self.venue, planned.symbol)
-        taken = [await listener.deliver(frame) for listener in listeners]
-        self.frames_played += any(taken)
-        return any(taken)
+            tape.expose(numbers.stop)
+        made = None if tape.altered else self._made[position]
+        played = await self._delivery.carry(tape, planned.kind, numbers, planned.broken, made)
+        self.frames_played += played
+        return played
 
     def _make(self, planned: Planned) -> Frame:
         tape = self.tapes[planned.symbol]
-        first = self._lap * tape.lap_length
-        numbers = range(first + planned.indexes.start, first + planned.indexes.stop)
-        trades, payload = tape.payload(numbers, planned.broken)
-        return Frame(planned.symbol, planned.kind, trades, payload, planned.broken)
+        return self._delivery.frame(tape, planned.kind, planned.indexes, planned.broken)

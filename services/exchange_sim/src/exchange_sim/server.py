@@ -2,22 +2,27 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import count
-from typing import Any
 
 from aiohttp import web
 
 from exchange_sim import binance, kraken
-from exchange_sim.binance_rest import BinanceRest
-from exchange_sim.connection import CLOSE_S, STALL_S, Channel, Connection, Dialog
+from exchange_sim.channel import Channel, Dialog
+from exchange_sim.conditions import Conditions
+from exchange_sim.connection import CLOSE_S, STALL_S, Connection
+from exchange_sim.control import Control
+from exchange_sim.delivery import Delivery
 from exchange_sim.hub import Hub
-from exchange_sim.kraken_rest import KrakenRest
+from exchange_sim.inject import Injector
 from exchange_sim.model import VENUES, Recording, Venue
 from exchange_sim.oracle import OracleLog
 from exchange_sim.playback import Player
 from exchange_sim.replies import Reply
+from exchange_sim.rest_server import RestServer
 from exchange_sim.settings import SimSettings
+from exchange_sim.storm import Due, script, storm, strike
+from exchange_sim.strikes import Strikes
 from exchange_sim.venue import Stage
 from k2_shared.errors import ConfigError
 
@@ -31,7 +36,9 @@ class Simulator:
     """Both venues on one port; ``app`` is to be run, then ``play`` in the background."""
 
     def __init__(self, settings: SimSettings, recordings: Sequence[Recording], log: OracleLog) -> None:
+        self._settings = settings
         self._log = log
+        self._strikes = Strikes(log)
         self._numbers = count(1)
         stages = {venue: Stage(venue, _of(recordings, venue), settings) for venue in VENUES}
         if not any(stages[venue].tapes for venue in settings.expected):
@@ -39,25 +46,33 @@ class Simulator:
         symbols = {venue: [tape.instrument.symbol for tape in stage.tapes] for venue, stage in stages.items()}
         self._hub = Hub(symbols, settings.expected)
         self._channels = {venue: self._channel(stage) for venue, stage in stages.items()}
-        self._players: list[Player] = [stages[venue].player(self._hub) for venue in settings.expected]
-        self._kraken = KrakenRest(stages["KRAKEN"].rest_tapes)
-        self._binance = BinanceRest(stages["BINANCE"].rest_tapes)
-        self._connections: set[Connection] = set()
+        ways = {venue: self._way(venue) for venue in settings.expected}
+        self._players = [stages[venue].player(way) for venue, way in ways.items()]
+        self._injector = Injector(
+            {venue: (self._channels[venue], way) for venue, way in ways.items() if stages[venue].tapes},
+            settings.sim_seed,
+        )
+        self._orders = self._ordered()
+        self._rest = RestServer(
+            {venue: stage.rest_tapes for venue, stage in stages.items()},
+            {venue: channel.conditions for venue, channel in self._channels.items()},
+            settings,
+        )
 
     def app(self) -> web.Application:
         """The application with every route."""
         app = web.Application()
+        control = Control(self._channels, None if self._settings.sim_rest_all else self._injector)
         app.add_routes(
             [
                 web.get("/v2", self._kraken_socket),
                 web.get("/ws", self._binance_socket),
                 web.get("/ws/{streams:.+}", self._binance_socket),
                 web.get("/stream", self._binance_socket),
-                web.get("/0/public/{call}", self._kraken_rest),
-                web.post("/0/public/{call}", self._kraken_rest),
-                web.get("/api/v3/{call}", self._binance_rest),
                 web.get("/sim/status", self._status),
                 web.get("/healthz", self._healthz),
+                *self._rest.routes(),
+                *control.routes(),
             ]
         )
         app.on_shutdown.append(self._hang_up)
@@ -65,24 +80,51 @@ class Simulator:
 
     async def play(self) -> None:
         """Play every venue that takes part; flushes the log as it goes."""
-        playing = (player.run(self._log.flush) for player in self._players)
-        await asyncio.gather(self._flush_now_and_then(), *playing)
+        playing = (player.run(self._strikes.flush) for player in self._players)
+        await asyncio.gather(self._flush_now_and_then(), *map(self._strike, self._orders), *playing)
 
     async def _flush_now_and_then(self) -> None:
         while True:
             await asyncio.sleep(FLUSH_S)
-            self._log.flush()
+            self._strikes.flush()
+
+    def _ordered(self) -> list[Iterable[Due]]:
+        """The faults that come by themselves."""
+        given, markets = self._settings, self._injector.markets
+        orders: list[Iterable[Due]] = []
+        if given.sim_faults_script is not None:
+            orders.append(script(given.sim_faults_script, markets, given.sim_seed))
+        if given.sim_storm:
+            orders.append(storm(given.sim_storm, markets, given.sim_seed))
+        return orders
+
+    async def _strike(self, orders: Iterable[Due]) -> None:
+        if not self._settings.sim_unattended:
+            await self._hub.started.wait()
+        await strike(self._injector, orders)
 
     def _channel(self, stage: Stage) -> Channel:
-        tapes = {tape.instrument.symbol: tape for tape in stage.tapes}
-        return Channel(stage.venue, tapes, self._hub, self._log, count(1))
+        return Channel(
+            stage.venue,
+            {tape.instrument.symbol: tape for tape in stage.tapes},
+            self._hub,
+            self._log,
+            count(1),
+            Conditions(stage.venue, self._strikes),
+            queued=self._settings.sim_unattended,
+        )
 
-    async def _kraken_socket(self, request: web.Request) -> web.WebSocketResponse:
+    def _way(self, venue: Venue) -> Delivery:
+        return Delivery(self._hub, self._channels[venue].conditions, unattended=self._settings.sim_unattended)
+
+    async def _kraken_socket(self, request: web.Request) -> web.StreamResponse:
         number = next(self._numbers)
-        dialog = kraken.Dialog(self._channels["KRAKEN"].tapes)
-        return await self._converse(request, "KRAKEN", dialog, dialog.greet(number), number)
+        channel = self._channels["KRAKEN"]
+        dialog = kraken.Dialog(channel.tapes)
+        system = "maintenance" if channel.conditions.active("maintenance") else "online"
+        return await self._converse(request, "KRAKEN", dialog, dialog.greet(number, system), number)
 
-    async def _binance_socket(self, request: web.Request) -> web.WebSocketResponse:
+    async def _binance_socket(self, request: web.Request) -> web.StreamResponse:
         combined = request.path == "/stream"
         micros = request.query.get("timeUnit", "").upper() == "MICROSECOND"
         names = request.query.get("streams", "") if combined else request.match_info.get("streams", "")
@@ -93,34 +135,28 @@ class Simulator:
 
     async def _converse(
         self, request: web.Request, venue: Venue, dialog: Dialog, opening: Sequence[Reply], number: int
-    ) -> web.WebSocketResponse:
+    ) -> web.StreamResponse:
+        if self._channels[venue].conditions.take("refuse_connections"):
+            return web.Response(status=503, text="unavailable\n")
         socket = web.WebSocketResponse(timeout=CLOSE_S, autoping=False, compress=False, max_msg_size=MAX_REQUEST_BYTES)
         await socket.prepare(request)
         connection = Connection(self._channels[venue], dialog, socket, request, number)
-        self._connections.add(connection)
         keeper = _heartbeats if venue == "KRAKEN" else _pings
-        try:
-            await connection.serve(opening, lambda each: asyncio.create_task(keeper(each)))
-        finally:
-            self._connections.discard(connection)
+        await connection.serve(opening, lambda each: asyncio.create_task(keeper(each)))
         return socket
 
     async def _hang_up(self, _app: web.Application) -> None:
-        await asyncio.gather(*(connection.hang_up() for connection in self._connections))
-
-    async def _kraken_rest(self, request: web.Request) -> web.Response:
-        query: dict[str, Any] = {**request.query, **await request.post()}
-        return _json(self._kraken.answer(request.match_info["call"], query))
-
-    async def _binance_rest(self, request: web.Request) -> web.Response:
-        micros = request.headers.get("X-MBX-TIME-UNIT", "").upper() == "MICROSECOND"
-        answer = self._binance.answer(request.match_info["call"], request.query, micros=micros)
-        return _json(answer.body, answer.status)
+        self._rest.close()
+        await self._injector.close()
+        connections = [each for channel in self._channels.values() for each in channel.connections]
+        await asyncio.gather(*(connection.hang_up() for connection in connections))
+        self._strikes.flush()
 
     async def _status(self, _request: web.Request) -> web.Response:
         venues = {player.venue: self._status_of(player) for player in self._players}
         finished = all(player.finished for player in self._players)
-        return web.json_response({"venues": venues, "started": self._hub.started.is_set(), "finished": finished})
+        said = {"venues": venues, "started": self._hub.started.is_set(), "finished": finished}
+        return web.json_response({**said, "faults": self._strikes.counts})
 
     def _status_of(self, player: Player) -> dict[str, object]:
         waiting_for = self._hub.waiting_for(player.venue)
@@ -138,10 +174,6 @@ class Simulator:
 
 def _of(recordings: Sequence[Recording], venue: Venue) -> list[Recording]:
     return [recording for recording in recordings if recording.instrument.venue == venue]
-
-
-def _json(body: str, status: int = 200) -> web.Response:
-    return web.Response(text=body, status=status, content_type="application/json")
 
 
 async def _heartbeats(connection: Connection) -> None:

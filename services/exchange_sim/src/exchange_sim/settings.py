@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 from pydantic.fields import FieldInfo
 
+from exchange_sim import listing
 from exchange_sim.faults import Rates
 from exchange_sim.model import VENUES, Venue
 from exchange_sim.recordings import PACKAGED
@@ -38,12 +39,26 @@ class SimSettings(Settings):
     sim_as_live: bool = Field(False, description="times become now, ids go on, playback never ends")
     sim_rest_all: bool = Field(False, description="REST serves the whole recording, not only what was played")
 
+    sim_unattended: bool = Field(False, description="playback goes on whoever listens; a slow socket is dropped")
+    sim_strict_rest: bool = Field(False, description="Kraken's REST takes about one call a second")
+    sim_storm: float = Field(0.0, ge=0, le=6_000, description="random injected faults a minute; 0 for none")
+    sim_faults_script: Path | None = Field(None, description="file of faults to inject, JSON lines with at_s")
+    sim_listed: str = Field(
+        "",
+        pattern=rf"^({listing.PATTERN}(,{listing.PATTERN})*)?$",
+        description="pairs listed without trades: VENUE:BASE/QUOTE:PRICE_DECIMALS[,…]",
+    )
+
     @model_validator(mode="after")
     def _possible(self) -> Self:
         if self.sim_speed != "fit" and not self.sim_speed > 0:
             raise ValueError(f"SIM_SPEED={self.sim_speed} is not allowed: it is above 0, or 'fit'")
         if self.sim_as_live and self.sim_rest_all:
             raise ValueError("SIM_AS_LIVE and SIM_REST_ALL exclude each other: what is live has no future to serve")
+        if self.sim_rest_all and (self.sim_storm or self.sim_faults_script):
+            raise ValueError(
+                "SIM_REST_ALL excludes SIM_STORM and SIM_FAULTS_SCRIPT: faults need REST that tells the past"
+            )
         return self
 
     @property

@@ -1,30 +1,46 @@
 """The history of one instrument, as far as it has been played; the socket and REST both read it."""
 
-from bisect import bisect_left
-from collections.abc import Callable, Sequence
+import time
+from collections import deque
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
-from itertools import accumulate
 
+from exchange_sim.course import Course
 from exchange_sim.faults import BREAKS
 from exchange_sim.model import Dialect, Instrument, Recording, Trade
+
+MARK_NS = 50_000_000  # how exactly a tape knows when a trade was exposed
+MILLI_NS = 1_000_000
+MARKS = 4_000  # for how long it knows: 200 s at least
 
 
 class Tape:
     """A recording that runs once, or for ever as if it were live.
 
-    Trades are numbered from 0 over all laps. On a live tape trade ``i`` is a pure function of ``i`` and
-    of the moments at which playback (re)started, so that a long run needs no memory for its past.
+    Trades are numbered from 0 over all laps. Trade ``i`` is a pure function of ``i``, of the moments at which
+    playback (re)started and of the faults that struck the tape, so that a long run needs no memory for its past.
     """
 
-    def __init__(self, recording: Recording, dialect: Dialect, live_offsets: Sequence[int] | None = None) -> None:
+    def __init__(
+        self,
+        recording: Recording,
+        dialect: Dialect,
+        live_offsets: Sequence[int] | None = None,
+        clock: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
         self.instrument: Instrument = recording.instrument
-        self._dialect = dialect
-        self._live_offsets = live_offsets
+        self.dialect = dialect
+        self.course = Course(recording.trades, live_offsets)
+        self.live = live_offsets is not None
+        self.rest_hides: dict[int, str] = {}  # numbers that REST never shows, and the fault that hides each
+        self.unheard: set[int] = set()  # numbers that no socket ever carries
         self._trades = recording.trades
-        self._latest_ns = list(accumulate((trade.time_ns for trade in recording.trades), max))
-        self._stride = recording.trades[-1].trade_id - recording.trades[0].trade_id + 1
-        self._anchors: list[tuple[int, int]] = [(0, 0)]
+        self._quantities: dict[int, str] = {}
         self._exposed = 0
+        self._clock = clock
+        self._exposed_ns = 0
+        self._marks: deque[tuple[int, int]] = deque(maxlen=MARKS)
+        self._awaited: list[tuple[int, Callable[[], None]]] = []
 
     @property
     def lap_length(self) -> int:
@@ -41,58 +57,96 @@ class Tape:
         """How many trades the exchange has made public."""
         return self._exposed
 
+    @property
+    def altered(self) -> bool:
+        """Whether its trades differ from the recording."""
+        return self.live or self.course.changed or bool(self._quantities)
+
     def expose(self, count: int) -> None:
         """The first ``count`` trades have happened."""
-        self._exposed = max(self._exposed, count)
+        if count <= self._exposed:
+            return
+        now_ns = self._exposed_ns = self._clock()
+        if not self._marks or now_ns - self._marks[-1][0] >= MARK_NS:
+            self._marks.append((now_ns, self._exposed))
+        self._exposed = count
+        if self._awaited:
+            self._tell()
+
+    def exposed_before(self, age_ns: int) -> int:
+        """How many trades were public ``age_ns`` ago, rounded down."""
+        limit = self._clock() - age_ns
+        if self._exposed_ns <= limit:
+            return self._exposed
+        known = (count for at_ns, count in reversed(self._marks) if at_ns <= limit)
+        return next(known, 0)
+
+    def when_exposed(self, number: int, told: Callable[[], None]) -> None:
+        """Call ``told`` once trade ``number`` has happened."""
+        self._awaited.append((number, told))
+
+    def _tell(self) -> None:
+        due = [told for number, told in self._awaited if number < self._exposed]
+        self._awaited = [each for each in self._awaited if each[0] >= self._exposed]
+        for told in due:
+            told()
 
     def anchor(self, lap: int, origin_ns: int) -> None:
         """From the next trade on, ``lap`` began at ``origin_ns`` by the wall clock (live tapes)."""
-        self._anchors.append((max(self._exposed, lap * self.lap_length), origin_ns))
+        if self.live:
+            self.course.restart(max(self._exposed, self.course.number(lap * self.lap_length)), origin_ns)
+
+    def numbers(self, lap: int, indexes: range) -> range:
+        """The numbers of trades by their lap and their places in the recording."""
+        first = self.course.number(lap * self.lap_length + indexes.start)
+        return range(first, first + len(indexes))
+
+    def overflow(self, numbers: range, quantity: str) -> None:
+        """These trades have this quantity, for the socket and REST alike."""
+        self._quantities.update(dict.fromkeys(numbers, quantity))
+
+    def burst(self, count: int) -> range:
+        """So many trades happen in this millisecond that no recording has; their numbers."""
+        first, shift_ns = self._exposed, self.course.now.shift_ns
+        wall_ns = time.time_ns() + shift_ns if self.live else self.course.order_ns(max(0, first - 1))
+        self.course.insert(first, count, wall_ns // MILLI_NS * MILLI_NS - shift_ns)
+        self.expose(first + count)
+        return range(first, first + count)
 
     def trade(self, number: int) -> Trade:
         """Trade ``number``, as recorded or as if it were live."""
-        lap, index = divmod(number, self.lap_length)
-        recorded = self._trades[index]
-        if self._live_offsets is None:
+        recorded = self._trades[self.course.place(number)[1]]
+        if not self.altered:
             return recorded
-        time_ns = self._origin_ns(number) + self._live_offsets[index]
-        return self._dialect.rewrite(
+        time_ns = self.course.time_ns(number)
+        return self.dialect.rewrite(
             replace(
                 recorded,
-                trade_id=recorded.trade_id + lap * self._stride,
+                trade_id=self.course.trade_id(number),
+                qty=self._quantities.get(number, recorded.qty) if self._quantities else recorded.qty,
                 time_ns=time_ns,
                 event_ns=time_ns + recorded.event_ns - recorded.time_ns,
             )
         )
 
-    def _origin_ns(self, number: int) -> int:
-        place = bisect_left(self._anchors, number + 1, key=lambda anchor: anchor[0]) - 1
-        return self._anchors[place][1]
-
-    def payload(self, numbers: range, broken: str | None) -> tuple[list[Trade], str]:
+    def payload(self, numbers: Sequence[int], broken: str | None) -> tuple[list[Trade], str]:
         """The trades of one frame, broken if so planned, and the frame."""
         trades = [self.trade(number) for number in numbers]
         if broken is not None:
-            trades = [self._dialect.rewrite(BREAKS[broken](trade)) for trade in trades]
-        return trades, self._dialect.frame(self.instrument, trades)
+            trades = [self.dialect.rewrite(BREAKS[broken](trade)) for trade in trades]
+        return trades, self.dialect.frame(self.instrument, trades)
 
     def recent(self, count: int) -> list[Trade]:
-        """The latest ``count`` trades, oldest first."""
-        return [self.trade(number) for number in range(max(0, self._exposed - count), self._exposed)]
+        """The latest ``count`` trades that sockets may carry, oldest first."""
+        return [self.trade(number) for number in latest(count, self._exposed, self.unheard)]
 
-    def from_id(self, trade_id: int, count: int) -> list[Trade]:
-        """At most ``count`` trades from ``trade_id`` on, oldest first."""
-        return self._from(trade_id, count, lambda number: self.trade(number).trade_id)
 
-    def since(self, time_ns: int, count: int) -> list[Trade]:
-        """At most ``count`` trades of ``time_ns`` or later, oldest first."""
-        return self._from(time_ns, count, self._latest_at)
-
-    def _latest_at(self, number: int) -> int:
-        if self._live_offsets is None:
-            return self._latest_ns[number]  # a recording's times may step back, their maximum does not
-        return self.trade(number).time_ns
-
-    def _from(self, wanted: int, count: int, key: Callable[[int], int]) -> list[Trade]:
-        first = bisect_left(range(self._exposed), wanted, key=key)
-        return [self.trade(number) for number in range(first, min(first + count, self._exposed))]
+def latest(count: int, end: int, without: Container[int]) -> list[int]:
+    """The last ``count`` numbers below ``end`` that are not in ``without``, ascending."""
+    found: list[int] = []
+    number = end
+    while number and len(found) < count:
+        number -= 1
+        if number not in without:
+            found.append(number)
+    return found[::-1]

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from operator import attrgetter
 
+from exchange_sim.delivery import Delivery
 from exchange_sim.faults import Rates
-from exchange_sim.hub import Hub
 from exchange_sim.model import Dialect, Recording, Venue
 from exchange_sim.plan import Planned, plan
 from exchange_sim.playback import Player
@@ -22,6 +22,7 @@ class Stage:
         self._dialect: Dialect = DIALECTS[venue]
         self._rates: Rates = settings.rates
         self._seed = settings.sim_seed
+        self._first_lap: list[Planned] = []
         self._live = settings.sim_as_live
         # what is live happens when the exchange says so; a recording is replayed as it arrived
         clock = attrgetter("time_ns" if self._live else "pace_ns")
@@ -43,11 +44,15 @@ class Stage:
         return tapes
 
     def plan_lap(self, lap: int) -> list[Planned]:
-        """The plan of one lap; each lap has faults of its own."""
+        """The plan of one lap; each lap has faults of its own, and without faults all are alike."""
+        if lap and self._rates == Rates():
+            return self._first_lap
         seed = f"{self._seed}/{lap}" if lap else str(self._seed)
-        return plan(self._scripts, self._dialect, self._rates, seed)
+        planned = plan(self._scripts, self._dialect, self._rates, seed)
+        self._first_lap = self._first_lap or planned
+        return planned
 
-    def player(self, hub: Hub) -> Player:
-        """A player of this venue to the listeners of ``hub``."""
+    def player(self, delivery: Delivery) -> Player:
+        """A player of this venue."""
         tapes = {tape.instrument.symbol: tape for tape in self.tapes}
-        return Player(self.venue, tapes, self.plan_lap, hub, speed=self._speed, live=self._live)
+        return Player(self.venue, tapes, self.plan_lap, delivery, speed=self._speed, live=self._live)

@@ -1,0 +1,74 @@
+"""What the connections of one venue share, and how a conversation looks to them."""
+
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from exchange_sim.conditions import Conditions
+from exchange_sim.hub import Frame, Hub
+from exchange_sim.model import Venue
+from exchange_sim.oracle import OracleLog
+from exchange_sim.replies import Reply
+from exchange_sim.tape import Tape
+
+
+class Dialog(Protocol):
+    """A venue's side of one conversation, sans I/O."""
+
+    @property
+    def form(self) -> Hashable:
+        """Connections of equal form get the same bytes."""
+        ...
+
+    def receive(self, text: str, now_ns: int) -> list[Reply]:
+        """Answer one request."""
+        ...
+
+    def render(self, payload: str) -> str:
+        """A trade frame as this connection gets it."""
+        ...
+
+    def forget(self, symbols: Iterable[str]) -> None:
+        """These were never subscribed to."""
+        ...
+
+
+class Peer(Protocol):
+    """A connection, as faults see it."""
+
+    number: int
+    missing: dict[str, set[int]]
+
+    async def hang_up(self) -> None:
+        """Close in good order, within a deadline."""
+        ...
+
+    async def tell(self, text: str, *, trade: bool = False) -> bool:
+        """Send something that is no trade; ``trade`` puts it in the envelope of trades. False: it is gone."""
+        ...
+
+    async def deliver(self, frame: Frame) -> bool:
+        """Send a trade frame; False when the socket is gone."""
+        ...
+
+    def drop(self) -> None:
+        """Abort."""
+        ...
+
+    def play_dead(self, seconds: float, last_words: bytes = b"") -> None:
+        """Send and answer nothing more, though TCP stays for ``seconds``; ``last_words`` are raw bytes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """What the connections of one venue share; with ``queued`` a slow one does not hold up the others."""
+
+    venue: Venue
+    tapes: dict[str, Tape]
+    hub: Hub
+    log: OracleLog
+    frames: Iterator[int]
+    conditions: Conditions
+    queued: bool = False
+    connections: set["Peer"] = field(default_factory=set)

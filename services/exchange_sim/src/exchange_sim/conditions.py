@@ -1,0 +1,92 @@
+"""What is wrong with one venue at this moment; socket, playback and REST ask it, injected faults change it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from exchange_sim.model import Venue
+from exchange_sim.strikes import Strikes
+
+
+@dataclass(slots=True)
+class Active:
+    """A fault at work until a moment (monotonic s), or for so many more occasions."""
+
+    value: float | str | None = None
+    until: float | None = None
+    left: int | None = None
+    used: int = 0
+
+    @property
+    def number(self) -> float:
+        """The value as a number; 0 where there is none."""
+        return float(self.value or 0)
+
+
+class Conditions:
+    """The faults at work, by kind and symbol; a fault without a symbol is at work for all."""
+
+    def __init__(
+        self, venue: Venue, strikes: Strikes | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.venue = venue
+        self._strikes = strikes
+        self._clock = clock
+        self._active: dict[tuple[str, str | None], Active] = {}
+
+    @property
+    def calm(self) -> bool:
+        """Whether nothing at all is wrong; cheap."""
+        return not self._active
+
+    def start(
+        self,
+        kind: str,
+        symbol: str | None = None,
+        *,
+        seconds: float | None = None,
+        count: int | None = None,
+        value: float | str | None = None,
+    ) -> None:
+        """A fault begins; a running one of the kind and symbol is replaced. Without an end it lasts."""
+        until = None if seconds is None else self._clock() + seconds
+        self._active[kind, symbol] = Active(value, until, count)
+
+    def stop(self, kind: str, symbol: str | None = None) -> None:
+        """A fault ends early, if it is at work."""
+        self._active.pop((kind, symbol), None)
+
+    def active(self, kind: str, symbol: str | None = None) -> Active | None:
+        """The fault, if it is at work for this symbol."""
+        if not self._active:
+            return None
+        return self._living(kind, symbol) or (self._living(kind, None) if symbol is not None else None)
+
+    def take(self, kind: str, symbol: str | None = None) -> Active | None:
+        """The fault, if it strikes this time: it is counted and one of its occasions is used up."""
+        found = self.active(kind, symbol)
+        if found is not None:
+            self.struck(kind, symbol)
+            found.used += 1
+            if found.left is not None:
+                found.left -= 1
+        return found
+
+    def struck(self, kind: str, symbol: str | None = None, count: int = 1) -> None:
+        """Count strikes."""
+        if self._strikes is not None:
+            self._strikes.struck(kind, self.venue, symbol, count)
+
+    def remaining_s(self, kind: str, symbol: str | None = None) -> float:
+        """Seconds until the fault ends; 0 when it is not at work."""
+        found = self.active(kind, symbol)
+        return max(0.0, found.until - self._clock()) if found and found.until is not None else 0.0
+
+    def _living(self, kind: str, symbol: str | None) -> Active | None:
+        found = self._active.get((kind, symbol))
+        if found is None:
+            return None
+        if found.left == 0 or (found.until is not None and found.until <= self._clock()):
+            del self._active[kind, symbol]
+            return None
+        return found

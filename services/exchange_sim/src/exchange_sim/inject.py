@@ -1,0 +1,84 @@
+"""Faults on demand: an order becomes an effect."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
+from random import Random
+
+from exchange_sim import socket_faults, tape_faults
+from exchange_sim.catalogue import INJECTED
+from exchange_sim.channel import Channel
+from exchange_sim.delivery import Delivery
+from exchange_sim.model import Venue
+from exchange_sim.order import Markets, Order, parse
+from exchange_sim.tape_faults import Done, Target
+
+Effect = Callable[[Target, Order], Awaitable[Done]]
+
+
+async def _begin(target: Target, order: Order) -> Done:
+    """A condition begins, that sockets, playback or REST ask for; it strikes whenever they are hindered."""
+    count = order.count
+    # the seconds of a REST call that is never answered are its own
+    seconds = None if order.kind == "rest_errors" else order.seconds
+    value = order.seconds if order.value == "timeout" else order.value
+    target.channel.conditions.start(order.kind, order.symbol, seconds=seconds, count=count, value=value)
+    return {"until_s": seconds} if seconds is not None else {"occasions": count}
+
+
+_OWN: Mapping[str, Effect] = {
+    "drop_ids": tape_faults.drop_ids,
+    "unfillable": tape_faults.unfillable,
+    "rest_holes": tape_faults.rest_holes,
+    "id_reset": tape_faults.id_reset,
+    "clock_offset": tape_faults.clock_offset,
+    "burst": tape_faults.burst,
+    "overflow": tape_faults.overflow,
+    "duplicate_trades": tape_faults.duplicate_trades,
+    "drop_connections": socket_faults.drop_connections,
+    "half_open": socket_faults.half_open,
+    "close_without_tcp": socket_faults.close_without_tcp,
+    "server_shutdown": socket_faults.server_shutdown,
+    "maintenance": socket_faults.maintenance,
+    "fuzzed_frames": socket_faults.fuzzed_frames,
+}
+EFFECTS: Mapping[str, Effect] = {kind: _OWN.get(kind, _begin) for kind in INJECTED}
+
+
+class Injector:
+    """Strikes the venues that take part; the seed fixes what an order leaves open."""
+
+    def __init__(self, venues: Mapping[Venue, tuple[Channel, Delivery]], seed: int) -> None:
+        self._random = Random(f"{seed}/injected")  # noqa: S311  # repeatable on purpose
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._targets = {
+            venue: Target(channel, delivery, self._random, self._tasks) for venue, (channel, delivery) in venues.items()
+        }
+
+    @property
+    def markets(self) -> Markets:
+        """The symbols of each venue that can be struck."""
+        return {venue: list(target.channel.tapes) for venue, target in self._targets.items()}
+
+    def read(self, said: object) -> Order:
+        """An order from JSON.
+
+        Raises:
+            ConfigError: it makes no sense; says what is allowed.
+        """
+        return parse(said, self.markets, self._random)
+
+    async def inject(self, order: Order) -> Done:
+        """Strike now; the answer is the order as understood, and under ``did`` what was done."""
+        did = await EFFECTS[order.kind](self._targets[order.venue], order)
+        return {key: each for key, each in asdict(order).items() if each not in (None, ())} | {"did": did}
+
+    async def close(self) -> None:
+        """End what was still to come."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task

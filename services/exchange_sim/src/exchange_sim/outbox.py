@@ -1,0 +1,38 @@
+"""A bounded queue of frames for one socket, so that a slow peer holds up nobody but itself."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from exchange_sim.hub import Frame
+
+FRAMES = 10_000  # at most so many wait for one socket
+
+
+class Outbox:
+    """Takes frames at once, sends them one after another; ``overflow`` is called when it is full."""
+
+    def __init__(self, send: Callable[[Frame], Awaitable[bool]], overflow: Callable[[], None]) -> None:
+        self._send = send
+        self._overflow = overflow
+        self._waiting: deque[Frame] = deque()
+        self._some = asyncio.Event()
+
+    def offer(self, frame: Frame) -> bool:
+        """Queue a frame; False when the queue was full, and the peer is given up."""
+        if len(self._waiting) >= FRAMES:
+            self._waiting.clear()
+            self._overflow()
+            return False
+        self._waiting.append(frame)
+        self._some.set()
+        return True
+
+    async def run(self) -> None:
+        """Send until the socket is gone."""
+        while True:
+            await self._some.wait()
+            self._some.clear()
+            while self._waiting:
+                if not await self._send(self._waiting.popleft()):
+                    return

@@ -1,0 +1,67 @@
+"""The ids that a venue has assigned, as ranges, so that a soak of millions of trades can check every one."""
+
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+
+from exchange_sim.tape import Tape
+
+Range = tuple[int, int]
+
+
+def compress(values: Iterable[int]) -> list[Range]:
+    """Ascending runs of consecutive numbers as (first, last)."""
+    found: list[Range] = []
+    for value in sorted(values):
+        if found and value == found[-1][1] + 1:
+            found[-1] = (found[-1][0], value)
+        else:
+            found.append((value, value))
+    return found
+
+
+def assigned(tape: Tape) -> list[Range]:
+    """The ranges of ids assigned so far, in the order of assignment; a new one after a hole and after a reset."""
+    stops = [*tape.course.epochs[1:], tape.exposed]
+    epochs = zip(tape.course.epochs, stops, strict=True)
+    return [found for start, stop in epochs for found in _runs(tape, start, min(stop, tape.exposed))]
+
+
+def ids_of(tape: Tape, numbers: Iterable[int]) -> list[Range]:
+    """The ids of trades that have happened, given by number, as ranges."""
+    return compress(tape.course.trade_id(number) for number in numbers if number < tape.exposed)
+
+
+def summary(tape: Tape) -> dict[str, int | None]:
+    """The first and the last id assigned, how many were, and how many ids between them never were.
+
+    After a reset first and last are those of the latest run; the count is of all.
+    """
+    found = assigned(tape)
+    first, last = max(tape.course.epochs), tape.exposed
+    known = first < last
+    return {
+        "first_id": tape.course.trade_id(first) if known else None,
+        "last_id": tape.course.trade_id(last - 1) if known else None,
+        "count": tape.exposed,
+        "holes": _holes(found),
+        "resets": len(tape.course.epochs) - 1,
+    }
+
+
+def _holes(found: list[Range]) -> int:
+    return sum(after[0] - before[1] - 1 for before, after in pairwise(found) if after[0] > before[1])
+
+
+def _runs(tape: Tape, start: int, stop: int) -> Iterator[Range]:
+    """Consecutive ids among the numbers; looks only where a run may end, by halving."""
+    trade_id = tape.course.trade_id
+    while start < stop:
+        first, known, beyond = trade_id(start), start, stop
+        while beyond - known > 1:
+            middle = (known + beyond) // 2
+            if trade_id(middle) - first == middle - start:
+                known = middle
+            else:
+                beyond = middle
+        yield first, trade_id(known)
+        start = beyond
