@@ -2,13 +2,11 @@
 
 import ssl
 from pathlib import Path
-from typing import Annotated
 
 import pytest
-from pydantic import BeforeValidator
 
 from k2_shared.errors import ConfigError
-from k2_shared.feed.settings import FeedSettings, Symbols, split_symbols
+from k2_shared.feed.settings import FeedSettings, Symbols
 from k2_shared.settings import (
     AgentSettings,
     KafkaSettings,
@@ -25,7 +23,7 @@ SECRET = "hunter2-correct-horse"
 class SymbolSettings(FeedSettings):
     """A venue's settings."""
 
-    venue_symbols: Annotated[Symbols, BeforeValidator(split_symbols)] = ("BTC/USD",)
+    venue_symbols: Symbols = ("BTC/USD",)
 
 
 class Required(Settings):

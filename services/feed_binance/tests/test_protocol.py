@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feed_binance.protocol import BinanceProtocol, read_pairs
+from feed_binance.protocol import BinanceProtocol
 from k2_shared import contracts
 from k2_shared.feed.protocol import Event, Notice, Refused, Subscribed, TradesReceived, Unreadable
 from k2_shared.testing.records import example, value
@@ -206,14 +206,25 @@ def test_a_frame_without_trades_is_a_notice_of_a_bounded_kind(text: str, kind: s
     assert receive(text) == Notice(kind)
 
 
-def test_pairs_map_canonical_symbols_to_binances() -> None:
-    """From base and quote, since BTCUSDT alone does not say where it splits."""
-    rows = [{"symbol": name, "baseAsset": s.split("/")[0], "quoteAsset": s.split("/")[1]} for s, name in PAIRS.items()]
-    assert read_pairs(json.dumps({"timezone": "UTC", "symbols": rows}).encode()) == PAIRS
+def test_many_symbols_are_asked_for_in_several_messages() -> None:
+    """At most five messages a second, and none of any size."""
+    pairs = {f"A{number}/USDT": f"A{number}USDT" for number in range(450)}
+    *asked, listed = BinanceProtocol(pairs).subscribe(list(pairs))
+    assert [len(json.loads(message)["params"]) for message in asked] == [200, 200, 50]
+    assert "LIST_SUBSCRIPTIONS" in listed
 
 
-@pytest.mark.parametrize("answer", [b"<html>", b"{}", b'{"code":-1003,"msg":"Too many requests"}', b'{"symbols":[{}]}'])
-def test_an_answer_that_is_no_pair_list_is_a_value_error(answer: bytes) -> None:
-    """The shell names the URL's variable."""
-    with pytest.raises(ValueError, match=r"malformed|required field"):
-        read_pairs(answer)
+def test_a_symbol_that_was_left_can_still_be_read() -> None:
+    """Trades that were on their way when it was unsubscribed are no garbage."""
+    pairs = dict(PAIRS)
+    protocol = BinanceProtocol(pairs)
+    protocol.subscribe(list(pairs))
+    del pairs["BTC/USDT"]
+    (message,) = protocol.unsubscribe(["BTC/USDT"])
+    assert json.loads(message)["params"] == ["btcusdt@trade"]
+    assert isinstance(protocol.receive(frame().encode()), TradesReceived)
+
+
+def test_there_is_no_application_ping() -> None:
+    """The protocol's own is all that Binance has."""
+    assert BinanceProtocol(PAIRS).ping() is None

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feed_kraken.protocol import KrakenProtocol, read_pairs
+from feed_kraken.protocol import KrakenProtocol
 from k2_shared import contracts
 from k2_shared.feed.protocol import Event, Notice, Refused, Subscribed, TradesReceived, Unreadable
 from k2_shared.testing.records import example, value
@@ -234,24 +234,9 @@ def test_a_frame_without_trades_is_a_notice_of_a_bounded_kind(text: str, kind: s
     assert receive(text) == Notice(kind)
 
 
-def test_pairs_are_called_as_v2_calls_them() -> None:
-    """REST says XBT and XDG where v2 says BTC and DOGE; pairs without a socket name are left out."""
-    answer = {
-        "error": [],
-        "result": {
-            "XXBTZUSD": {"altname": "XBTUSD", "wsname": "XBT/USD"},
-            "XDGXBT": {"wsname": "XDG/XBT"},
-            "ETHUSDT": {"wsname": "ETH/USDT"},
-            "OLD": {"altname": "OLD"},
-        },
-    }
-    assert read_pairs(json.dumps(answer).encode()) == {name: name for name in ("BTC/USD", "DOGE/BTC", "ETH/USDT")}
-
-
-@pytest.mark.parametrize(
-    "answer", [b'{"error":["EService:Unavailable"]}', b"<html>", b"[]", b'{"error":[],"result":7}']
-)
-def test_an_answer_that_is_no_pair_list_is_a_value_error(answer: bytes) -> None:
-    """The shell names the URL's variable."""
-    with pytest.raises(ValueError, match=r"EService:Unavailable|malformed|Expected"):
-        read_pairs(answer)
+def test_it_pings_and_leaves_symbols_in_krakens_words() -> None:
+    """Both are requests with a method."""
+    protocol = KrakenProtocol()
+    assert json.loads(protocol.ping() or "")["method"] == "ping"
+    (message,) = protocol.unsubscribe(["BTC/USD"])
+    assert json.loads(message)["params"] == {"channel": "trade", "symbol": ["BTC/USD"]}

@@ -2,13 +2,21 @@
 
 from typing import NoReturn
 
-from feed_binance.protocol import BinanceProtocol, read_pairs
+from feed_binance.protocol import BinanceProtocol
+from feed_binance.rest import BinanceRest
 from feed_binance.settings import BinanceSettings
 from k2_shared.agent import Shell, run
-from k2_shared.feed.session import Feed, Venue
+from k2_shared.feed.budget import Allowance
+from k2_shared.feed.feed import Feed
+from k2_shared.feed.statistics import add_statistics
+from k2_shared.feed.venue import Venue
 from k2_shared.topics import Names
 
 SERVICE = "feed_binance"
+# Binance's limits: 300 connection attempts in five minutes, 5 messages a second, a connection's life of 24 h, and
+# 6,000 of REST weight a minute, of which half is for others.
+_ATTEMPTS = Allowance(240, 300.0)
+_ROTATE_AFTER_S = 23 * 3_600.0
 
 
 def compose(settings: BinanceSettings, shell: Shell) -> Feed:
@@ -16,14 +24,22 @@ def compose(settings: BinanceSettings, shell: Shell) -> Feed:
     venue = Venue(
         service=SERVICE,
         exchange="BINANCE",
-        ws_url=settings.binance_ws_url,
-        pairs_url=f"{settings.binance_rest_url}/api/v3/exchangeInfo",
+        ws_urls=settings.binance_ws_url,
+        rest_url=settings.binance_rest_url,
         symbols=settings.binance_symbols,
-        read_pairs=read_pairs,
+        rest=BinanceRest(),
         protocol=BinanceProtocol,
+        attempts=_ATTEMPTS,
+        rest_capacity=1_000.0,
+        rest_per_s=50.0,
+        rotate_after_s=_ROTATE_AFTER_S,
+        silence_s=None,
+        message_gap_s=0.25,
     )
-    feed = Feed(settings, Names(settings.k2_prefix), venue, shell.metrics)
+    names = Names(settings.k2_prefix)
+    feed = Feed(settings, names, venue, shell.metrics)
     shell.health.not_ready = feed.not_ready
+    add_statistics(shell, settings, names)
     return feed
 
 

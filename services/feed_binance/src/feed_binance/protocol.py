@@ -1,6 +1,6 @@
-"""Binance spot combined streams and its pair list: frames in, events out.
+"""Binance spot combined streams: frames in, events out.
 
-Facts: Binance's "WebSocket Streams" and "REST API: Exchange information" documentation.
+Facts: Binance's "WebSocket Streams" documentation.
 """
 
 import json
@@ -13,6 +13,7 @@ from k2_shared.feed.protocol import Event, Notice, Refused, Subscribed, TradesRe
 from k2_shared.trade import Exchange, Trade
 
 _LIST_ID = 2
+_STREAMS_A_MESSAGE = 200
 # With timeUnit=MICROSECOND times have 16 digits, else 13; no trade is older than Binance.
 _FIRST_MICROSECOND_TIME = 10**14
 
@@ -55,15 +56,22 @@ class BinanceProtocol:
 
     def __init__(self, pairs: Mapping[str, str]) -> None:
         self._pairs = pairs
+        self._names: dict[str, str] = dict(pairs)
         self._symbols = {name: symbol for symbol, name in pairs.items()}
 
     def subscribe(self, symbols: Sequence[str]) -> Sequence[str]:
         """Subscribe, then ask what is subscribed: an unknown stream is acknowledged like any other."""
-        params = [self._stream(symbol) for symbol in symbols]
-        return [
-            json.dumps({"method": "SUBSCRIBE", "params": params, "id": 1}),
-            json.dumps({"method": "LIST_SUBSCRIPTIONS", "id": _LIST_ID}),
-        ]
+        self._names |= {symbol: self._pairs[symbol] for symbol in symbols}
+        self._symbols |= {self._pairs[symbol]: symbol for symbol in symbols}
+        return [*self._ask("SUBSCRIBE", symbols), json.dumps({"method": "LIST_SUBSCRIPTIONS", "id": _LIST_ID})]
+
+    def unsubscribe(self, symbols: Sequence[str]) -> Sequence[str]:
+        """End streams; trades that are on their way can still be read."""
+        return self._ask("UNSUBSCRIBE", symbols)
+
+    def ping(self) -> str | None:
+        """Binance has none but the protocol's own."""
+        return None
 
     def receive(self, frame: bytes) -> Event:
         """Read one frame."""
@@ -79,11 +87,17 @@ class BinanceProtocol:
             return Subscribed(self._confirmed(message.result or []))
         return Notice(_kind(message))
 
+    def _ask(self, method: str, symbols: Sequence[str]) -> list[str]:
+        params = [self._stream(symbol) for symbol in symbols]
+        parts = [params[start : start + _STREAMS_A_MESSAGE] for start in range(0, len(params), _STREAMS_A_MESSAGE)]
+        return [json.dumps({"method": method, "params": part, "id": 1}) for part in parts]
+
     def _stream(self, symbol: str) -> str:
-        return f"{self._pairs[symbol].lower()}@trade"
+        """The stream of a symbol, also of one that is captured no more."""
+        return f"{self._names[symbol].lower()}@trade"
 
     def _confirmed(self, streams: Sequence[str]) -> frozenset[str]:
-        return frozenset(symbol for symbol in self._pairs if self._stream(symbol) in streams)
+        return frozenset(symbol for symbol in self._names if self._stream(symbol) in streams)
 
     def _trade(self, row: _TradeRow) -> Trade:
         return Trade(
@@ -107,23 +121,3 @@ def _kind(message: _Frame) -> str:
     if message.id is not None:
         return "ack"
     return "serverShutdown" if message.e == "serverShutdown" or "serverShutdown" in message.stream else "other"
-
-
-class _Pair(msgspec.Struct):
-    symbol: str
-    baseAsset: str  # noqa: N815  # the venue's name
-    quoteAsset: str  # noqa: N815
-
-
-class _ExchangeInfo(msgspec.Struct):
-    symbols: list[_Pair]
-
-
-def read_pairs(answer: bytes) -> Mapping[str, str]:
-    """Map canonical symbols to Binance's names from an ``exchangeInfo`` answer.
-
-    Raises:
-        ValueError: the answer is not of that shape.
-    """
-    info = msgspec.json.decode(answer, type=_ExchangeInfo)
-    return {f"{pair.baseAsset}/{pair.quoteAsset}": pair.symbol for pair in info.symbols}

@@ -2,13 +2,20 @@
 
 from typing import NoReturn
 
-from feed_kraken.protocol import KrakenProtocol, read_pairs
+from feed_kraken.protocol import KrakenProtocol
+from feed_kraken.rest import KrakenRest
 from feed_kraken.settings import KrakenSettings
 from k2_shared.agent import Shell, run
-from k2_shared.feed.session import Feed, Venue
+from k2_shared.feed.budget import Allowance
+from k2_shared.feed.feed import Feed
+from k2_shared.feed.statistics import add_statistics
+from k2_shared.feed.venue import Venue
 from k2_shared.topics import Names
 
 SERVICE = "feed_kraken"
+# https://support.kraken.com: about 150 connection attempts in ten minutes, then a ban; about one REST call a second.
+_ATTEMPTS = Allowance(120, 600.0)
+_ROTATE_AFTER_S = 4 * 3_600.0
 
 
 def compose(settings: KrakenSettings, shell: Shell) -> Feed:
@@ -16,14 +23,22 @@ def compose(settings: KrakenSettings, shell: Shell) -> Feed:
     venue = Venue(
         service=SERVICE,
         exchange="KRAKEN",
-        ws_url=settings.kraken_ws_url,
-        pairs_url=f"{settings.kraken_rest_url}/0/public/AssetPairs",
+        ws_urls=settings.kraken_ws_url,
+        rest_url=settings.kraken_rest_url,
         symbols=settings.kraken_symbols,
-        read_pairs=read_pairs,
+        rest=KrakenRest(),
         protocol=lambda pairs: KrakenProtocol(),
+        attempts=_ATTEMPTS,
+        rest_capacity=3.0,
+        rest_per_s=1.0,
+        rotate_after_s=_ROTATE_AFTER_S,
+        silence_s=8.0,  # heartbeats come every second
+        message_gap_s=0.0,
     )
-    feed = Feed(settings, Names(settings.k2_prefix), venue, shell.metrics)
+    names = Names(settings.k2_prefix)
+    feed = Feed(settings, names, venue, shell.metrics)
     shell.health.not_ready = feed.not_ready
+    add_statistics(shell, settings, names)
     return feed
 
 

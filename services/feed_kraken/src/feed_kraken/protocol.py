@@ -1,6 +1,6 @@
-"""Kraken WebSocket v2 and its pair list: frames in, events out.
+"""Kraken WebSocket v2: frames in, events out.
 
-Facts: Kraken's API documentation, "WebSocket API v2: Trade" and "REST: Get Tradable Asset Pairs".
+Facts: Kraken's API documentation, "WebSocket API v2: Trade" and "WebSocket API v2: Ping".
 """
 
 import json
@@ -17,8 +17,6 @@ from k2_shared.trade import Exchange, Side, Trade
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _SIDES: Mapping[str, Side] = {"buy": "BUY", "sell": "SELL"}
-# REST and v1 name two assets otherwise than v2 does.
-_V2_ASSETS = {"XBT": "BTC", "XDG": "DOGE"}
 
 
 class _TradeRow(msgspec.Struct):
@@ -48,6 +46,7 @@ class _Frame(msgspec.Struct):
 
 _FRAME = msgspec.json.Decoder(_Frame)
 _ROWS = msgspec.json.Decoder(list[_TradeRow])
+_PING = json.dumps({"method": "ping", "req_id": 3})
 _NOTICES = frozenset({"heartbeat", "status", "pong", "unsubscribe"})
 
 
@@ -60,6 +59,15 @@ class KrakenProtocol:
         """One message for all; Kraken acknowledges each. ``snapshot`` is always said: its default has changed."""
         params = {"channel": "trade", "symbol": list(symbols), "snapshot": True}
         return [json.dumps({"method": "subscribe", "params": params, "req_id": 1})]
+
+    def unsubscribe(self, symbols: Sequence[str]) -> Sequence[str]:
+        """One message for all."""
+        params = {"channel": "trade", "symbol": list(symbols)}
+        return [json.dumps({"method": "unsubscribe", "params": params, "req_id": 2})]
+
+    def ping(self) -> str | None:
+        """The application's ping."""
+        return _PING
 
     def receive(self, frame: bytes) -> Event:
         """Read one frame; updates and snapshots carry trades in the same shape, several in one frame."""
@@ -109,25 +117,3 @@ def _subscription(message: _Frame) -> Event:
     if ack.channel != "trade" or ack.snapshot is not True:
         return Refused(f"asked for trades with a snapshot, confirmed {ack.channel!r} with snapshot={ack.snapshot}")
     return Subscribed(frozenset({ack.symbol}))
-
-
-class _Pair(msgspec.Struct):
-    wsname: str = ""
-
-
-class _Pairs(msgspec.Struct):
-    error: list[str]
-    result: dict[str, _Pair] = {}
-
-
-def read_pairs(answer: bytes) -> Mapping[str, str]:
-    """Map canonical symbols to v2's names (the same) from an ``AssetPairs`` answer.
-
-    Raises:
-        ValueError: the answer is an error or not of that shape.
-    """
-    pairs = msgspec.json.decode(answer, type=_Pairs)
-    if pairs.error:
-        raise ValueError(f"Kraken answered {pairs.error}")
-    names = ("/".join(_V2_ASSETS.get(a, a) for a in p.wsname.split("/")) for p in pairs.result.values() if p.wsname)
-    return {name: name for name in names}

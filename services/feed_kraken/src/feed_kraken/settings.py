@@ -1,17 +1,15 @@
 """What the Kraken feed can be told."""
 
-from typing import Annotated
+from pydantic import Field
 
-from pydantic import BeforeValidator, Field
-
-from k2_shared.feed.settings import FeedSettings, Symbols, split_symbols
+from k2_shared.feed.settings import FeedSettings, SocketUrls, Symbols
 
 
 class KrakenSettings(FeedSettings):
     """Kraken's endpoints and the symbols to capture."""
 
-    kraken_ws_url: str = Field("wss://ws.kraken.com/v2", pattern=r"^wss?://")
-    kraken_rest_url: str = Field("https://api.kraken.com", pattern=r"^https?://")
-    kraken_symbols: Annotated[Symbols, BeforeValidator(split_symbols)] = Field(
-        ("BTC/USD", "ETH/USD"), description="canonical BASE/QUOTE, comma-separated"
+    kraken_ws_url: SocketUrls = Field(
+        ("wss://ws.kraken.com/v2",), description="of Kraken alone, comma-separated, the next for when one fails"
     )
+    kraken_rest_url: str = Field("https://api.kraken.com", pattern=r"^https?://")
+    kraken_symbols: Symbols = Field(("BTC/USD", "ETH/USD"), description="canonical BASE/QUOTE, comma-separated")

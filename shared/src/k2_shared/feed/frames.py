@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from k2_shared.dlq import Refuser
 from k2_shared.errors import InvalidRecord
+from k2_shared.feed.encoder import Encode, encoder
 from k2_shared.feed.protocol import Event, TradesReceived, Unreadable
 from k2_shared.origin import HEADER, Origin
 from k2_shared.records import Outgoing
@@ -25,10 +26,22 @@ class FrameWriter:
 
     def __init__(self, exchange: Exchange, service: str, prefix: bytes) -> None:
         self._exchange = exchange
-        self._raw = RAW.format(exchange=exchange.lower())
-        self._bronze = BRONZE.format(exchange=exchange.lower())
+        self.raw_topic = self._raw = RAW.format(exchange=exchange.lower())
+        self.bronze_topic = self._bronze = BRONZE.format(exchange=exchange.lower())
         self._refuser = Refuser("feed", service)
         self._prefix = prefix
+
+    def encoder(self, symbol: str) -> Encode:
+        """What encodes the trades of one symbol of this venue."""
+        return encoder(self._exchange, symbol, self._prefix)
+
+    def raw(self, frame: bytes, key: bytes, origin: Origin) -> Outgoing:
+        """A frame as it came."""
+        return self._record(self._raw, key, frame, origin)
+
+    def letter(self, raw: Outgoing, error: InvalidRecord) -> Outgoing:
+        """The dead letter of a frame."""
+        return self._refuser.refuse_frame(raw, error)
 
     def records(self, frame: bytes, event: Event, origin: Origin) -> FrameRecords:
         """The records of one frame; none where it carries no trades."""

@@ -1,6 +1,7 @@
 """What a feed tells of itself: the gaps in the ids and their fate, its events, and what it is told about symbols."""
 
 import time
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Generic, TypeVar
 
@@ -102,6 +103,7 @@ class SymbolRecord(msgspec.Struct, frozen=True, kw_only=True):
     resumption: Resumption | None = None
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 RecordT = TypeVar("RecordT", GapRecord, EventRecord, SymbolRecord)
 
 
@@ -110,7 +112,7 @@ class _Codec(Generic[RecordT]):
 
     def __init__(self, topic: str, kind: type[RecordT]) -> None:
         self._topic = topic
-        self._decoder = msgspec.json.Decoder(kind)
+        self._decoder: msgspec.json.Decoder[RecordT] = msgspec.json.Decoder(kind)
 
     def outgoing(self, record: RecordT) -> Outgoing:
         """The record as it is written."""
@@ -137,3 +139,11 @@ symbols = _Codec(SYMBOLS, SymbolRecord)
 def now_us() -> int:
     """The time in microseconds since the epoch."""
     return time.time_ns() // 1_000
+
+
+def moment(microseconds: int) -> str:
+    """A time since the epoch for people and machines; a number that no calendar holds stays one."""
+    try:
+        return (_EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="milliseconds")
+    except OverflowError:
+        return str(microseconds)

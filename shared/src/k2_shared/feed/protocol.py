@@ -1,10 +1,13 @@
 """What a venue's protocol is to the shell: frames in, events out, no I/O."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from k2_shared.trade import Exchange, Trade
+
+PONG = "pong"
+SHUTDOWN = "serverShutdown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +58,11 @@ class VenueProtocol(Protocol):
     def subscribe(self, symbols: Sequence[str]) -> Sequence[str]:
         """The messages that ask for the trades of these canonical symbols."""
 
+    def unsubscribe(self, symbols: Sequence[str]) -> Sequence[str]:
+        """The messages that end them."""
+
+    def ping(self) -> str | None:
+        """The application's ping, where the venue has one; it is answered by the notice ``pong``."""
+
     def receive(self, frame: bytes) -> Event:
         """Read one frame. Never raises: what breaks the protocol is an ``Unreadable``."""
-
-
-class PairList(Protocol):
-    """Reads a venue's own list of pairs."""
-
-    def __call__(self, answer: bytes) -> Mapping[str, str]:
-        """Map each canonical symbol to the venue's name for it."""

@@ -1,0 +1,133 @@
+"""Kraken's REST: its past by time, and its list of pairs.
+
+Facts: Kraken's API documentation, "REST: Get Recent Trades" and "REST: Get Tradable Asset Pairs".
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Literal
+from urllib.parse import urlencode
+
+import msgspec
+
+from k2_shared.feed.rest import Call, Listing, Page, TooManyCalls
+from k2_shared.trade import DECIMAL_SCALE, Side, Trade
+
+# REST and v1 name two assets otherwise than v2 does.
+_V2_ASSETS = {"XBT": "BTC", "XDG": "DOGE"}
+_SIDES: Mapping[str, Side] = {"b": "BUY", "s": "SELL"}
+_ORDER_TYPES = {"l": "limit", "m": "market"}
+_PAGE = 1_000
+
+
+class _Row(msgspec.Struct, array_like=True):
+    price: str
+    volume: str
+    time: msgspec.Raw  # seconds with a fraction: a float would lose digits
+    side: Literal["b", "s"]
+    order_type: str
+    misc: str
+    trade_id: int = 0
+
+
+class _Answer(msgspec.Struct):
+    error: list[str]
+    result: dict[str, msgspec.Raw] = {}
+
+
+class _Pair(msgspec.Struct):
+    altname: str = ""
+    wsname: str = ""
+    pair_decimals: int = 0
+
+
+_ANSWER = msgspec.json.Decoder(_Answer)
+_ROWS = msgspec.json.Decoder(list[_Row])
+_PAIR = msgspec.json.Decoder(_Pair)
+
+
+class KrakenRest:
+    """Pages are asked for by time in ns and begin with the trades of that time."""
+
+    by_time = True
+
+    def pairs(self) -> Call:
+        """Every pair."""
+        return Call("/0/public/AssetPairs", 1)
+
+    def read_pairs(self, answer: bytes) -> Mapping[str, Listing]:
+        """Canonical symbols are those of v2.
+
+        Raises:
+            ValueError: the answer is an error or not of that shape.
+        """
+        pairs = (_PAIR.decode(raw) for raw in _result(answer).values())
+        return {_symbol(pair.wsname): Listing(pair.altname, _refused(pair)) for pair in pairs if pair.wsname}
+
+    def newest(self, name: str) -> Call:
+        """The newest trade."""
+        return _trades(pair=name, count=1)
+
+    def since(self, name: str, first_id: int, after_us: int, cursor: str) -> Call:
+        """Trades from a time on; the cursor is ``last`` of the page before, in ns."""
+        return _trades(pair=name, count=_PAGE, since=cursor or f"{after_us * 1_000}")
+
+    def read_trades(self, symbol: str, answer: bytes) -> Page:
+        """Read a page; rows from before Kraken numbered its trades are left out.
+
+        Raises:
+            ValueError: the answer is an error or not of that shape.
+        """
+        result = _result(answer)
+        last = result.pop("last", None)
+        rows = _ROWS.decode(next(iter(result.values()), msgspec.Raw(b"[]")))
+        trades = sorted((_trade(symbol, row) for row in rows if row.trade_id > 0), key=lambda trade: trade.trade_id)
+        return Page(trades, _cursor(last, rows))
+
+
+def _trades(**query: object) -> Call:
+    return Call(f"/0/public/Trades?{urlencode(query)}", 1)
+
+
+def _result(answer: bytes) -> dict[str, msgspec.Raw]:
+    found = _ANSWER.decode(answer)
+    if any("Rate limit" in error or "Too many requests" in error for error in found.error):
+        raise TooManyCalls(", ".join(found.error))
+    if found.error:
+        raise ValueError(f"Kraken answered {found.error}")
+    return found.result
+
+
+def _cursor(last: msgspec.Raw | None, rows: list[_Row]) -> str:
+    """Where the next page begins: what Kraken says, or the time of the last row, for ``last`` is sometimes missing."""
+    if last is not None:
+        return str(msgspec.json.decode(last)).strip('"')
+    return str(_microseconds(rows[-1].time) * 1_000) if rows else ""
+
+
+def _symbol(wsname: str) -> str:
+    return "/".join(_V2_ASSETS.get(asset, asset) for asset in wsname.split("/"))
+
+
+def _refused(pair: _Pair) -> str:
+    if pair.pair_decimals > DECIMAL_SCALE:
+        return f"its prices have {pair.pair_decimals} decimals, and decimal(18,8) holds {DECIMAL_SCALE}"
+    return ""
+
+
+def _trade(symbol: str, row: _Row) -> Trade:
+    return Trade(
+        exchange="KRAKEN",
+        symbol=symbol,
+        trade_id=row.trade_id,
+        timestamp=_microseconds(row.time),
+        price=Decimal(row.price),
+        quantity=Decimal(row.volume),
+        side=_SIDES[row.side],
+        vendor_data={"ord_type": _ORDER_TYPES.get(row.order_type, row.order_type)},
+    )
+
+
+def _microseconds(seconds: msgspec.Raw) -> int:
+    """From the decimal text of seconds; further digits are truncated."""
+    return int(Decimal(bytes(seconds).decode()) * 1_000_000)

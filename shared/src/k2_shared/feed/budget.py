@@ -1,0 +1,79 @@
+"""Budgets: how many connection attempts a venue allows in a window, and what REST calls may cost."""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """So many in any window of that length."""
+
+    count: int
+    window_s: float
+
+
+class Attempts:
+    """Connection attempts at a venue, by the wall clock in seconds, so that they count after a restart too."""
+
+    def __init__(self, allowance: Allowance, clock: Callable[[], float], earlier: Iterable[float] = ()) -> None:
+        self._allowance, self._clock = allowance, clock
+        self._made = deque(sorted(earlier)[-allowance.count :])
+
+    @property
+    def made(self) -> list[float]:
+        """The attempts that still count, oldest first."""
+        self._forget()
+        return list(self._made)
+
+    def wait_s(self) -> float:
+        """How long until one more is allowed."""
+        made = self.made
+        if len(made) < self._allowance.count:
+            return 0.0
+        return made[-self._allowance.count] + self._allowance.window_s - self._clock()
+
+    def note(self) -> None:
+        """One is being made."""
+        self._made.append(self._clock())
+
+    def _forget(self) -> None:
+        oldest = self._clock() - self._allowance.window_s
+        while self._made and self._made[0] <= oldest:
+            self._made.popleft()
+
+
+@dataclass
+class RestBudget:
+    """A bucket of ``capacity`` that fills at ``per_s``; a venue that refuses closes it for a while."""
+
+    capacity: float
+    per_s: float
+    clock: Callable[[], float]
+    _level: float = field(init=False)
+    _at: float = field(init=False)
+    _closed_until: float = field(init=False, default=0.0)
+
+    def __post_init__(self) -> None:
+        self._level, self._at = self.capacity, self.clock()
+
+    def wait_s(self, cost: float) -> float:
+        """How long until a call of that cost may be made."""
+        self._fill()
+        return max(self._closed_until - self._at, (cost - self._level) / self.per_s, 0.0)
+
+    def spend(self, cost: float) -> None:
+        """A call is being made."""
+        self._fill()
+        self._level -= cost
+
+    def refused(self, for_s: float) -> None:
+        """The venue wants no calls for so long, and has counted more than we have."""
+        self._fill()
+        self._closed_until = max(self._closed_until, self._at + for_s)
+        self._level = 0.0
+
+    def _fill(self) -> None:
+        now = self.clock()
+        self._level = min(self.capacity, self._level + (now - self._at) * self.per_s)
+        self._at = now

@@ -1,0 +1,191 @@
+"""What comes through the sockets, to Kafka: the data path of a feed, and what its slots need."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from k2_shared.errors import InvalidRecord, Unavailable
+from k2_shared.feed import ledger
+from k2_shared.feed.book import Book
+from k2_shared.feed.budget import Attempts
+from k2_shared.feed.connection import Connection
+from k2_shared.feed.history import RestHistory
+from k2_shared.feed.ledger import Cause, EventKind, EventRecord, now_us
+from k2_shared.feed.protocol import Event, Notice, TradesReceived, Unreadable
+from k2_shared.feed.publisher import Congested, Publisher
+from k2_shared.feed.settings import FeedSettings
+from k2_shared.feed.store import Store
+from k2_shared.feed.teller import Teller
+from k2_shared.feed.transport import SocketLimits, Transport
+from k2_shared.feed.venue import Venue
+from k2_shared.origin import Origin
+from k2_shared.telemetry import Metrics, logger
+from k2_shared.trade import Trade
+
+CONNECTED = "feed_connected"
+DISCONNECTED = "feed_disconnected"
+REFUSED = "feed_frame_refused"
+_EVENT = "feed_event"
+_WORDS = {"pong": "ping", "silence": "silence", "not confirmed": "subscription", "refused": "refused", "stale": "stale"}
+
+
+@dataclass
+class Capture:
+    """One run from what is durable to the end, or to the first failure of Kafka."""
+
+    settings: FeedSettings
+    venue: Venue
+    metrics: Metrics
+    transport: Transport
+    publisher: Publisher
+    store: Store
+    history: RestHistory
+    book: Book
+    teller: Teller
+    attempts: Attempts
+    names: dict[str, str]  # canonical symbol to the venue's name: what is captured
+    connections: set[Connection] = field(default_factory=set)
+    suppressed: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+    sample: tuple[int, int] | None = None  # exchange time in µs and receipt in ns of a recent trade
+
+    @property
+    def limits(self) -> SocketLimits:
+        """The bounds of every socket."""
+        return SocketLimits(
+            max_frame_bytes=self.settings.feed_max_frame_bytes, open_timeout_s=self.settings.feed_ack_timeout_s
+        )
+
+    @property
+    def alive(self) -> bool:
+        """Whether some connection has every symbol confirmed."""
+        return any(connection.confirmed >= self.names.keys() for connection in self.connections)
+
+    @property
+    def confirmed(self) -> set[str]:
+        """The symbols that some connection carries."""
+        return set[str]().union(*(connection.confirmed for connection in self.connections)) & self.names.keys()
+
+    def highs(self) -> Mapping[str, int]:
+        """The highest id of each symbol."""
+        return {symbol: series.coverage.high for symbol, series in self.book.series.items()}
+
+    # what a connection needs
+
+    def take(self, connection: Connection, frame: bytes, event: Event, origin: Origin) -> None:
+        """Publish what a frame brings."""
+        if type(event) is TradesReceived:
+            self._take_trades(connection, frame, event, origin)
+            return
+        self.kinds[event.kind if isinstance(event, Notice) else type(event).__name__] += 1
+        if isinstance(event, Unreadable):
+            error = InvalidRecord("unreadable_frame", event.detail)
+            self.publisher.quarantine(frame, self.venue.exchange.encode(), error, origin)
+            self._count_refused(error)
+
+    def _take_trades(self, connection: Connection, frame: bytes, event: TradesReceived, origin: Origin) -> None:
+        trades = event.trades
+        taken = self.book.take(trades, connection.id)
+        last = trades[-1]
+        connection.last[last.symbol] = last.trade_id
+        self.sample = (last.timestamp, origin.received_ns)
+        self.suppressed += taken.suppressed
+        if taken.publish:
+            self.publish(frame, taken.publish, origin)
+        if taken.stopped:
+            stopped = taken.stopped[0]
+            error = InvalidRecord("id_reset", f"{stopped.message_id} does not continue the ids of {stopped.symbol}")
+            self.publisher.quarantine(frame, stopped.key, error, origin)
+            self._count_refused(error)
+
+    def publish(self, frame: bytes, trades: Sequence[Trade], origin: Origin) -> None:
+        """A frame and its trades to Kafka; what V3 cannot hold goes to the dead letters, whole."""
+        for error in self.publisher.frame(frame, trades, origin):
+            self._count_refused(error)
+
+    async def room(self) -> None:
+        """Wait until Kafka has taken enough of what was published."""
+        await self.publisher.room()
+
+    def _count_refused(self, error: InvalidRecord) -> None:
+        self.metrics.rejected.labels(error.reason).inc()
+        logger().warning(REFUSED, reason=error.reason, detail=error.detail)
+
+    # what a slot needs
+
+    async def connect(self, url: str) -> Connection:
+        """A new connection, subscribed to every symbol; the attempt is durable before it is made."""
+        await asyncio.sleep(max(0.0, self.attempts.wait_s()))
+        self.attempts.note()
+        self.publisher.put(self.store.attempts(self.attempts.made))
+        await self.publisher.flush()
+        async with asyncio.timeout(2 * self.settings.feed_ack_timeout_s):
+            socket = await self.transport.connect(url, self.limits)
+            protocol = self.venue.protocol(self.names)
+            connection = Connection(socket, url, protocol, self, self.settings, self.venue)
+            try:
+                await connection.subscribe(sorted(self.names))
+            except BaseException:
+                socket.abort()
+                raise
+        return connection
+
+    def joined(self, connection: Connection) -> None:
+        """It takes part."""
+        self.connections.add(connection)
+        self.tell(EventKind.CONNECTED, connection.url)
+
+    def left(self, connection: Connection, cause: Cause) -> None:
+        """It does not any more."""
+        self.connections.discard(connection)
+        self.book.expect(cause, self.names)
+
+    async def quiet(self, symbols: set[str]) -> set[str]:
+        """Those of which REST shows nothing newer than what was captured."""
+        found = set[str]()
+        for symbol in sorted(symbols & self.names.keys()):
+            try:
+                newest = (await self.history.newest(symbol)).trades
+            except Unavailable:
+                return found
+            if not newest or newest[-1].trade_id <= self.book.series[symbol].coverage.high:
+                found.add(symbol)
+        return found
+
+    async def recovered(self) -> None:
+        """Wait until there is room again."""
+        while True:
+            try:
+                return await self.publisher.room()
+            except Congested:
+                continue
+
+    def lost(self, reason: Exception) -> None:
+        """Count the end of a connection."""
+        exchange = self.venue.exchange
+        self.metrics.reconnects.labels(exchange).inc()
+        self.metrics.feed.peer_lost.labels(exchange, _word(str(reason))).inc()
+        self.tell(EventKind.DISCONNECTED, str(reason) or type(reason).__name__)
+
+    def rotated(self, outcome: str) -> None:
+        """Count a rotation."""
+        self.metrics.feed.rotations.labels(self.venue.exchange, outcome).inc()
+
+    def tell(self, kind: EventKind, detail: str, symbol: str = "") -> None:
+        """Make an event known, in its topic and in the log."""
+        exchange = self.venue.exchange
+        record = EventRecord(
+            exchange=exchange, kind=kind, service=self.venue.service, at=now_us(), symbol=symbol, detail=detail
+        )
+        self.publisher.put(ledger.events.outgoing(record))
+        if kind is EventKind.FAILOVER:
+            self.metrics.feed.failovers.labels(exchange).inc()
+        if kind is EventKind.CONGESTED:
+            self.metrics.feed.congested.labels(exchange).inc()
+        logger().info(_EVENT, kind=kind, symbol=symbol or None, detail=detail)
+
+
+def _word(reason: str) -> str:
+    """One of a bounded set of words for why a connection ended, fit for a metric's label."""
+    return next((word for part, word in _WORDS.items() if part in reason), "closed")

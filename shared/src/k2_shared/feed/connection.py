@@ -1,0 +1,151 @@
+"""One socket's life: subscribe, take what comes, and find out in time when the peer is dead."""
+
+import asyncio
+import math
+import secrets
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+from k2_shared.feed.protocol import PONG, SHUTDOWN, Event, Notice, Refused, Subscribed, TradesReceived, VenueProtocol
+from k2_shared.feed.settings import FeedSettings
+from k2_shared.feed.tasks import together
+from k2_shared.feed.transport import Disconnected, Socket
+from k2_shared.feed.venue import Venue
+from k2_shared.origin import Origin
+
+_LOOK_S = 0.1
+
+
+class Sink(Protocol):
+    """Takes what a connection brings."""
+
+    def take(self, connection: "Connection", frame: bytes, event: Event, origin: Origin) -> None:
+        """One frame and what it says."""
+
+    async def room(self) -> None:
+        """Wait until there is room for more."""
+
+
+class Connection:
+    """One subscribed socket. ``last`` is the newest id that it brought of each symbol."""
+
+    def __init__(
+        self, socket: Socket, url: str, protocol: VenueProtocol, sink: Sink, settings: FeedSettings, venue: Venue
+    ) -> None:
+        self.id = secrets.randbits(63)
+        self.url = url
+        self.began = time.monotonic()
+        self.last: dict[str, int] = {}
+        self.confirmed: set[str] = set()
+        self.leaving = asyncio.Event()  # the venue is about to close it
+        self._socket, self._protocol, self._sink = socket, protocol, sink
+        self._settings, self._venue = settings, venue
+        self._due: dict[str, float] = {}
+        self._numbered = 0
+        self._heard = self.began
+        self._pongs = 0
+        self._given_up = ""
+
+    @property
+    def wanted(self) -> set[str]:
+        """The symbols that it is subscribed to, or is to be."""
+        return self.confirmed | self._due.keys()
+
+    async def run(self) -> None:
+        """Take frames until the socket ends.
+
+        Raises:
+            Disconnected: always, with the reason.
+        """
+        try:
+            await together(self._pump(), self._ping(), self._watch())
+        finally:
+            self._socket.abort()
+
+    async def subscribe(self, symbols: Sequence[str]) -> None:
+        """Ask for symbols; each must be confirmed in time, or the connection ends."""
+        due = time.monotonic() + self._settings.feed_ack_timeout_s
+        self._due |= dict.fromkeys(symbols, due)
+        await self._say(self._protocol.subscribe(symbols))
+
+    async def unsubscribe(self, symbols: Sequence[str]) -> None:
+        """End symbols."""
+        for symbol in symbols:
+            self._due.pop(symbol, None)
+            self.confirmed.discard(symbol)
+        await self._say(self._protocol.unsubscribe(symbols))
+
+    def give_up(self, reason: str) -> None:
+        """End it from outside."""
+        self._given_up = reason
+
+    async def close(self) -> None:
+        """Say goodbye; what has arrived is still taken."""
+        await self._socket.close()
+
+    async def _say(self, messages: Sequence[str]) -> None:
+        for number, message in enumerate(messages):
+            if number:
+                await asyncio.sleep(self._venue.message_gap_s)
+            await self._socket.send(message)
+
+    async def _pump(self) -> None:
+        receive, take = self._protocol.receive, self._sink.take
+        while True:
+            self._heard = time.monotonic()
+            frames = await self._socket.frames()
+            for frame in frames:
+                self._numbered += 1
+                event = receive(frame)
+                if type(event) is not TradesReceived:
+                    self._note(event)
+                take(self, frame, event, Origin(time.time_ns(), self.id, self._numbered))
+            self._heard = math.inf  # while we wait for Kafka, a silence is our own
+            await self._sink.room()
+
+    def _note(self, event: Event) -> None:
+        match event:
+            case Subscribed(symbols):
+                self.confirmed |= symbols & self._due.keys()
+                for symbol in symbols:
+                    self._due.pop(symbol, None)
+            case Notice(kind) if kind == PONG:
+                self._pongs += 1
+            case Notice(kind) if kind == SHUTDOWN:
+                self.leaving.set()
+            case Refused(message):
+                raise Disconnected(f"refused: {message}")
+            case _:
+                return
+
+    async def _ping(self) -> None:
+        """Ping in both ways, protocol and application, each with its deadline."""
+        settings = self._settings
+        while True:
+            await asyncio.sleep(settings.feed_ping_interval_s)
+            await self._socket.ping(settings.feed_ping_timeout_s)
+            message = self._protocol.ping()
+            if message:
+                await self._ping_application(message)
+
+    async def _ping_application(self, message: str) -> None:
+        pongs, deadline = self._pongs, time.monotonic() + self._settings.feed_ping_timeout_s
+        await self._socket.send(message)
+        while self._pongs == pongs:
+            if time.monotonic() > deadline:
+                raise Disconnected("no application pong")
+            await asyncio.sleep(_LOOK_S)
+
+    async def _watch(self) -> None:
+        """Deadlines of confirmations, and of a venue that always says something."""
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            now = time.monotonic()
+            late = [symbol for symbol, due in self._due.items() if now > due]
+            if self._given_up:
+                raise Disconnected(self._given_up)
+            if late:
+                raise Disconnected(f"not confirmed: {', '.join(late)}")
+            if self._venue.silence_s and now - self._heard > self._venue.silence_s:
+                raise Disconnected("silence")

@@ -1,0 +1,168 @@
+"""Symbols without a restart: follows the operators' topic, asks the venue, and answers by an event."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from aiokafka import TopicPartition
+
+from k2_shared import kafka
+from k2_shared.errors import InvalidRecord, Unavailable
+from k2_shared.feed import ledger
+from k2_shared.feed.capture import Capture
+from k2_shared.feed.coverage import Coverage
+from k2_shared.feed.ledger import EventKind, Resumption, SymbolRecord
+from k2_shared.feed.rest import Listing
+from k2_shared.feed.slot import LOST
+from k2_shared.settings import KafkaSettings
+from k2_shared.telemetry import logger
+from k2_shared.topics import SYMBOLS, Names
+from k2_shared.trade import Exchange
+
+IGNORED = "symbol_record_ignored"
+_POLL_MS = 500
+
+
+@dataclass
+class Control:
+    """What operators said of one venue's symbols."""
+
+    settings: KafkaSettings
+    names: Names
+    exchange: Exchange
+    said: dict[str, SymbolRecord] = field(default_factory=dict)
+    position: int = 0
+
+    @property
+    def at(self) -> TopicPartition:
+        """Where it is said."""
+        return TopicPartition(self.names.topic(SYMBOLS), 0)
+
+    async def read(self) -> None:
+        """Read all that was said so far."""
+        reader = kafka.consumer(self.settings)
+        async with kafka.started(reader, self.settings):
+            self.position = int((await reader.end_offsets([self.at]))[self.at])
+        for value in (await kafka.latest(self.settings, self.at, self.position)).values():
+            self._understood(value)
+
+    def wanted(self, configured: tuple[str, ...]) -> list[str]:
+        """The symbols to capture: those of the settings, and the operators' newest word."""
+        said = {symbol: record.captured for symbol, record in self.said.items()}
+        return [symbol for symbol in dict.fromkeys([*configured, *said]) if said.get(symbol, True)]
+
+    async def follow(self, heard: Callable[[SymbolRecord], Awaitable[None]]) -> None:
+        """Pass on what is said from now on, for ever."""
+        reader = kafka.consumer(self.settings)
+        async with kafka.started(reader, self.settings):
+            reader.assign([self.at])
+            reader.seek(self.at, self.position)
+            while True:
+                for record in (await reader.getmany(self.at, timeout_ms=_POLL_MS)).get(self.at, ()):
+                    self.position = record.offset + 1
+                    said = self._understood(record.value)
+                    if said:
+                        await heard(said)
+
+    def _understood(self, value: bytes | None) -> SymbolRecord | None:
+        """Keep a record of this venue; what cannot be read is logged and left."""
+        try:
+            record = ledger.symbols.read(value)
+        except InvalidRecord as error:
+            logger().warning(IGNORED, detail=error.detail)
+            return None
+        if record.exchange != self.exchange:
+            return None
+        self.said[record.symbol] = record
+        return record
+
+
+def refusal(symbol: str, listings: Mapping[str, Listing]) -> str:
+    """Why a venue's symbol cannot be captured; empty where it can."""
+    if symbol in listings:
+        return listings[symbol].refused
+    base = symbol.split("/")[0]
+    near = sorted(listed for listed in listings if listed.split("/")[0] == base)[:10]
+    return f"the venue does not trade it; it has {', '.join(near) or f'{len(listings)} others'}"
+
+
+@dataclass
+class Director:
+    """Carries out on a running capture what is said."""
+
+    capture: Capture
+
+    async def hear(self, record: SymbolRecord) -> None:
+        """Take a symbol up, leave it, or go on after a reset; the answer is an event."""
+        symbol, captured = record.symbol, record.symbol in self.capture.names
+        if record.captured:
+            await self._capture(symbol, record, captured)
+        elif captured:
+            await self._remove(symbol)
+        else:
+            self._tell(EventKind.UNSUBSCRIBED, symbol, "it was not captured")
+
+    async def _capture(self, symbol: str, record: SymbolRecord, captured: bool) -> None:
+        if not captured and not await self._add(symbol):
+            return
+        series = self.capture.book.series[symbol]
+        if record.backfill_from_id:
+            series.backfill_from = record.backfill_from_id
+        if record.resumption:
+            await self.resume(symbol, record)
+        elif captured:
+            self._tell(EventKind.SUBSCRIBED, symbol, "captured already")
+
+    async def resume(self, symbol: str, record: SymbolRecord) -> None:
+        """End the stop of a symbol whose ids were reset, if the word is newer than the reset."""
+        capture, series = self.capture, self.capture.book.series[symbol]
+        if not 0 < series.coverage.stopped_at < record.at:
+            self._tell(EventKind.REJECTED, symbol, "its ids are in order: there is nothing to resume")
+            return
+        if record.resumption is Resumption.ACCEPT:
+            await self._begin(symbol)
+        else:
+            series.coverage.stopped_at = 0
+        capture.tell(EventKind.RESUMED, str(record.resumption), symbol)
+
+    async def _add(self, symbol: str) -> bool:
+        try:
+            listings = await self.capture.history.pairs()
+        except Unavailable as error:
+            why = str(error)
+        else:
+            why = refusal(symbol, listings)
+        if why:
+            self._tell(EventKind.REJECTED, symbol, why)
+            return False
+        await self._begin(symbol)
+        self.capture.names[symbol] = listings[symbol].name
+        await self._on_each("subscribe", symbol)
+        return True
+
+    async def _begin(self, symbol: str) -> None:
+        """Be responsible from now on; that stands in Kafka before any trade does."""
+        capture = self.capture
+        coverage = Coverage(capture.store.limits)
+        stamp = await capture.store.end(symbol)
+        capture.publisher.put(capture.store.checkpoint(symbol, coverage, stamp))
+        await capture.publisher.flush()
+        capture.book.add(symbol, coverage)
+
+    async def _remove(self, symbol: str) -> None:
+        capture = self.capture
+        del capture.names[symbol]
+        await self._on_each("unsubscribe", symbol)
+        capture.book.drop(symbol)
+        capture.publisher.put(capture.store.forgotten(symbol))
+        self._tell(EventKind.UNSUBSCRIBED, symbol)
+
+    async def _on_each(self, what: str, symbol: str) -> None:
+        """Change every connection; one that cannot be told ends, and the next one knows."""
+        for connection in list(self.capture.connections):
+            try:
+                await getattr(connection, what)([symbol])
+            except LOST as error:
+                connection.give_up(f"{what} of {symbol}: {error}")
+
+    def _tell(self, kind: EventKind, symbol: str, detail: str = "") -> None:
+        self.capture.tell(kind, detail, symbol)

@@ -1,0 +1,190 @@
+"""One run of a feed: from what stands in Kafka, through the work, to what stands there then."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from k2_shared import kafka
+from k2_shared.feed.backfill import Filler
+from k2_shared.feed.book import Book
+from k2_shared.feed.budget import Attempts
+from k2_shared.feed.capture import Capture
+from k2_shared.feed.control import Control, Director, refusal
+from k2_shared.feed.coverage import Coverage, Gap, Settled
+from k2_shared.feed.endpoints import Endpoints
+from k2_shared.feed.filling import Filling
+from k2_shared.feed.frames import FrameWriter
+from k2_shared.feed.history import RestHistory
+from k2_shared.feed.keeper import Checkpoints, Keeper, Probes
+from k2_shared.feed.ledger import Cause, EventKind, now_us
+from k2_shared.feed.memory import MemoryWatch
+from k2_shared.feed.publisher import Limits, Publisher
+from k2_shared.feed.rest import Listing, RestClient
+from k2_shared.feed.settings import FeedSettings
+from k2_shared.feed.slot import Slot
+from k2_shared.feed.spans import Spans
+from k2_shared.feed.store import Ledger, Restored, Store
+from k2_shared.feed.tasks import ended, together
+from k2_shared.feed.teller import Teller
+from k2_shared.feed.transport import TRANSPORTS
+from k2_shared.feed.venue import Venue
+from k2_shared.telemetry import Metrics, logger
+from k2_shared.topics import Names
+from k2_shared.trade import wire_prefix
+
+RESTORED = "feed_restored"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What outlives a run."""
+
+    settings: FeedSettings
+    names: Names
+    venue: Venue
+    metrics: Metrics
+    rest: RestClient
+    schema_id: int
+    listings: Mapping[str, Listing]
+
+
+@dataclass
+class Epoch:
+    """A capture and what looks after it."""
+
+    capture: Capture
+    control: Control
+    restored: Restored
+
+    async def begin(self, listings: Mapping[str, Listing]) -> None:
+        """Choose the symbols and go on where each stands; what begins now stands in Kafka before any trade does."""
+        capture = self.capture
+        for symbol in self.control.wanted(capture.venue.symbols):
+            why = refusal(symbol, listings)
+            if why:
+                capture.tell(EventKind.REJECTED, why, symbol)
+            else:
+                capture.names[symbol] = listings[symbol].name
+                self._take_over(symbol)
+        await self._resume()
+        await capture.publisher.flush()
+        logger().info(
+            RESTORED,
+            symbols=len(capture.names),
+            gaps=sum(len(each.coverage.gaps) for each in capture.book.series.values()),
+        )
+
+    async def work(self, stop: asyncio.Event) -> None:
+        """Capture until told to stop, then write down what stands in Kafka.
+
+        Raises:
+            Unavailable: the venue is out of reach, memory is used up, or Kafka failed.
+        """
+        capture, settings = self.capture, self.capture.settings
+        keeper = Keeper(capture, MemoryWatch(settings.feed_memory_limit_mb * 1_000_000))
+        checkpoints = Checkpoints(capture, dict(self.restored.ends))
+        history = capture.history
+        filler = Filler(
+            history, settings.feed_gap_patience_s, settings.feed_backoff_base_s, settings.feed_backoff_cap_s
+        )
+        try:
+            await together(
+                *(slot.run() for slot in self._slots()),
+                keeper.run(),
+                checkpoints.run(),
+                Probes(capture, keeper.staleness).run(),
+                Filling(capture, filler).run(),
+                self.control.follow(Director(capture).hear),
+                _until(stop),
+            )
+        finally:
+            if not capture.publisher.failed:
+                keeper.tell()
+                await checkpoints.write()
+
+    def _slots(self) -> list[Slot]:
+        """The redundant sockets; their rotations are apart from each other."""
+        settings, venue = self.capture.settings, self.capture.venue
+        age_s = settings.feed_rotate_after_s or venue.rotate_after_s
+        count = settings.feed_sockets
+        return [
+            Slot(
+                self.capture,
+                settings,
+                Endpoints(venue.ws_urls, settings.feed_failover_after),
+                age_s * (1 - number / (2 * count)),
+            )
+            for number in range(count)
+        ]
+
+    def _take_over(self, symbol: str) -> None:
+        capture = self.capture
+        coverage = self.restored.coverages.get(symbol)
+        if coverage is None:
+            coverage = Coverage(capture.store.limits)
+            stamp = self.restored.ends[capture.store.partition(symbol)]
+            capture.publisher.put(capture.store.checkpoint(symbol, coverage, stamp))
+        coverage.expect(Cause.RESTART)
+        series = capture.book.add(symbol, coverage)
+        said = self.control.said.get(symbol)
+        series.backfill_from = said.backfill_from_id or 0 if said else 0
+        self._reconcile(symbol, coverage, self.restored.ledgers.get(symbol, Ledger()))
+
+    def _reconcile(self, symbol: str, coverage: Coverage, told: Ledger) -> None:
+        """Close in the ledger what stands in bronze by now: the last run may have ended between the two."""
+        self.capture.teller.know(symbol, told.open)
+        missing = Spans((gap.first, gap.last) for gap in coverage.gaps)
+        for first, last in [part for span in told.open for part in missing.without(*span)]:
+            gap = Gap(first, last, Cause.RESTART, told.opened_at or now_us(), 0)
+            self.capture.teller.filled(symbol, [Settled(gap, first, last)])
+
+    async def _resume(self) -> None:
+        """What an operator decided while nobody listened."""
+        director = Director(self.capture)
+        for symbol, record in self.control.said.items():
+            series = self.capture.book.series.get(symbol)
+            if series and record.resumption and 0 < series.coverage.stopped_at < record.at:
+                await director.resume(symbol, record)
+
+
+@asynccontextmanager
+async def opened(parts: Parts) -> AsyncIterator[Epoch]:
+    """A run that knows what stands in Kafka.
+
+    Raises:
+        Unavailable, KafkaError: the broker does not answer.
+    """
+    settings, names, venue = parts.settings, parts.names, parts.venue
+    store = Store(settings, names, venue.exchange, venue.service, parts.schema_id)
+    control = Control(settings, names, venue.exchange)
+    await control.read()
+    restored = await store.restore()
+    writer = FrameWriter(venue.exchange, venue.service, wire_prefix(parts.schema_id))
+    limits = Limits(records=settings.feed_max_in_flight, stall_s=settings.feed_stall_s)
+    async with kafka.started(kafka.producer(settings), settings) as sender:
+        publisher = Publisher(sender, names, parts.metrics, limits, writer)
+        sending = asyncio.create_task(publisher.run())
+        symbols: dict[str, str] = {}
+        capture = Capture(
+            settings=settings,
+            venue=venue,
+            metrics=parts.metrics,
+            transport=TRANSPORTS[settings.feed_transport],
+            publisher=publisher,
+            store=store,
+            history=RestHistory(parts.rest, venue, symbols),
+            book=Book(settings.feed_copies_window),
+            teller=Teller(venue.exchange, publisher.put, parts.metrics.feed),
+            attempts=Attempts(venue.attempts, time.time, restored.attempts),
+            names=symbols,
+        )
+        try:
+            yield Epoch(capture, control, restored)
+        finally:
+            await ended(sending)
+
+
+async def _until(stop: asyncio.Event) -> None:
+    await stop.wait()

@@ -1,0 +1,126 @@
+"""A feed as a service: captures until told to stop, and starts over from Kafka after every failure of Kafka."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+
+import aiohttp
+from aiokafka.errors import KafkaError
+from mode import Service
+
+from k2_shared.errors import ConfigError, Unavailable
+from k2_shared.feed.backoff import Backoff
+from k2_shared.feed.budget import RestBudget
+from k2_shared.feed.control import refusal
+from k2_shared.feed.epoch import Epoch, Parts, opened
+from k2_shared.feed.rest import Listing, RestClient
+from k2_shared.feed.settings import FeedSettings
+from k2_shared.feed.venue import Venue
+from k2_shared.registry import Registry
+from k2_shared.telemetry import Metrics, logger
+from k2_shared.topics import BRONZE, COVERAGE, DLQ, EVENTS, GAPS, RAW, SYMBOLS, Names, administration, check
+
+RESTARTED = "feed_restarted"
+_REST_TIMEOUT_S = 15.0
+_PAIRS_ATTEMPTS = 5
+
+
+class Feed(Service):  # type: ignore[misc]
+    """Captures one venue over redundant sockets."""
+
+    def __init__(self, settings: FeedSettings, names: Names, venue: Venue, metrics: Metrics) -> None:
+        super().__init__()
+        self._settings, self._names, self._venue, self._metrics = settings, names, venue, metrics
+        self._backoff = Backoff(settings.feed_backoff_base_s, settings.feed_backoff_cap_s)
+        self._stopping = asyncio.Event()
+        self._epoch: Epoch | None = None
+        self._running: asyncio.Future[None] | None = None
+
+    def not_ready(self) -> list[str]:
+        """The symbols that no socket carries."""
+        if self._epoch is None:
+            return ["recovery"]
+        capture = self._epoch.capture
+        return [f"subscription {symbol}" for symbol in sorted(capture.names.keys() - capture.confirmed)]
+
+    async def on_start(self) -> None:
+        exchange = self._venue.exchange.lower()
+        used = [RAW.format(exchange=exchange), BRONZE.format(exchange=exchange), DLQ, GAPS, EVENTS, SYMBOLS, COVERAGE]
+        async with administration(self._settings) as admin:
+            await check(admin, self._names, used)
+        timeout = aiohttp.ClientTimeout(total=_REST_TIMEOUT_S)
+        session = await self.add_async_context(aiohttp.ClientSession(timeout=timeout))
+        budget = RestBudget(self._venue.rest_capacity, self._venue.rest_per_s, time.monotonic)
+        rest = RestClient(session, self._venue.rest_url, self._venue.exchange, budget, self._metrics.feed)
+        self._parts = await self._prepared(rest)
+
+    async def on_started(self) -> None:
+        self._running = self.add_future(self._run())
+
+    async def on_stop(self) -> None:
+        """Close the sockets, see that Kafka has what was read, and write down what that is."""
+        self._stopping.set()
+        if self._running:
+            await asyncio.wait([self._running])
+
+    async def _run(self) -> None:
+        """Capture; when Kafka fails, start over from what stands there: REST has what was missed meanwhile.
+
+        Raises:
+            Unavailable: the venue is out of reach, memory is used up, or Kafka failed too often in a row.
+        """
+        while not self._stopping.is_set():
+            try:
+                await self._once()
+            except (Unavailable, KafkaError) as error:
+                if isinstance(error, Unavailable) and self._epoch and not self._epoch.capture.publisher.failed:
+                    raise
+                await self._back_off(error)
+            finally:
+                self._epoch = None
+
+    async def _once(self) -> None:
+        async with opened(self._parts) as epoch:
+            self._epoch = epoch
+            await epoch.begin(self._parts.listings)
+            self._backoff.succeeded()
+            await epoch.work(self._stopping)
+
+    async def _back_off(self, error: Exception) -> None:
+        delay_s = self._backoff.next_delay()
+        logger().warning(RESTARTED, error=repr(error), failures=self._backoff.failures, retry_in_s=round(delay_s, 3))
+        if self._backoff.failures >= self._settings.feed_connect_attempts:
+            raise Unavailable(f"Kafka failed {self._backoff.failures} times in a row, the last with {error!r}")
+        await self.sleep(delay_s)
+
+    async def _prepared(self, rest: RestClient) -> Parts:
+        """The schema's id and the venue's list of pairs.
+
+        Raises:
+            ConfigError: a symbol of the settings cannot be captured.
+            Unavailable: the registry or the venue does not answer.
+        """
+        venue, topic = self._venue, self._names.topic(BRONZE.format(exchange=self._venue.exchange.lower()))
+        async with Registry.connect(self._settings) as registry:
+            schema_id = await registry.schema_id(self._names.contract(topic), self._names.subject(topic))
+        listings = await self._listings(rest)
+        for symbol in venue.symbols:
+            why = refusal(symbol, listings)
+            if why:
+                raise ConfigError(
+                    f"{venue.exchange} cannot be asked for {symbol}: {why}; check {venue.exchange}_SYMBOLS"
+                )
+        return Parts(self._settings, self._names, venue, self._metrics, rest, schema_id, listings)
+
+    async def _listings(self, rest: RestClient) -> Mapping[str, Listing]:
+        venue, backoff = self._venue, Backoff(0.5, 5.0)
+        while True:
+            try:
+                found, _ = await rest.get(venue.rest.pairs(), venue.rest.read_pairs)
+            except Unavailable as error:
+                delay_s = backoff.next_delay()
+                if backoff.failures >= _PAIRS_ATTEMPTS:
+                    raise Unavailable(f"{error}: check {venue.exchange}_REST_URL") from None
+                await self.sleep(delay_s)
+            else:
+                return found

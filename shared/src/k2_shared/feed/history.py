@@ -1,0 +1,59 @@
+"""A venue's past by REST, and its list of pairs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from k2_shared.errors import Unavailable
+from k2_shared.feed.rest import Call, Listing, Page, RestClient
+from k2_shared.feed.venue import Venue
+
+_SEEK_S, _SEEK_STEPS = 60, 30
+_MARGIN_US = 1_000  # REST and socket may differ by a microsecond
+
+
+@dataclass
+class RestHistory:
+    """Asks one venue; ``names`` maps canonical symbols to the venue's."""
+
+    client: RestClient
+    venue: Venue
+    names: Mapping[str, str]
+
+    async def pairs(self) -> Mapping[str, Listing]:
+        """What the venue trades. Raises Unavailable."""
+        found, _ = await self.client.get(self.venue.rest.pairs(), self.venue.rest.read_pairs)
+        return found
+
+    async def newest(self, symbol: str) -> Page:
+        """The newest trade; none where there has never been one. Raises Unavailable."""
+        page, _ = await self._read(symbol, self.venue.rest.newest(self.names[symbol]))
+        return page
+
+    async def page(self, symbol: str, first_id: int, after_us: int, cursor: str) -> tuple[Page, bytes]:
+        """Trades from an id on, or from a little before, and the answer's bytes. Raises Unavailable."""
+        if not self.venue.rest.by_time or cursor:
+            return await self._since(symbol, first_id, after_us, cursor)
+        page, answer = await self._since(symbol, first_id, after_us, "") if after_us else (Page(()), b"")
+        if page.trades and page.trades[0].trade_id <= first_id:
+            return page, answer
+        return await self._since(symbol, first_id, await self._seek(symbol, first_id), "")
+
+    async def _since(self, symbol: str, first_id: int, after_us: int, cursor: str) -> tuple[Page, bytes]:
+        call = self.venue.rest.since(self.names[symbol], first_id, max(0, after_us - _MARGIN_US), cursor)
+        return await self._read(symbol, call)
+
+    async def _seek(self, symbol: str, first_id: int) -> int:
+        """A time before an id: back from the newest trade in steps that double."""
+        newest = (await self.newest(symbol)).trades
+        if not newest:
+            raise Unavailable(f"{self.venue.exchange} has no trades of {symbol} to search for {first_id}")
+        for step in range(_SEEK_STEPS):
+            at_us = newest[-1].timestamp - _SEEK_S * 1_000_000 * 2**step
+            page, _ = await self._since(symbol, first_id, at_us, "")
+            if at_us <= 0 or (page.trades and page.trades[0].trade_id <= first_id):
+                return max(1, int(at_us))
+        return 1
+
+    async def _read(self, symbol: str, call: Call) -> tuple[Page, bytes]:
+        return await self.client.get(call, partial(self.venue.rest.read_trades, symbol))

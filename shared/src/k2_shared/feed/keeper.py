@@ -1,0 +1,202 @@
+"""What a feed does beside the data path: the ledger, checkpoints, stale symbols, clocks, memory, metrics."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+
+from k2_shared.errors import Unavailable
+from k2_shared.feed.capture import Capture
+from k2_shared.feed.coverage import Coverage
+from k2_shared.feed.ledger import EventKind, now_us
+from k2_shared.feed.memory import MemoryWatch
+from k2_shared.feed.skew import ClockSkew
+from k2_shared.feed.staleness import Staleness
+
+TICK_S = 0.1
+_LOOK_EVERY = 10  # ticks
+_SKEW_WINDOW_S = 60.0
+
+
+@dataclass
+class Keeper:
+    """Looks after one capture until cancelled."""
+
+    capture: Capture
+    memory: MemoryWatch
+    staleness: Staleness = field(init=False)
+    skew: ClockSkew = field(init=False)
+    _told: set[str] = field(default_factory=set)
+    _stopped: set[str] = field(default_factory=set)
+    _ahead: bool = False
+
+    def __post_init__(self) -> None:
+        self.staleness = Staleness(self.capture.settings.feed_stale_after_s, time.monotonic)
+        self.staleness.at_once(self.capture.names)
+        self.skew = ClockSkew(_SKEW_WINDOW_S, time.monotonic)
+
+    async def run(self) -> None:
+        """Tick for ever.
+
+        Raises:
+            Unavailable: this process has grown too large, or Kafka takes nothing.
+        """
+        ticks = 0
+        while True:
+            await asyncio.sleep(TICK_S)
+            self.tell()
+            ticks += 1
+            if ticks % _LOOK_EVERY == 0:
+                self._look()
+
+    def tell(self) -> None:
+        """Bring the ledger and the events up to date with the book."""
+        capture, grace_us = self.capture, self.capture.settings.feed_gap_grace_s * 1e6
+        now = now_us()
+        for symbol, series in capture.book.series.items():
+            coverage = series.coverage
+            if series.settled:
+                settled, series.settled = series.settled, []
+                capture.teller.filled(symbol, settled)
+            if series.backfill_from and coverage.begun:
+                coverage.reopen(series.backfill_from, now)
+                series.backfill_from = 0
+            for gap in coverage.gaps:
+                if now - gap.opened_at >= grace_us:
+                    capture.teller.opened(symbol, gap)
+            if coverage.stopped_at and symbol not in self._stopped:
+                detail = f"after {coverage.high} came {series.reset_to}: decide by 'k2 feed resume'"
+                capture.tell(EventKind.RESET, detail, symbol)
+        self._stopped = {symbol for symbol, each in capture.book.series.items() if each.coverage.stopped_at}
+        self._tell_subscribed()
+        self._sample()
+
+    def _tell_subscribed(self) -> None:
+        confirmed = self.capture.confirmed
+        for symbol in sorted(confirmed - self._told):
+            self.capture.tell(EventKind.SUBSCRIBED, "", symbol)
+        self._told = confirmed
+
+    def _sample(self) -> None:
+        if self.capture.sample:
+            exchange_us, received_ns = self.capture.sample
+            self.skew.note(exchange_us, received_ns // 1_000)
+            self.capture.sample = None
+
+    def _look(self) -> None:
+        capture, metrics, exchange = self.capture, self.capture.metrics, self.capture.venue.exchange
+        metrics.feed.memory.set(self.memory.check())
+        metrics.feed.unacknowledged.set(capture.publisher.unacknowledged)
+        metrics.feed.connect_attempts.labels(exchange).set(len(capture.attempts.made))
+        metrics.feed.stopped_symbols.labels(exchange).set(len(self._stopped))
+        whole = sum(connection.confirmed >= capture.names.keys() for connection in capture.connections)
+        metrics.feed.sockets.labels(exchange).set(whole)
+        metrics.connected.labels(exchange).set(min(1, whole))
+        metrics.feed.suppressed.labels(exchange).inc(capture.suppressed)
+        capture.suppressed = 0
+        for kind, count in capture.kinds.items():
+            metrics.frames.labels(exchange, kind).inc(count)
+        capture.kinds.clear()
+        for symbol, series in capture.book.series.items():
+            metrics.last_record.labels(exchange, symbol).set(series.coverage.high_us / 1e6)
+        self._tell_skew()
+
+    def _tell_skew(self) -> None:
+        lead_s, limit_s = self.skew.seconds, self.capture.settings.feed_clock_skew_s
+        if lead_s is None:
+            return
+        self.capture.metrics.feed.clock_skew.labels(self.capture.venue.exchange).set(lead_s)
+        ahead = lead_s > limit_s
+        if ahead and not self._ahead:
+            self.capture.tell(EventKind.CLOCK_SKEW, f"the venue's clock leads ours by {lead_s:.3f} s")
+        self._ahead = ahead
+
+
+@dataclass
+class Checkpoints:
+    """Writes the coverage of every symbol that has changed, when all that is in it is acknowledged."""
+
+    capture: Capture
+    ends: dict[int, int]  # bronze offsets before this capture wrote anything
+    _written: dict[str, tuple[object, ...]] = field(default_factory=dict)
+
+    async def run(self) -> None:
+        """Write now and then."""
+        while True:
+            await asyncio.sleep(self.capture.settings.feed_checkpoint_s)
+            await self.write()
+
+    async def write(self) -> None:
+        """Write what has changed; returns when it is durable.
+
+        Raises:
+            Unavailable: Kafka did not take it, or what it is about.
+        """
+        capture = self.capture
+        changed = {
+            symbol: series.coverage
+            for symbol, series in capture.book.series.items()
+            if self._written.get(symbol) != _version(series.coverage)
+        }
+        records = [capture.store.checkpoint(symbol, each, self._stamp(symbol)) for symbol, each in changed.items()]
+        versions = {symbol: _version(coverage) for symbol, coverage in changed.items()}
+        await capture.publisher.flush()
+        for record in records:
+            capture.publisher.put(record)
+        await capture.publisher.flush()
+        self._written |= versions
+
+    def _stamp(self, symbol: str) -> int:
+        partition = self.capture.store.partition(symbol)
+        bronze = self.capture.store.bronze
+        return self.capture.publisher.acknowledged.get((bronze, partition), self.ends[partition])
+
+
+def _version(coverage: Coverage) -> tuple[object, ...]:
+    """Changes with everything that a checkpoint holds."""
+    return coverage.first, coverage.high, coverage.stopped_at, tuple(coverage.gaps)
+
+
+@dataclass
+class Probes:
+    """Asks the venue by REST about symbols that have been quiet for too long."""
+
+    capture: Capture
+    staleness: Staleness
+
+    async def run(self) -> None:
+        """Ask for ever, one symbol after another; REST's own faults are waited out."""
+        while True:
+            await asyncio.sleep(TICK_S * _LOOK_EVERY)
+            stale = set()
+            for symbol in self.staleness.look(self.capture.highs()):
+                if await self._is_stale(symbol):
+                    stale.add(symbol)
+            self.capture.metrics.feed.stale_symbols.labels(self.capture.venue.exchange).set(len(stale))
+
+    async def _is_stale(self, symbol: str) -> bool:
+        """Whether the venue has newer trades than the sockets brought; they are missing from now on."""
+        capture = self.capture
+        if symbol not in capture.book.series or not capture.confirmed >= {symbol}:
+            return False
+        try:
+            newest = (await capture.history.newest(symbol)).trades
+        except Unavailable:
+            return False
+        series = capture.book.series.get(symbol)
+        if series is None or not series.coverage.begun or not newest:
+            return False
+        self.staleness.quiet(symbol)
+        await asyncio.sleep(capture.settings.feed_gap_grace_s)  # it may be on its way through a socket
+        return self._reach(symbol, series.coverage, newest[-1].trade_id)
+
+    def _reach(self, symbol: str, coverage: Coverage, newest_id: int) -> bool:
+        high, awaiting = coverage.high, coverage.awaiting
+        if not high < newest_id <= high + coverage.limits.jump_ids:
+            return False
+        coverage.reach(newest_id, now_us())
+        if awaiting:  # it traded while we were away: nothing is wrong with the sockets
+            return False
+        self.capture.tell(EventKind.STALE, f"the newest is {newest_id}, the sockets brought {high}", symbol)
+        for connection in list(self.capture.connections):
+            connection.give_up(f"stale: {symbol}")
+        return True

@@ -1,0 +1,146 @@
+"""Statistics of the feeds, kept by plain Faust agents over their events and gaps, shown at ``GET /feeds``.
+
+The agents are a Faust app of their own beside the service's: an app with agents starts its other services only when its
+group was joined, which after a kill takes a session's timeout. Capturing neither waits for statistics nor ends with
+them.
+"""
+
+import platform
+from asyncio import timeout
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import faust
+from aiokafka.errors import CommitFailedError, KafkaError
+from mode import Service
+
+from k2_shared import kafka
+from k2_shared.agent import Shell
+from k2_shared.errors import InvalidRecord
+from k2_shared.feed import ledger
+from k2_shared.feed.counts import FeedCounts
+from k2_shared.settings import AgentSettings
+from k2_shared.telemetry import logger
+from k2_shared.topics import EVENTS, GAPS, Names
+
+ENDED = "feed_statistics_ended"
+_STAGE = "statistics"
+_SESSION_S, _HEARTBEAT_S = 10.0, 3.0
+_STOP_S = 3.0
+
+Take = Callable[[bytes | None], None]
+
+
+def add_statistics(shell: Shell, settings: AgentSettings, names: Names) -> None:
+    """Count the events and gaps of every feed of the run in this process, and answer ``GET /feeds`` with the counts.
+
+    To be called by a composition root, before the service that writes events is added: what that one says of its own
+    start is then counted. The counts begin with the process; the answer says when, and whether they still go on.
+    """
+    counts = FeedCounts(ledger.now_us())
+    group = names.group(f"{_STAGE}.{platform.node()}-{settings.web_port}")
+    statistics = Statistics(_app(shell, group), settings, names, group)
+    statistics.count(EVENTS, _reader(EVENTS, lambda value: counts.event(ledger.events.read(value)), counts, shell))
+    statistics.count(GAPS, _reader(GAPS, lambda value: counts.gap(ledger.gaps.read(value)), counts, shell))
+    shell.app.service(statistics)
+
+    async def feeds(web: Any, request: Any) -> Any:
+        return web.json({"reading": statistics.is_reading, **counts.shown()})
+
+    shell.app.page("/feeds")(feeds)
+
+
+def _reader(topic: str, take: Take, counts: FeedCounts, shell: Shell) -> Take:
+    """Take a value, or count that it cannot be read."""
+
+    def read(value: bytes | None) -> None:
+        try:
+            take(value)
+        except InvalidRecord as error:
+            counts.unreadable(topic)
+            shell.metrics.errors.labels(_STAGE, error.reason).inc()
+        else:
+            shell.metrics.received.labels(topic).inc()
+
+    return read
+
+
+def _app(shell: Shell, group: str) -> faust.App:
+    """An app with no pages of its own, on the broker of the service's."""
+    conf = shell.app.conf
+    return faust.App(
+        group,
+        broker=conf.broker,
+        broker_credentials=conf.broker_credentials,
+        broker_session_timeout=_SESSION_S,
+        broker_heartbeat_interval=_HEARTBEAT_S,
+        consumer_auto_offset_reset="latest",
+        autodiscover=False,
+        datadir=conf.datadir,
+        store="memory://",
+        table_standby_replicas=0,  # there are no tables, and so no need of Faust's own assignor
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        web_enabled=False,
+    )
+
+
+class Statistics(Service):  # type: ignore[misc]
+    """Runs the agents beside the service."""
+
+    def __init__(self, app: faust.App, settings: AgentSettings, names: Names, group: str) -> None:
+        super().__init__()
+        self._app = app
+        self._settings = settings
+        self._names = names
+        self._group = group
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether the agents run."""
+        return bool(self._app.started and not self._app.crashed and not self._app.should_stop)
+
+    def count(self, topic: str, take: Take) -> None:
+        """Add an agent that takes every value of a topic, by the contract's name, from the start of the service on."""
+        source = self._app.topic(
+            self._names.topic(topic), key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
+        )
+
+        @self._app.agent(source, name=f"{_STAGE}.{topic}")  # type: ignore[untyped-decorator]
+        async def agent(values: Any) -> None:
+            async for value in values:
+                take(value)
+
+    async def on_start(self) -> None:
+        """Set the group to the ends of the topics, so that what the service says from now on is counted.
+
+        Raises:
+            Unavailable: no broker answered.
+        """
+        at = [tp for topic in (EVENTS, GAPS) for tp in self._names.partitions(topic)]
+        async with kafka.started(kafka.consumer(self._settings, group=self._group), self._settings) as reader:
+            reader.assign(at)
+            ends = await reader.end_offsets(at)
+            with suppress(CommitFailedError):  # a killed predecessor is a member yet; what it left is told by its time
+                await reader.commit(ends)
+
+    async def on_started(self) -> None:
+        self.add_future(self._read())
+
+    async def _read(self) -> None:
+        reason: BaseException | None = None
+        try:
+            await self._app.start()
+            await self._app.wait_until_stopped()
+            reason = self._app.crash_reason
+        except KafkaError as error:
+            reason = error
+        if not self.should_stop:
+            logger().error(ENDED, reason=repr(reason))
+
+    async def on_stop(self) -> None:
+        """Leave the group; what takes too long is left to the session's end."""
+        with suppress(TimeoutError):
+            async with timeout(_STOP_S):
+                await self._app.stop()

@@ -1,0 +1,214 @@
+"""The durable coverage: checkpoints that never run ahead of bronze, and its rebuilding from them and from bronze.
+
+A checkpoint says which ids stood in Kafka when it was written, and from which bronze offset on nothing of its writer is
+in it. Whatever checkpoint is read, replaying bronze from its offset gives all ids that stand there: so an older one, or
+one of another process of the same feed, costs time and loses nothing, and the coverage never goes back.
+"""
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from k2_shared import kafka
+from k2_shared.errors import InvalidRecord
+from k2_shared.feed import ledger
+from k2_shared.feed.coverage import Coverage, Gap, Limits, Verdict
+from k2_shared.feed.ledger import Cause, GapRecord, GapState, now_us
+from k2_shared.feed.spans import Spans
+from k2_shared.records import Outgoing
+from k2_shared.settings import KafkaSettings
+from k2_shared.topics import BRONZE, COVERAGE, GAPS, Names, partition_for
+from k2_shared.trade import Exchange, decode, record_key
+
+_ATTEMPTS = "attempts"
+
+
+class _Gap(msgspec.Struct, array_like=True):
+    first: int
+    last: int
+    cause: Cause
+    opened_at: int
+    after_us: int
+
+
+class Checkpoint(msgspec.Struct, frozen=True):
+    """One symbol's coverage; ``stamp`` is a bronze offset, ``first`` is 0 before the first trade."""
+
+    stamp: int
+    first: int
+    high: int
+    high_us: int
+    gaps: list[_Gap]
+    stopped_at: int = 0
+
+    @classmethod
+    def of(cls, coverage: Coverage, stamp: int) -> "Checkpoint":
+        """What a coverage is now."""
+        gaps = [_Gap(gap.first, gap.last, gap.cause, gap.opened_at, gap.after_us) for gap in coverage.gaps]
+        return cls(stamp, coverage.first, coverage.high, coverage.high_us, gaps, coverage.stopped_at)
+
+    def coverage(self, limits: Limits) -> Coverage:
+        """The coverage that it was made from."""
+        gaps = [Gap(gap.first, gap.last, gap.cause, gap.opened_at, gap.after_us) for gap in self.gaps]
+        return Coverage(limits, self.first, self.high, self.high_us, gaps, self.stopped_at)
+
+
+@dataclass
+class Ledger:
+    """What the ledger says of one symbol."""
+
+    open: Spans = field(default_factory=Spans)
+    unfillable: Spans = field(default_factory=Spans)
+    opened_at: int = 0  # when the newest range was opened, in µs
+
+    def take(self, record: GapRecord) -> None:
+        """Read one record on."""
+        if record.state is GapState.OPENED:
+            self.open.add(record.first_id, record.last_id)
+            self.opened_at = record.opened_at
+            return
+        self.open.remove(record.first_id, record.last_id)
+        if record.state is GapState.UNFILLABLE:
+            self.unfillable.add(record.first_id, record.last_id)
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What stands in Kafka: coverages and ledgers by symbol, and recent connection attempts in seconds."""
+
+    coverages: Mapping[str, Coverage]
+    ledgers: Mapping[str, Ledger]
+    attempts: list[float]
+    ends: Mapping[int, int]
+
+
+@dataclass(frozen=True)
+class Store:
+    """One feed's durable coverage."""
+
+    settings: KafkaSettings
+    names: Names
+    exchange: Exchange
+    service: str
+    schema_id: int
+    limits: Limits = field(default_factory=Limits)
+
+    def key(self, symbol: str) -> bytes:
+        """The key of a symbol's checkpoints."""
+        return f"{self.service}/".encode() + record_key(self.exchange, symbol)
+
+    def checkpoint(self, symbol: str, coverage: Coverage, stamp: int) -> Outgoing:
+        """A symbol's checkpoint; everything in the coverage must be acknowledged."""
+        value = msgspec.json.encode(Checkpoint.of(coverage, stamp))
+        return Outgoing(COVERAGE, self.key(symbol), value, now_us() // 1_000, ())
+
+    def forgotten(self, symbol: str) -> Outgoing:
+        """The end of a symbol's checkpoints."""
+        return Outgoing(COVERAGE, self.key(symbol), None, now_us() // 1_000, ())
+
+    def attempts(self, made: Iterable[float]) -> Outgoing:
+        """The connection attempts that count against the venue's budget."""
+        key = f"{self.service}/{_ATTEMPTS}".encode()
+        return Outgoing(COVERAGE, key, msgspec.json.encode(list(made)), now_us() // 1_000, ())
+
+    def partition(self, symbol: str) -> int:
+        """Where a symbol's bronze records are."""
+        return partition_for(record_key(self.exchange, symbol), self.names.contract(self._bronze).partitions)
+
+    async def restore(self) -> Restored:
+        """Read everything; bronze only from the oldest stamp of each partition on.
+
+        Raises:
+            Halt: bronze ends before what the checkpoints say.
+            Unavailable: the broker does not answer.
+        """
+        ends = await self._ends()
+        found = await kafka.latest(self.settings, self._at(COVERAGE), ends[self._at(COVERAGE)])
+        prefix = self.key("")
+        checkpoints = {
+            key.removeprefix(prefix).decode(): msgspec.json.decode(value, type=Checkpoint)
+            for key, value in found.items()
+            if key.startswith(prefix)
+        }
+        coverages = {symbol: checkpoint.coverage(self.limits) for symbol, checkpoint in checkpoints.items()}
+        for partition, stamp in self._stamps(checkpoints).items():
+            at = TopicPartition(self._bronze, partition)
+            start = max(stamp, await self._start(at))  # what retention took away is asked of REST again
+            async for batch in kafka.replay(self.settings, at, start, ends[at]):
+                self._replay(batch, coverages)
+        ledgers = await self._ledgers(ends[self._at(GAPS)])
+        for symbol, coverage in coverages.items():
+            for span in ledgers[symbol].unfillable if symbol in ledgers else ():
+                coverage.settle(*span)
+        made = found.get(f"{self.service}/{_ATTEMPTS}".encode(), b"[]")
+        bronze_ends = {at.partition: end for at, end in ends.items() if at.topic == self._bronze}
+        return Restored(coverages, ledgers, msgspec.json.decode(made, type=list[float]), bronze_ends)
+
+    async def end(self, symbol: str) -> int:
+        """The end of the bronze partition of a symbol."""
+        return (await self._ends())[TopicPartition(self._bronze, self.partition(symbol))]
+
+    @property
+    def bronze(self) -> str:
+        """The contract's name of the topic that the trades are in."""
+        return BRONZE.format(exchange=self.exchange.lower())
+
+    @property
+    def _bronze(self) -> str:
+        return self.names.topic(self.bronze)
+
+    def _at(self, topic: str) -> TopicPartition:
+        return TopicPartition(self.names.topic(topic), 0)
+
+    def _stamps(self, checkpoints: Mapping[str, Checkpoint]) -> dict[int, int]:
+        """The oldest stamp of each partition."""
+        stamps: dict[int, int] = {}
+        for symbol, checkpoint in checkpoints.items():
+            partition = self.partition(symbol)
+            stamps[partition] = min(checkpoint.stamp, stamps.get(partition, checkpoint.stamp))
+        return stamps
+
+    async def _ends(self) -> Mapping[TopicPartition, int]:
+        reader: AIOKafkaConsumer = kafka.consumer(self.settings, committed=False)
+        bronze = self.names.partitions(self.bronze)
+        async with kafka.started(reader, self.settings):
+            ends: Mapping[TopicPartition, int] = await reader.end_offsets([*bronze, self._at(COVERAGE), self._at(GAPS)])
+            return ends
+
+    def _replay(self, batch: Iterable[Any], coverages: Mapping[str, Coverage]) -> None:
+        for record in batch:
+            with suppress(InvalidRecord):  # no feed writes such a record; silver refuses it
+                trade = decode(record.value, self.schema_id)
+                if coverage := coverages.get(trade["symbol"]):
+                    stands(coverage, trade["source_sequence"], trade["timestamp"])
+
+    async def _ledgers(self, end: int) -> Mapping[str, Ledger]:
+        ledgers: dict[str, Ledger] = {}
+        at = self._at(GAPS)
+        async for batch in kafka.replay(self.settings, at, await self._start(at), end):
+            for record in batch:
+                told = ledger.gaps.read(record.value)
+                if told.exchange == self.exchange:
+                    ledgers.setdefault(told.symbol, Ledger()).take(told)
+        return ledgers
+
+    async def _start(self, at: TopicPartition) -> int:
+        """The oldest offset that retention has left."""
+        async with kafka.started(kafka.consumer(self.settings), self.settings) as reader:
+            return int((await reader.beginning_offsets([at]))[at])
+
+
+def stands(coverage: Coverage, trade_id: int, timestamp: int) -> None:
+    """Account for an id that was found in bronze; of a symbol that just began the first ids may be in any order."""
+    now = now_us()
+    if not coverage.begun:
+        coverage.begin(trade_id)
+        coverage.fresh = True
+    if coverage.fresh and trade_id < coverage.first:
+        coverage.reopen(trade_id, now)
+    if coverage.offer(trade_id, timestamp, now) is Verdict.FILLS:
+        coverage.settle(trade_id, trade_id)

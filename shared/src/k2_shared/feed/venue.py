@@ -1,0 +1,28 @@
+"""Everything about a venue that the shell needs."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from k2_shared.feed.budget import Allowance
+from k2_shared.feed.protocol import VenueProtocol
+from k2_shared.feed.rest import VenueRest
+from k2_shared.trade import Exchange
+
+
+@dataclass(frozen=True)
+class Venue:
+    """One venue, its endpoints and its limits."""
+
+    service: str
+    exchange: Exchange
+    ws_urls: tuple[str, ...]
+    rest_url: str
+    symbols: tuple[str, ...]
+    rest: VenueRest
+    protocol: Callable[[Mapping[str, str]], VenueProtocol]
+    attempts: Allowance
+    rest_capacity: float
+    rest_per_s: float
+    rotate_after_s: float
+    silence_s: float | None  # the venue never says nothing for so long
+    message_gap_s: float  # between two messages of ours on one socket
