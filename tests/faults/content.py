@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from tests.faults.deliveries import Kind, Refusal
@@ -125,18 +125,18 @@ class Content:
         """A trade again as another connection sent it; every second time from anywhere in the past."""
         rng = self._rng
         trade = rng.choice(market.trades[-NEAR:] if rng.random() < 0.5 else market.trades)
-        return replace(trade, vendor_data={"connection": str(rng.randrange(10**6))})
+        return trade._replace(vendor_data={"connection": str(rng.randrange(10**6))})
 
     def _contradicted(self, market: Market) -> Trade:
         """A recent trade again, with another price, quantity or side."""
         rng, trade = self._rng, self._rng.choice(market.trades[-NEAR:])
         match rng.choice(("price", "quantity", "side")):
             case "price":
-                return replace(trade, price=trade.price + 1)
+                return trade._replace(price=trade.price + 1)
             case "quantity":
-                return replace(trade, quantity=trade.quantity + 1)
+                return trade._replace(quantity=trade.quantity + 1)
             case _:
-                return replace(trade, side="SELL" if trade.side == "BUY" else "BUY")
+                return trade._replace(side="SELL" if trade.side == "BUY" else "BUY")
 
     def _next_pill(self) -> Poison:
         """Every kind once, in any order, before one comes again."""

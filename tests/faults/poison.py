@@ -1,7 +1,7 @@
 """Poison pills: every way in which a delivery to bronze can be broken, and who must refuse it for what reason."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -55,7 +55,7 @@ def _numbered(trade: Trade, number: str, sequence: int | None) -> dict[str, Any]
 
 
 def _of_the_other_venue(trade: Trade, schema_id: int) -> Pill:
-    other = replace(trade, exchange="KRAKEN" if trade.exchange == "BINANCE" else "BINANCE")
+    other = trade._replace(exchange="KRAKEN" if trade.exchange == "BINANCE" else "BINANCE")
     return Pill(other.key, value(other, schema_id))
 
 
@@ -79,4 +79,4 @@ OVERSIZED = _value("oversized", "trailing_bytes", lambda v, _: v.ljust(LARGEST_V
 
 def large(trade: Trade) -> Trade:
     """A valid trade that is nearly as large as its topic allows."""
-    return replace(trade, vendor_data={"padding": "x" * (LARGEST_VALUE - 1_024)})
+    return trade._replace(vendor_data={"padding": "x" * (LARGEST_VALUE - 1_024)})

@@ -182,7 +182,7 @@ class Publisher:
         except KafkaError as error:
             self._fail(error)
         finally:
-            if self._backlog.records:
+            if self._failure is None and self._backlog.records:
                 self._fail(asyncio.CancelledError("the publisher was stopped"))
 
     async def _send(self) -> None:
@@ -219,7 +219,7 @@ class Publisher:
         return route
 
     def _append(self, record: Outgoing) -> None:
-        self._lane(record.topic, record.key).append(record.timestamp, record.key, record.value, record.headers)
+        self._lane(record.topic, record.key).append(record.timestamp, record.key, record.value, list(record.headers))
 
     def _lane(self, topic: str, key: bytes | None) -> Lane:
         """The lane of a key's partition."""
