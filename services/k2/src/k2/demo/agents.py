@@ -60,6 +60,7 @@ class Simulator:
         """What makes both feeds talk to the simulator: their URLs alone."""
         socket = self.url.replace("http", "ws", 1)
         return {
+            "FEED_SOCKETS": "1",  # so that what was sent and what arrived can be counted one by one
             "KRAKEN_WS_URL": f"{socket}/v2",
             "KRAKEN_REST_URL": self.url,
             "BINANCE_WS_URL": f"{socket}/stream",
