@@ -126,6 +126,7 @@ class FeedMetrics:
     def _add_process(self) -> None:
         """What bounds the process."""
         self.memory = self._gauge("k2_feed_memory_bytes", "resident memory of the process")
+        self.memory_limit = self._gauge("k2_feed_memory_limit_bytes", "beyond it the process drains and restarts")
         self.unacknowledged = self._gauge("k2_feed_unacknowledged", "records that Kafka has not acknowledged")
         self.congested = self._counter("k2_feed_congested", "times that reading waited for Kafka", "exchange")
 

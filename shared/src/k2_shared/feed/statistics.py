@@ -5,7 +5,6 @@ group was joined, which after a kill takes a session's timeout. Capturing neithe
 them.
 """
 
-import platform
 from asyncio import timeout
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,7 +19,7 @@ from k2_shared.agent import Shell
 from k2_shared.errors import InvalidRecord
 from k2_shared.feed import ledger
 from k2_shared.feed.counts import FeedCounts
-from k2_shared.settings import AgentSettings
+from k2_shared.feed.settings import FeedSettings
 from k2_shared.telemetry import logger
 from k2_shared.topics import EVENTS, GAPS, Names
 
@@ -32,14 +31,16 @@ _STOP_S = 3.0
 Take = Callable[[bytes | None], None]
 
 
-def add_statistics(shell: Shell, settings: AgentSettings, names: Names) -> None:
+def add_statistics(shell: Shell, settings: FeedSettings, names: Names) -> None:
     """Count the events and gaps of every feed of the run in this process, and answer ``GET /feeds`` with the counts.
 
     To be called by a composition root, before the service that writes events is added: what that one says of its own
-    start is then counted. The counts begin with the process; the answer says when, and whether they still go on.
+    start is then counted. The counts begin with the process; the answer says when, and whether they still go on. The
+    group is the same after a restart of the same K2_INSTANCE.
     """
+    shell.metrics.feed.memory_limit.set(settings.feed_memory_limit_mb * 1e6)
     counts = FeedCounts(ledger.now_us())
-    group = names.group(f"{_STAGE}.{platform.node()}-{settings.web_port}")
+    group = f"{shell.app.conf.id}-{_STAGE}-{settings.k2_instance}"
     statistics = Statistics(_app(shell, group), settings, names, group)
     statistics.count(EVENTS, _reader(EVENTS, lambda value: counts.event(ledger.events.read(value)), counts, shell))
     statistics.count(GAPS, _reader(GAPS, lambda value: counts.gap(ledger.gaps.read(value)), counts, shell))
@@ -89,7 +90,7 @@ def _app(shell: Shell, group: str) -> faust.App:
 class Statistics(Service):  # type: ignore[misc]
     """Runs the agents beside the service."""
 
-    def __init__(self, app: faust.App, settings: AgentSettings, names: Names, group: str) -> None:
+    def __init__(self, app: faust.App, settings: FeedSettings, names: Names, group: str) -> None:
         super().__init__()
         self._app = app
         self._settings = settings

@@ -11,11 +11,11 @@ from rich.console import Console
 
 from k2.feed import orders
 from k2.feed.overview import Line, overview, table
-from k2.feed.reading import moment, run, told
+from k2.feed.reading import run, told
 from k2.feed.target import Target, Wanted, name
 from k2_shared.errors import ConfigError
 from k2_shared.feed import ledger
-from k2_shared.feed.ledger import EventKind, EventRecord, Resumption, SymbolRecord
+from k2_shared.feed.ledger import EventKind, EventRecord, Resumption, SymbolRecord, moment
 from k2_shared.settings import RunSettings
 from k2_shared.topics import EVENTS, SYMBOLS
 

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from k2.feed.reading import moment
 from k2.feed.target import name
-from k2_shared.feed.ledger import EventRecord, SymbolRecord
+from k2_shared.feed.ledger import EventRecord, SymbolRecord, moment
 
 
 @dataclass(frozen=True, slots=True)

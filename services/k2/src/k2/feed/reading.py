@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from aiokafka import TopicPartition
@@ -15,7 +14,6 @@ from k2_shared.settings import RunSettings
 from k2_shared.topics import Names, administration, check
 
 T = TypeVar("T")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass
@@ -80,11 +78,3 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(work)
     except (KafkaError, TimeoutError) as error:
         raise Unavailable(f"the broker failed: {error!r}") from error
-
-
-def moment(microseconds: int) -> str:
-    """A time for people and machines; a number that no calendar holds stays one."""
-    try:
-        return (_EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="milliseconds")
-    except OverflowError:
-        return str(microseconds)

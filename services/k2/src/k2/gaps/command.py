@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from k2.feed.reading import moment, run, told
+from k2.feed.reading import run, told
 from k2.feed.target import Wanted, name
 from k2.gaps.account import Gap, account
 from k2_shared.feed import ledger
@@ -64,7 +64,7 @@ def row(gap: Gap, now: int) -> dict[str, str | int | float]:
         "last_id": gap.last_id,
         "count": gap.count,
         "cause": gap.cause.value,
-        "opened": moment(gap.opened_at),
+        "opened": ledger.moment(gap.opened_at),
         "seconds": round(gap.latency_s(now), 3),
     }
 
