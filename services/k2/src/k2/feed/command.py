@@ -44,7 +44,7 @@ class _How:
 def add(
     target: OfTarget,
     backfill_from: Annotated[
-        int | None, typer.Option(min=1, help="Fetch the trades from this id on too.", metavar="ID")
+        int | None, typer.Option(min=1, help="Fetch older trades too, from this id on.", metavar="ID")
     ] = None,
     wait: Waits = True,
     timeout_s: Timeout = 30.0,
