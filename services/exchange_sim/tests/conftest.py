@@ -36,6 +36,28 @@ class Running:
         async with self.session.get(self.url + path, params=query) as answer:
             return await answer.json()
 
+    async def order(self, said: Any) -> tuple[int, Any]:
+        """Ask for a fault; the status and the answer."""
+        async with self.session.post(f"{self.url}/sim/faults", json=said) as answer:
+            return answer.status, await answer.json()
+
+    async def fault(self, kind: str, venue: str, **said: Any) -> Any:
+        """Inject a fault; what it did."""
+        status, answer = await self.order({"kind": kind, "venue": venue, **said})
+        assert status == 200, answer
+        return answer["did"]
+
+    async def struck(self, kind: str, times: int = 1) -> int:
+        """Wait until a fault has struck so often; how often it has."""
+        status = await self.status(lambda status: status["faults"].get(kind, 0) >= times)
+        return int(status["faults"][kind])
+
+    async def exposed(self, market: str, last_id: int) -> None:
+        """Wait until a market has assigned an id."""
+        async with asyncio.timeout(DEADLINE_S):
+            while (await self.get("/sim/assigned", ids=market))[-1][1] < last_id:
+                pass
+
     async def socket(self, path: str) -> aiohttp.ClientWebSocketResponse:
         return await self.stack.enter_async_context(self.session.ws_connect(self.url + path))
 
@@ -96,6 +118,14 @@ async def simulate() -> AsyncIterator[Simulate]:
             return Running(f"http://127.0.0.1:{runner.addresses[0][1]}", session, stack, runner.cleanup)
 
         yield start
+
+
+@pytest.fixture
+async def running(simulate: Simulate, cut: "Cut", tmp_path: Path) -> Running:
+    """Both venues as if live, unattended, some hundred trades a second, a log at ``tmp_path / "log.jsonl"``."""
+    sizes = {"binance_btcusdt": 300, "binance_ethusdt": 200, "kraken_xbtusdt": 200}
+    settings = {"unattended": True, "as_live": True, "speed": "fit", "fit_s": 1.0}
+    return await simulate(recordings=cut(sizes), log=tmp_path / "log.jsonl", **settings)
 
 
 @pytest.fixture(scope="session")

@@ -63,9 +63,13 @@ class View:
         hidden = self._tape.rest_hides
         if not hidden:
             return list(numbers[:count])
-        for number in hidden.keys() & set(numbers[:count]):
+        scanned = numbers[: count + len(hidden)]
+        shown = [number for number in scanned if number not in hidden][:count]
+        if len(shown) == count:
+            scanned = range(scanned.start, shown[-1])
+        for number in hidden.keys() & set(scanned):
             self._conditions.struck(hidden[number], self.instrument.symbol)
-        return [number for number in numbers[: count + len(hidden)] if number not in hidden][:count]
+        return shown
 
     def _show(self, numbers: Iterable[int]) -> list[Trade]:
         trades = [self._tape.trade(number) for number in numbers]
