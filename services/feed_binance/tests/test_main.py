@@ -61,6 +61,7 @@ async def test_it_captures_until_it_is_told_to_stop(
     bronze, raw = BRONZE.format(exchange="binance"), RAW.format(exchange="binance")
     child = agents.start(
         "feed_binance",
+        FEED_SOCKETS="1",
         BINANCE_WS_URL=f"ws://{venue}/stream",
         BINANCE_REST_URL=f"http://{venue}",
         BINANCE_SYMBOLS="BTC/USDT",
@@ -89,4 +90,4 @@ async def test_a_symbol_that_the_venue_does_not_trade_ends_it_with_2(venue: str,
     child = agents.start("feed_binance", BINANCE_REST_URL=f"http://{venue}", BINANCE_SYMBOLS="BTC/XYZ")
     await eventually(lambda: child.exit_code is not None, "the end", 60)
     assert child.exit_code == 2
-    assert child.last_words(1).endswith("does not trade BTC/XYZ: check BINANCE_SYMBOLS; it has BTC/USDT")
+    assert child.last_words(1).endswith("the venue does not trade it; it has BTC/USDT; check BINANCE_SYMBOLS")

@@ -59,6 +59,7 @@ async def test_it_captures_until_it_is_told_to_stop(
     bronze, raw = BRONZE.format(exchange="kraken"), RAW.format(exchange="kraken")
     child = agents.start(
         "feed_kraken",
+        FEED_SOCKETS="1",
         KRAKEN_WS_URL=f"ws://{venue}/v2",
         KRAKEN_REST_URL=f"http://{venue}",
         KRAKEN_SYMBOLS="BTC/USDT",
@@ -87,4 +88,4 @@ async def test_a_symbol_that_the_venue_does_not_trade_ends_it_with_2(venue: str,
     child = agents.start("feed_kraken", KRAKEN_REST_URL=f"http://{venue}", KRAKEN_SYMBOLS="BTC/XYZ")
     await eventually(lambda: child.exit_code is not None, "the end", 60)
     assert child.exit_code == 2
-    assert child.last_words(1).endswith("does not trade BTC/XYZ: check KRAKEN_SYMBOLS; it has BTC/USDT")
+    assert child.last_words(1).endswith("the venue does not trade it; it has BTC/USDT; check KRAKEN_SYMBOLS")

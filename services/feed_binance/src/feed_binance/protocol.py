@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 import msgspec
 
 from k2_shared.feed.protocol import Event, Notice, Refused, Subscribed, TradesReceived, Unreadable
-from k2_shared.trade import Exchange, Trade
+from k2_shared.trade import Exchange, Side, Trade
 
 _LIST_ID = 2
 _STREAMS_A_MESSAGE = 200
@@ -18,7 +18,7 @@ _STREAMS_A_MESSAGE = 200
 _FIRST_MICROSECOND_TIME = 10**14
 
 
-class _TradeRow(msgspec.Struct):
+class _TradeRow(msgspec.Struct, gc=False):
     """``@trade``: t id, p price, q quantity, T time, m buyer is maker, E event time, M best match."""
 
     s: str
@@ -29,6 +29,13 @@ class _TradeRow(msgspec.Struct):
     m: bool
     E: int = 0
     M: bool | None = None
+
+
+class _TradeFrame(msgspec.Struct, gc=False):
+    """What nearly every frame is; read in one step."""
+
+    stream: str
+    data: _TradeRow
 
 
 class _Error(msgspec.Struct):
@@ -45,8 +52,10 @@ class _Frame(msgspec.Struct):
     e: str = ""
 
 
+_TRADE = msgspec.json.Decoder(_TradeFrame)
 _FRAME = msgspec.json.Decoder(_Frame)
 _ROW = msgspec.json.Decoder(_TradeRow)
+_BROKEN = (msgspec.DecodeError, InvalidOperation, KeyError, OverflowError, RecursionError)
 
 
 class BinanceProtocol:
@@ -76,10 +85,20 @@ class BinanceProtocol:
     def receive(self, frame: bytes) -> Event:
         """Read one frame."""
         try:
+            likely = _TRADE.decode(frame)
+            if likely.stream.endswith("@trade"):
+                return TradesReceived((self._trade(likely.data),))
+        except _BROKEN:  # it carries no trade, or says below what is wrong with it
+            return self._other(frame)
+        return self._other(frame)
+
+    def _other(self, frame: bytes) -> Event:
+        """Read a frame of any kind; what is broken says by what."""
+        try:
             message = _FRAME.decode(frame)
             if message.stream.endswith("@trade"):
                 return TradesReceived((self._trade(_ROW.decode(message.data)),))
-        except (msgspec.DecodeError, InvalidOperation, KeyError, OverflowError, RecursionError) as error:
+        except _BROKEN as error:
             return Unreadable(f"{type(error).__name__}: {error}")
         if message.error is not None:
             return Refused(f"{message.error.code} {message.error.msg}")
@@ -100,21 +119,16 @@ class BinanceProtocol:
         return frozenset(symbol for symbol in self._names if self._stream(symbol) in streams)
 
     def _trade(self, row: _TradeRow) -> Trade:
-        return Trade(
-            exchange="BINANCE",
-            symbol=self._symbols[row.s],
-            trade_id=row.t,
-            timestamp=row.T if row.T >= _FIRST_MICROSECOND_TIME else row.T * 1000,
-            price=Decimal(row.p),
-            quantity=Decimal(row.q),
-            side="SELL" if row.m else "BUY",
-            vendor_data=_vendor_data(row),
-        )
+        time_us = row.T if row.T >= _FIRST_MICROSECOND_TIME else row.T * 1000
+        price, quantity, said = Decimal(row.p), Decimal(row.q), _vendor_data(row)
+        side: Side = "SELL" if row.m else "BUY"
+        return Trade("BINANCE", self._symbols[row.s], row.t, time_us, price, quantity, side, said)
 
 
 def _vendor_data(row: _TradeRow) -> Mapping[str, str]:
-    said = {"event_time": str(row.E)}
-    return said if row.M is None else said | {"best_match": str(row.M).lower()}
+    if row.M is None:
+        return {"event_time": str(row.E)}
+    return {"event_time": str(row.E), "best_match": "true" if row.M else "false"}
 
 
 def _kind(message: _Frame) -> str:

@@ -5,7 +5,7 @@ Facts: Kraken's API documentation, "WebSocket API v2: Trade" and "WebSocket API 
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Literal
 
@@ -15,11 +15,10 @@ from k2_shared.feed.protocol import Event, Notice, Refused, Subscribed, TradesRe
 from k2_shared.trade import Exchange, Side, Trade
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _SIDES: Mapping[str, Side] = {"buy": "BUY", "sell": "SELL"}
 
 
-class _TradeRow(msgspec.Struct):
+class _TradeRow(msgspec.Struct, gc=False):
     symbol: str
     side: Literal["buy", "sell"]
     price: Decimal
@@ -44,8 +43,17 @@ class _Frame(msgspec.Struct):
     error: str = ""
 
 
+class _TradeFrame(msgspec.Struct, gc=False):
+    """What nearly every frame is; read in one step."""
+
+    channel: str
+    data: list[_TradeRow]
+
+
+_TRADES = msgspec.json.Decoder(_TradeFrame)
 _FRAME = msgspec.json.Decoder(_Frame)
 _ROWS = msgspec.json.Decoder(list[_TradeRow])
+_BROKEN = (msgspec.DecodeError, ValueError, OverflowError, RecursionError)
 _PING = json.dumps({"method": "ping", "req_id": 3})
 _NOTICES = frozenset({"heartbeat", "status", "pong", "unsubscribe"})
 
@@ -72,15 +80,26 @@ class KrakenProtocol:
     def receive(self, frame: bytes) -> Event:
         """Read one frame; updates and snapshots carry trades in the same shape, several in one frame."""
         try:
-            message = _FRAME.decode(frame)
-            if message.channel == "trade":
-                return _trades(message)
-        except (msgspec.DecodeError, ValueError, OverflowError, RecursionError) as error:
-            return Unreadable(str(error))
-        if message.method == "subscribe":
-            return _subscription(message)
-        kind = message.channel or message.method
-        return Notice(kind if kind in _NOTICES else "other")
+            likely = _TRADES.decode(frame)
+            if likely.channel == "trade" and likely.data:
+                return TradesReceived(tuple(map(_trade, likely.data)))
+        except _BROKEN:  # it carries no trades, or says below what is wrong with it
+            return _other(frame)
+        return _other(frame)
+
+
+def _other(frame: bytes) -> Event:
+    """Read a frame of any kind; what is broken says by what."""
+    try:
+        message = _FRAME.decode(frame)
+        if message.channel == "trade":
+            return _trades(message)
+    except _BROKEN as error:
+        return Unreadable(str(error))
+    if message.method == "subscribe":
+        return _subscription(message)
+    kind = message.channel or message.method
+    return Notice(kind if kind in _NOTICES else "other")
 
 
 def _trades(message: _Frame) -> Event:
@@ -89,16 +108,8 @@ def _trades(message: _Frame) -> Event:
 
 
 def _trade(row: _TradeRow) -> Trade:
-    return Trade(
-        exchange="KRAKEN",
-        symbol=row.symbol,
-        trade_id=row.trade_id,
-        timestamp=_microseconds(row.timestamp),
-        price=row.price,
-        quantity=row.qty,
-        side=_SIDES[row.side],
-        vendor_data={"ord_type": row.ord_type},
-    )
+    side, said = _SIDES[row.side], {"ord_type": row.ord_type}
+    return Trade("KRAKEN", row.symbol, row.trade_id, _microseconds(row.timestamp), row.price, row.qty, side, said)
 
 
 def _microseconds(rfc3339: str) -> int:
@@ -106,7 +117,8 @@ def _microseconds(rfc3339: str) -> int:
     moment = datetime.fromisoformat(rfc3339)
     if moment.tzinfo is None:
         raise ValueError(f"timestamp {rfc3339!r} has no time zone")
-    return (moment - _EPOCH) // _MICROSECOND
+    since = moment - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def _subscription(message: _Frame) -> Event:

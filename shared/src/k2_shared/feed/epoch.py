@@ -157,7 +157,7 @@ async def opened(parts: Parts) -> AsyncIterator[Epoch]:
         Unavailable, KafkaError: the broker does not answer.
     """
     settings, names, venue = parts.settings, parts.names, parts.venue
-    store = Store(settings, names, venue.exchange, venue.service, parts.schema_id)
+    store = Store(settings, names, venue.exchange, venue.service, settings.k2_instance, parts.schema_id)
     control = Control(settings, names, venue.exchange)
     await control.read()
     restored = await store.restore()

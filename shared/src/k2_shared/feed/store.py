@@ -94,6 +94,7 @@ class Store:
     names: Names
     exchange: Exchange
     service: str
+    instance: str
     schema_id: int
     limits: Limits = field(default_factory=Limits)
 
@@ -112,8 +113,7 @@ class Store:
 
     def attempts(self, made: Iterable[float]) -> Outgoing:
         """The connection attempts that count against the venue's budget."""
-        key = f"{self.service}/{_ATTEMPTS}".encode()
-        return Outgoing(COVERAGE, key, msgspec.json.encode(list(made)), now_us() // 1_000, ())
+        return Outgoing(COVERAGE, self._attempts_key, msgspec.json.encode(list(made)), now_us() // 1_000, ())
 
     def partition(self, symbol: str) -> int:
         """Where a symbol's bronze records are."""
@@ -144,9 +144,14 @@ class Store:
         for symbol, coverage in coverages.items():
             for span in ledgers[symbol].unfillable if symbol in ledgers else ():
                 coverage.settle(*span)
-        made = found.get(f"{self.service}/{_ATTEMPTS}".encode(), b"[]")
+        made = found.get(self._attempts_key, b"[]")
         bronze_ends = {at.partition: end for at, end in ends.items() if at.topic == self._bronze}
         return Restored(coverages, ledgers, msgspec.json.decode(made, type=list[float]), bronze_ends)
+
+    @property
+    def _attempts_key(self) -> bytes:
+        """Each process counts its own attempts."""
+        return f"{self.service}/{_ATTEMPTS}/{self.instance}".encode()
 
     async def end(self, symbol: str) -> int:
         """The end of the bronze partition of a symbol."""

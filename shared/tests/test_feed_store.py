@@ -1,0 +1,143 @@
+"""The durable coverage on the real broker: what a feed knows after it died at any moment."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from k2_shared import kafka
+from k2_shared.feed import ledger
+from k2_shared.feed.coverage import Coverage, Gap
+from k2_shared.feed.ledger import Cause, GapRecord, GapState
+from k2_shared.feed.store import Store
+from k2_shared.records import Outgoing
+from k2_shared.settings import RunSettings
+from k2_shared.testing.records import trade
+from k2_shared.topics import BRONZE, Names, partition_for
+from k2_shared.trade import encode, wire_prefix
+
+SYMBOL = "BTC/USD"
+BRONZE_TOPIC = BRONZE.format(exchange="kraken")
+
+
+class Bronze:
+    """Writes as a feed would."""
+
+    def __init__(self, settings: RunSettings, names: Names, schema_id: int) -> None:
+        self.settings, self.names, self.schema_id = settings, names, schema_id
+
+    def store(self, instance: str = "0") -> Store:
+        return Store(self.settings, self.names, "KRAKEN", "feed_kraken", instance, self.schema_id)
+
+    async def put(self, *records: Outgoing) -> None:
+        async with kafka.started(kafka.producer(self.settings), self.settings) as sender:
+            for record in records:
+                topic = self.names.topic(record.topic)
+                partition = partition_for(record.key or b"", self.names.contract(topic).partitions)
+                await sender.send_and_wait(topic, record.value, record.key, partition)
+
+    async def trades(self, *ids: int, symbol: str = SYMBOL) -> None:
+        made = [trade(exchange="KRAKEN", symbol=symbol, trade_id=each, timestamp=each * 1_000) for each in ids]
+        prefix = wire_prefix(self.schema_id)
+        await self.put(*(Outgoing(BRONZE_TOPIC, each.key, encode(each, 0, prefix), 0, ()) for each in made))
+
+    async def restored(self) -> Coverage:
+        return (await self.store().restore()).coverages[SYMBOL]
+
+
+@pytest.fixture
+def bronze(run_settings: RunSettings, names: Names, topics: dict[str, int]) -> Bronze:
+    return Bronze(run_settings, names, topics[names.subject(names.topic(BRONZE_TOPIC))])
+
+
+def ids_of(gaps: Sequence[Gap]) -> list[tuple[int, int]]:
+    return [(gap.first, gap.last) for gap in gaps]
+
+
+async def test_nothing_stands_in_an_empty_kafka(bronze: Bronze) -> None:
+    """A first start begins with the first trade it sees."""
+    restored = await bronze.store().restore()
+    assert (restored.coverages, restored.ledgers, restored.attempts) == ({}, {}, [])
+
+
+async def test_what_was_published_after_the_checkpoint_is_known(bronze: Bronze) -> None:
+    """Killed between two checkpoints: bronze says what was published, and what is missing in it."""
+    coverage = Coverage()
+    coverage.begin(10)
+    coverage.offer(10, 10_000, 0)
+    await bronze.trades(10)
+    await bronze.put(bronze.store().checkpoint(SYMBOL, coverage, 0))
+    await bronze.trades(11, 12, 15, 14)
+    found = await bronze.restored()
+    assert (found.first, found.high, found.high_us) == (10, 15, 15_000)
+    assert ids_of(found.gaps) == [(13, 13)]
+
+
+async def test_an_older_checkpoint_gives_the_same(bronze: Bronze) -> None:
+    """A second process of the feed may write one at any time: the coverage never goes back."""
+    early, late = Coverage(), Coverage()
+    for coverage, last in ((early, 11), (late, 13)):
+        coverage.begin(10)
+        for number in range(10, last + 1):
+            coverage.offer(number, 0, 0)
+    await bronze.trades(10, 11, 12, 13)
+    await bronze.put(bronze.store().checkpoint(SYMBOL, late, 4), bronze.store().checkpoint(SYMBOL, early, 2))
+    found = await bronze.restored()
+    assert (found.first, found.high, found.gaps) == (10, 13, [])
+
+
+async def test_a_symbol_that_had_just_begun_loses_nothing(bronze: Bronze) -> None:
+    """Its beginning stands in Kafka before its first trade, whose order may be any."""
+    await bronze.put(bronze.store().checkpoint(SYMBOL, Coverage(), 0))
+    await bronze.trades(52, 50, 51)
+    found = await bronze.restored()
+    assert (found.first, found.high, found.gaps) == (50, 52, [])
+
+
+async def test_a_checkpoint_keeps_gaps_resets_and_attempts(bronze: Bronze) -> None:
+    """Each process has attempts of its own."""
+    gap = Gap(11, 12, Cause.ROTATION, 5, 10_000)
+    coverage = Coverage(first=10, high=13, high_us=13_000, gaps=[gap], stopped_at=77)
+    store = bronze.store("a")
+    await bronze.put(store.checkpoint(SYMBOL, coverage, 0), store.attempts([1.5, 2.5]))
+    restored = await store.restore()
+    found = restored.coverages[SYMBOL]
+    assert (found.gaps, found.stopped_at, restored.attempts) == ([gap], 77, [1.5, 2.5])
+    assert (await bronze.store("b").restore()).attempts == []
+
+
+async def test_what_the_ledger_gave_up_is_not_asked_for_again(bronze: Bronze) -> None:
+    """Killed after an id was told to be unfillable, and before the checkpoint."""
+    coverage = Coverage(first=10, high=13, gaps=[Gap(11, 12, Cause.RECONNECT, 5, 0)])
+    told = [
+        GapRecord(
+            exchange="KRAKEN",
+            symbol=SYMBOL,
+            state=state,
+            first_id=11,
+            last_id=last,
+            cause=Cause.RECONNECT,
+            opened_at=5,
+            at=6,
+        )
+        for state, last in ((GapState.OPENED, 12), (GapState.UNFILLABLE, 11))
+    ]
+    await bronze.put(bronze.store().checkpoint(SYMBOL, coverage, 0), *(ledger.gaps.outgoing(each) for each in told))
+    restored = await bronze.store().restore()
+    assert ids_of(restored.coverages[SYMBOL].gaps) == [(12, 12)]
+    assert list(restored.ledgers[SYMBOL].open) == [(12, 12)]
+
+
+async def test_records_that_no_feed_wrote_are_passed_over(bronze: Bronze) -> None:
+    """Silver refuses them; a replayed dead letter may be one."""
+    await bronze.put(
+        bronze.store().checkpoint(SYMBOL, Coverage(), 0), Outgoing(BRONZE_TOPIC, b"KRAKEN:BTC/USD", b"poison", 0, ())
+    )
+    await bronze.trades(50)
+    assert (await bronze.restored()).high == 50
+
+
+async def test_a_symbol_that_was_left_is_forgotten(bronze: Bronze) -> None:
+    """Taken up again, it begins anew."""
+    store = bronze.store()
+    await bronze.put(store.checkpoint(SYMBOL, Coverage(first=1, high=2), 0), store.forgotten(SYMBOL))
+    assert (await store.restore()).coverages == {}
