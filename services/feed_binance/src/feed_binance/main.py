@@ -19,9 +19,9 @@ _ATTEMPTS = Allowance(240, 300.0)
 _ROTATE_AFTER_S = 23 * 3_600.0
 
 
-def compose(settings: BinanceSettings, shell: Shell) -> Feed:
-    """Wire the feed from its settings."""
-    venue = Venue(
+def venue(settings: BinanceSettings) -> Venue:
+    """Binance as the settings say."""
+    return Venue(
         service=SERVICE,
         exchange="BINANCE",
         ws_urls=settings.binance_ws_url,
@@ -36,8 +36,12 @@ def compose(settings: BinanceSettings, shell: Shell) -> Feed:
         silence_s=None,
         message_gap_s=0.25,
     )
+
+
+def compose(settings: BinanceSettings, shell: Shell) -> Feed:
+    """Wire the feed from its settings."""
     names = Names(settings.k2_prefix)
-    feed = Feed(settings, names, venue, shell.metrics)
+    feed = Feed(settings, names, venue(settings), shell.metrics)
     shell.health.not_ready = feed.not_ready
     add_statistics(shell, settings, names)
     return feed

@@ -18,9 +18,9 @@ _ATTEMPTS = Allowance(120, 600.0)
 _ROTATE_AFTER_S = 4 * 3_600.0
 
 
-def compose(settings: KrakenSettings, shell: Shell) -> Feed:
-    """Wire the feed from its settings."""
-    venue = Venue(
+def venue(settings: KrakenSettings) -> Venue:
+    """Kraken as the settings say."""
+    return Venue(
         service=SERVICE,
         exchange="KRAKEN",
         ws_urls=settings.kraken_ws_url,
@@ -35,8 +35,12 @@ def compose(settings: KrakenSettings, shell: Shell) -> Feed:
         silence_s=8.0,  # heartbeats come every second
         message_gap_s=0.0,
     )
+
+
+def compose(settings: KrakenSettings, shell: Shell) -> Feed:
+    """Wire the feed from its settings."""
     names = Names(settings.k2_prefix)
-    feed = Feed(settings, names, venue, shell.metrics)
+    feed = Feed(settings, names, venue(settings), shell.metrics)
     shell.health.not_ready = feed.not_ready
     add_statistics(shell, settings, names)
     return feed
