@@ -1,0 +1,37 @@
+"""A feed on a simulated venue, begun by the test and ended with it."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.feeds.rig import Rig, running
+
+from k2_shared.settings import RunSettings
+from k2_shared.trade import Exchange
+
+Begin = Callable[..., Awaitable[Rig]]
+
+
+@pytest.fixture
+async def prepare(run_settings: RunSettings, topics: dict[str, int], tmp_path: Path) -> AsyncIterator[Begin]:
+    """Start a simulated venue, with what ``running`` takes; its feed is for the test to start."""
+    async with AsyncExitStack() as opened:
+
+        async def start(venue: Exchange, **given: Any) -> Rig:
+            return await opened.enter_async_context(running(run_settings, venue, tmp_path, **given))
+
+        yield start
+
+
+@pytest.fixture
+def begin(prepare: Begin) -> Begin:
+    """Start a simulated venue and every process of its feed; returns when all symbols have brought trades."""
+
+    async def start(venue: Exchange, **given: Any) -> Rig:
+        rig = await prepare(venue, **given)
+        await rig.up(*rig.slots)
+        return rig
+
+    return start

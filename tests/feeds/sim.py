@@ -1,0 +1,143 @@
+"""The exchange simulator as a process: what it plays, which faults it is told, and which ids it has assigned."""
+
+import asyncio
+import gzip
+import json
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from exchange_sim.recordings import PACKAGED
+from k2_shared.feed.spans import Span
+from k2_shared.testing.waiting import eventually
+from k2_shared.trade import Exchange
+
+BTC, ETH = "BTC/USDT", "ETH/USDT"
+QUIET = 2  # trades in a lap
+_STOP_S = 10.0
+# Kraken's REST rows name no pair, so that one recording serves for two.
+_SOURCES: Mapping[tuple[Exchange, str], str] = {
+    ("KRAKEN", BTC): "kraken_xbtusdt",
+    ("KRAKEN", ETH): "kraken_xbtusdt",
+    ("BINANCE", BTC): "binance_btcusdt",
+    ("BINANCE", ETH): "binance_ethusdt",
+}
+_FILES: Mapping[tuple[Exchange, str], str] = {**_SOURCES, ("KRAKEN", ETH): "kraken_ethusdt"}
+
+
+@dataclass(frozen=True)
+class Plays:
+    """What a venue trades, for ever: the first so many recorded trades of each symbol, in laps of ``lap_s``."""
+
+    trades: Mapping[str, int]
+    lap_s: float = 4.0
+    captured: Sequence[str] = ()  # all, where it names none
+
+    @property
+    def symbols(self) -> Sequence[str]:
+        """The symbols that it trades."""
+        return list(self.trades)
+
+    @property
+    def lively(self) -> Sequence[str]:
+        """Those captured that trade all the time."""
+        return [symbol for symbol in self.captured or self.trades if self.trades[symbol] > QUIET]
+
+
+@dataclass(frozen=True)
+class Sim:
+    """One simulated venue; ``urls`` are those that it announced."""
+
+    venue: Exchange
+    urls: Mapping[str, str]
+    session: aiohttp.ClientSession
+
+    @property
+    def ws_url(self) -> str:
+        """What the venue's feed connects to."""
+        return self.urls["kraken_ws_url"] if self.venue == "KRAKEN" else f"{self.urls['binance_ws_url']}/stream"
+
+    async def fault(self, kind: str, **said: Any) -> Any:
+        """Inject a fault; returns what it did at once."""
+        body = {"kind": kind, "venue": self.venue, **said}
+        async with self.session.post(f"{self.urls['url']}/sim/faults", json=body) as answer:
+            found = await answer.json()
+        assert answer.status == 200, found
+        return found["did"]
+
+    async def status(self) -> Any:
+        """Its state, and under ``faults`` how often each kind struck."""
+        return await self._get("/sim/status")
+
+    async def struck(self, kind: str, times: int = 1) -> None:
+        """Wait until a fault has struck so often."""
+
+        async def enough() -> bool:
+            return int((await self.status())["faults"].get(kind, 0)) >= times
+
+        await eventually(enough, f"the strike of {kind}", 60.0)
+
+    async def assigned(self, symbol: str) -> list[Span]:
+        """The ids that the venue has assigned so far, in order of assignment."""
+        return [(first, last) for first, last in await self._get(f"/sim/assigned?ids={self.venue}:{symbol}")]
+
+    async def traded(self, symbol: str, count: int) -> None:
+        """Wait until the venue has traded so often from now on."""
+        before = (await self.assigned(symbol))[-1][1]
+
+        async def enough() -> bool:
+            last = (await self.assigned(symbol))[-1][1]
+            return last < before or last >= before + count  # ids may start anew
+
+        await eventually(enough, f"{count} trades of {symbol}", 60.0)
+
+    async def _get(self, path: str) -> Any:
+        async with self.session.get(self.urls["url"] + path) as answer:
+            return await answer.json()
+
+
+@asynccontextmanager
+async def simulating(venue: Exchange, plays: Plays, folder: Path, flags: Sequence[str]) -> AsyncIterator[Sim]:
+    """A venue that trades whoever listens, for the length of a block; its chatter goes to ``folder``."""
+    recordings = _cut(venue, plays, folder / "recordings")
+    given = ["--port", "0", "--recordings", str(recordings), "--expect", venue.lower(), "--fit-s", str(plays.lap_s)]
+    with (folder / "exchange_sim.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *[sys.executable, "-m", "exchange_sim", "--as-live", "--unattended", "--speed", "fit", *given, *flags],
+            stdout=asyncio.subprocess.PIPE,
+            stderr=log,
+        )
+    try:
+        assert process.stdout is not None
+        urls = json.loads(await process.stdout.readline())
+        async with aiohttp.ClientSession() as session:
+            yield Sim(venue, urls, session)
+    finally:
+        await _end(process)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), _STOP_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+def _cut(venue: Exchange, plays: Plays, folder: Path) -> Path:
+    """The beginnings of packaged recordings."""
+    folder.mkdir()
+    for symbol, count in plays.trades.items():
+        (source,) = PACKAGED.glob(f"{_SOURCES[venue, symbol]}_*.gz")
+        lines = gzip.decompress(source.read_bytes()).splitlines(keepends=True)
+        assert count <= len(lines), f"{source.name} has {len(lines)} trades"
+        name = f"{_FILES[venue, symbol]}_cut_trades.jsonl.gz"
+        (folder / name).write_bytes(gzip.compress(b"".join(lines[:count])))
+    return folder
