@@ -86,6 +86,7 @@ async def test_slow_socket_holds_up_nobody_and_is_dropped(simulate: Simulate, mo
     ids = [json.loads(text)["data"]["t"] for text in await sim.texts(live, 9_000)]
     assert ids == list(range(ids[0], ids[0] + 9_000))
     await sim.status(lambda status: "ETH/USDT" in status["venues"]["BINANCE"]["waiting_for"])
+    assert await sim.struck("queue_overflow") == 1
     writer.close()
 
 

@@ -94,6 +94,8 @@ async def test_rest_lacks_given_trades_for_ever(running: Any) -> None:
     coming = spread((await running.fault("rest_holes", count=2, **BINANCE))["ids"])
     await running.exposed("BINANCE:BTC/USDT", coming[-1] + 1)
     assert await rest_ids(running, coming[0], 1) == [coming[-1] + 1]
+    recent = spread((await running.fault("rest_holes", count=3, value="recent", **BINANCE))["ids"])
+    assert recent[0] not in await rest_ids(running, recent[0], 50)
     assert await running.struck("rest_holes") >= 4
 
 

@@ -71,7 +71,14 @@ INJECTED: Mapping[str, Fault] = {
     "unfillable": Fault(
         "the next trades go to no socket, and REST never has them", "symbol", 3, _count(1, 100_000, (1, 5))
     ),
-    "rest_holes": Fault("REST never has the next trades, or those of ids", "symbol", 3, _NEXT_TRADES, ids=True),
+    "rest_holes": Fault(
+        "REST never has the next trades, or some of the recent ones, or those of ids",
+        "symbol",
+        3,
+        _NEXT_TRADES,
+        choices=("next", "recent"),
+        ids=True,
+    ),
     "drop_connections": Fault("sockets are aborted", "any", 6, _SOCKETS),
     "refuse_connections": Fault("upgrades are answered 503", "venue", 2, seconds=_seconds(5, (1, 8))),
     "half_open": Fault("sockets stay, send and answer nothing", "any", 3, _SOCKETS, _seconds(120, (30, 90))),

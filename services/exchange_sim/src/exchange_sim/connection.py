@@ -42,7 +42,7 @@ class Connection:
         self._dialog = dialog
         self._socket = socket
         self._lock = asyncio.Lock()
-        self._outbox = Outbox(self._transmit, self.drop) if channel.queued else None
+        self._outbox = Outbox(self._transmit, self._overflow) if channel.queued else None
         self._tasks: list[asyncio.Task[None]] = []
 
     async def serve(self, opening: Sequence[Reply], keep_alive: Callable[["Connection"], asyncio.Task[None]]) -> None:
@@ -116,6 +116,11 @@ class Connection:
         self._channel.hub.leave(self._channel.venue, self)
         if self._transport is not None:
             self._transport.abort()
+
+    def _overflow(self) -> None:
+        """The queue is full: told with the faults, as a client that misses trades wants to know why."""
+        self._conditions.struck("queue_overflow")
+        self.drop()
 
     def play_dead(self, seconds: float, last_words: bytes = b"") -> None:
         """Send and answer nothing more, though TCP stays for ``seconds``; ``last_words`` are raw bytes."""

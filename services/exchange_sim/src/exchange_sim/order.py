@@ -109,7 +109,7 @@ def _value(kind: str, fault: Fault, said: Mapping[Any, Any], venue: Venue, rando
         return _number(kind, "value", fault.value, said)
     given = said.get("value")
     if given is None:
-        return forms[0] if kind == "drop_ids" else random.choice(forms)
+        return forms[0] if fault.scope == "symbol" else random.choice(forms)
     if given not in forms:
         raise ConfigError(f"value={given!r} is not allowed for {kind}: it is one of {', '.join(forms)}")
     return str(given)

@@ -94,9 +94,10 @@ def _moment(said: object) -> float:
 
 
 async def strike(injector: Injector, orders: Iterable[Due]) -> None:
-    """Inject each order when it is due."""
+    """Inject each order when it is due; one that waits for a stuck peer does not hold up the next."""
     loop = asyncio.get_running_loop()
     began = loop.time()
-    for due in orders:
-        await asyncio.sleep(max(0.0, began + due.at_s - loop.time()))
-        await injector.inject(due.order)
+    async with asyncio.TaskGroup() as striking:
+        for due in orders:
+            await asyncio.sleep(max(0.0, began + due.at_s - loop.time()))
+            striking.create_task(injector.inject(due.order))

@@ -14,7 +14,7 @@ from exchange_sim.ranges import compress
 from exchange_sim.tape import Tape
 
 SEARCH = 1_000_000  # how far into the future an id is looked for
-PAGE = 1_000  # trades handed over before other tasks get their turn
+PAGE = 1_000  # trades of a page of REST; frames handed over before other tasks get their turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +72,15 @@ async def unfillable(target: Target, order: Order) -> Done:
 
 
 async def rest_holes(target: Target, order: Order) -> Done:
-    """REST never has the trades of these ids, or the next ones."""
+    """REST never has the trades of these ids, or the next ones, or some of the recent ones by seed."""
     tape = target.tape(order)
-    numbers = list(_numbers_of(tape, order.ids)) if order.ids else list(_next(tape, order))
+    if order.ids:
+        numbers = list(_numbers_of(tape, order.ids))
+    elif order.value == "recent":
+        recent = range(max(0, tape.exposed - PAGE), tape.exposed)
+        numbers = sorted(target.random.sample(recent, min(order.count or 1, len(recent))))
+    else:
+        numbers = list(_next(tape, order))
     tape.rest_hides.update(dict.fromkeys(numbers, order.kind))
     return {"ids": _ids(tape, numbers)}
 
