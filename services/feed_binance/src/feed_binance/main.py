@@ -16,7 +16,6 @@ SERVICE = "feed_binance"
 # Binance's limits: 300 connection attempts in five minutes, 5 messages a second, a connection's life of 24 h, and
 # 6,000 of REST weight a minute, of which half is for others.
 _ATTEMPTS = Allowance(240, 300.0)
-_ROTATE_AFTER_S = 23 * 3_600.0
 
 
 def venue(settings: BinanceSettings) -> Venue:
@@ -32,7 +31,6 @@ def venue(settings: BinanceSettings) -> Venue:
         attempts=_ATTEMPTS,
         rest_capacity=1_000.0,
         rest_per_s=50.0,
-        rotate_after_s=_ROTATE_AFTER_S,
         silence_s=None,
         message_gap_s=0.25,
     )

@@ -12,5 +12,8 @@ class BinanceSettings(FeedSettings):
         ("wss://stream.binance.com:9443/stream", "wss://data-stream.binance.vision/stream"),
         description="of Binance spot alone, comma-separated, the next for when one fails",
     )
+    feed_rotate_after_s: float = Field(
+        23 * 3_600.0, gt=0, lt=86_400, description="a socket's age; Binance ends it at 24 h"
+    )
     binance_rest_url: str = Field("https://api.binance.com", pattern=r"^https?://")
     binance_symbols: Symbols = Field(("BTC/USDT", "ETH/USDT"), description="canonical BASE/QUOTE, comma-separated")

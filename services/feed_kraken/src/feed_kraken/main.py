@@ -15,7 +15,6 @@ from k2_shared.topics import Names
 SERVICE = "feed_kraken"
 # https://support.kraken.com: about 150 connection attempts in ten minutes, then a ban; about one REST call a second.
 _ATTEMPTS = Allowance(120, 600.0)
-_ROTATE_AFTER_S = 4 * 3_600.0
 
 
 def venue(settings: KrakenSettings) -> Venue:
@@ -31,7 +30,6 @@ def venue(settings: KrakenSettings) -> Venue:
         attempts=_ATTEMPTS,
         rest_capacity=3.0,
         rest_per_s=1.0,
-        rotate_after_s=_ROTATE_AFTER_S,
         silence_s=8.0,  # heartbeats come every second
         message_gap_s=0.0,
     )

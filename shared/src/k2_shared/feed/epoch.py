@@ -107,7 +107,7 @@ class Epoch:
     def _slots(self) -> list[Slot]:
         """The redundant sockets; their rotations are apart from each other."""
         settings, venue = self.capture.settings, self.capture.venue
-        age_s = settings.feed_rotate_after_s or venue.rotate_after_s
+        age_s = settings.feed_rotate_after_s
         count = settings.feed_sockets
         return [
             Slot(

@@ -60,10 +60,10 @@ class FeedSettings(AgentSettings):
         1_024, ge=1, le=65_536, description="ids in which copies from several sockets are recognised, per symbol"
     )
     feed_stale_after_s: float = Field(60.0, gt=0, description="without a trade, before the venue is asked by REST")
-    feed_rotate_after_s: float | None = Field(None, gt=0, description="a socket's age; the venue's default otherwise")
+    feed_rotate_after_s: float = Field(4 * 3_600.0, gt=0, description="a socket's age")
     feed_rotate_deadline_s: float = Field(60.0, gt=0, description="for the new socket to deliver every symbol")
     feed_gap_grace_s: float = Field(1.0, ge=0, le=60, description="for late trades, before a gap is told and filled")
     feed_gap_patience_s: float = Field(300.0, gt=0, description="for REST to show an id, before it is unfillable")
     feed_checkpoint_s: float = Field(5.0, gt=0, le=300)
     feed_clock_skew_s: float = Field(2.0, gt=0, description="lead of the venue's clock that is made known")
-    feed_memory_limit_mb: int = Field(512, ge=32)
+    feed_memory_limit_mb: int = Field(400, ge=32, description="resident; below what the container may use")

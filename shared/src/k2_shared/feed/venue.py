@@ -23,6 +23,5 @@ class Venue:
     attempts: Allowance
     rest_capacity: float
     rest_per_s: float
-    rotate_after_s: float
     silence_s: float | None  # the venue never says nothing for so long
     message_gap_s: float  # between two messages of ours on one socket
