@@ -41,6 +41,7 @@ class _Frame(msgspec.Struct):
     result: _Ack | None = None
     success: bool | None = None
     error: str = ""
+    symbol: str = ""
 
 
 class _TradeFrame(msgspec.Struct, gc=False):
@@ -125,7 +126,7 @@ def _subscription(message: _Frame) -> Event:
     """The echo decides, not the request: Kraken may confirm something else than was asked for."""
     ack = message.result
     if not message.success or ack is None:
-        return Refused(message.error or "no reason given")
+        return Refused(message.error or "no reason given", message.symbol)
     if ack.channel != "trade" or ack.snapshot is not True:
         return Refused(f"asked for trades with a snapshot, confirmed {ack.channel!r} with snapshot={ack.snapshot}")
     return Subscribed(frozenset({ack.symbol}))

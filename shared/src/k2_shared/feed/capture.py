@@ -46,6 +46,7 @@ class Capture:
     attempts: Attempts
     names: dict[str, str]  # canonical symbol to the venue's name: what is captured
     connections: set[Connection] = field(default_factory=set)
+    trial: set[str] = field(default_factory=set)  # symbols that were added, and that no socket has confirmed yet
     suppressed: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
     sample: tuple[int, int] | None = None  # exchange time in µs and receipt in ns of a recent trade
@@ -108,6 +109,21 @@ class Capture:
         """Wait until Kafka has taken enough of what was published."""
         await self.publisher.room()
 
+    def refused(self, symbol: str, message: str) -> bool:
+        """Make a refusal known; a symbol on trial is left, one that was captured before is tried again."""
+        self.tell(EventKind.REJECTED, message, symbol)
+        if symbol not in self.trial:
+            return False
+        self.forget(symbol)
+        return True
+
+    def forget(self, symbol: str) -> None:
+        """Leave a symbol."""
+        self.names.pop(symbol, None)
+        self.trial.discard(symbol)
+        self.book.drop(symbol)
+        self.publisher.put(self.store.forgotten(symbol))
+
     def _count_refused(self, error: InvalidRecord) -> None:
         self.metrics.rejected.labels(error.reason).inc()
         logger().warning(REFUSED, reason=error.reason, detail=error.detail)
@@ -125,16 +141,21 @@ class Capture:
             protocol = self.venue.protocol(self.names)
             connection = Connection(socket, url, protocol, self, self.settings, self.venue)
             try:
-                await connection.subscribe(sorted(self.names))
+                await self._agree(connection)
             except BaseException:
                 socket.abort()
                 raise
+        self.connections.add(connection)
+        self.tell(EventKind.CONNECTED, url)
         return connection
 
-    def joined(self, connection: Connection) -> None:
-        """It takes part."""
-        self.connections.add(connection)
-        self.tell(EventKind.CONNECTED, connection.url)
+    async def _agree(self, connection: Connection) -> None:
+        """Subscribe to what is captured, also if that changes meanwhile."""
+        while connection.wanted != self.names.keys():
+            await connection.subscribe(sorted(self.names.keys() - connection.wanted))
+            surplus = sorted(connection.wanted - self.names.keys())
+            if surplus:
+                await connection.unsubscribe(surplus)
 
     def left(self, connection: Connection, cause: Cause) -> None:
         """It does not any more."""

@@ -26,6 +26,9 @@ class Sink(Protocol):
     async def room(self) -> None:
         """Wait until there is room for more."""
 
+    def refused(self, symbol: str, message: str) -> bool:
+        """The venue refused a symbol; whether the connection can go on without it."""
+
 
 class Connection:
     """One subscribed socket. ``last`` is the newest id that it brought of each symbol."""
@@ -65,6 +68,8 @@ class Connection:
 
     async def subscribe(self, symbols: Sequence[str]) -> None:
         """Ask for symbols; each must be confirmed in time, or the connection ends."""
+        if not symbols:
+            return
         due = time.monotonic() + self._settings.feed_ack_timeout_s
         self._due |= dict.fromkeys(symbols, due)
         await self._say(self._protocol.subscribe(symbols))
@@ -114,8 +119,10 @@ class Connection:
                 self._pongs += 1
             case Notice(kind) if kind == SHUTDOWN:
                 self.leaving.set()
-            case Refused(message):
-                raise Disconnected(f"refused: {message}")
+            case Refused(message, symbol):
+                if not self._sink.refused(symbol, message):
+                    raise Disconnected(f"refused: {message}")
+                self._due.pop(symbol, None)
             case _:
                 return
 

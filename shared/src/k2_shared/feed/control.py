@@ -9,7 +9,7 @@ from k2_shared import kafka
 from k2_shared.errors import InvalidRecord, Unavailable
 from k2_shared.feed import ledger
 from k2_shared.feed.capture import Capture
-from k2_shared.feed.coverage import Coverage
+from k2_shared.feed.coverage import Coverage, Settled
 from k2_shared.feed.ledger import EventKind, Resumption, SymbolRecord
 from k2_shared.feed.rest import Listing
 from k2_shared.feed.slot import LOST
@@ -119,6 +119,8 @@ class Director:
             self._tell(EventKind.REJECTED, symbol, "its ids are in order: there is nothing to resume")
             return
         if record.resumption is Resumption.ACCEPT:
+            gaps = series.coverage.gaps  # of a numbering that has ended
+            capture.teller.unfillable(symbol, [Settled(gap, gap.first, gap.last) for gap in gaps])
             await self._begin(symbol)
         else:
             series.coverage.stopped_at = 0
@@ -136,6 +138,7 @@ class Director:
             return False
         await self._begin(symbol)
         self.capture.names[symbol] = listings[symbol].name
+        self.capture.trial.add(symbol)
         await self._on_each("subscribe", symbol)
         return True
 
@@ -149,11 +152,8 @@ class Director:
         capture.book.add(symbol, coverage)
 
     async def _remove(self, symbol: str) -> None:
-        capture = self.capture
-        del capture.names[symbol]
+        self.capture.forget(symbol)
         await self._on_each("unsubscribe", symbol)
-        capture.book.drop(symbol)
-        capture.publisher.put(capture.store.forgotten(symbol))
         self._tell(EventKind.UNSUBSCRIBED, symbol)
 
     async def _on_each(self, what: str, symbol: str) -> None:

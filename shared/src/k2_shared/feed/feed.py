@@ -13,6 +13,7 @@ from k2_shared.feed.backoff import Backoff
 from k2_shared.feed.budget import RestBudget
 from k2_shared.feed.control import refusal
 from k2_shared.feed.epoch import Epoch, Parts, opened
+from k2_shared.feed.keeper import WornOut
 from k2_shared.feed.rest import Listing, RestClient
 from k2_shared.feed.settings import FeedSettings
 from k2_shared.feed.venue import Venue
@@ -21,6 +22,7 @@ from k2_shared.telemetry import Metrics, logger
 from k2_shared.topics import BRONZE, COVERAGE, DLQ, EVENTS, GAPS, RAW, SYMBOLS, Names, administration, check
 
 RESTARTED = "feed_restarted"
+RENEWED = "feed_producer_renewed"
 _REST_TIMEOUT_S = 15.0
 _PAIRS_ATTEMPTS = 5
 
@@ -72,6 +74,8 @@ class Feed(Service):  # type: ignore[misc]
         while not self._stopping.is_set():
             try:
                 await self._once()
+            except WornOut:
+                logger().info(RENEWED)
             except (Unavailable, KafkaError) as error:
                 if isinstance(error, Unavailable) and self._epoch and not self._epoch.capture.publisher.failed:
                     raise

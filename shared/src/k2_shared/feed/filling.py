@@ -10,7 +10,7 @@ from k2_shared.feed.backfill import Filler, Judged
 from k2_shared.feed.book import Series
 from k2_shared.feed.capture import Capture
 from k2_shared.feed.coverage import Gap
-from k2_shared.feed.ledger import now_us
+from k2_shared.feed.ledger import Cause, now_us
 from k2_shared.origin import Origin, Source
 from k2_shared.telemetry import logger
 
@@ -35,20 +35,19 @@ class Filling:
                 await asyncio.sleep(_LOOK_S)
 
     def _due(self) -> list[tuple[str, Series, Gap]]:
-        """The oldest gap of each symbol that may be asked for now."""
+        """The most urgent gap of each symbol that may be asked for now."""
         told_by = now_us() - self.capture.settings.feed_gap_grace_s * 1e6
-        return [
-            (symbol, series, series.coverage.gaps[0])
-            for symbol, series in self.capture.book.series.items()
-            if series.coverage.gaps
-            and not series.coverage.stopped_at
-            and series.coverage.gaps[0].opened_at <= told_by
-            and self.filler.due(symbol)
-        ]
+        found = []
+        for symbol, series in self.capture.book.series.items():
+            gaps = [gap for gap in series.coverage.gaps if gap.opened_at <= told_by]
+            if gaps and not series.coverage.stopped_at and self.filler.due(symbol):
+                found.append((symbol, series, min(gaps, key=_urgency)))
+        return found
 
     async def _step(self, symbol: str, series: Series, gap: Gap) -> bool:
         if self.capture.book.series.get(symbol) is not series:
             return False  # dropped while another symbol was worked on
+        self.capture.teller.opened(symbol, gap)
         try:
             judged, answer = await self.filler.step(symbol, gap)
         except Unavailable as error:
@@ -70,3 +69,8 @@ class Filling:
         capture.teller.filled(symbol, settled)
         absent = [part for first, last in judged.absent for part in coverage.settle(first, last)]
         capture.teller.unfillable(symbol, absent)
+
+
+def _urgency(gap: Gap) -> tuple[bool, int]:
+    """What was lost comes before history that was asked for; the oldest first."""
+    return gap.cause is Cause.REQUEST, gap.first

@@ -15,6 +15,11 @@ from k2_shared.feed.staleness import Staleness
 TICK_S = 0.1
 _LOOK_EVERY = 10  # ticks
 _SKEW_WINDOW_S = 60.0
+_WRITTEN_MAX = 1_000_000_000
+
+
+class WornOut(Exception):
+    """The producer has written so much that it must be replaced: aiokafka counts wrongly from 2^31 records on."""
 
 
 @dataclass
@@ -39,6 +44,7 @@ class Keeper:
 
         Raises:
             Unavailable: this process has grown too large, or Kafka takes nothing.
+            WornOut: the producer must be replaced.
         """
         ticks = 0
         while True:
@@ -75,6 +81,7 @@ class Keeper:
         for symbol in sorted(confirmed - self._told):
             self.capture.tell(EventKind.SUBSCRIBED, "", symbol)
         self._told = confirmed
+        self.capture.trial -= confirmed
 
     def _sample(self) -> None:
         if self.capture.sample:
@@ -85,6 +92,8 @@ class Keeper:
     def _look(self) -> None:
         capture, metrics, exchange = self.capture, self.capture.metrics, self.capture.venue.exchange
         metrics.feed.memory.set(self.memory.check())
+        if capture.publisher.written >= _WRITTEN_MAX:
+            raise WornOut
         metrics.feed.unacknowledged.set(capture.publisher.unacknowledged)
         metrics.feed.connect_attempts.labels(exchange).set(len(capture.attempts.made))
         metrics.feed.stopped_symbols.labels(exchange).set(len(self._stopped))

@@ -21,8 +21,12 @@ class Batch:
     """Records of one partition that are sent together; ``bytes`` counts values alone."""
 
     builder: Any
-    records: int = 0
     bytes: int = 0
+
+    @property
+    def records(self) -> int:
+        """How many."""
+        return int(self.builder.record_count())
 
 
 @dataclass(slots=True)
@@ -49,7 +53,6 @@ class Lane:
             batch = self._turn()
             batch.builder.append(timestamp=timestamp, key=key, value=value, headers=headers)  # the first always fits
         size = len(value) if value else 0
-        batch.records += 1
         batch.bytes += size
         self.appended += 1
         self.backlog.records += 1

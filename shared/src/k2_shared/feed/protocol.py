@@ -26,9 +26,10 @@ class Subscribed:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The venue refused what was asked for, in its own words."""
+    """The venue refused what was asked for, in its own words; maybe it says of which canonical symbol."""
 
     message: str
+    symbol: str = ""
 
 
 @dataclass(frozen=True, slots=True)

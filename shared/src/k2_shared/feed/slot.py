@@ -26,9 +26,6 @@ class Lines(Protocol):
     async def connect(self, url: str) -> Connection:
         """A new connection, subscribed to every symbol, when the venue's budget allows one."""
 
-    def joined(self, connection: Connection) -> None:
-        """It takes part from now on."""
-
     def left(self, connection: Connection, cause: Cause) -> None:
         """It is gone; ids that are missing next are owed to that."""
 
@@ -87,7 +84,6 @@ class Slot:
 
     async def _open(self) -> _Line:
         connection = await self.lines.connect(self.endpoints.current)
-        self.lines.joined(connection)
         return _Line(connection, asyncio.create_task(connection.run()))
 
     async def _failed(self, error: Exception) -> None:
