@@ -212,7 +212,7 @@ def test_an_echo_that_differs_is_a_refusal(changes: dict[str, Any], said: str) -
 def test_an_error_reply_is_a_refusal_in_krakens_words() -> None:
     """As documented, without a result."""
     text = '{"error":"Currency pair not supported XBT/EUR","method":"subscribe","success":false,"symbol":"XBT/EUR"}'
-    assert receive(text) == Refused("Currency pair not supported XBT/EUR")
+    assert receive(text) == Refused("Currency pair not supported XBT/EUR", "XBT/EUR")
 
 
 @pytest.mark.parametrize(
