@@ -9,7 +9,7 @@ EDITABLE = $(foreach m,$(MEMBERS),--editable ./$(m))
 MANIFESTS = requirements.lock Makefile $(MEMBERS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-service test-exactly-once bench-core bench-latency bench-commits bench-state check lint format lock clean
+.PHONY: help demo test test-service test-exactly-once bench-core bench-feeds bench-latency bench-commits bench-state check lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -63,6 +63,9 @@ test-exactly-once: .venv/.dev ## 200 faults on a pipeline under load, each prove
 
 bench-core: .venv-bench/.ready ## messages per CPU second of silver, gold, Faust and quixstreams, in one run
 	@.venv/bin/k2 stack exec --state $(STATE)/bench -- .venv/bin/python -m tests.bench.core $(ARGS)
+
+bench-feeds: .venv/.dev ## trades per CPU second from the socket to acknowledged Kafka, and a plain client's
+	@.venv/bin/k2 stack exec --state $(STATE)/bench -- .venv/bin/python -m tests.bench.feeds $(ARGS)
 
 bench-latency: .venv/.dev ## from the receipt of a frame to readable gold at 10k messages a second (ARGS="--rate …")
 	@.venv/bin/k2 stack exec --state $(STATE)/bench -- .venv/bin/python -m tests.bench.latency $(ARGS)

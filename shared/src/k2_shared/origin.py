@@ -1,8 +1,8 @@
 """The origin header: leads from any record back to the frame it came from."""
 
 import struct
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 HEADER = "k2-origin"
 VERSION = 1
@@ -17,9 +17,8 @@ class Source(IntEnum):
     REST = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where and when a frame was received."""
+class Origin(NamedTuple):
+    """Where and when a frame was received; a tuple, because every frame has one."""
 
     received_ns: int
     connection_id: int
@@ -28,7 +27,7 @@ class Origin:
 
     def pack(self) -> bytes:
         """Encode as the 26 bytes of the header."""
-        return _LAYOUT.pack(VERSION, self.received_ns, self.connection_id, self.frame_number, self.source)
+        return _LAYOUT.pack(VERSION, *self)
 
     @classmethod
     def unpack(cls, header: bytes) -> "Origin":
