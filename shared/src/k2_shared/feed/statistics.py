@@ -12,7 +12,9 @@ from typing import Any
 
 import faust
 from aiokafka.errors import CommitFailedError, KafkaError
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from mode import Service
+from mode.threads import WorkerThread
 
 from k2_shared import kafka
 from k2_shared.agent import Shell
@@ -27,6 +29,17 @@ ENDED = "feed_statistics_ended"
 _STAGE = "statistics"
 _SESSION_S, _HEARTBEAT_S = 10.0, 3.0
 _STOP_S = 3.0
+
+
+class _DaemonThread(WorkerThread):  # type: ignore[misc]
+    """A thread of Faust's consumer that keeps no process that has stopped."""
+
+    def __init__(self, service: Any, **kwargs: Any) -> None:
+        super().__init__(service, **kwargs)
+        self.daemon = True
+
+
+AIOKafkaConsumerThread.Worker = _DaemonThread
 
 Take = Callable[[bytes | None], None]
 
