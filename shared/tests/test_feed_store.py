@@ -40,6 +40,11 @@ class Bronze:
         prefix = wire_prefix(self.schema_id)
         await self.put(*(Outgoing(BRONZE_TOPIC, each.key, encode(each, 0, prefix), 0, ()) for each in made))
 
+    def neighbour(self) -> str:
+        """Another symbol of the same partition."""
+        home = self.store().partition(SYMBOL)
+        return next(f"A{n}/USD" for n in range(1_000) if self.store().partition(f"A{n}/USD") == home)
+
     async def restored(self) -> Coverage:
         return (await self.store().restore()).coverages[SYMBOL]
 
@@ -125,6 +130,29 @@ async def test_what_the_ledger_gave_up_is_not_asked_for_again(bronze: Bronze) ->
     restored = await bronze.store().restore()
     assert ids_of(restored.coverages[SYMBOL].gaps) == [(12, 12)]
     assert list(restored.ledgers[SYMBOL].open) == [(12, 12)]
+
+
+async def test_a_numbering_that_has_ended_is_not_mixed_with_the_new_one(bronze: Bronze) -> None:
+    """After a reset was accepted, neither bronze from before nor what the ledger said then counts."""
+    told = GapRecord(
+        exchange="KRAKEN",
+        symbol=SYMBOL,
+        state=GapState.UNFILLABLE,
+        first_id=2,
+        last_id=2,
+        cause=Cause.RECONNECT,
+        opened_at=5,
+        at=6,
+    )
+    await bronze.trades(900_000, 1, 3)
+    neighbour = Coverage(first=1, high=1)  # of the same partition, with an older stamp
+    await bronze.put(
+        ledger.gaps.outgoing(told),
+        bronze.store().checkpoint(SYMBOL, Coverage(first=1, high=1, began_at=100), 1),
+        bronze.store().checkpoint(bronze.neighbour(), neighbour, 0),
+    )
+    found = (await bronze.store().restore()).coverages[SYMBOL]
+    assert (found.high, ids_of(found.gaps)) == (3, [(2, 2)])
 
 
 async def test_records_that_no_feed_wrote_are_passed_over(bronze: Bronze) -> None:

@@ -145,7 +145,7 @@ class Director:
     async def _begin(self, symbol: str) -> None:
         """Be responsible from now on; that stands in Kafka before any trade does."""
         capture = self.capture
-        coverage = Coverage(capture.store.limits)
+        coverage = Coverage(capture.store.limits, began_at=ledger.now_us())
         stamp = await capture.store.end(symbol)
         capture.publisher.put(capture.store.checkpoint(symbol, coverage, stamp))
         await capture.publisher.flush()

@@ -55,6 +55,7 @@ class Coverage:
     high_us: int = 0
     gaps: list[Gap] = field(default_factory=list)
     stopped_at: int = 0  # when the venue's ids were reset, in µs; 0 while they are in order
+    began_at: int = 0  # when the venue's present numbering began, in µs; 0 for the first one
     fresh: bool = False  # its first ids were read back from bronze, and may be in any order
     _expected: tuple[int, Cause] = (0, Cause.RESTART)
 

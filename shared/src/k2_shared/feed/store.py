@@ -44,17 +44,18 @@ class Checkpoint(msgspec.Struct, frozen=True):
     high_us: int
     gaps: list[_Gap]
     stopped_at: int = 0
+    began_at: int = 0
 
     @classmethod
     def of(cls, coverage: Coverage, stamp: int) -> "Checkpoint":
         """What a coverage is now."""
         gaps = [_Gap(gap.first, gap.last, gap.cause, gap.opened_at, gap.after_us) for gap in coverage.gaps]
-        return cls(stamp, coverage.first, coverage.high, coverage.high_us, gaps, coverage.stopped_at)
+        return cls(stamp, coverage.first, coverage.high, coverage.high_us, gaps, coverage.stopped_at, coverage.began_at)
 
     def coverage(self, limits: Limits) -> Coverage:
         """The coverage that it was made from."""
         gaps = [Gap(gap.first, gap.last, gap.cause, gap.opened_at, gap.after_us) for gap in self.gaps]
-        return Coverage(limits, self.first, self.high, self.high_us, gaps, self.stopped_at)
+        return Coverage(limits, self.first, self.high, self.high_us, gaps, self.stopped_at, self.began_at)
 
 
 @dataclass
@@ -139,8 +140,8 @@ class Store:
             at = TopicPartition(self._bronze, partition)
             start = max(stamp, await self._start(at))  # what retention took away is asked of REST again
             async for batch in kafka.replay(self.settings, at, start, ends[at]):
-                self._replay(batch, coverages)
-        ledgers = await self._ledgers(ends[self._at(GAPS)])
+                self._replay(batch, checkpoints, coverages)
+        ledgers = await self._ledgers(ends[self._at(GAPS)], coverages)
         for symbol, coverage in coverages.items():
             for span in ledgers[symbol].unfillable if symbol in ledgers else ():
                 coverage.settle(*span)
@@ -184,20 +185,25 @@ class Store:
             ends: Mapping[TopicPartition, int] = await reader.end_offsets([*bronze, self._at(COVERAGE), self._at(GAPS)])
             return ends
 
-    def _replay(self, batch: Iterable[Any], coverages: Mapping[str, Coverage]) -> None:
+    def _replay(
+        self, batch: Iterable[Any], checkpoints: Mapping[str, Checkpoint], coverages: Mapping[str, Coverage]
+    ) -> None:
+        """Account for a batch; what lies before a symbol's own stamp may be of a numbering that has ended."""
         for record in batch:
             with suppress(InvalidRecord):  # no feed writes such a record; silver refuses it
                 trade = decode(record.value, self.schema_id)
-                if coverage := coverages.get(trade["symbol"]):
-                    stands(coverage, trade["source_sequence"], trade["timestamp"])
+                checkpoint = checkpoints.get(trade["symbol"])
+                if checkpoint and record.offset >= checkpoint.stamp:
+                    stands(coverages[trade["symbol"]], trade["source_sequence"], trade["timestamp"])
 
-    async def _ledgers(self, end: int) -> Mapping[str, Ledger]:
+    async def _ledgers(self, end: int, coverages: Mapping[str, Coverage]) -> Mapping[str, Ledger]:
         ledgers: dict[str, Ledger] = {}
         at = self._at(GAPS)
         async for batch in kafka.replay(self.settings, at, await self._start(at), end):
             for record in batch:
                 told = ledger.gaps.read(record.value)
-                if told.exchange == self.exchange:
+                coverage = coverages.get(told.symbol)
+                if told.exchange == self.exchange and coverage and told.opened_at >= coverage.began_at:
                     ledgers.setdefault(told.symbol, Ledger()).take(told)
         return ledgers
 
