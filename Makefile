@@ -9,7 +9,7 @@ EDITABLE = $(foreach m,$(MEMBERS),--editable ./$(m))
 MANIFESTS = requirements.lock Makefile $(MEMBERS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-service test-exactly-once bench-core bench-feeds bench-latency bench-commits bench-state check lint format lock clean
+.PHONY: help demo test test-service test-feeds test-exactly-once bench-core bench-feeds bench-latency bench-commits bench-state check lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -38,7 +38,7 @@ demo: .venv/.runtime ## real recorded trades through every agent, reconciled (AR
 	@.venv/bin/k2 demo $(ARGS)
 
 test: check ## everything but the long suites, on one shared stack (ARGS="-k dlq", WORKERS=0 for one process)
-	@.venv/bin/k2 stack exec --state $(STATE)/test -- .venv/bin/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	@.venv/bin/k2 stack exec --state $(STATE)/test -- .venv/bin/python -m pytest -n $(WORKERS) --dist worksteal -m "not long" $(ARGS)
 
 check: .venv/.dev ## formatting, lint, types, import contracts
 	@.venv/bin/ruff format --check --quiet .
@@ -51,6 +51,9 @@ test-service: .venv/.dev ## one service's tests with only its own dependencies (
 	@$(PYTHON) -m venv .venv-$(SERVICE)
 	@$(call INSTALL,.venv-$(SERVICE)) --editable './shared[testing]' --editable ./services/$(SERVICE)
 	@.venv/bin/k2 stack exec --state $(STATE)/test -- .venv-$(SERVICE)/bin/python -m pytest services/$(SERVICE)/tests $(ARGS)
+
+test-feeds: .venv/.dev ## feeds under every fault of a simulated venue, each proven, every id accounted for (ARGS="-k rotation")
+	@.venv/bin/k2 stack exec --state $(STATE)/test -- .venv/bin/python -m pytest tests/feeds -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-exactly-once: .venv/.dev ## 200 faults on a pipeline under load, each proven, every record verified (ARGS="--seed 7 --faults 200")
 	@.venv/bin/python -m tests.faults.run --state $(STATE)/faults $(ARGS)

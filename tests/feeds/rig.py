@@ -11,16 +11,17 @@ from pathlib import Path
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 from tests.faults.slots import Ended, Slot, Slots, up
-from tests.feeds.accounts import Account, Books, auditing, schema_id, sources, through_gold, unaccounted
+from tests.feeds.accounts import Account, Books, accounts, auditing, schema_id, sources, through_gold, unaccounted
 from tests.feeds.sim import BTC, ETH, Plays, Sim, simulating
 
+from k2_shared.dlq import PREFIX
 from k2_shared.feed import ledger
 from k2_shared.feed.ledger import EventKind, EventRecord, GapRecord, GapState, Resumption, SymbolRecord, now_us
 from k2_shared.feed.spans import Span, Spans
 from k2_shared.settings import RunSettings
 from k2_shared.testing.topics import read, write
 from k2_shared.testing.waiting import came_true, eventually
-from k2_shared.topics import EVENTS, GAPS, Names
+from k2_shared.topics import DLQ, EVENTS, GAPS, Names
 from k2_shared.trade import Exchange
 
 PATIENCE_S = 90.0
@@ -53,6 +54,15 @@ class Rig:
         """The feed's first process."""
         return next(iter(self.slots))
 
+    def tell(self, **environment: str) -> None:
+        """Change what processes are told that start from now on."""
+        for slot in self.slots:
+            slot.environment = {**slot.environment, **environment}
+
+    def ws_urls(self, *urls: str) -> dict[str, str]:
+        """The variable that tells the feed these endpoints."""
+        return {f"{self.venue}_WS_URL": ",".join(urls)}
+
     async def up(self, *slots: Slot) -> None:
         """Hand processes of the feed, or the first one, to the supervisor; returns when their trades flow."""
         await up(*(slots or [self.feed]))
@@ -78,7 +88,7 @@ class Rig:
         """Wait until a metric of the feed has grown to ``least``."""
 
         async def grown() -> bool:
-            return await self.metric(name, **labels) >= least
+            return await self.metric(name, None, **labels) >= least
 
         await eventually(grown, f"{name}{labels or ''} of {least:g}", PATIENCE_S)
 
@@ -108,6 +118,11 @@ class Rig:
             return not told.without(first, last)
 
         await eventually(written, f"{state} of {first} to {last}", PATIENCE_S)
+
+    async def letters(self, reason: str) -> list[bytes]:
+        """The frames that the feed quarantined for a reason, as they came."""
+        said = {(f"{PREFIX}stage", b"feed"), (f"{PREFIX}reason", reason.encode())}
+        return [each.value for each in await read(self.settings, self.names, DLQ) if said <= set(each.headers)]
 
     async def say(self, symbol: str, *, captured: bool = True, **said: int | Resumption) -> None:
         """An operator's word about a symbol, as ``k2 feed`` writes it."""
@@ -142,13 +157,15 @@ class Rig:
         await self.settled(*symbols)
         for ended in await self.stop():
             assert ended.exit_code == 0, ended
-        books = Books(self.venue, await schema_id(self.settings, self.names, self.venue))
-        async with auditing(self.settings, self.names, sources(books, self.venue)) as audit:
-            await audit.read_on()
+        found = await self.accounts()
         gold = await through_gold(self.settings, self.names, self.venue)
         assert len(gold) == len(set(gold)), "gold would publish an id twice"
-        assert len(gold) == sum(len(account.published) for account in books.accounts.values())
-        return books.accounts
+        assert len(gold) == sum(len(account.published) for account in found.values())
+        return found
+
+    async def accounts(self) -> Mapping[str, Account]:
+        """The accounts as they stand now."""
+        return await accounts(self.settings, self.names, self.venue)
 
     async def stop(self) -> list[Ended]:
         """End every process in order; how each ended."""

@@ -1,0 +1,39 @@
+"""What a feed's checkpoints claim to stand in Kafka, held against what stands there."""
+
+from collections.abc import Mapping
+
+import msgspec
+from tests.feeds.accounts import Account
+from tests.feeds.rig import Rig
+
+from k2_shared.feed.spans import Span, Spans
+from k2_shared.feed.store import Checkpoint
+from k2_shared.testing.topics import read
+from k2_shared.topics import COVERAGE
+
+
+async def claimed(rig: Rig) -> dict[str, Spans]:
+    """The ids of each symbol that the newest checkpoint says are in Kafka."""
+    prefix = f"{rig.feed.service}/{rig.venue}:".encode()
+    newest = {each.key: each.value for each in await read(rig.settings, rig.names, COVERAGE)}
+    return {
+        key.removeprefix(prefix).decode(): _ids(msgspec.json.decode(value, type=Checkpoint))
+        for key, value in newest.items()
+        if key.startswith(prefix) and value
+    }
+
+
+def _ids(checkpoint: Checkpoint) -> Spans:
+    ids = Spans([(checkpoint.first, checkpoint.high)] if checkpoint.first else [])
+    for gap in checkpoint.gaps:
+        ids.remove(gap.first, gap.last)
+    return ids
+
+
+def ahead(claims: Mapping[str, Spans], accounts: Mapping[str, Account]) -> dict[str, list[Span]]:
+    """The claimed ids that are not there."""
+    found = {
+        symbol: [part for span in spans for part in accounts.get(symbol, Account()).without(*span)]
+        for symbol, spans in claims.items()
+    }
+    return {symbol: parts for symbol, parts in found.items() if parts}

@@ -1,0 +1,85 @@
+"""A broker that goes away under load, and comes back: what Kafka did not take, REST has. On a stack of its own."""
+
+import asyncio
+import signal
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+import pytest
+from tests.feeds.marks import BOTH
+from tests.feeds.rig import running
+from tests.feeds.sim import BTC
+
+from k2_local import Stack, StackSettings
+from k2_local.records import Records
+from k2_shared.feed.ledger import EventKind
+from k2_shared.settings import RunSettings
+from k2_shared.testing.topics import lasting_topics
+from k2_shared.trade import Exchange
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Servers that may be ended."""
+    stack = Stack(StackSettings.load(k2_state_dir=tmp_path_factory.mktemp("stack")))
+    try:
+        stack.up()
+        yield stack
+    finally:
+        stack.down()
+
+
+@pytest.fixture
+async def settings(stack: Stack) -> AsyncIterator[RunSettings]:
+    """Topics for one test on that stack."""
+    servers = {name.lower(): each for name, each in stack.env().items() if name.startswith(("KAFKA", "SCHEMA"))}
+    found = RunSettings.load(k2_prefix=f"b{uuid.uuid4().hex[:8]}.", **servers)
+    async with lasting_topics(found):
+        yield found
+
+
+def _pid(stack: Stack) -> int:
+    process = Records(stack.settings.state).process("kafka")
+    return process.pid if process else 0
+
+
+async def _bounce(stack: Stack, number: signal.Signals) -> None:
+    """End the broker, leave it down for a moment, and start it again."""
+    before = psutil.Process(_pid(stack))
+    before.send_signal(number)
+    await asyncio.to_thread(before.wait)
+    await asyncio.sleep(2)
+    await asyncio.to_thread(stack.up)
+    assert _pid(stack) != before.pid
+
+
+@BOTH
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+async def test_nothing_is_lost_while_the_broker_is_away(
+    stack: Stack, settings: RunSettings, tmp_path: Path, venue: Exchange, number: signal.Signals
+) -> None:
+    """Killed or stopped: what it did not acknowledge is written later, or asked of REST."""
+    async with running(settings, venue, tmp_path, FEED_SOCKETS="2") as rig:
+        await rig.up()
+        await _bounce(stack, number)
+        await rig.sim.traded(BTC, 100)
+        await rig.up()
+        await rig.whole()
+
+
+@BOTH
+async def test_a_feed_without_room_lets_its_sockets_go(
+    stack: Stack, settings: RunSettings, tmp_path: Path, venue: Exchange
+) -> None:
+    """Nothing grows without bounds: it tells that it is congested, connects when there is room, and backfills."""
+    async with running(settings, venue, tmp_path, FEED_MAX_IN_FLIGHT="300", FEED_STALL_S="2") as rig:
+        await rig.up()
+        await _bounce(stack, signal.SIGKILL)
+        await rig.up()
+        accounts = await rig.whole()
+        assert await rig.events(EventKind.CONGESTED) or rig.feed.starts > 1
+        assert sum(account.rest_records for account in accounts.values()) > 0

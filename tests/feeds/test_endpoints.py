@@ -1,0 +1,124 @@
+"""Connections that are refused, endpoints that fail, and the venue's budget of attempts."""
+
+import json
+import time
+
+import pytest
+from tests.feeds.conftest import Begin
+from tests.feeds.marks import BOTH
+from tests.feeds.relay import relaying
+
+from k2_shared.children import free_port
+from k2_shared.feed.ledger import Cause, EventKind, GapState
+from k2_shared.records import Outgoing
+from k2_shared.testing.topics import read, write
+from k2_shared.topics import COVERAGE
+from k2_shared.trade import Exchange
+
+pytestmark = pytest.mark.long
+ALLOWED = {"KRAKEN": (120, 600.0), "BINANCE": (240, 300.0)}  # attempts in any so many seconds
+
+
+@BOTH
+async def test_what_is_traded_while_connections_are_refused_is_backfilled(begin: Begin, venue: Exchange) -> None:
+    """The refusals are counted as attempts, and the gap is owed to the reconnect."""
+    rig = await begin(venue)
+    await rig.sim.fault("refuse_connections", seconds=4)
+    await rig.sim.fault("drop_connections")
+    await rig.told(EventKind.CONNECTED, times=2)
+    await rig.sim.struck("refuse_connections", 2)
+    await rig.counted("k2_feed_connect_attempts", 4)
+    accounts = await rig.whole()
+    assert {gap.cause for gap in await rig.gaps(GapState.OPENED)} == {Cause.RECONNECT}
+    assert sum(account.rest_records for account in accounts.values()) > 0
+
+
+@BOTH
+async def test_the_next_endpoint_takes_the_place_of_one_where_nobody_listens(prepare: Begin, venue: Exchange) -> None:
+    """After the allowed failures, and that is told."""
+    rig = await prepare(venue, FEED_FAILOVER_AFTER="2")
+    rig.tell(**rig.ws_urls(f"ws://127.0.0.1:{free_port()}/v2", rig.sim.ws_url))
+    await rig.up()
+    await rig.told(EventKind.FAILOVER, f"to {rig.sim.ws_url}")
+    await rig.counted("k2_feed_failovers_total")
+    await rig.whole()
+
+
+@BOTH
+async def test_an_endpoint_that_goes_away_under_load_loses_nothing(prepare: Begin, venue: Exchange) -> None:
+    """The other one of the venue goes on, and REST has what was missed between the two."""
+    rig = await prepare(venue, FEED_FAILOVER_AFTER="3")
+    async with relaying(rig.sim.ws_url) as relay:
+        rig.tell(**rig.ws_urls(relay.url, rig.sim.ws_url))
+        await rig.up()
+        await relay.refuse()
+        await rig.told(EventKind.FAILOVER, f"from {relay.url}")
+        await rig.told(EventKind.CONNECTED, rig.sim.ws_url)
+        await rig.whole()
+
+
+@BOTH
+async def test_the_last_attempt_ends_the_process(begin: Begin, venue: Exchange) -> None:
+    """With 4, for the supervisor to start it again; what was missed until then is backfilled."""
+    rig = await begin(venue, FEED_CONNECT_ATTEMPTS="3")
+    rig.feed.supervised = False
+    await rig.sim.fault("refuse_connections", seconds=6)
+    await rig.sim.fault("drop_connections")
+    ended = await rig.feed.wait_end()
+    assert ended.exit_code == 4
+    assert "failed 3 times in a row" in ended.log.read_text()
+    await rig.up()
+    await rig.whole()
+
+
+@pytest.mark.parametrize(
+    ("venue", "url", "said"),
+    [
+        ("BINANCE", "wss://stream.binance.us:9443/stream", "stream.binance.us is another venue"),
+        ("BINANCE", "wss://data-stream.binance.vision/stream,wss://binance.us/stream", "binance.us is another venue"),
+        ("BINANCE", "https://stream.binance.com", "BINANCE_WS_URL"),
+        ("KRAKEN", "https://ws.kraken.com/v2", "KRAKEN_WS_URL"),
+    ],
+)
+async def test_an_endpoint_that_is_not_the_venues_is_refused(
+    prepare: Begin, venue: Exchange, url: str, said: str
+) -> None:
+    """Before anything is connected, with 2 and the reason."""
+    rig = await prepare(venue)
+    rig.tell(**rig.ws_urls(url))
+    rig.feed.start()
+    ended = await rig.feed.wait_end()
+    assert ended.exit_code == 2
+    assert said in ended.log.read_text()
+    assert await rig.events(EventKind.CONNECTED) == []
+
+
+@BOTH
+async def test_the_connection_budget_survives_the_process(begin: Begin, venue: Exchange) -> None:
+    """Attempts of a process that was killed count for the next one."""
+    rig = await begin(venue)
+    await rig.sim.fault("drop_connections")
+    await rig.told(EventKind.CONNECTED, times=2)
+    await rig.counted("k2_feed_connect_attempts", 2)
+    await rig.restart()
+    await rig.counted("k2_feed_connect_attempts", 3)
+    kept = [each for each in await read(rig.settings, rig.names, COVERAGE) if each.key.endswith(b"/attempts")]
+    assert len(json.loads(kept[-1].value)) >= 3
+    await rig.whole()
+
+
+@BOTH
+async def test_a_budget_that_is_used_up_is_waited_out(prepare: Begin, venue: Exchange) -> None:
+    """Nobody connects before the oldest attempt has left the venue's window."""
+    rig = await prepare(venue)
+    count, window_s = ALLOWED[venue]
+    free_at = time.time() + 8
+    made = [free_at - window_s, *(time.time() for _ in range(count - 1))]
+    key = f"{rig.feed.service}/attempts".encode()
+    await write(
+        rig.settings, rig.names, [Outgoing(COVERAGE, key, json.dumps(made).encode(), int(time.time() * 1_000), ())]
+    )
+    await rig.up()
+    (connected,) = await rig.events(EventKind.CONNECTED)
+    assert connected.at / 1e6 >= free_at
+    await rig.whole()

@@ -1,0 +1,180 @@
+"""Symbols that are added, left, reset, too large, garbled or out of time."""
+
+import pytest
+from tests.feeds.conftest import Begin
+from tests.feeds.marks import BOTH
+from tests.feeds.rig import Rig
+from tests.feeds.sim import BTC, ETH, Plays
+
+from exchange_sim.garbage import FORMS
+from k2_shared.feed.ledger import Cause, EventKind, GapState, Resumption
+from k2_shared.origin import Origin, find
+from k2_shared.testing.topics import read
+from k2_shared.topics import BRONZE
+from k2_shared.trade import Exchange, decode
+
+pytestmark = pytest.mark.long
+ONE_OF_TWO = Plays({BTC: 600, ETH: 300}, captured=[BTC])
+
+
+@BOTH
+async def test_a_symbol_is_added_to_a_running_feed(begin: Begin, venue: Exchange) -> None:
+    """On every socket, without a restart; after a restart it is captured still."""
+    rig = await begin(venue, plays=ONE_OF_TWO, FEED_SOCKETS="2")
+    await rig.say(ETH)
+    await rig.told(EventKind.SUBSCRIBED, ETH)
+    await rig.sim.traded(ETH, 30)
+    await rig.settled(BTC, ETH)
+    assert rig.feed.starts == 1
+    await rig.restart(after_trades=30)
+    await rig.whole(BTC, ETH)
+    assert await rig.events(EventKind.DISCONNECTED) == []
+
+
+@BOTH
+async def test_a_symbol_is_added_with_its_history(begin: Begin, venue: Exchange) -> None:
+    """From an id on that was traded before anybody listened."""
+    rig = await begin(venue, plays=ONE_OF_TWO)
+    first = (await rig.sim.assigned(ETH))[0][0]
+    await rig.say(ETH, backfill_from_id=first)
+    await rig.told(EventKind.SUBSCRIBED, ETH)
+    await rig.wrote(GapState.FILLED, first, first)
+    accounts = await rig.whole(BTC, ETH)
+    assert first in accounts[ETH].published
+    assert {gap.cause for gap in await rig.gaps(GapState.OPENED)} == {Cause.REQUEST}
+
+
+@BOTH
+async def test_a_symbol_is_left_without_a_restart(begin: Begin, venue: Exchange) -> None:
+    """The others go on; after a restart it is left still."""
+    rig = await begin(venue)
+    await rig.say(ETH, captured=False)
+    await rig.told(EventKind.UNSUBSCRIBED, ETH)
+    left_at = (await rig.sim.assigned(ETH))[-1][1]
+    await rig.sim.traded(ETH, 50)
+    await rig.feed.end()
+    rig.feed.supervised = True
+    await rig.told(EventKind.CONNECTED, times=2)
+    accounts = await rig.whole(BTC)
+    assert all(last <= left_at for _, last in accounts[ETH].published)
+    assert not any(gap.symbol == ETH for gap in await rig.gaps())
+
+
+@BOTH
+@pytest.mark.parametrize(("symbol", "why"), [("NONE/USDT", "does not trade it"), ("PEPE/USDT", "10 decimals")])
+async def test_a_symbol_that_cannot_be_captured_is_refused(
+    begin: Begin, venue: Exchange, symbol: str, why: str
+) -> None:
+    """With the reason, and nothing else changes."""
+    rig = await begin(venue, flags=["--listed", f"{venue}:PEPE/USDT:10"])
+    await rig.say(symbol)
+    await rig.told(EventKind.REJECTED, why)
+    await rig.whole()
+    assert await rig.events(EventKind.DISCONNECTED) == []
+
+
+async def _reset(rig: Rig) -> None:
+    """A symbol's ids begin anew, and the feed stops it."""
+    await rig.sim.fault("id_reset", symbol=ETH)
+    await rig.told(EventKind.RESET, ETH)
+    await rig.sim.struck("id_reset")
+    await rig.counted("k2_feed_stopped_symbols")
+
+
+@BOTH
+async def test_a_symbol_whose_ids_begin_anew_is_stopped_until_they_are_accepted(begin: Begin, venue: Exchange) -> None:
+    """Its trades are quarantined meanwhile, the other symbol goes on, and the new numbering is captured then."""
+    rig = await begin(venue)
+    await _reset(rig)
+    stopped = await rig.settled()
+    assert len(stopped[ETH].quarantined) > 0
+    await rig.say(ETH, resumption=Resumption.ACCEPT)
+    await rig.told(EventKind.RESUMED, ETH)
+    await rig.sim.traded(ETH, 50)
+    accounts = await rig.whole()
+    assert len(accounts[ETH].published) > len(stopped[ETH].published)
+
+
+@BOTH
+async def test_a_stopped_symbol_is_stopped_after_a_crash_too(begin: Begin, venue: Exchange) -> None:
+    """No restart decides for the operator; a word that was said meanwhile counts."""
+    rig = await begin(venue)
+    await _reset(rig)
+    await rig.sim.traded(ETH, 150)  # a checkpoint is written meanwhile
+    await rig.feed.end()
+    rig.feed.supervised = True
+    await rig.feed.ready()
+    await rig.counted("k2_feed_stopped_symbols")
+    await rig.settled()
+    await rig.feed.end()
+    await rig.say(ETH, resumption=Resumption.ACCEPT)
+    await rig.up()
+    await rig.told(EventKind.RESUMED, ETH)
+    await rig.whole()
+
+
+@BOTH
+async def test_a_venue_that_goes_on_with_new_ids_is_stopped_again(begin: Begin, venue: Exchange) -> None:
+    """An operator who says that the old numbering goes on is not right for that."""
+    rig = await begin(venue)
+    await _reset(rig)
+    await rig.say(ETH, resumption=Resumption.CONTINUE)
+    await rig.told(EventKind.RESUMED, ETH)
+    await rig.told(EventKind.RESET, ETH, times=2)
+    accounts = await rig.whole()
+    assert len(accounts[ETH].quarantined) > 0
+
+
+@BOTH
+async def test_quantities_that_no_decimal_holds_are_quarantined_whole(begin: Begin, venue: Exchange) -> None:
+    """With their exact text, never rounded; from REST after a crash as from the socket."""
+    rig = await begin(venue)
+    ((first, last),) = (await rig.sim.fault("overflow", symbol=BTC, count=5))["ids"]
+    await rig.sim.struck("overflow", 5)
+    await rig.settled()
+    await rig.restart()
+    accounts = await rig.whole()
+    assert list(accounts[BTC].quarantined) == [(first, last)]
+    letters = [letter for reason in ("decimal_overflow", "quantity_overflow") for letter in await rig.letters(reason)]
+    assert len(letters) >= 5
+    assert all(b"46000000000.12" in letter for letter in letters)
+
+
+@BOTH
+@pytest.mark.parametrize("form", FORMS)
+async def test_garbage_between_trades_disturbs_none(begin: Begin, venue: Exchange, form: str) -> None:
+    """It is quarantined as it came where it breaks the protocol, and the socket stays."""
+    rig = await begin(venue)
+    await rig.sim.fault("fuzzed_frames", count=20, value=form)
+    await rig.sim.struck("fuzzed_frames", 20)
+    await rig.whole()
+    unreadable = await rig.letters("unreadable_frame")
+    assert unreadable
+    assert len(unreadable) <= 20
+    assert await rig.gaps() == []
+    assert await rig.events(EventKind.DISCONNECTED) == []
+
+
+@BOTH
+@pytest.mark.parametrize("lead_s", [1.5, -3.0])
+async def test_the_venues_time_is_never_corrected(begin: Begin, venue: Exchange, lead_s: float) -> None:
+    """A clock that leads ours is made known; times in bronze are the venue's own, before the receipt or after."""
+    rig = await begin(venue, FEED_CLOCK_SKEW_S="0.5")
+    await rig.sim.fault("clock_offset", value=lead_s, seconds=4)
+    await rig.sim.struck("clock_offset", 2)
+    if lead_s > 0:
+        await rig.told(EventKind.CLOCK_SKEW)
+    await rig.sim.traded(BTC, 200)
+    await rig.whole()
+    leads = await _leads_s(rig)
+    assert any(0 < lead / lead_s < 1.2 and abs(lead) > abs(lead_s) / 2 for lead in leads)
+
+
+async def _leads_s(rig: Rig) -> list[float]:
+    """By how much each record's exchange time is ahead of its receipt."""
+    leads = []
+    for record in await read(rig.settings, rig.names, BRONZE.format(exchange=rig.venue.lower())):
+        origin = Origin.unpack(find(record.headers) or b"")
+        said = decode(record.value, int.from_bytes(record.value[1:5], "big"))
+        leads.append((said["timestamp"] - origin.received_ns // 1_000) / 1e6)
+    return leads
