@@ -158,22 +158,26 @@ def ids_in(frame: bytes | None, symbol: str) -> Iterator[int]:
 def unaccounted(assigned: Mapping[str, Sequence[Span]], accounts: Mapping[str, Account]) -> dict[str, list[Span]]:
     """The ids, by symbol, that a venue assigned and that are neither published nor quarantined nor unfillable.
 
-    ``assigned`` are ranges in the order of assignment; one that lies before its predecessor begins a new numbering.
-    Of each numbering counts what follows the first id that is accounted for; all, where none is.
+    ``assigned`` is as ``due`` takes it.
     """
     found = {}
     for symbol, spans in assigned.items():
         account = accounts.get(symbol, Account())
-        missing = [part for numbering in numberings(spans) for part in _missing(numbering, account)]
+        missing = [part for span in due(spans, account) for part in account.without(*span)]
         if missing:
             found[symbol] = missing
     return found
 
 
-def _missing(numbering: Sequence[Span], account: Account) -> Iterator[Span]:
-    begun = account.from_first(numbering[0][0], numbering[-1][1])
-    for first, last in numbering:
-        yield from account.without(max(first, begun), last) if last >= begun else ()
+def due(assigned: Sequence[Span], account: Account) -> Iterator[Span]:
+    """The ranges of ids that a feed answers for, of all that a venue assigned.
+
+    ``assigned`` are ranges in the order of assignment; one that lies before its predecessor begins a new numbering.
+    Of each numbering count those from the first on of which something is known; all, where nothing is.
+    """
+    for numbering in numberings(assigned):
+        begun = account.from_first(numbering[0][0], numbering[-1][1])
+        yield from ((max(first, begun), last) for first, last in numbering if last >= begun)
 
 
 def numberings(spans: Sequence[Span]) -> list[list[Span]]:

@@ -1,0 +1,142 @@
+"""What a long run shows in the end: a table for people, one line for programs, and the verdict."""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from tests.feeds.books import Account, due
+from tests.feeds.soak_rig import Rig
+from tests.feeds.soak_watch import Ids, overlap
+
+from k2_shared.feed.spans import Span, Spans
+from k2_shared.trade import Exchange
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Line:
+    """One symbol's ids from the feed's first on, each in the first of the four that it is in."""
+
+    venue: Exchange
+    symbol: str
+    assigned: int
+    published: int
+    quarantined: int
+    unfillable: int
+    unaccounted: list[Span]
+    given_up: list[Span]  # unfillable, although REST has them
+    open: int
+    backfilled: int
+    repeated: int
+
+
+def line(venue: Exchange, symbol: str, assigned: list[Span], hidden: list[Span], account: Account) -> Line:
+    """Hold an account against what its venue assigned, and what REST never has."""
+    wanted = Spans(due(assigned, account))
+    rest, parts = Spans(wanted), list[Spans]()
+    for known in (account.published, account.quarantined, account.unfillable):
+        parts.append(overlap(rest, known))
+        for span in parts[-1]:
+            rest.remove(*span)
+    given_up = Spans(parts[2])
+    for span in hidden:
+        given_up.remove(*span)
+    return Line(
+        venue=venue,
+        symbol=symbol,
+        assigned=len(wanted),
+        published=len(parts[0]),
+        quarantined=len(parts[1]),
+        unfillable=len(parts[2]),
+        unaccounted=list(rest),
+        given_up=list(given_up),
+        open=len(overlap(wanted, account.open)),
+        backfilled=account.rest_records,
+        repeated=account.repeated,
+    )
+
+
+async def lines(rig: Rig, assigned: Ids) -> list[Line]:
+    """A line for each symbol."""
+    return [
+        line(venue, symbol, list(spans), await rig.hidden(venue, symbol), _account(rig, venue, symbol))
+        for venue, of in assigned.items()
+        for symbol, spans in of.items()
+    ]
+
+
+def _account(rig: Rig, venue: Exchange, symbol: str) -> Account:
+    return rig.records.feeds[venue].accounts.get(symbol, Account())
+
+
+@dataclass
+class Report:
+    """The outcome of a run; ``failed`` are sentences about what went otherwise than it must."""
+
+    seed: int
+    lines: list[Line] = field(default_factory=list)
+    faults: Mapping[str, int] = field(default_factory=Counter)
+    never_struck: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    more: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every promise was kept."""
+        lost = any(each.unaccounted or each.given_up or each.open for each in self.lines)
+        astray = self.more.get("gold_repeated", 0) or self.more.get("gold_missing", 0)
+        return not (lost or astray or self.never_struck or self.failed) and bool(self.lines)
+
+    def show(self, console: Console) -> None:
+        """The tables, and the line of JSON on stdout."""
+        self._show_ids(console)
+        self._show_faults(console)
+        for sentence in self.failed:
+            console.print(sentence, style="red")
+        sys.stdout.write(json.dumps(self.summary()) + "\n")
+        sys.stdout.flush()
+
+    def summary(self) -> dict[str, Any]:
+        """Everything in numbers."""
+        summed = ("assigned", "published", "backfilled", "quarantined", "unfillable", "open", "repeated")
+        return {
+            **{name: sum(asdict(each)[name] for each in self.lines) for name in summed},
+            "unaccounted": sum(_count(each.unaccounted) for each in self.lines),
+            "given_up_wrongly": sum(_count(each.given_up) for each in self.lines),
+            **self.more,
+            "faults_injected": sum(self.faults.values()),
+            "faults": dict(sorted(self.faults.items())),
+            "never_struck": self.never_struck,
+            "failed": self.failed,
+            "seed": self.seed,
+            "passed": self.passed,
+        }
+
+    def _show_ids(self, console: Console) -> None:
+        names = ("assigned", "published", "backfilled", "quarantined", "unfillable", "open", "repeated")
+        table = Table("symbol", *names, "unaccounted", "given up wrongly")
+        for each in self.lines:
+            numbers = [str(asdict(each)[name]) for name in names]
+            table.add_row(f"{each.venue}:{each.symbol}", *numbers, _told(each.unaccounted), _told(each.given_up))
+        console.print(table)
+
+    def _show_faults(self, console: Console) -> None:
+        table = Table("fault", "injected")
+        for kind, count in sorted(self.faults.items()):
+            table.add_row(kind, str(count), style="red" if kind in self.never_struck else None)
+        console.print(table)
+
+
+def _count(spans: list[Span]) -> int:
+    return sum(last - first + 1 for first, last in spans)
+
+
+def _told(spans: list[Span]) -> str:
+    shown = ", ".join(f"{first}-{last}" for first, last in spans[:_SHOWN])
+    return f"{_count(spans)} {f'({shown})' if spans else ''}".strip()
