@@ -9,7 +9,7 @@ EDITABLE = $(foreach m,$(MEMBERS),--editable ./$(m))
 MANIFESTS = requirements.lock Makefile $(MEMBERS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-service test-feeds test-exactly-once bench-core bench-feeds bench-latency bench-commits bench-state check lint format lock clean
+.PHONY: help demo test test-service test-feeds test-feed-kills soak-feeds test-exactly-once bench-core bench-feeds bench-latency bench-commits bench-state check lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -54,6 +54,12 @@ test-service: .venv/.dev ## one service's tests with only its own dependencies (
 
 test-feeds: .venv/.dev ## feeds under every fault of a simulated venue, each proven, every id accounted for (ARGS="-k rotation")
 	@.venv/bin/k2 stack exec --state $(STATE)/test -- .venv/bin/python -m pytest tests/feeds -n $(WORKERS) --dist worksteal $(ARGS)
+
+test-feed-kills: .venv/.dev ## 100 kills -9 and 100 rotations of both feeds under load: no id is lost (ARGS="--kills 10 --rotations 10")
+	@.venv/bin/python -m tests.feeds.kills --state $(STATE)/soak $(ARGS)
+
+soak-feeds: .venv/.dev ## both feeds, silver and gold in a storm of 500 faults: no id is lost or repeated (ARGS="--seed 7 --faults 500 --minutes 45")
+	@.venv/bin/python -m tests.feeds.soak --state $(STATE)/soak $(ARGS)
 
 test-exactly-once: .venv/.dev ## 200 faults on a pipeline under load, each proven, every record verified (ARGS="--seed 7 --faults 200")
 	@.venv/bin/python -m tests.faults.run --state $(STATE)/faults $(ARGS)

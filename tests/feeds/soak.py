@@ -37,7 +37,7 @@ ROTATE_AFTER_S = 90
 SETTLE_S, GOLD_S, TELL_S = 600.0, 180.0, 15.0
 LEAST_KINDS, MANY_FAULTS = 15, 100
 STORM_SHARE = 0.9  # of the pace: what a strike itself takes is not counted
-console = Console(stderr=True, soft_wrap=True, highlight=False)
+console = Console(stderr=True, soft_wrap=True, highlight=False, width=None if sys.stderr.isatty() else 200)
 
 
 async def work(report: Report, settings: RunSettings, folder: Path, plan: argparse.Namespace) -> None:

@@ -1,0 +1,144 @@
+"""The parts of the long runs that need no process: the storm's order, the verdict, and memory."""
+
+import json
+from collections import Counter
+from itertools import islice, pairwise
+
+import pytest
+from rich.console import Console
+from tests.feeds import soak_market
+from tests.feeds.books import Account
+from tests.feeds.soak_memory import Memory, Sample
+from tests.feeds.soak_report import Report, line
+from tests.feeds.soak_storm import KILL, RESET, TERMINATE, Strike, storm
+from tests.feeds.soak_watch import Records, overlap
+
+from exchange_sim.catalogue import INJECTED
+from k2_shared.dlq import Refuser
+from k2_shared.errors import InvalidRecord
+from k2_shared.feed import ledger
+from k2_shared.feed.ledger import EventKind, EventRecord
+from k2_shared.feed.spans import Spans
+from k2_shared.testing.records import SCHEMA_ID, Record, records, trade
+from k2_shared.topics import BRONZE, DLQ, EVENTS, GOLD
+
+SYMBOL = "BTC/USDT"
+MEGABYTE = 1_000_000
+
+
+def first(count: int, seed: int = 7) -> list[Strike]:
+    return list(islice(storm(seed), count))
+
+
+def test_a_seed_fixes_the_storm() -> None:
+    """The same seed strikes in the same order, another one otherwise."""
+    assert first(200) == first(200)
+    assert first(200) != first(200, seed=8)
+
+
+def test_a_storm_of_five_hundred_shows_every_kind_at_every_venue() -> None:
+    """Each kind comes with each of its venues in the first deck already."""
+    shown = {(strike.kind, strike.venue) for strike in first(100)}
+    wanted = {(kind, venue) for kind, fault in INJECTED.items() for venue in fault.venues if kind != RESET}
+    assert shown >= wanted | {(kind, venue) for kind in (KILL, TERMINATE) for venue in ("KRAKEN", "BINANCE")}
+
+
+def test_the_symbols_whose_ids_are_reset_are_left_alone() -> None:
+    """No fault of a symbol is meant for them, and no reset comes by the storm."""
+    strikes = first(2_000)
+    assert not [strike for strike in strikes if strike.said.get("symbol") in soak_market.of(strike.venue, resets=True)]
+    assert RESET not in Counter(strike.kind for strike in strikes)
+
+
+@pytest.mark.parametrize(
+    ("kind", "provoked"), [("wrong_acks", "drop_connections"), ("rest_holes", "drop_ids"), ("rate_limit", "drop_ids")]
+)
+def test_a_fault_that_waits_for_the_feed_is_followed_by_what_makes_it_come(kind: str, provoked: str) -> None:
+    """Wrong acks strike who subscribes, and holes of REST who asks for them."""
+    strikes = first(500)
+    followers = [after for before, after in pairwise(strikes) if before.kind == kind]
+    assert followers
+    assert {after.kind for after in followers} == {provoked}
+
+
+def test_an_id_counts_once_in_a_line() -> None:
+    """Published comes before quarantined, and that before unfillable."""
+    account = Account(Spans([(5, 7)]), Spans([(7, 8)]), Spans([(8, 9)]))
+    found = line("KRAKEN", SYMBOL, [(1, 10)], [(9, 9)], account)
+    assert (found.assigned, found.published, found.quarantined, found.unfillable) == (6, 3, 1, 1)
+    assert found.unaccounted == [(10, 10)]
+
+
+def test_an_id_is_given_up_wrongly_where_rest_has_it() -> None:
+    """Only what REST never has is unfillable in truth."""
+    account = Account(Spans([(5, 7)]), unfillable=Spans([(8, 9)]))
+    assert line("KRAKEN", SYMBOL, [(5, 9)], [(9, 9)], account).given_up == [(8, 8)]
+
+
+def report(account: Account, **more: int) -> Report:
+    return Report(7, [line("KRAKEN", SYMBOL, [(5, 9)], [], account)], more=dict(more))
+
+
+def test_a_run_passes_when_nothing_is_lost_or_repeated() -> None:
+    """Every id published, each once in gold, and every fault struck."""
+    whole = Account(Spans([(5, 9)]), records=5)
+    assert report(whole).passed
+    assert not report(whole, gold_repeated=1).passed
+    assert not report(whole, gold_missing=1).passed
+    assert not report(Account(Spans([(5, 8)]), records=4)).passed
+    struck_never = report(whole)
+    struck_never.never_struck.append("burst")
+    assert not struck_never.passed
+    assert not Report(7).passed
+
+
+def test_the_last_line_is_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """Programs read one line of stdout, people the rest on stderr."""
+    report(Account(Spans([(5, 7), (9, 9)]), records=6, rest_records=2)).show(Console(stderr=True))
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (said["assigned"], said["published"], said["unaccounted"], said["backfilled"]) == (5, 4, 1, 2)
+    assert said["passed"] is False
+
+
+def test_what_silver_refuses_is_not_awaited_in_gold() -> None:
+    """A published trade is in gold, or a dead letter of the way there."""
+    kept, batch = Records(SCHEMA_ID), records([trade(trade_id=number) for number in (5, 6, 7)])
+    takes = kept.takes()
+    takes[BRONZE.format(exchange="kraken")](batch)
+    takes[GOLD](batch[:1])
+    assert kept.not_in_gold() == 2
+    refused = Refuser("silver", "silver").refuse(batch[2], InvalidRecord("timestamp_in_future", "KRAKEN:BTC/USDT:7"))
+    takes[DLQ]([Record(refused.key, refused.value, headers=refused.headers)])
+    assert kept.not_in_gold() == 1
+    takes[GOLD](batch[:2])
+    assert (kept.not_in_gold(), kept.gold_repeated) == (0, 1)
+
+
+def test_events_are_counted_by_kind_venue_and_symbol() -> None:
+    """What the feeds tell is held as counts."""
+    kept = Records(SCHEMA_ID)
+    event = EventRecord(exchange="KRAKEN", kind=EventKind.RESET, service="feed_kraken", at=1, symbol=SYMBOL)
+    written = ledger.events.outgoing(event)
+    kept.takes()[EVENTS]([Record(written.key, written.value)] * 2)
+    assert kept.told(EventKind.RESET) == kept.told(EventKind.RESET, "KRAKEN", SYMBOL) == 2
+    assert kept.told(EventKind.RESET, "BINANCE") == kept.told(EventKind.RESUMED) == 0
+
+
+def test_two_sets_share_what_lies_in_both() -> None:
+    """Ranges are cut at each other's ends."""
+    assert list(overlap([(1, 5), (8, 9)], Spans([(4, 8)]))) == [(4, 5), (8, 8)]
+
+
+def test_memory_is_judged_over_the_longest_life() -> None:
+    """A process that was started again has memory of its own, and none is judged while it starts."""
+    memory = Memory()
+    long = [Sample(float(at), 1, (10 if at < 30 else 50 + at // 100) * MEGABYTE) for at in range(0, 400, 5)]
+    memory.samples["feed_kraken"] = [*long, Sample(400.0, 2, 90 * MEGABYTE), Sample(405.0, 2, 90 * MEGABYTE)]
+    start, end, minutes = memory.trend("feed_kraken")
+    assert (start, end) == (50.0, 53.0)
+    assert 6 < minutes < 7
+
+
+def test_memory_of_which_nothing_is_known_has_no_trend() -> None:
+    """A feed that never ran."""
+    assert Memory().trend("feed_kraken") == (0.0, 0.0, 0.0)
