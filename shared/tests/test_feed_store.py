@@ -68,7 +68,7 @@ async def test_what_was_published_after_the_checkpoint_is_known(bronze: Bronze) 
     """Killed between two checkpoints: bronze says what was published, and what is missing in it."""
     coverage = Coverage()
     coverage.begin(10)
-    coverage.offer(10, 10_000, 0)
+    coverage.offer(10, 10_000)
     await bronze.trades(10)
     await bronze.put(bronze.store().checkpoint(SYMBOL, coverage, 0))
     await bronze.trades(11, 12, 15, 14)
@@ -83,7 +83,7 @@ async def test_an_older_checkpoint_gives_the_same(bronze: Bronze) -> None:
     for coverage, last in ((early, 11), (late, 13)):
         coverage.begin(10)
         for number in range(10, last + 1):
-            coverage.offer(number, 0, 0)
+            coverage.offer(number, 0)
     await bronze.trades(10, 11, 12, 13)
     await bronze.put(bronze.store().checkpoint(SYMBOL, late, 4), bronze.store().checkpoint(SYMBOL, early, 2))
     found = await bronze.restored()

@@ -110,7 +110,7 @@ async def _capture(task: Task, socket: Socket, publisher: Publisher) -> None:
             event = receive(frame)
             assert type(event) is TradesReceived
             taken = book.take(event.trades, 1)
-            publisher.frame(frame, taken.publish, Origin(time.time_ns(), 1, number))
+            publisher.frame(frame, taken, Origin(time.time_ns(), 1, number))
         left -= len(frames)
         await publisher.room()
     await publisher.flush()

@@ -9,49 +9,62 @@ from k2_shared.feed.ledger import Cause, now_us
 from k2_shared.trade import Trade
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """What became of a frame's trades: to publish, copies of what another socket brought, and out of their series."""
-
-    publish: Sequence[Trade]
-    suppressed: int = 0
-    stopped: Sequence[Trade] = ()
-
-
 @dataclass
 class Series:
     """One symbol: its coverage, its recent trades, and what was settled since it was last asked."""
 
+    symbol: str
     coverage: Coverage
     copies: Copies
     settled: list[Settled] = field(default_factory=list)
     reset_to: int = 0  # the first id that did not continue the series
     backfill_from: int = 0  # an operator asked for history from this id on
 
+    def continued(self, trades: Sequence[Trade], connection: int) -> bool:
+        """Account for trades that go on where the series stands, as nearly all do; False where one does not."""
+        coverage = self.coverage
+        expected, symbol = coverage.high, self.symbol
+        if not coverage.first or coverage.stopped_at:
+            return False
+        for trade in trades:
+            expected += 1
+            if trade.trade_id != expected or trade.symbol != symbol:
+                return False
+        coverage.high, coverage.high_us = expected, trades[-1].timestamp
+        self.copies.note(trades, connection)
+        return True
+
     def take(self, trade: Trade, connection: int) -> Verdict | None:
         """Account for a trade from a socket; None where it is a copy."""
         coverage = self.coverage
         if coverage.stopped_at:
             return Verdict.RESET
-        verdict = coverage.offer(trade.trade_id, trade.timestamp, now_us())
+        # A symbol that has not begun is shown trades of an ended numbering, or no ids at all.
+        verdict = coverage.offer(trade.trade_id, trade.timestamp) if coverage.begun else Verdict.KNOWN
         if verdict is Verdict.KNOWN and self.copies.is_copy(trade, connection):
             return None
         if verdict is Verdict.FILLS:
             self.settled += coverage.settle(trade.trade_id, trade.trade_id)
         elif verdict is Verdict.RESET:
-            coverage.stopped_at, self.reset_to = now_us(), trade.trade_id
+            coverage.stopped_at, coverage.reset_us, self.reset_to = now_us(), trade.timestamp, trade.trade_id
             return verdict
-        self.copies.note(trade, connection)
+        self.copies.note((trade,), connection)
         return verdict
 
 
 class Book:
-    """Every symbol's series; the one place that says whether a trade is published."""
+    """Every symbol's series; the one place that says whether a trade is published.
+
+    ``suppressed`` counts copies of what another socket brought; ``stopped`` gathers, until it is emptied, the trades
+    that do not continue their series.
+    """
 
     def __init__(self, copies: int, limits: Limits | None = None) -> None:
         self._copies = copies
         self._limits = limits or Limits()
         self._series: dict[str, Series] = {}
+        self.suppressed = 0
+        self.stopped: list[Trade] = []
 
     @property
     def series(self) -> Mapping[str, Series]:
@@ -60,7 +73,7 @@ class Book:
 
     def add(self, symbol: str, coverage: Coverage | None = None) -> Series:
         """Begin a symbol, or go on from a coverage."""
-        series = Series(coverage or Coverage(self._limits), Copies(self._copies))
+        series = Series(symbol, coverage or Coverage(self._limits), Copies(self._copies))
         self._series[symbol] = series
         return series
 
@@ -74,35 +87,27 @@ class Book:
             if symbol in self._series:
                 self._series[symbol].coverage.expect(cause)
 
-    def take(self, trades: Sequence[Trade], connection: int) -> Taken:
-        """Sort out a frame's trades; a symbol that was dropped meanwhile is published all the same."""
+    def take(self, trades: Sequence[Trade], connection: int) -> Sequence[Trade]:
+        """Account for a frame's trades; returns those to publish, also of a symbol that was dropped."""
         series = self._series.get(trades[0].symbol)
-        if len(trades) == 1 and series and series.coverage.begun:
-            verdict = series.take(trades[0], connection)
-            if verdict is Verdict.NEW:
-                return Taken(trades)
-            return _taken([(trades[0], verdict)])
-        return self._take_many(trades, connection)
-
-    def _take_many(self, trades: Sequence[Trade], connection: int) -> Taken:
+        if series is not None and series.continued(trades, connection):
+            return trades
         self._begin(trades)
-        return _taken([(trade, self._take_one(trade, connection)) for trade in trades])
+        return [trade for trade in trades if self._is_published(trade, connection)]
 
-    def _take_one(self, trade: Trade, connection: int) -> Verdict | None:
+    def _is_published(self, trade: Trade, connection: int) -> bool:
         series = self._series.get(trade.symbol)
-        return series.take(trade, connection) if series else Verdict.KNOWN
+        verdict = series.take(trade, connection) if series else Verdict.KNOWN
+        if verdict is None:
+            self.suppressed += 1
+        elif verdict is Verdict.RESET:
+            self.stopped.append(trade)
+        return verdict not in (None, Verdict.RESET)
 
     def _begin(self, trades: Sequence[Trade]) -> None:
         for symbol in {trade.symbol for trade in trades} & self._series.keys():
             coverage = self._series[symbol].coverage
-            ids = [trade.trade_id for trade in trades if trade.symbol == symbol and trade.trade_id > 0]
+            own = [trade for trade in trades if trade.symbol == symbol and trade.timestamp >= coverage.since_us]
+            ids = [trade.trade_id for trade in own if trade.trade_id > 0]
             if ids and not coverage.begun:
                 coverage.begin(min(ids))
-
-
-def _taken(judged: Sequence[tuple[Trade, Verdict | None]]) -> Taken:
-    return Taken(
-        publish=[trade for trade, verdict in judged if verdict not in (None, Verdict.RESET)],
-        suppressed=sum(verdict is None for _, verdict in judged),
-        stopped=[trade for trade, verdict in judged if verdict is Verdict.RESET],
-    )

@@ -47,7 +47,6 @@ class Capture:
     names: dict[str, str]  # canonical symbol to the venue's name: what is captured
     connections: set[Connection] = field(default_factory=set)
     trial: set[str] = field(default_factory=set)  # symbols that were added, and that no socket has confirmed yet
-    suppressed: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
     sample: tuple[int, int] | None = None  # exchange time in µs and receipt in ns of a recent trade
 
@@ -86,16 +85,15 @@ class Capture:
             self._count_refused(error)
 
     def _take_trades(self, connection: Connection, frame: bytes, event: TradesReceived, origin: Origin) -> None:
-        trades = event.trades
-        taken = self.book.take(trades, connection.id)
+        trades, book = event.trades, self.book
+        published = book.take(trades, connection.id)
         last = trades[-1]
         connection.last[last.symbol] = last.trade_id
         self.sample = (last.timestamp, origin.received_ns)
-        self.suppressed += taken.suppressed
-        if taken.publish:
-            self.publish(frame, taken.publish, origin)
-        if taken.stopped:
-            stopped = taken.stopped[0]
+        if published:
+            self.publish(frame, published, origin)
+        if book.stopped:
+            stopped, book.stopped = book.stopped[0], []
             error = InvalidRecord("id_reset", f"{stopped.message_id} does not continue the ids of {stopped.symbol}")
             self.publisher.quarantine(frame, stopped.key, error, origin)
             self._count_refused(error)

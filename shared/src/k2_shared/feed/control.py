@@ -121,7 +121,7 @@ class Director:
         if record.resumption is Resumption.ACCEPT:
             gaps = series.coverage.gaps  # of a numbering that has ended
             capture.teller.unfillable(symbol, [Settled(gap, gap.first, gap.last) for gap in gaps])
-            await self._begin(symbol)
+            await self._begin(symbol, since_us=series.coverage.reset_us)
         else:
             series.coverage.stopped_at = 0
         capture.tell(EventKind.RESUMED, str(record.resumption), symbol)
@@ -142,10 +142,10 @@ class Director:
         await self._on_each("subscribe", symbol)
         return True
 
-    async def _begin(self, symbol: str) -> None:
+    async def _begin(self, symbol: str, since_us: int = 0) -> None:
         """Be responsible from now on; that stands in Kafka before any trade does."""
         capture = self.capture
-        coverage = Coverage(capture.store.limits, began_at=ledger.now_us())
+        coverage = Coverage(capture.store.limits, began_at=ledger.now_us(), since_us=since_us)
         stamp = await capture.store.end(symbol)
         capture.publisher.put(capture.store.checkpoint(symbol, coverage, stamp))
         await capture.publisher.flush()

@@ -1,5 +1,7 @@
 """Copies of one trade from several sockets, recognised inside a bounded window."""
 
+from collections.abc import Iterable
+
 from k2_shared.trade import Trade
 
 
@@ -10,9 +12,11 @@ class Copies:
         self._mask = size - 1
         self._seen: list[tuple[Trade, int] | None] = [None] * size
 
-    def note(self, trade: Trade, connection: int) -> None:
-        """A socket brought a trade; another one of the same place in the window is forgotten."""
-        self._seen[trade.trade_id & self._mask] = (trade, connection)
+    def note(self, trades: Iterable[Trade], connection: int) -> None:
+        """A socket brought trades; others of the same places in the window are forgotten."""
+        seen, mask = self._seen, self._mask
+        for trade in trades:
+            seen[trade.trade_id & mask] = (trade, connection)
 
     def is_copy(self, trade: Trade, connection: int) -> bool:
         """Whether another socket has brought the same trade with equal price, quantity and side."""

@@ -1,10 +1,10 @@
 """Which trade ids of a symbol are accounted for: all between the first and the highest but those in its gaps."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
-from k2_shared.feed.ledger import Cause
+from k2_shared.feed.ledger import Cause, now_us
 
 
 class Verdict(Enum):
@@ -55,14 +55,17 @@ class Coverage:
     high_us: int = 0
     gaps: list[Gap] = field(default_factory=list)
     stopped_at: int = 0  # when the venue's ids were reset, in µs; 0 while they are in order
-    began_at: int = 0  # when the venue's present numbering began, in µs; 0 for the first one
+    reset_us: int = 0  # the exchange's time of the trade that showed it
+    began_at: int = 0  # when the venue's present numbering was accepted, in µs; 0 for the first one
+    since_us: int = 0  # the exchange's time from which on it numbers so; older trades are of the numbering before
     fresh: bool = False  # its first ids were read back from bronze, and may be in any order
+    clock: Callable[[], int] = now_us
     _expected: tuple[int, Cause] = (0, Cause.RESTART)
 
     @property
     def begun(self) -> bool:
         """Whether there is an id at all."""
-        return self.high > 0
+        return self.first > 0
 
     def begin(self, first: int) -> None:
         """Be responsible from an id on."""
@@ -77,13 +80,15 @@ class Coverage:
         """Name what a gap right after the highest id will be owed to."""
         self._expected = (self.high, cause)
 
-    def offer(self, trade_id: int, timestamp: int, now_us: int) -> Verdict:
+    def offer(self, trade_id: int, timestamp: int) -> Verdict:
         """Account for an id that is there; what lies between it and the highest becomes a gap."""
         if trade_id == self.high + 1:
             self.high, self.high_us = trade_id, timestamp
             return Verdict.NEW
+        if timestamp < self.since_us:
+            return Verdict.KNOWN
         if trade_id > self.high:
-            return self._jump(trade_id, timestamp, now_us)
+            return self._jump(trade_id, timestamp)
         if self.gaps and self.missing(trade_id):
             return Verdict.FILLS
         if trade_id < 1:
@@ -96,16 +101,16 @@ class Coverage:
         """Whether an id lies in a gap."""
         return any(gap.first <= trade_id <= gap.last for gap in self.gaps)
 
-    def reach(self, trade_id: int, now_us: int) -> None:
+    def reach(self, trade_id: int) -> None:
         """The venue has assigned every id up to this one: what is above the highest is missing."""
         if trade_id > self.high:
-            self._open(self.high + 1, trade_id, now_us)
+            self._open(self.high + 1, trade_id)
             self.high = trade_id
 
-    def reopen(self, first: int, now_us: int) -> None:
+    def reopen(self, first: int) -> None:
         """Be responsible from an older id on: what lies before the first is missing."""
         if self.begun and first < self.first:
-            self.gaps.insert(0, Gap(first, self.first - 1, Cause.REQUEST, now_us, 0))
+            self.gaps.insert(0, Gap(first, self.first - 1, Cause.REQUEST, self.clock(), 0))
             self.first = first
 
     def settle(self, first: int, last: int) -> list[Settled]:
@@ -121,17 +126,17 @@ class Coverage:
         self.gaps = kept
         return settled
 
-    def _jump(self, trade_id: int, timestamp: int, now_us: int) -> Verdict:
+    def _jump(self, trade_id: int, timestamp: int) -> Verdict:
         if trade_id - self.high > self.limits.jump_ids:
             return Verdict.RESET
-        self._open(self.high + 1, trade_id - 1, now_us)
+        self._open(self.high + 1, trade_id - 1)
         self.high, self.high_us = trade_id, timestamp
         return Verdict.NEW
 
-    def _open(self, first: int, last: int, now_us: int) -> None:
+    def _open(self, first: int, last: int) -> None:
         high, cause = self._expected
         owed_to = cause if high == self.high else Cause.SILENT_DROP
-        self.gaps.append(Gap(first, last, owed_to, now_us, self.high_us))
+        self.gaps.append(Gap(first, last, owed_to, self.clock(), self.high_us))
 
 
 def _rest(gap: Gap, first: int, last: int) -> Iterator[Gap]:

@@ -64,7 +64,7 @@ class Keeper:
                 settled, series.settled = series.settled, []
                 capture.teller.filled(symbol, settled)
             if series.backfill_from and coverage.begun:
-                coverage.reopen(series.backfill_from, now)
+                coverage.reopen(series.backfill_from)
                 series.backfill_from = 0
             for gap in coverage.gaps:
                 if now - gap.opened_at >= grace_us:
@@ -100,8 +100,8 @@ class Keeper:
         whole = sum(connection.confirmed >= capture.names.keys() for connection in capture.connections)
         metrics.feed.sockets.labels(exchange).set(whole)
         metrics.connected.labels(exchange).set(min(1, whole))
-        metrics.feed.suppressed.labels(exchange).inc(capture.suppressed)
-        capture.suppressed = 0
+        metrics.feed.suppressed.labels(exchange).inc(capture.book.suppressed)
+        capture.book.suppressed = 0
         for kind, count in capture.kinds.items():
             metrics.frames.labels(exchange, kind).inc(count)
         capture.kinds.clear()
@@ -202,7 +202,7 @@ class Probes:
         high, awaiting = coverage.high, coverage.awaiting
         if not high < newest_id <= high + coverage.limits.jump_ids:
             return False
-        coverage.reach(newest_id, now_us())
+        coverage.reach(newest_id)
         if awaiting:  # it traded while we were away: nothing is wrong with the sockets
             return False
         self.capture.tell(EventKind.STALE, f"the newest is {newest_id}, the sockets brought {high}", symbol)

@@ -25,6 +25,7 @@ from k2_shared.topics import BRONZE, COVERAGE, GAPS, Names, partition_for
 from k2_shared.trade import Exchange, decode, record_key
 
 _ATTEMPTS = "attempts"
+_KEPT = ("first", "high", "high_us", "stopped_at", "reset_us", "began_at", "since_us")
 
 
 class _Gap(msgspec.Struct, array_like=True):
@@ -44,18 +45,20 @@ class Checkpoint(msgspec.Struct, frozen=True):
     high_us: int
     gaps: list[_Gap]
     stopped_at: int = 0
+    reset_us: int = 0
     began_at: int = 0
+    since_us: int = 0
 
     @classmethod
     def of(cls, coverage: Coverage, stamp: int) -> "Checkpoint":
         """What a coverage is now."""
         gaps = [_Gap(gap.first, gap.last, gap.cause, gap.opened_at, gap.after_us) for gap in coverage.gaps]
-        return cls(stamp, coverage.first, coverage.high, coverage.high_us, gaps, coverage.stopped_at, coverage.began_at)
+        return cls(stamp=stamp, gaps=gaps, **{name: getattr(coverage, name) for name in _KEPT})
 
     def coverage(self, limits: Limits) -> Coverage:
         """The coverage that it was made from."""
         gaps = [Gap(gap.first, gap.last, gap.cause, gap.opened_at, gap.after_us) for gap in self.gaps]
-        return Coverage(limits, self.first, self.high, self.high_us, gaps, self.stopped_at, self.began_at)
+        return Coverage(limits, gaps=gaps, **{name: getattr(self, name) for name in _KEPT})
 
 
 @dataclass
@@ -215,11 +218,12 @@ class Store:
 
 def stands(coverage: Coverage, trade_id: int, timestamp: int) -> None:
     """Account for an id that was found in bronze; of a symbol that just began the first ids may be in any order."""
-    now = now_us()
-    if not coverage.begun:
+    if not coverage.begun and timestamp >= coverage.since_us and trade_id > 0:
         coverage.begin(trade_id)
         coverage.fresh = True
+    if not coverage.begun:
+        return
     if coverage.fresh and trade_id < coverage.first:
-        coverage.reopen(trade_id, now)
-    if coverage.offer(trade_id, timestamp, now) is Verdict.FILLS:
+        coverage.reopen(trade_id)
+    if coverage.offer(trade_id, timestamp) is Verdict.FILLS:
         coverage.settle(trade_id, trade_id)
