@@ -45,8 +45,8 @@ class Filling:
         return found
 
     async def _step(self, symbol: str, series: Series, gap: Gap) -> bool:
-        if self.capture.book.series.get(symbol) is not series:
-            return False  # dropped while another symbol was worked on
+        if self.capture.book.series.get(symbol) is not series or gap not in series.coverage.gaps:
+            return False  # dropped or settled while another symbol was worked on
         self.capture.teller.opened(symbol, gap)
         try:
             judged, answer = await self.filler.step(symbol, gap)
