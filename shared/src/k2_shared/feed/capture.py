@@ -10,6 +10,7 @@ from k2_shared.feed import ledger
 from k2_shared.feed.book import Book
 from k2_shared.feed.budget import Attempts
 from k2_shared.feed.connection import Connection
+from k2_shared.feed.coverage import Settled
 from k2_shared.feed.history import RestHistory
 from k2_shared.feed.ledger import Cause, EventKind, EventRecord, now_us
 from k2_shared.feed.protocol import Event, Notice, TradesReceived, Unreadable
@@ -117,10 +118,20 @@ class Capture:
 
     def forget(self, symbol: str) -> None:
         """Leave a symbol."""
+        self.close_ledger(symbol)
         self.names.pop(symbol, None)
         self.trial.discard(symbol)
         self.book.drop(symbol)
         self.publisher.put(self.store.forgotten(symbol))
+
+    def close_ledger(self, symbol: str) -> None:
+        """End a series: what is missing of it will not be asked for any more."""
+        series = self.book.series.get(symbol)
+        if series:
+            settled, series.settled = series.settled, []
+            self.teller.filled(symbol, settled)
+            gaps = series.coverage.gaps
+            self.teller.unfillable(symbol, [Settled(gap, gap.first, gap.last) for gap in gaps])
 
     def _count_refused(self, error: InvalidRecord) -> None:
         self.metrics.rejected.labels(error.reason).inc()

@@ -9,7 +9,7 @@ from k2_shared import kafka
 from k2_shared.errors import InvalidRecord, Unavailable
 from k2_shared.feed import ledger
 from k2_shared.feed.capture import Capture
-from k2_shared.feed.coverage import Coverage, Settled
+from k2_shared.feed.coverage import Coverage
 from k2_shared.feed.ledger import EventKind, Resumption, SymbolRecord
 from k2_shared.feed.rest import Listing
 from k2_shared.feed.slot import LOST
@@ -119,8 +119,7 @@ class Director:
             self._tell(EventKind.REJECTED, symbol, "its ids are in order: there is nothing to resume")
             return
         if record.resumption is Resumption.ACCEPT:
-            gaps = series.coverage.gaps  # of a numbering that has ended
-            capture.teller.unfillable(symbol, [Settled(gap, gap.first, gap.last) for gap in gaps])
+            capture.close_ledger(symbol)
             await self._begin(symbol, since_us=series.coverage.reset_us)
         else:
             series.coverage.stopped_at = 0
