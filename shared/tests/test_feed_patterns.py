@@ -1,6 +1,7 @@
 """The small parts of resilience, each with a clock of its own: budgets, endpoints, staleness, skew, memory."""
 
 import random
+from dataclasses import dataclass
 
 import pytest
 
@@ -10,7 +11,7 @@ from k2_shared.feed.budget import Allowance, Attempts, RestBudget
 from k2_shared.feed.endpoints import Endpoints
 from k2_shared.feed.memory import MemoryWatch, resident_bytes
 from k2_shared.feed.skew import ClockSkew
-from k2_shared.feed.staleness import Staleness
+from k2_shared.feed.staleness import Laggards, Staleness
 
 
 class Clock:
@@ -118,6 +119,28 @@ def test_after_a_start_every_symbol_is_asked_about() -> None:
     staleness.at_once(["A"])
     assert staleness.look({"A": 0, "B": 0}) == ["A"]
     assert staleness.look({"A": 7, "B": 0}) == []
+
+
+@dataclass
+class Line:
+    """A socket by hand."""
+
+    id: int
+    last: dict[str, int]
+    confirmed: tuple[str, ...] = ("A",)
+
+
+def test_a_socket_that_brings_nothing_of_a_symbol_while_others_do_is_found() -> None:
+    """A quiet symbol makes no laggard, nor does one that it has only just been subscribed to."""
+    clock = Clock()
+    laggards, good, silent = Laggards(60.0, clock), Line(1, {"A": 5}), Line(2, {})
+    assert laggards.look([good, silent], {"A": 5}) == []
+    clock.now += 60
+    assert laggards.look([good, silent], {"A": 5}) == []
+    good.last["A"] = 6
+    assert laggards.look([good, silent], {"A": 6}) == [(2, "A")]
+    silent.last["A"] = 6
+    assert laggards.look([good, silent], {"A": 6}) == []
 
 
 def test_skew_is_the_largest_lead_of_two_windows() -> None:

@@ -10,7 +10,7 @@ from k2_shared.feed.coverage import Coverage
 from k2_shared.feed.ledger import EventKind, now_us
 from k2_shared.feed.memory import MemoryWatch
 from k2_shared.feed.skew import ClockSkew
-from k2_shared.feed.staleness import Staleness
+from k2_shared.feed.staleness import Laggards, Staleness
 
 TICK_S = 0.1
 _LOOK_EVERY = 10  # ticks
@@ -29,6 +29,7 @@ class Keeper:
     capture: Capture
     memory: MemoryWatch
     staleness: Staleness = field(init=False)
+    laggards: Laggards = field(init=False)
     skew: ClockSkew = field(init=False)
     _told: set[str] = field(default_factory=set)
     _stopped: set[str] = field(default_factory=set)
@@ -37,6 +38,7 @@ class Keeper:
     def __post_init__(self) -> None:
         self.staleness = Staleness(self.capture.settings.feed_stale_after_s, time.monotonic)
         self.staleness.at_once(self.capture.names)
+        self.laggards = Laggards(self.capture.settings.feed_stale_after_s, time.monotonic)
         self.skew = ClockSkew(_SKEW_WINDOW_S, time.monotonic)
 
     async def run(self) -> None:
@@ -108,6 +110,16 @@ class Keeper:
         for symbol, series in capture.book.series.items():
             metrics.last_record.labels(exchange, symbol).set(series.coverage.high_us / 1e6)
         self._tell_skew()
+        self._drop_laggards()
+
+    def _drop_laggards(self) -> None:
+        """Let go of sockets that lag behind the others."""
+        capture = self.capture
+        lagging = dict(self.laggards.look(capture.connections, capture.highs()))
+        for connection in [each for each in capture.connections if each.id in lagging]:
+            symbol = lagging[connection.id]
+            capture.tell(EventKind.STALE, "one socket brings nothing of it, and others do", symbol)
+            connection.give_up(f"stale: {symbol}")
 
     def _tell_skew(self) -> None:
         lead_s, limit_s = self.skew.seconds, self.capture.settings.feed_clock_skew_s

@@ -1,6 +1,7 @@
-"""Symbols that have been quiet for long: only a trade, or the venue's own word, says that all is well."""
+"""Symbols, and sockets of symbols, that have been quiet for long: heartbeats say nothing about them."""
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
 
 class Staleness:
@@ -29,3 +30,41 @@ class Staleness:
         for symbol in symbols:
             high, _ = self._moved.get(symbol, (0, 0.0))
             self._moved[symbol] = (high, self._clock() - self._after_s)
+
+
+class Line(Protocol):
+    """A socket, by what it brought."""
+
+    @property
+    def id(self) -> int:
+        """Its own number."""
+
+    @property
+    def last(self) -> Mapping[str, int]:
+        """The newest id of each symbol that it brought."""
+
+    @property
+    def confirmed(self) -> Iterable[str]:
+        """The symbols that it is subscribed to."""
+
+
+class Laggards:
+    """Finds sockets that bring nothing of a symbol while others do: redundancy that is only said to be there."""
+
+    def __init__(self, after_s: float, clock: Callable[[], float]) -> None:
+        self._after_s, self._clock = after_s, clock
+        self._seen: dict[tuple[int, str], tuple[int | None, int, float]] = {}
+
+    def look(self, lines: Iterable[Line], highs: Mapping[str, int]) -> list[tuple[int, str]]:
+        """The numbers of the sockets that lag, each with a symbol."""
+        now, seen, found = self._clock(), dict[tuple[int, str], tuple[int | None, int, float]](), []
+        for line in lines:
+            for symbol in line.confirmed:
+                last, high = line.last.get(symbol), highs.get(symbol, 0)
+                before = self._seen.get((line.id, symbol))
+                is_same = before is not None and before[0] == last
+                seen[line.id, symbol] = since = before if before and is_same else (last, high, now)
+                if high > since[1] and now - since[2] >= self._after_s:
+                    found.append((line.id, symbol))
+        self._seen = seen
+        return found
