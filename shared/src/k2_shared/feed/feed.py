@@ -23,7 +23,6 @@ from k2_shared.topics import BRONZE, COVERAGE, DLQ, EVENTS, GAPS, RAW, SYMBOLS, 
 
 RESTARTED = "feed_restarted"
 RENEWED = "feed_producer_renewed"
-_REST_TIMEOUT_S = 15.0
 _PAIRS_ATTEMPTS = 5
 
 
@@ -50,7 +49,7 @@ class Feed(Service):  # type: ignore[misc]
         used = [RAW.format(exchange=exchange), BRONZE.format(exchange=exchange), DLQ, GAPS, EVENTS, SYMBOLS, COVERAGE]
         async with administration(self._settings) as admin:
             await check(admin, self._names, used)
-        timeout = aiohttp.ClientTimeout(total=_REST_TIMEOUT_S)
+        timeout = aiohttp.ClientTimeout(total=self._settings.feed_rest_timeout_s)
         session = await self.add_async_context(aiohttp.ClientSession(timeout=timeout))
         budget = RestBudget(self._venue.rest_capacity, self._venue.rest_per_s, time.monotonic)
         rest = RestClient(session, self._venue.rest_url, self._venue.exchange, budget, self._metrics.feed)

@@ -59,6 +59,7 @@ class FeedSettings(AgentSettings):
     feed_copies_window: Annotated[int, AfterValidator(_power_of_two)] = Field(
         1_024, ge=1, le=65_536, description="ids in which copies from several sockets are recognised, per symbol"
     )
+    feed_rest_timeout_s: float = Field(10.0, gt=0, le=120, description="for one REST answer")
     feed_stale_after_s: float = Field(60.0, gt=0, description="without a trade, before the venue is asked by REST")
     feed_rotate_after_s: float = Field(4 * 3_600.0, gt=0, description="a socket's age")
     feed_rotate_deadline_s: float = Field(60.0, gt=0, description="for the new socket to deliver every symbol")
