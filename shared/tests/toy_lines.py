@@ -1,0 +1,160 @@
+"""A venue, a socket and a feed by hand, for tests of one connection and of the slot that keeps it up."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from k2_shared.feed.budget import Allowance
+from k2_shared.feed.connection import Connection
+from k2_shared.feed.ledger import Cause, EventKind
+from k2_shared.feed.protocol import Event, Notice, Refused, Subscribed, TradesReceived, Unreadable
+from k2_shared.feed.publisher import Congested
+from k2_shared.feed.settings import FeedSettings
+from k2_shared.feed.transport import Disconnected
+from k2_shared.feed.venue import Venue
+from k2_shared.origin import Origin
+from k2_shared.testing.records import trade
+
+A, B = "A/USD", "B/USD"
+
+
+class Words:
+    """A venue that speaks in words: ``ack A``, ``trade A 1``, ``pong``, ``bye``, ``no A``."""
+
+    exchange = "KRAKEN"
+
+    def subscribe(self, symbols: Sequence[str]) -> Sequence[str]:
+        return [f"subscribe {symbol}" for symbol in symbols]
+
+    def unsubscribe(self, symbols: Sequence[str]) -> Sequence[str]:
+        return [f"unsubscribe {symbol}" for symbol in symbols]
+
+    def ping(self) -> str | None:
+        return "ping"
+
+    def receive(self, frame: bytes) -> Event:
+        match frame.decode().split():
+            case ["ack", symbol]:
+                return Subscribed(frozenset({symbol}))
+            case ["trade", symbol, number]:
+                return TradesReceived((trade(symbol=symbol, trade_id=int(number)),))
+            case ["no", symbol]:
+                return Refused("not here", symbol)
+            case [word] if word in ("pong", "serverShutdown"):
+                return Notice(word)
+            case _:
+                return Unreadable("no word")
+
+
+class HandSocket:
+    """Brings what it is told to; answers pings unless it is told not to."""
+
+    def __init__(self) -> None:
+        self.waiting: asyncio.Queue[str | None] = asyncio.Queue()
+        self.said: list[str] = []
+        self.answers = True
+        self.aborted = False
+
+    def bring(self, *frames: str) -> None:
+        for frame in frames:
+            self.waiting.put_nowait(frame)
+
+    async def frames(self) -> list[bytes]:
+        frame = await self.waiting.get()
+        if frame is None:
+            raise Disconnected("closed by the peer")
+        return [frame.encode()]
+
+    async def send(self, text: str) -> None:
+        self.said.append(text)
+        if text == "ping" and self.answers:
+            self.bring("pong")
+
+    async def ping(self, timeout_s: float) -> None:
+        return
+
+    async def close(self) -> None:
+        self.waiting.put_nowait(None)
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+@dataclass
+class Lines:
+    """A feed's side by hand: what a connection and a slot tell it."""
+
+    settings: FeedSettings
+    sockets: list[HandSocket] = field(default_factory=list)
+    connections: list[Connection] = field(default_factory=list)
+    present: set[Connection] = field(default_factory=set)
+    taken: list[str] = field(default_factory=list)
+    told: list[tuple[EventKind, str]] = field(default_factory=list)
+    outcomes: list[str] = field(default_factory=list)
+    gone: list[Cause] = field(default_factory=list)
+    lost_to: list[str] = field(default_factory=list)
+    silent: set[str] = field(default_factory=set)
+    opens: Callable[[int], bool] = lambda number: True
+    alive: bool = False
+    silence_s: float | None = None
+    full: bool = False
+    lets_go: bool = False
+
+    async def connect(self, url: str) -> Connection:
+        if not self.opens(len(self.sockets)):
+            self.sockets.append(HandSocket())
+            raise Disconnected("refused by the network")
+        socket = HandSocket()
+        venue = Venue("feed_kraken", "KRAKEN", (url,), "", (A, B), None, None, Allowance(9, 1), 1, 1, self.silence_s, 0)  # type: ignore[arg-type]
+        connection = Connection(socket, url, Words(), self, self.settings, venue)
+        self.sockets.append(socket)
+        self.connections.append(connection)
+        await connection.subscribe([A, B])
+        self.present.add(connection)
+        return connection
+
+    def take(self, connection: Connection, frame: bytes, event: Event, origin: Origin) -> None:
+        self.taken.append(frame.decode())
+        if isinstance(event, TradesReceived):
+            connection.last[event.trades[0].symbol] = event.trades[0].trade_id
+
+    async def room(self) -> None:
+        if self.full:
+            self.full = False
+            raise Congested("no room")
+
+    def refused(self, symbol: str, message: str) -> bool:
+        return self.lets_go
+
+    def left(self, connection: Connection, cause: Cause) -> None:
+        self.present.discard(connection)
+        self.gone.append(cause)
+
+    async def quiet(self, symbols: set[str]) -> set[str]:
+        return symbols & self.silent
+
+    async def recovered(self) -> None:
+        self.told.append((EventKind.SUBSCRIBED, "recovered"))
+
+    def tell(self, kind: EventKind, detail: str) -> None:
+        self.told.append((kind, detail))
+
+    def lost(self, reason: Exception) -> None:
+        self.lost_to.append(str(reason))
+
+    def rotated(self, outcome: str) -> None:
+        self.outcomes.append(outcome)
+
+
+def lines_by_hand() -> Lines:
+    """With deadlines of tenths of a second."""
+    return Lines(
+        FeedSettings.load(
+            feed_ack_timeout_s=0.5,
+            feed_ping_interval_s=0.2,
+            feed_ping_timeout_s=0.3,
+            feed_backoff_base_s=0.01,
+            feed_backoff_cap_s=0.02,
+            feed_rotate_deadline_s=0.6,
+        )
+    )
