@@ -47,7 +47,10 @@ async def work(report: Report, settings: RunSettings, folder: Path, plan: argpar
     async with running(settings, schema_id, folder, plan.seed, "silver", "gold", **rotate) as rig:
         pace_s = STORM_SHARE * plan.minutes * 60 / plan.faults
         storm = Storm(rig, console, plan.seed, plan.faults, pace_s, time.monotonic() + plan.minutes * 60)
-        await storm.run()
+        try:
+            await storm.run()
+        except (Unavailable, AssertionError) as error:
+            report.failed.append(f"the storm ended after {storm.done} faults: {error}")
         report.failed += storm.failed
         if storm.done < plan.faults:
             report.failed.append(f"{storm.done} faults in {plan.minutes} minutes, {plan.faults} were wanted")

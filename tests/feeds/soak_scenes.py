@@ -50,8 +50,10 @@ class Storm:
             if scenes and scenes[0][0] <= self.done and not self._reserved:
                 playing.append(asyncio.create_task(self._scene(scenes.popleft()[1])))
                 await asyncio.sleep(0)  # it reserves its venue
-            await self._strike(next(cards))
-            await asyncio.sleep(self.pace_s)
+            strike = next(cards)
+            await self._strike(strike)
+            if not strike.followed:
+                await asyncio.sleep(self.pace_s)
         await asyncio.gather(*playing)
         await asyncio.sleep(max(0.0, max(self._busy.values(), default=0.0) - time.monotonic()))
 

@@ -3,7 +3,7 @@
 import math
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.feeds import soak_market
@@ -15,6 +15,7 @@ from k2_shared.trade import Exchange
 KILL, TERMINATE, RESET = "kill", "terminate", "id_reset"
 _ALL_SOCKETS = 0.25
 _NO_SYMBOL = 0.5
+_FORMS = {"rest_holes": ("next",)}  # nobody asks REST for the recent trades that were captured already
 # What strikes only when the feed connects, or asks REST: it is followed at once by a fault that makes the feed do so.
 _PROVOKED = {
     **dict.fromkeys(("refuse_connections", "wrong_acks", "no_acks"), "drop_connections"),
@@ -26,11 +27,15 @@ _PROVOKED = {
 
 @dataclass(frozen=True)
 class Strike:
-    """One fault: for the simulator with what it is told besides kind and venue, or for a feed's process."""
+    """One fault: for the simulator with what it is told besides kind and venue, or for a feed's process.
+
+    ``followed``: the next one comes at once.
+    """
 
     kind: str
     venue: Exchange
     said: Mapping[str, Any] = field(default_factory=dict)
+    followed: bool = False
 
     @property
     def on_process(self) -> bool:
@@ -68,7 +73,7 @@ def _copies(kind: str) -> int:
 def _dealt(cards: list[tuple[str, Exchange]], rng: random.Random) -> Iterator[Strike]:
     for kind, venue in cards:
         strike = drawn(kind, venue, rng)
-        yield strike
+        yield replace(strike, followed=kind in _PROVOKED)
         if kind in _PROVOKED:
             yield _provoking(strike, rng)
 
@@ -109,7 +114,7 @@ def _count(fault: Fault, rng: random.Random) -> int | None:
 
 
 def _value(kind: str, fault: Fault, venue: Exchange, rng: random.Random) -> float | str | None:
-    forms = choices(kind, fault, venue)
+    forms = _FORMS.get(kind, choices(kind, fault, venue))
     return rng.choice(forms) if forms else _between(fault.value, rng)
 
 

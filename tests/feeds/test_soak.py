@@ -59,6 +59,7 @@ def test_a_fault_that_waits_for_the_feed_is_followed_by_what_makes_it_come(kind:
     followers = [after for before, after in pairwise(strikes) if before.kind == kind]
     assert followers
     assert {after.kind for after in followers} == {provoked}
+    assert all(strike.followed for strike in strikes if strike.kind == kind)
 
 
 def test_an_id_counts_once_in_a_line() -> None:
