@@ -182,7 +182,7 @@ def test_a_reset_stops_the_symbol(book: Book) -> None:
     assert book.take(series(90_000_000), connection=1) == []
     assert book.take(series(3), connection=1) == []
     assert book.stopped == series(90_000_000, 3)
-    assert book.series[trade().symbol].reset_to == 90_000_000
+    assert book.series[trade().symbol].coverage.reset_to == 90_000_000
 
 
 def test_after_an_accepted_reset_old_trades_are_of_the_old_numbering() -> None:

@@ -11,6 +11,8 @@ from k2_shared.feed.coverage import Gap
 from k2_shared.feed.rest import Page
 from k2_shared.trade import Trade
 
+_REST_OFF_US = 1  # how far a trade's time by REST may be from the socket's
+
 
 class History(Protocol):
     """A venue's past."""
@@ -66,8 +68,10 @@ class Filler:
         """Whether a symbol's gaps may be asked for again."""
         return time.monotonic() >= self._attempt(symbol).due
 
-    async def step(self, symbol: str, gap: Gap) -> tuple[Judged, bytes]:
+    async def step(self, symbol: str, gap: Gap, since_us: int = 0) -> tuple[Judged, bytes]:
         """Ask once; what REST does not have yet is asked for again later, or given up.
+
+        Trades from before ``since_us``, the exchange's time, are of another numbering.
 
         Raises:
             Unavailable: REST did not answer; nothing is given up for that.
@@ -80,6 +84,7 @@ class Filler:
         except Unavailable:
             self._later(attempt)
             raise
+        page = Page([trade for trade in page.trades if trade.timestamp >= since_us - _REST_OFF_US], page.cursor)
         judged = judge(gap, page)
         if judged.rest_from > gap.first or page.cursor not in ("", attempt.cursor):
             if judged.rest_from > gap.first:

@@ -17,7 +17,6 @@ class Series:
     coverage: Coverage
     copies: Copies
     settled: list[Settled] = field(default_factory=list)
-    reset_to: int = 0  # the first id that did not continue the series
     backfill_from: int = 0  # an operator asked for history from this id on
 
     def continued(self, trades: Sequence[Trade], connection: int) -> bool:
@@ -46,7 +45,7 @@ class Series:
         if verdict is Verdict.FILLS:
             self.settled += coverage.settle(trade.trade_id, trade.trade_id)
         elif verdict is Verdict.RESET:
-            coverage.stopped_at, coverage.reset_us, self.reset_to = now_us(), trade.timestamp, trade.trade_id
+            coverage.stopped_at, coverage.reset_to, coverage.reset_us = now_us(), trade.trade_id, trade.timestamp
             return verdict
         self.copies.note((trade,), connection)
         return verdict

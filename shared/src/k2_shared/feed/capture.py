@@ -172,9 +172,9 @@ class Capture:
         self.book.expect(cause, self.names)
 
     async def quiet(self, symbols: set[str]) -> set[str]:
-        """Those of which REST shows nothing newer than what was captured."""
-        found = set[str]()
-        for symbol in sorted(symbols & self.names.keys()):
+        """Those of which REST shows nothing newer than what was captured; one without any trade so far misses none."""
+        found = {symbol for symbol in symbols & self.names.keys() if not self.book.series[symbol].coverage.begun}
+        for symbol in sorted(symbols & self.names.keys() - found):
             try:
                 newest = (await self.history.newest(symbol)).trades
             except Unavailable:

@@ -10,7 +10,7 @@ from k2_shared.errors import InvalidRecord, Unavailable
 from k2_shared.feed import ledger
 from k2_shared.feed.capture import Capture
 from k2_shared.feed.coverage import Coverage
-from k2_shared.feed.ledger import EventKind, Resumption, SymbolRecord
+from k2_shared.feed.ledger import Cause, EventKind, Resumption, SymbolRecord
 from k2_shared.feed.rest import Listing
 from k2_shared.feed.slot import LOST
 from k2_shared.settings import KafkaSettings
@@ -120,7 +120,7 @@ class Director:
             return
         if record.resumption is Resumption.ACCEPT:
             capture.close_ledger(symbol)
-            await self._begin(symbol, since_us=series.coverage.reset_us)
+            await self._begin(symbol, _following(series.coverage))
         else:
             series.coverage.stopped_at = 0
         capture.tell(EventKind.RESUMED, str(record.resumption), symbol)
@@ -135,16 +135,15 @@ class Director:
         if why:
             self._tell(EventKind.REJECTED, symbol, why)
             return False
-        await self._begin(symbol)
+        await self._begin(symbol, Coverage(self.capture.store.limits, began_at=ledger.now_us()))
         self.capture.names[symbol] = listings[symbol].name
         self.capture.trial.add(symbol)
         await self._on_each("subscribe", symbol)
         return True
 
-    async def _begin(self, symbol: str, since_us: int = 0) -> None:
+    async def _begin(self, symbol: str, coverage: Coverage) -> None:
         """Be responsible from now on; that stands in Kafka before any trade does."""
         capture = self.capture
-        coverage = Coverage(capture.store.limits, began_at=ledger.now_us(), since_us=since_us)
         stamp = await capture.store.end(symbol)
         capture.publisher.put(capture.store.checkpoint(symbol, coverage, stamp))
         await capture.publisher.flush()
@@ -165,3 +164,11 @@ class Director:
 
     def _tell(self, kind: EventKind, symbol: str, detail: str = "") -> None:
         self.capture.tell(kind, detail, symbol)
+
+
+def _following(ended: Coverage) -> Coverage:
+    """A new numbering, from the id on that showed it: what was quarantined or not heard of it is missing."""
+    coverage = Coverage(ended.limits, high_us=ended.reset_us, began_at=ledger.now_us(), since_us=ended.reset_us)
+    coverage.begin(ended.reset_to)
+    coverage.expect(Cause.REQUEST)
+    return coverage

@@ -55,7 +55,8 @@ class Coverage:
     high_us: int = 0
     gaps: list[Gap] = field(default_factory=list)
     stopped_at: int = 0  # when the venue's ids were reset, in µs; 0 while they are in order
-    reset_us: int = 0  # the exchange's time of the trade that showed it
+    reset_to: int = 0  # the first id that did not continue the series
+    reset_us: int = 0  # the exchange's time of that trade
     began_at: int = 0  # when the venue's present numbering was accepted, in µs; 0 for the first one
     since_us: int = 0  # the exchange's time from which on it numbers so; older trades are of the numbering before
     fresh: bool = False  # its first ids were read back from bronze, and may be in any order

@@ -49,7 +49,7 @@ class Filling:
             return False  # dropped or settled while another symbol was worked on
         self.capture.teller.opened(symbol, gap)
         try:
-            judged, answer = await self.filler.step(symbol, gap)
+            judged, answer = await self.filler.step(symbol, gap, series.coverage.since_us)
         except Unavailable as error:
             logger().info(WAITING, symbol=symbol, first_id=gap.first, last_id=gap.last, error=str(error))
             return False

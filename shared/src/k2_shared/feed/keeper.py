@@ -32,7 +32,7 @@ class Keeper:
     laggards: Laggards = field(init=False)
     skew: ClockSkew = field(init=False)
     _told: set[str] = field(default_factory=set)
-    _stopped: set[str] = field(default_factory=set)
+    _stopped: dict[str, int] = field(default_factory=dict)
     _ahead: bool = False
 
     def __post_init__(self) -> None:
@@ -71,12 +71,17 @@ class Keeper:
             for gap in coverage.gaps:
                 if now - gap.opened_at >= grace_us:
                     capture.teller.opened(symbol, gap)
-            if coverage.stopped_at and symbol not in self._stopped:
-                detail = f"after {coverage.high} came {series.reset_to}: decide by 'k2 feed resume'"
-                capture.tell(EventKind.RESET, detail, symbol)
-        self._stopped = {symbol for symbol, each in capture.book.series.items() if each.coverage.stopped_at}
+            if coverage.stopped_at != self._stopped.get(symbol, 0):
+                self._tell_reset(symbol, coverage)
         self._tell_subscribed()
         self._sample()
+
+    def _tell_reset(self, symbol: str, coverage: Coverage) -> None:
+        """Say when a symbol was stopped, also if it had been resumed a moment before."""
+        self._stopped[symbol] = coverage.stopped_at
+        if coverage.stopped_at:
+            detail = f"after {coverage.high} came {coverage.reset_to}: decide by 'k2 feed resume'"
+            self.capture.tell(EventKind.RESET, detail, symbol)
 
     def _tell_subscribed(self) -> None:
         confirmed = self.capture.confirmed
@@ -98,7 +103,7 @@ class Keeper:
             raise WornOut
         metrics.feed.unacknowledged.set(capture.publisher.unacknowledged)
         metrics.feed.connect_attempts.labels(exchange).set(len(capture.attempts.made))
-        metrics.feed.stopped_symbols.labels(exchange).set(len(self._stopped))
+        metrics.feed.stopped_symbols.labels(exchange).set(sum(map(bool, self._stopped.values())))
         whole = sum(connection.confirmed >= capture.names.keys() for connection in capture.connections)
         metrics.feed.sockets.labels(exchange).set(whole)
         metrics.connected.labels(exchange).set(min(1, whole))

@@ -28,7 +28,7 @@ class Cause(StrEnum):
     ROTATION = "rotation"
     RESTART = "restart"
     SILENT_DROP = "silent_drop"
-    REQUEST = "request"  # an operator asked for history
+    REQUEST = "request"  # an operator asked for it
 
 
 class EventKind(StrEnum):

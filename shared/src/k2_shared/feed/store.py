@@ -25,7 +25,7 @@ from k2_shared.topics import BRONZE, COVERAGE, GAPS, Names, partition_for
 from k2_shared.trade import Exchange, decode, record_key
 
 _ATTEMPTS = "attempts"
-_KEPT = ("first", "high", "high_us", "stopped_at", "reset_us", "began_at", "since_us")
+_KEPT = ("first", "high", "high_us", "stopped_at", "reset_to", "reset_us", "began_at", "since_us")
 
 
 class _Gap(msgspec.Struct, array_like=True):
@@ -45,6 +45,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
     high_us: int
     gaps: list[_Gap]
     stopped_at: int = 0
+    reset_to: int = 0
     reset_us: int = 0
     began_at: int = 0
     since_us: int = 0
