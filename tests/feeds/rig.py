@@ -4,7 +4,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -48,6 +48,7 @@ class Rig:
     plays: Plays
     sim: Sim
     slots: Slots
+    since: dict[str, int] = field(default_factory=dict)  # the first id of a symbol that counts
 
     @property
     def feed(self) -> Slot:
@@ -130,8 +131,15 @@ class Rig:
         await write(self.settings, self.names, [ledger.symbols.outgoing(record)])
 
     async def assigned(self, *symbols: str) -> dict[str, list[Span]]:
-        """The ids that the venue has assigned so far, of these symbols or of all."""
-        return {symbol: await self.sim.assigned(symbol) for symbol in symbols or self.plays.lively}
+        """The ids that the venue has assigned so far and that count, of these symbols or of all."""
+        return {
+            symbol: [(max(first, self.since.get(symbol, 0)), last) for first, last in await self.sim.assigned(symbol)]
+            for symbol in symbols or self.plays.lively
+        }
+
+    async def count_from_now(self) -> None:
+        """Only what is assigned from now on: trades of before the subscription may come late, and not all of them."""
+        self.since = {symbol: (await self.sim.assigned(symbol))[-1][1] + 1 for symbol in self.plays.lively}
 
     async def settled(self, *symbols: str) -> Mapping[str, Account]:
         """Wait until each id that is assigned by now is published, quarantined or unfillable.
@@ -148,7 +156,8 @@ class Rig:
                 return not unaccounted(assigned, books.accounts)
 
             await came_true(complete, PATIENCE_S, _POLL_S)
-        assert unaccounted(assigned, books.accounts) == {}
+        missing = unaccounted(assigned, books.accounts)
+        assert not missing, f"assigned by the venue and nowhere in Kafka: {missing}"
         assert books.accounts.keys() >= assigned.keys(), "a symbol of which no trade was captured"
         return books.accounts
 

@@ -59,6 +59,7 @@ async def test_what_one_socket_says_twice_is_published_twice(begin: Begin, venue
 async def test_disorder_on_the_way_is_no_loss(begin: Begin, venue: Exchange) -> None:
     """Frames that come late, swapped or twice: what fills a gap in time is not asked of REST for ever."""
     rig = await begin(venue, flags=["--duplicates", "0.05", "--delay", "0.05", "--reorder", "0.05"])
+    await rig.count_from_now()
     await rig.sim.traded(BTC, 500)
     accounts = await rig.whole()
     assert accounts[BTC].repeated > 0

@@ -1,5 +1,7 @@
 """Symbols that are added, left, reset, too large, garbled or out of time."""
 
+from functools import partial
+
 import pytest
 from tests.feeds.conftest import Begin
 from tests.feeds.marks import BOTH
@@ -10,6 +12,7 @@ from exchange_sim.garbage import FORMS
 from k2_shared.feed.ledger import Cause, EventKind, GapState, Resumption
 from k2_shared.origin import Origin, find
 from k2_shared.testing.topics import read
+from k2_shared.testing.waiting import eventually
 from k2_shared.topics import BRONZE
 from k2_shared.trade import Exchange, decode
 
@@ -105,7 +108,7 @@ async def test_a_stopped_symbol_is_stopped_after_a_crash_too(begin: Begin, venue
     rig.feed.supervised = True
     await rig.feed.ready()
     await rig.counted("k2_feed_stopped_symbols")
-    await rig.settled()
+    await rig.settled(BTC)
     await rig.feed.end()
     await rig.say(ETH, resumption=Resumption.ACCEPT)
     await rig.up()
@@ -140,17 +143,22 @@ async def test_quantities_that_no_decimal_holds_are_quarantined_whole(begin: Beg
     assert all(b"46000000000.12" in letter for letter in letters)
 
 
+async def _odd_frames(rig: Rig) -> bool:
+    kinds = [await rig.metric("k2_frames_total", kind=kind) for kind in ("Unreadable", "other")]
+    return sum(kinds) > 0
+
+
 @BOTH
 @pytest.mark.parametrize("form", FORMS)
 async def test_garbage_between_trades_disturbs_none(begin: Begin, venue: Exchange, form: str) -> None:
-    """It is quarantined as it came where it breaks the protocol, and the socket stays."""
+    """It is counted, and quarantined as it came where it should carry trades; the socket stays."""
     rig = await begin(venue)
     await rig.sim.fault("fuzzed_frames", count=20, value=form)
     await rig.sim.struck("fuzzed_frames", 20)
+    await eventually(partial(_odd_frames, rig), "frames that are no trades", 30.0)
+    unreadable = await rig.metric("k2_frames_total", kind="Unreadable")
     await rig.whole()
-    unreadable = await rig.letters("unreadable_frame")
-    assert unreadable
-    assert len(unreadable) <= 20
+    assert len(await rig.letters("unreadable_frame")) == unreadable
     assert await rig.gaps() == []
     assert await rig.events(EventKind.DISCONNECTED) == []
 
