@@ -90,7 +90,11 @@ def test_broken_row_is_named(tmp_path: Path, write_lines: Write, row: str) -> No
         load(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b"17 {}" * 1_000)[:20], gzip.compress(b"\xff\n")])
+@pytest.mark.parametrize(
+    "content",
+    [b"no gzip", gzip.compress(b"17 {}" * 1_000)[:20], gzip.compress(b"\xff\n")],
+    ids=["no gzip", "cut", "not a text"],
+)
 def test_unreadable_file_is_named(tmp_path: Path, content: bytes) -> None:
     """A file that is no whole gzip of text is refused by name."""
     (tmp_path / f"{SYMBOL}_x_trades.jsonl.gz").write_bytes(content)
