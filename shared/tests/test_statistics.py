@@ -157,7 +157,7 @@ async def test_a_feeds_agents_count_what_the_feeds_say(
     assert found["symbols"]["KRAKEN:BTC/USD"]["gap_ids"] == {"opened": 5, "filled": 3, "unfillable": 0, "open": 2}
     assert found["unreadable"] == {EVENTS: 2, GAPS: 2}
     assert datetime.fromisoformat(found["since"]).timestamp() * 1e6 < now
-    assert "k2_feed_memory_limit_bytes 5.12e+08" in page(child, "/metrics")
+    assert "k2_feed_memory_limit_bytes 4e+08" in page(child, "/metrics")
     assert 'k2_errors_total{error_type="undecodable",stage="statistics"} 4.0' in page(child, "/metrics")
     assert await asyncio.to_thread(child.stop) == 0
 
