@@ -23,7 +23,7 @@ ALLOWED = {"KRAKEN": (120, 600.0), "BINANCE": (240, 300.0)}  # attempts in any s
 @BOTH
 async def test_what_is_traded_while_connections_are_refused_is_backfilled(begin: Begin, venue: Exchange) -> None:
     """The refusals are counted as attempts, and the gap is owed to the reconnect."""
-    rig = await begin(venue)
+    rig = await begin(venue, FEED_CONNECT_ATTEMPTS="1000")  # the process stays
     await rig.sim.fault("refuse_connections", seconds=4)
     await rig.sim.fault("drop_connections")
     await rig.told(EventKind.CONNECTED, times=2)
