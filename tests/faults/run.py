@@ -7,11 +7,7 @@ import argparse
 import asyncio
 import json
 import sys
-import tempfile
 import time
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
@@ -23,8 +19,9 @@ from tests.faults.rig import Rig, running
 from tests.faults.rounds import check, check_afresh
 from tests.faults.schedule import schedule
 from tests.faults.verifier import Violation
+from tests.own_stack import folder_in, own_stack
 
-from k2_local import Stack, StackSettings
+from k2_local import Stack
 from k2_local.child import terminable
 from k2_shared.errors import K2Error
 from k2_shared.settings import RunSettings
@@ -132,17 +129,6 @@ def show(report: Report) -> None:
     sys.stdout.write(json.dumps(summary) + "\n")
 
 
-@contextmanager
-def _own_stack(state: Path) -> Iterator[Stack]:
-    """A stack whose servers may be ended."""
-    stack = Stack(StackSettings.load(k2_state_dir=state))
-    try:
-        stack.up(lambda line: _console.print(line))
-        yield stack
-    finally:
-        stack.down()
-
-
 def parsed() -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(prog="make test-exactly-once", description=__doc__)
@@ -156,15 +142,8 @@ def parsed() -> argparse.Namespace:
 def main() -> int:
     """Run, report, and return 1 where a promise was broken, a fault is unproven, or there were too few."""
     plan = parsed()
-    report = Report(plan.seed)
-    plan.state.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="run-", dir=plan.state))
-    _console.print(f"logs of the agents and of the deliveries: {folder}")
-    with terminable(), _own_stack(plan.state / "stack") as stack:
-        settings = RunSettings.load(
-            k2_prefix=f"f{uuid.uuid4().hex[:8]}.",
-            **{name.lower(): value for name, value in stack.env().items() if name.startswith(("KAFKA", "SCHEMA"))},
-        )
+    report, folder = Report(plan.seed), folder_in(plan.state, _console, "the agents and of the deliveries")
+    with terminable(), own_stack(plan.state / "stack", _console) as (stack, settings):
         asyncio.run(work(report, settings, stack, folder, plan))
     show(report)
     return int(bool(report.violations or report.unproven or len(report.injected) < plan.faults))

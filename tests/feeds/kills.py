@@ -14,12 +14,11 @@ from pathlib import Path
 
 from tests.faults.slots import until
 from tests.feeds.accounts import through_gold
-from tests.feeds.soak import ROTATION, console, folder_in, own_stack, settle
+from tests.feeds.soak import ROTATION, console, reported, settle
 from tests.feeds.soak_report import Report
 from tests.feeds.soak_rig import Rig, running
 from tests.feeds.soak_storm import KILL
 
-from k2_local.child import terminable
 from k2_shared.errors import Unavailable
 from k2_shared.feed.ledger import EventKind
 from k2_shared.settings import RunSettings
@@ -113,13 +112,7 @@ def parsed() -> argparse.Namespace:
 
 def main() -> int:
     """Run, report, and return 1 where an id was lost or there were too few."""
-    plan = parsed()
-    report, folder, began = Report(plan.seed), folder_in(plan.state), time.monotonic()
-    with terminable(), own_stack(plan.state / "stack") as settings:
-        asyncio.run(work(report, settings, folder, plan))
-    report.more["minutes"] = round((time.monotonic() - began) / 60, 1)
-    report.show(console)
-    return int(not report.passed)
+    return reported(parsed(), work)
 
 
 if __name__ == "__main__":

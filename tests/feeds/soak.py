@@ -7,13 +7,11 @@ import argparse
 import asyncio
 import signal
 import sys
-import tempfile
 import time
-import uuid
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from tests.faults.slots import until
@@ -22,8 +20,8 @@ from tests.feeds.soak_rig import Rig, running
 from tests.feeds.soak_scenes import Storm
 from tests.feeds.soak_storm import KILL, TERMINATE
 from tests.feeds.soak_watch import Ids
+from tests.own_stack import folder_in, own_stack
 
-from k2_local import Stack, StackSettings
 from k2_local.child import terminable
 from k2_shared.errors import Unavailable
 from k2_shared.feed.ledger import EventKind
@@ -37,6 +35,7 @@ ROTATE_AFTER_S = 90
 SETTLE_S, GOLD_S, TELL_S = 600.0, 180.0, 15.0
 LEAST_KINDS, MANY_FAULTS = 15, 100
 STORM_SHARE = 0.9  # of the pace: what a strike itself takes is not counted
+Work = Callable[[Report, RunSettings, Path, argparse.Namespace], Coroutine[Any, Any, None]]
 console = Console(stderr=True, soft_wrap=True, highlight=False, width=None if sys.stderr.isatty() else 200)
 
 
@@ -127,26 +126,6 @@ async def judge_faults(report: Report, rig: Rig, injected: Counter[str]) -> None
         report.failed.append(f"{len(injected)} kinds of faults, at least {LEAST_KINDS} were wanted")
 
 
-@contextmanager
-def own_stack(state: Path) -> Iterator[RunSettings]:
-    """A stack that nobody else uses, and a run's settings on it."""
-    stack = Stack(StackSettings.load(k2_state_dir=state))
-    try:
-        stack.up(lambda line: console.print(line))
-        found = {name.lower(): value for name, value in stack.env().items() if name.startswith(("KAFKA", "SCHEMA"))}
-        yield RunSettings.load(k2_prefix=f"s{uuid.uuid4().hex[:8]}.", **found)
-    finally:
-        stack.down()
-
-
-def folder_in(state: Path) -> Path:
-    """A new folder for the logs of one run."""
-    state.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="run-", dir=state))
-    console.print(f"logs of the agents and of the simulator: {folder}")
-    return folder
-
-
 def parsed() -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(prog="make soak-feeds", description=__doc__)
@@ -157,15 +136,20 @@ def parsed() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> int:
-    """Run, report, and return 1 where a promise was broken or a kind of fault never struck."""
-    plan = parsed()
-    report, folder, began = Report(plan.seed), folder_in(plan.state), time.monotonic()
-    with terminable(), own_stack(plan.state / "stack") as settings:
+def reported(plan: argparse.Namespace, work: Work) -> int:
+    """Do the work on a stack of its own and report; 1 where a promise was broken."""
+    report, began = Report(plan.seed), time.monotonic()
+    folder = folder_in(plan.state, console, "the agents and of the simulator")
+    with terminable(), own_stack(plan.state / "stack", console) as (_, settings):
         asyncio.run(work(report, settings, folder, plan))
     report.more["minutes"] = round((time.monotonic() - began) / 60, 1)
     report.show(console)
     return int(not report.passed)
+
+
+def main() -> int:
+    """Run, report, and return 1 where a promise was broken or a kind of fault never struck."""
+    return reported(parsed(), work)
 
 
 if __name__ == "__main__":

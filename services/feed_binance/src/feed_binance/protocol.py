@@ -15,7 +15,7 @@ from k2_shared.trade import Exchange, Side, Trade
 _LIST_ID = 2
 _STREAMS_A_MESSAGE = 200
 # With timeUnit=MICROSECOND times have 16 digits, else 13; no trade is older than Binance.
-_FIRST_MICROSECOND_TIME = 10**14
+FIRST_MICROSECOND_TIME = 10**14
 
 
 class _TradeRow(msgspec.Struct, gc=False):
@@ -119,7 +119,7 @@ class BinanceProtocol:
         return frozenset(symbol for symbol in self._names if self._stream(symbol) in streams)
 
     def _trade(self, row: _TradeRow) -> Trade:
-        time_us = row.T if row.T >= _FIRST_MICROSECOND_TIME else row.T * 1000
+        time_us = row.T if row.T >= FIRST_MICROSECOND_TIME else row.T * 1000
         price, quantity, said = Decimal(row.p), Decimal(row.q), _vendor_data(row)
         side: Side = "SELL" if row.m else "BUY"
         return Trade("BINANCE", self._symbols[row.s], row.t, time_us, price, quantity, side, said)

@@ -9,12 +9,12 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from k2_shared.feed.rest import Call, Listing, Page
-from k2_shared.trade import DECIMAL_SCALE, Trade
+from feed_binance.protocol import FIRST_MICROSECOND_TIME
+from k2_shared.feed.rest import Call, Listing, Page, listing
+from k2_shared.trade import Trade
 
 _PAGE = 1_000
 _PAIRS_WEIGHT, _TRADES_WEIGHT = 20, 25
-_FIRST_MICROSECOND_TIME = 10**14
 
 
 class _Row(msgspec.Struct):
@@ -62,7 +62,7 @@ class BinanceRest:
             ValueError: the answer is not of that shape.
         """
         return {
-            f"{pair.baseAsset}/{pair.quoteAsset}": Listing(pair.symbol, _refused(pair))
+            f"{pair.baseAsset}/{pair.quoteAsset}": listing(pair.symbol, _price_decimals(pair))
             for pair in _INFO.decode(answer).symbols
         }
 
@@ -84,12 +84,9 @@ class BinanceRest:
         return Page(sorted((_trade(symbol, row) for row in _ROWS.decode(answer)), key=lambda trade: trade.trade_id))
 
 
-def _refused(pair: _Pair) -> str:
+def _price_decimals(pair: _Pair) -> int:
     tick = next((each.tickSize for each in pair.filters if each.filterType == "PRICE_FILTER"), "0")
-    decimals = len(tick.rstrip("0").partition(".")[2])
-    if decimals > DECIMAL_SCALE:
-        return f"its prices have {decimals} decimals, and decimal(18,8) holds {DECIMAL_SCALE}"
-    return ""
+    return len(tick.rstrip("0").partition(".")[2])
 
 
 def _trade(symbol: str, row: _Row) -> Trade:
@@ -98,7 +95,7 @@ def _trade(symbol: str, row: _Row) -> Trade:
         exchange="BINANCE",
         symbol=symbol,
         trade_id=row.id,
-        timestamp=row.time if row.time >= _FIRST_MICROSECOND_TIME else row.time * 1_000,
+        timestamp=row.time if row.time >= FIRST_MICROSECOND_TIME else row.time * 1_000,
         price=Decimal(row.price),
         quantity=Decimal(row.qty),
         side="SELL" if row.isBuyerMaker else "BUY",

@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from k2_shared.feed.rest import Call, Listing, Page, TooManyCalls
-from k2_shared.trade import DECIMAL_SCALE, Side, Trade
+from k2_shared.feed.rest import Call, Listing, Page, TooManyCalls, listing
+from k2_shared.trade import Side, Trade
 
 # REST and v1 name two assets otherwise than v2 does.
 _V2_ASSETS = {"XBT": "BTC", "XDG": "DOGE"}
@@ -62,7 +62,7 @@ class KrakenRest:
             ValueError: the answer is an error or not of that shape.
         """
         pairs = (_PAIR.decode(raw) for raw in _result(answer).values())
-        return {_symbol(pair.wsname): Listing(pair.altname, _refused(pair)) for pair in pairs if pair.wsname}
+        return {_symbol(pair.wsname): listing(pair.altname, pair.pair_decimals) for pair in pairs if pair.wsname}
 
     def newest(self, name: str) -> Call:
         """The newest trade."""
@@ -107,12 +107,6 @@ def _cursor(last: msgspec.Raw | None, rows: list[_Row]) -> str:
 
 def _symbol(wsname: str) -> str:
     return "/".join(_V2_ASSETS.get(asset, asset) for asset in wsname.split("/"))
-
-
-def _refused(pair: _Pair) -> str:
-    if pair.pair_decimals > DECIMAL_SCALE:
-        return f"its prices have {pair.pair_decimals} decimals, and decimal(18,8) holds {DECIMAL_SCALE}"
-    return ""
 
 
 def _trade(symbol: str, row: _Row) -> Trade:

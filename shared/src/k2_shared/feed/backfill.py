@@ -8,6 +8,7 @@ from typing import Protocol
 from k2_shared.errors import Unavailable
 from k2_shared.feed.backoff import Backoff
 from k2_shared.feed.coverage import Gap
+from k2_shared.feed.ledger import now_us
 from k2_shared.feed.rest import Page
 from k2_shared.trade import Trade
 
@@ -92,7 +93,7 @@ class Filler:
             attempt.cursor, attempt.at, attempt.due = page.cursor, judged.rest_from, 0.0
             return judged, answer
         self._later(attempt)
-        if time.time_ns() // 1_000 - gap.opened_at < self.patience_s * 1e6:
+        if now_us() - gap.opened_at < self.patience_s * 1e6:
             return judged, answer
         return Judged((), [(gap.first, gap.last)], gap.last + 1), answer
 

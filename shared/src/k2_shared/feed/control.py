@@ -1,6 +1,6 @@
 """Symbols without a restart: follows the operators' topic, asks the venue, and answers by an event."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiokafka import TopicPartition
@@ -9,6 +9,7 @@ from k2_shared import kafka
 from k2_shared.errors import InvalidRecord, Unavailable
 from k2_shared.feed import ledger
 from k2_shared.feed.capture import Capture
+from k2_shared.feed.connection import Connection
 from k2_shared.feed.coverage import Coverage
 from k2_shared.feed.ledger import Cause, EventKind, Resumption, SymbolRecord
 from k2_shared.feed.rest import Listing
@@ -19,6 +20,7 @@ from k2_shared.topics import SYMBOLS, Names
 from k2_shared.trade import Exchange
 
 IGNORED = "symbol_record_ignored"
+Change = Callable[[Connection, Sequence[str]], Awaitable[None]]
 _POLL_MS = 500
 
 
@@ -138,7 +140,7 @@ class Director:
         await self._begin(symbol, Coverage(self.capture.store.limits, began_at=ledger.now_us()))
         self.capture.names[symbol] = listings[symbol].name
         self.capture.trial.add(symbol)
-        await self._on_each("subscribe", symbol)
+        await self._on_each(Connection.subscribe, symbol)
         return True
 
     async def _begin(self, symbol: str, coverage: Coverage) -> None:
@@ -151,16 +153,16 @@ class Director:
 
     async def _remove(self, symbol: str) -> None:
         self.capture.forget(symbol)
-        await self._on_each("unsubscribe", symbol)
+        await self._on_each(Connection.unsubscribe, symbol)
         self._tell(EventKind.UNSUBSCRIBED, symbol)
 
-    async def _on_each(self, what: str, symbol: str) -> None:
+    async def _on_each(self, change: Change, symbol: str) -> None:
         """Change every connection; one that cannot be told ends, and the next one knows."""
         for connection in list(self.capture.connections):
             try:
-                await getattr(connection, what)([symbol])
+                await change(connection, [symbol])
             except LOST as error:
-                connection.give_up(f"{what} of {symbol}: {error}")
+                connection.give_up(f"{change.__name__} of {symbol}: {error}")
 
     def _tell(self, kind: EventKind, symbol: str, detail: str = "") -> None:
         self.capture.tell(kind, detail, symbol)

@@ -10,7 +10,7 @@ import aiohttp
 from k2_shared.errors import Unavailable
 from k2_shared.feed.budget import RestBudget
 from k2_shared.telemetry import FeedMetrics
-from k2_shared.trade import Exchange, Trade
+from k2_shared.trade import DECIMAL_SCALE, Exchange, Trade
 
 _FAILED = (aiohttp.ClientError, TimeoutError, ValueError)
 MAX_ANSWER_BYTES = 32 * 1024 * 1024  # a venue's list of pairs is its largest
@@ -47,6 +47,13 @@ class Listing:
 
     name: str
     refused: str = ""
+
+
+def listing(name: str, price_decimals: int) -> Listing:
+    """A pair, refused where its prices have more decimals than the schema."""
+    if price_decimals <= DECIMAL_SCALE:
+        return Listing(name)
+    return Listing(name, f"its prices have {price_decimals} decimals, and decimal(18,8) holds {DECIMAL_SCALE}")
 
 
 class VenueRest(Protocol):

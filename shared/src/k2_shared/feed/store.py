@@ -17,7 +17,7 @@ from k2_shared import kafka
 from k2_shared.errors import InvalidRecord
 from k2_shared.feed import ledger
 from k2_shared.feed.coverage import Coverage, Gap, Limits, Verdict
-from k2_shared.feed.ledger import Cause, GapRecord, GapState, now_us
+from k2_shared.feed.ledger import GapRecord, GapState, now_us
 from k2_shared.feed.spans import Spans
 from k2_shared.records import Outgoing
 from k2_shared.settings import KafkaSettings
@@ -25,15 +25,6 @@ from k2_shared.topics import BRONZE, COVERAGE, GAPS, Names, partition_for
 from k2_shared.trade import Exchange, decode, record_key
 
 _ATTEMPTS = "attempts"
-_KEPT = ("first", "high", "high_us", "stopped_at", "reset_to", "reset_us", "began_at", "since_us")
-
-
-class _Gap(msgspec.Struct, array_like=True):
-    first: int
-    last: int
-    cause: Cause
-    opened_at: int
-    after_us: int
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
@@ -43,7 +34,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
     first: int
     high: int
     high_us: int
-    gaps: list[_Gap]
+    gaps: list[Gap]
     stopped_at: int = 0
     reset_to: int = 0
     reset_us: int = 0
@@ -53,13 +44,16 @@ class Checkpoint(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, coverage: Coverage, stamp: int) -> "Checkpoint":
         """What a coverage is now."""
-        gaps = [_Gap(gap.first, gap.last, gap.cause, gap.opened_at, gap.after_us) for gap in coverage.gaps]
-        return cls(stamp=stamp, gaps=gaps, **{name: getattr(coverage, name) for name in _KEPT})
+        return cls(stamp, **{name: getattr(coverage, name) for name in cls._kept()})
 
     def coverage(self, limits: Limits) -> Coverage:
         """The coverage that it was made from."""
-        gaps = [Gap(gap.first, gap.last, gap.cause, gap.opened_at, gap.after_us) for gap in self.gaps]
-        return Coverage(limits, gaps=gaps, **{name: getattr(self, name) for name in _KEPT})
+        return Coverage(limits, **{name: getattr(self, name) for name in self._kept()})
+
+    @classmethod
+    def _kept(cls) -> list[str]:
+        """What of a coverage is kept: all of this but the stamp."""
+        return [name for name in cls.__struct_fields__ if name != "stamp"]
 
 
 @dataclass
@@ -131,8 +125,8 @@ class Store:
             Halt: bronze ends before what the checkpoints say.
             Unavailable: the broker does not answer.
         """
-        ends = await self._ends()
-        found = await kafka.latest(self.settings, self._at(COVERAGE), ends[self._at(COVERAGE)])
+        spans = await self._spans()
+        found = await kafka.latest(self.settings, self._at(COVERAGE), spans[self._at(COVERAGE)].stop)
         prefix = self.key("")
         checkpoints = {
             key.removeprefix(prefix).decode(): msgspec.json.decode(value, type=Checkpoint)
@@ -142,15 +136,15 @@ class Store:
         coverages = {symbol: checkpoint.coverage(self.limits) for symbol, checkpoint in checkpoints.items()}
         for partition, stamp in self._stamps(checkpoints).items():
             at = TopicPartition(self._bronze, partition)
-            start = max(stamp, await self._start(at))  # what retention took away is asked of REST again
-            async for batch in kafka.replay(self.settings, at, start, ends[at]):
+            start = max(stamp, spans[at].start)  # what retention took away is asked of REST again
+            async for batch in kafka.replay(self.settings, at, start, spans[at].stop):
                 self._replay(batch, checkpoints, coverages)
-        ledgers = await self._ledgers(ends[self._at(GAPS)], coverages)
+        ledgers = await self._ledgers(spans[self._at(GAPS)], coverages)
         for symbol, coverage in coverages.items():
             for span in ledgers[symbol].unfillable if symbol in ledgers else ():
                 coverage.settle(*span)
         made = found.get(self._attempts_key, b"[]")
-        bronze_ends = {at.partition: end for at, end in ends.items() if at.topic == self._bronze}
+        bronze_ends = {at.partition: span.stop for at, span in spans.items() if at.topic == self._bronze}
         return Restored(coverages, ledgers, msgspec.json.decode(made, type=list[float]), bronze_ends)
 
     @property
@@ -160,7 +154,7 @@ class Store:
 
     async def end(self, symbol: str) -> int:
         """The end of the bronze partition of a symbol."""
-        return (await self._ends())[TopicPartition(self._bronze, self.partition(symbol))]
+        return (await self._spans())[TopicPartition(self._bronze, self.partition(symbol))].stop
 
     @property
     def bronze(self) -> str:
@@ -182,12 +176,13 @@ class Store:
             stamps[partition] = min(checkpoint.stamp, stamps.get(partition, checkpoint.stamp))
         return stamps
 
-    async def _ends(self) -> Mapping[TopicPartition, int]:
+    async def _spans(self) -> Mapping[TopicPartition, range]:
+        """The offsets that every partition has, uncommitted records included."""
         reader: AIOKafkaConsumer = kafka.consumer(self.settings, committed=False)
-        bronze = self.names.partitions(self.bronze)
+        every = [*self.names.partitions(self.bronze), self._at(COVERAGE), self._at(GAPS)]
         async with kafka.started(reader, self.settings):
-            ends: Mapping[TopicPartition, int] = await reader.end_offsets([*bronze, self._at(COVERAGE), self._at(GAPS)])
-            return ends
+            starts, ends = await reader.beginning_offsets(every), await reader.end_offsets(every)
+        return {at: range(starts[at], ends[at]) for at in every}
 
     def _replay(
         self, batch: Iterable[Any], checkpoints: Mapping[str, Checkpoint], coverages: Mapping[str, Coverage]
@@ -200,21 +195,15 @@ class Store:
                 if checkpoint and record.offset >= checkpoint.stamp:
                     stands(coverages[trade["symbol"]], trade["source_sequence"], trade["timestamp"])
 
-    async def _ledgers(self, end: int, coverages: Mapping[str, Coverage]) -> Mapping[str, Ledger]:
+    async def _ledgers(self, span: range, coverages: Mapping[str, Coverage]) -> Mapping[str, Ledger]:
         ledgers: dict[str, Ledger] = {}
-        at = self._at(GAPS)
-        async for batch in kafka.replay(self.settings, at, await self._start(at), end):
+        async for batch in kafka.replay(self.settings, self._at(GAPS), span.start, span.stop):
             for record in batch:
                 told = ledger.gaps.read(record.value)
                 coverage = coverages.get(told.symbol)
                 if told.exchange == self.exchange and coverage and told.opened_at >= coverage.began_at:
                     ledgers.setdefault(told.symbol, Ledger()).take(told)
         return ledgers
-
-    async def _start(self, at: TopicPartition) -> int:
-        """The oldest offset that retention has left."""
-        async with kafka.started(kafka.consumer(self.settings), self.settings) as reader:
-            return int((await reader.beginning_offsets([at]))[at])
 
 
 def stands(coverage: Coverage, trade_id: int, timestamp: int) -> None:

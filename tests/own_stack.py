@@ -1,0 +1,32 @@
+"""What a long suite runs on: a stack of its own, whose servers may be ended, and a folder for the logs of one run."""
+
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+from k2_local import Stack, StackSettings
+from k2_shared.settings import RunSettings
+
+
+@contextmanager
+def own_stack(state: Path, console: Console) -> Iterator[tuple[Stack, RunSettings]]:
+    """A stack that nobody else uses, and a run's settings on it."""
+    stack = Stack(StackSettings.load(k2_state_dir=state))
+    try:
+        stack.up(lambda line: console.print(line))
+        found = {name.lower(): value for name, value in stack.env().items() if name.startswith(("KAFKA", "SCHEMA"))}
+        yield stack, RunSettings.load(k2_prefix=f"r{uuid.uuid4().hex[:8]}.", **found)
+    finally:
+        stack.down()
+
+
+def folder_in(state: Path, console: Console, whose: str) -> Path:
+    """A new folder for the logs of one run, which is told."""
+    state.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="run-", dir=state))
+    console.print(f"logs of {whose}: {folder}")
+    return folder
