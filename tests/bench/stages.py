@@ -15,6 +15,7 @@ from gold.reading import Reader
 from gold.settings import GoldSettings
 from k2_shared import kafka
 from k2_shared.columns import TradeColumns, decode_columns
+from k2_shared.garbage import collect_rarely
 from k2_shared.records import Batch
 from k2_shared.topics import GOLD
 from k2_shared.trade import Exchange
@@ -45,6 +46,7 @@ class Fetched:
 
 async def fetch(bench: Bench, topic: str) -> Fetched:
     """Read a whole topic twice: once to see what that takes, once to keep it."""
+    collect_rarely()
     began, count = time.process_time(), 0
     async for _, batch in _batches(bench, topic):
         count += len(batch)

@@ -19,6 +19,7 @@ from mode import Service
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from k2_shared.errors import ConfigError, K2Error, Unavailable
+from k2_shared.garbage import collect_rarely
 from k2_shared.settings import AgentSettings, KafkaSettings, print_config
 from k2_shared.telemetry import Metrics, configure_logs, logger
 from k2_shared.topics import unreachable
@@ -77,6 +78,7 @@ def _work(service: str, settings: SettingsT, compose: Callable[[SettingsT, Shell
     with tempfile.TemporaryDirectory(prefix=f"k2-{service}-") as folder:
         shell = _shell(service, settings, Path(folder))
         work = compose(settings, shell)
+        collect_rarely()
         shell.app.service(work)
         worker = _Worker(shell, settings.shutdown_grace_s)
         failure = _explained(_failure(worker), settings)
