@@ -1,6 +1,5 @@
 """The Binance feed as a process, against a tiny Binance and the real broker."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 
@@ -10,14 +9,18 @@ from aiohttp import web
 from k2_shared import contracts
 from k2_shared.settings import RunSettings
 from k2_shared.testing.plugin import Agents
-from k2_shared.testing.topics import read, values
+from k2_shared.testing.venue import captured, serving
 from k2_shared.testing.waiting import eventually
-from k2_shared.topics import BRONZE, DLQ, RAW, Names
-from k2_shared.trade import message_id
+from k2_shared.topics import Names
 
 FRAME = (contracts.ROOT / "examples/valid/binance_frame.json").read_bytes()
 UNFIT = FRAME.replace(b'"q":"0.02000000"', b'"q":"46000000000.00000000"')
 PAIRS = {"symbols": [{"symbol": "BTCUSDT", "baseAsset": "BTC", "quoteAsset": "USDT"}]}
+
+
+async def pairs(request: web.Request) -> web.Response:
+    """One pair."""
+    return web.json_response(PAIRS)
 
 
 async def converse(request: web.Request) -> web.WebSocketResponse:
@@ -38,19 +41,9 @@ async def converse(request: web.Request) -> web.WebSocketResponse:
 
 @pytest.fixture
 async def venue() -> AsyncIterator[str]:
-    """A Binance on a free port; yields host and port."""
-
-    async def pairs(request: web.Request) -> web.Response:
-        return web.json_response(PAIRS)
-
-    app = web.Application()
-    app.router.add_get("/api/v3/exchangeInfo", pairs)
-    app.router.add_get("/stream", converse)
-    runner = web.AppRunner(app, shutdown_timeout=1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"127.0.0.1:{runner.addresses[0][1]}"
-    await runner.cleanup()
+    """A Binance; yields host and port."""
+    async with serving({"/api/v3/exchangeInfo": pairs, "/stream": converse}) as address:
+        yield address
 
 
 @pytest.mark.usefixtures("topics")
@@ -58,36 +51,24 @@ async def test_it_captures_until_it_is_told_to_stop(
     venue: str, agents: Agents, run_settings: RunSettings, names: Names
 ) -> None:
     """Frames go to raw byte for byte, their trades to bronze, the unfit one to the DLQ; SIGTERM ends it with 0."""
-    bronze, raw = BRONZE.format(exchange="binance"), RAW.format(exchange="binance")
-    child = agents.start(
+    feed = agents.start(
         "feed_binance",
         FEED_SOCKETS="1",
         BINANCE_WS_URL=f"ws://{venue}/stream",
         BINANCE_REST_URL=f"http://{venue}",
         BINANCE_SYMBOLS="BTC/USDT",
     )
-
-    async def refused() -> bool:
-        child.check()
-        return bool(await read(run_settings, names, DLQ))
-
-    await eventually(refused, "the dead letter", 60)
-    await eventually(lambda: not child.missing(), "readiness")
-    assert await asyncio.to_thread(child.stop) == 0
-    assert [message_id(record.value) for record in await read(run_settings, names, bronze)] == [
-        "BINANCE:BTC/USDT:3735683259"
-    ]
-    assert values(await read(run_settings, names, raw)) == [FRAME, UNFIT]
-    (letter,) = await read(run_settings, names, DLQ)
-    said = dict(letter.headers)
-    assert (letter.value, said["k2-dlq-reason"], said["k2-dlq-stage"]) == (UNFIT, b"decimal_overflow", b"feed")
-    assert said["k2-dlq-service"] == b"feed_binance"
+    found = await captured(feed, run_settings, names, "BINANCE")
+    assert found.ids == ["BINANCE:BTC/USDT:3735683259"]
+    assert found.frames == [FRAME, UNFIT]
+    said = [found.said[f"k2-dlq-{name}"] for name in ("reason", "stage", "service")]
+    assert (found.letter, said) == (UNFIT, [b"decimal_overflow", b"feed", b"feed_binance"])
 
 
 @pytest.mark.usefixtures("topics")
 async def test_a_symbol_that_the_venue_does_not_trade_ends_it_with_2(venue: str, agents: Agents) -> None:
     """The line names the variable and what the venue has instead."""
-    child = agents.start("feed_binance", BINANCE_REST_URL=f"http://{venue}", BINANCE_SYMBOLS="BTC/XYZ")
-    await eventually(lambda: child.exit_code is not None, "the end", 60)
-    assert child.exit_code == 2
-    assert child.last_words(1).endswith("the venue does not trade it; it has BTC/USDT; check BINANCE_SYMBOLS")
+    feed = agents.start("feed_binance", BINANCE_REST_URL=f"http://{venue}", BINANCE_SYMBOLS="BTC/XYZ")
+    await eventually(lambda: feed.exit_code is not None, "the end", 60)
+    assert feed.exit_code == 2
+    assert feed.last_words(1).endswith("the venue does not trade it; it has BTC/USDT; check BINANCE_SYMBOLS")

@@ -7,10 +7,8 @@ from feed_binance.rest import BinanceRest
 from feed_binance.settings import BinanceSettings
 from k2_shared.agent import Shell, run
 from k2_shared.feed.budget import Allowance
-from k2_shared.feed.feed import Feed
-from k2_shared.feed.statistics import add_statistics
+from k2_shared.feed.feed import Feed, in_shell
 from k2_shared.feed.venue import Venue
-from k2_shared.topics import Names
 
 SERVICE = "feed_binance"
 # Binance's limits: 300 connection attempts in five minutes, 5 messages a second, a connection's life of 24 h, and
@@ -38,11 +36,7 @@ def venue(settings: BinanceSettings) -> Venue:
 
 def compose(settings: BinanceSettings, shell: Shell) -> Feed:
     """Wire the feed from its settings."""
-    names = Names(settings.k2_prefix)
-    feed = Feed(settings, names, venue(settings), shell.metrics)
-    shell.health.not_ready = feed.not_ready
-    add_statistics(shell, settings, names)
-    return feed
+    return in_shell(shell, settings, venue(settings))
 
 
 def main() -> NoReturn:

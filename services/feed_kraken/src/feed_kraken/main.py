@@ -7,10 +7,8 @@ from feed_kraken.rest import KrakenRest
 from feed_kraken.settings import KrakenSettings
 from k2_shared.agent import Shell, run
 from k2_shared.feed.budget import Allowance
-from k2_shared.feed.feed import Feed
-from k2_shared.feed.statistics import add_statistics
+from k2_shared.feed.feed import Feed, in_shell
 from k2_shared.feed.venue import Venue
-from k2_shared.topics import Names
 
 SERVICE = "feed_kraken"
 # https://support.kraken.com: about 150 connection attempts in ten minutes, then a ban; about one REST call a second.
@@ -37,11 +35,7 @@ def venue(settings: KrakenSettings) -> Venue:
 
 def compose(settings: KrakenSettings, shell: Shell) -> Feed:
     """Wire the feed from its settings."""
-    names = Names(settings.k2_prefix)
-    feed = Feed(settings, names, venue(settings), shell.metrics)
-    shell.health.not_ready = feed.not_ready
-    add_statistics(shell, settings, names)
-    return feed
+    return in_shell(shell, settings, venue(settings))
 
 
 def main() -> NoReturn:

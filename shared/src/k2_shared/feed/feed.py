@@ -8,6 +8,7 @@ import aiohttp
 from aiokafka.errors import KafkaError
 from mode import Service
 
+from k2_shared.agent import Shell
 from k2_shared.errors import ConfigError, Unavailable
 from k2_shared.feed.backoff import Backoff
 from k2_shared.feed.budget import RestBudget
@@ -16,6 +17,7 @@ from k2_shared.feed.epoch import Epoch, Parts, opened
 from k2_shared.feed.keeper import WornOut
 from k2_shared.feed.rest import Listing, RestClient
 from k2_shared.feed.settings import FeedSettings
+from k2_shared.feed.statistics import add_statistics
 from k2_shared.feed.venue import Venue
 from k2_shared.registry import Registry
 from k2_shared.telemetry import Metrics, logger
@@ -127,3 +129,12 @@ class Feed(Service):  # type: ignore[misc]
                 await self.sleep(delay_s)
             else:
                 return found
+
+
+def in_shell(shell: Shell, settings: FeedSettings, venue: Venue) -> Feed:
+    """A venue's feed and its statistics, in the shell of its process."""
+    names = Names(settings.k2_prefix)
+    feed = Feed(settings, names, venue, shell.metrics)
+    shell.health.not_ready = feed.not_ready
+    add_statistics(shell, settings, names)
+    return feed
