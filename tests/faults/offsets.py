@@ -105,7 +105,3 @@ class OffsetWatch:
                 if offset > stable[at]:
                     self.violations.append(Violation(place, f"{service} within {stable[at]}", "a commit beyond"))
                 self._last[service, at] = offset
-
-    def lost(self, groups: Mapping[str, Offsets]) -> list[tuple[str, TopicPartition]]:
-        """The committed offsets that were there before and are not in a sample: a broker's fault, not a reader's."""
-        return [(service, at) for service, at in self._last if at not in groups[service]]

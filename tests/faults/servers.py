@@ -2,57 +2,29 @@
 
 import asyncio
 import signal
-from contextlib import suppress
 
 import psutil  # type: ignore[import-untyped]
-from aiokafka.errors import KafkaError
 from tests.faults.faults import Injected, injected
-from tests.faults.offsets import committed
 from tests.faults.rig import Rig
 from tests.faults.slots import Slot, until, up
 
 from k2_local import Stack
 from k2_local.records import Records
-from k2_shared.errors import ConfigError, Unavailable
+from k2_shared.errors import ConfigError
 
 UNAVAILABLE = 4
-_LOADING_S = 15.0
 
 
 async def broker_down(rig: Rig, number: signal.Signals) -> list[Injected]:
-    """End the broker in order or at once, leave it down for a while, and start it again."""
+    """End the broker in order or at once, leave it down for a while, and start it again as the local stack does."""
     stack = _own(rig)
     before = await asyncio.to_thread(_end, stack, "kafka", number)
     down = "kafka" not in await asyncio.to_thread(_running, stack)
     await asyncio.sleep(rig.rng.uniform(0.0, 8.0))
     await asyncio.to_thread(stack.up)
     after = _pid(stack, "kafka")
-    proof = f"pid {before}, then {after}"
-    if forgotten := await _forgotten(rig):
-        proof += f"; the broker forgot {forgotten} committed offsets until an orderly restart"
-        await asyncio.to_thread(_end, stack, "kafka", signal.SIGTERM)
-        await asyncio.to_thread(stack.up)
     await rig.recover()
-    return [injected(f"broker ended by {number.name}", down and after != before, proof)]
-
-
-async def _forgotten(rig: Rig) -> int:
-    """How many committed offsets a broker that came back does not know.
-
-    Kafka 4.1.1 killed alone in its cluster becomes the offsets' leader twice while it starts. Where its first loading
-    of a group ends after the second has begun, it serves a group that it has not read.
-    """
-    lost = 1
-
-    async def known() -> bool:
-        nonlocal lost
-        with suppress(KafkaError, Unavailable):
-            lost = len(rig.watch.lost(await committed(rig.settings, rig.names)))
-        return lost == 0
-
-    with suppress(Unavailable):
-        await until(known, "every committed offset", _LOADING_S)
-    return lost
+    return [injected(f"broker ended by {number.name}", down and after != before, f"pid {before}, then {after}")]
 
 
 async def registry_down(rig: Rig, slot: Slot) -> list[Injected]:

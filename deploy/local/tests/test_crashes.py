@@ -1,14 +1,14 @@
 """What survives kill -9, a restart and the loss of a port."""
 
 import json
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 
 import psutil
 import pyarrow as pa
 import pytest
 import requests
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from pyiceberg.catalog import Catalog, load_catalog
 
@@ -93,6 +93,18 @@ async def _consume(stack: Stack, topic: str) -> bytes:
         return bytes((await consumer.getone()).value)
 
 
+@asynccontextmanager
+async def _group(stack: Stack, at: TopicPartition) -> AsyncIterator[AIOKafkaConsumer]:
+    async with AIOKafkaConsumer(bootstrap_servers=stack.env()["KAFKA_BOOTSTRAP_SERVERS"], group_id="crash") as consumer:
+        consumer.assign([at])
+        yield consumer
+
+
+def _starts(stack: Stack) -> list[str]:
+    log = stack.log("kafka-broker").read_text().splitlines()
+    return [line for line in log if "Transition from STARTING to STARTED" in line and "BrokerServer" in line]
+
+
 def test_acknowledged_schemas_survive_kill_9_of_the_registry(stack: Stack) -> None:
     """Every id is still its subject's, a new subject gets a new id, and only the registry is started again."""
     stack.up()
@@ -110,6 +122,25 @@ def test_iceberg_commits_survive_kill_9_of_seaweed(stack: Stack) -> None:
     _kill(stack, "seaweed")
     assert stack.start() == ["seaweed"]
     assert _rows(stack, "killed") == 15
+
+
+async def test_a_killed_broker_is_reached_only_after_an_orderly_restart(stack: Stack) -> None:
+    """It starts twice, the first time on a port of its own; what a group committed is what it finds."""
+    stack.up()
+    await _produce(stack, "committed", b"value")
+    at = TopicPartition("committed", 0)
+    async with _group(stack, at) as group:
+        await group.commit({at: 1})
+    _kill(stack, "kafka")
+    said, before = list[str](), _starts(stack)
+    assert stack.start(said.append) == ["kafka"]
+    assert any("it starts and stops once before anybody may reach it" in line for line in said)
+    assert len(_starts(stack)) == len(before) + 2
+    async with _group(stack, at) as group:
+        assert await group.committed(at) == 1
+    stack.down(only=["kafka"])
+    stack.up()
+    assert len(_starts(stack)) == len(before) + 3
 
 
 def test_half_dead_stack_is_named_part_by_part(stack: Stack) -> None:

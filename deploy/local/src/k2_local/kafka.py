@@ -3,6 +3,7 @@
 import asyncio
 import os
 import subprocess
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from k2_local.artifacts import Downloads
 from k2_local.disk import write_whole
 from k2_local.parts import Launch, NotReadyError, Part, java
 from k2_local.ports import HOST
+from k2_shared.children import free_port
 from k2_shared.errors import Halt, Unavailable
 
 _LARGEST_MESSAGE = 8 * 1_048_576  # bytes
@@ -40,6 +42,15 @@ class Kafka(Part):
             self._format(options, properties)
         heap = self.site.settings.k2_kafka_heap_mb
         return Launch(java(heap, *options, "kafka.Kafka", os.fspath(properties)), {})
+
+    def rehearsal(self) -> Part | None:
+        """A broker that was killed, on another port: it may serve old offsets until it was restarted in order.
+
+        See .github/decisions/0004.
+        """
+        if not (self._data / "meta.properties").exists() or (self._data / ".kafka_cleanshutdown").exists():
+            return None
+        return Kafka(replace(self.site, ports={**self.site.ports, self.answers_at: free_port()}))
 
     def check(self) -> None:
         """Ready when metadata is answered, by this very cluster."""

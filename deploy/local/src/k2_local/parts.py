@@ -68,6 +68,10 @@ class Part(ABC):
         May run a tool to its end; raises Unavailable if that fails, Halt if the storage is not ours, OSError.
         """
 
+    def rehearsal(self) -> "Part | None":
+        """This part where no client finds it, if it must start and stop once in order before it may be used."""
+        return None
+
     @abstractmethod
     def check(self) -> None:
         """Ask the part over the network whether it works; answers within a few seconds.

@@ -47,13 +47,27 @@ class Startup:
         began = time.monotonic()
         process = self._records.process(part.name)
         if process is None or not process.running:
-            launch = part.prepare(downloads)
-            process = spawn(launch.argv, launch.environ, part.log)
-            self._records.remember(part.name, process)
-        self._await(part, process, began + self._timeout_s)
+            if rehearsal := part.rehearsal():
+                self._rehearse(rehearsal, downloads)
+            process = self._spawn(part, downloads)
+        self._await(part, process)
         self._report(f"{part.name} is up on port {part.port} ({time.monotonic() - began:.1f} s)")
 
-    def _await(self, part: Part, process: Process, deadline: float) -> None:
+    def _rehearse(self, part: Part, downloads: Downloads) -> None:
+        self._report(f"{part.name} did not end in order: it starts and stops once before anybody may reach it")
+        process = self._spawn(part, downloads)
+        self._await(part, process)
+        if not process.stop(part.site.settings.k2_stop_timeout_s):
+            raise Unavailable(f"{part.name} did not stop within K2_STOP_TIMEOUT_S after its recovery: start it again")
+
+    def _spawn(self, part: Part, downloads: Downloads) -> Process:
+        launch = part.prepare(downloads)
+        process = spawn(launch.argv, launch.environ, part.log)
+        self._records.remember(part.name, process)
+        return process
+
+    def _await(self, part: Part, process: Process) -> None:
+        deadline = time.monotonic() + self._timeout_s
         while (lacking := why_not_ready(part, process)) is not None:
             if not process.running:
                 raise Unavailable(_with_log(part, f"{part.name} ended while it was starting"))
