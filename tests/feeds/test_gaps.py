@@ -70,7 +70,8 @@ async def test_many_small_gaps_are_each_filled(begin: Begin, venue: Exchange) ->
     for _ in range(6):
         for symbol in (BTC, ETH):
             await rig.sim.fault("drop_ids", symbol=symbol, count=3)
-        await rig.sim.traded(ETH, 20)
+        for symbol in (BTC, ETH):
+            await rig.sim.traded(symbol, 20)
     await rig.sim.struck("drop_ids", 36)
     accounts = await rig.whole()
     assert sum(account.rest_records for account in accounts.values()) == 36

@@ -3,6 +3,7 @@
 from functools import partial
 
 import pytest
+from tests.feeds.claims import claimed
 from tests.feeds.conftest import Begin
 from tests.feeds.marks import BOTH
 from tests.feeds.rig import Rig
@@ -64,6 +65,33 @@ async def test_a_symbol_is_left_without_a_restart(begin: Begin, venue: Exchange)
 
 
 @BOTH
+async def test_a_symbol_that_is_left_while_the_feed_is_away_leaves_no_gap_open(begin: Begin, venue: Exchange) -> None:
+    """What was missing of it is given up in the ledger, and no checkpoint speaks of it any more."""
+    rig = await begin(venue, FEED_GAP_PATIENCE_S="600")
+    ahead = (await rig.sim.assigned(ETH))[-1][1] + 30
+    await rig.sim.fault("rest_holes", symbol=ETH, ids=[ahead])
+    await rig.sim.fault("drop_ids", symbol=ETH, count=60)
+    await rig.wrote(GapState.FILLED, ahead + 1, ahead + 1)
+    await rig.feed.end()
+    await rig.say(ETH, captured=False)
+    rig.feed.supervised = True
+    await rig.wrote(GapState.UNFILLABLE, ahead, ahead)
+    await rig.whole(BTC)
+    assert ETH not in await claimed(rig)
+
+
+async def test_a_symbol_that_every_socket_refuses_costs_none_of_them(begin: Begin) -> None:
+    """The first refusal ends its trial; the others change nothing."""
+    rig = await begin("KRAKEN", plays=ONE_OF_TWO, FEED_SOCKETS="2")
+    await rig.sim.fault("wrong_acks", count=2, value="error")
+    await rig.say(ETH)
+    await rig.told(EventKind.REJECTED, "EService:Unavailable")
+    await rig.sim.struck("wrong_acks", 2)
+    await rig.whole(BTC)
+    assert await rig.events(EventKind.DISCONNECTED) == []
+
+
+@BOTH
 @pytest.mark.parametrize(("symbol", "why"), [("NONE/USDT", "does not trade it"), ("PEPE/USDT", "10 decimals")])
 async def test_a_symbol_that_cannot_be_captured_is_refused(
     begin: Begin, venue: Exchange, symbol: str, why: str
@@ -100,10 +128,10 @@ async def test_a_symbol_whose_ids_begin_anew_is_stopped_until_they_are_accepted(
 
 @BOTH
 async def test_a_stopped_symbol_is_stopped_after_a_crash_too(begin: Begin, venue: Exchange) -> None:
-    """No restart decides for the operator; a word that was said meanwhile counts."""
-    rig = await begin(venue)
+    """It is written down at once; no restart decides for the operator; a word that was said meanwhile counts."""
+    rig = await begin(venue, FEED_CHECKPOINT_S="60")
     await _reset(rig)
-    await rig.sim.traded(ETH, 150)  # a checkpoint is written meanwhile
+    await rig.sim.traded(ETH, 150)
     await rig.feed.end()
     rig.feed.supervised = True
     await rig.feed.ready()

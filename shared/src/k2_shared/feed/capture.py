@@ -49,6 +49,7 @@ class Capture:
     connections: set[Connection] = field(default_factory=set)
     trial: set[str] = field(default_factory=set)  # symbols that were added, and that no socket has confirmed yet
     kinds: Counter[str] = field(default_factory=Counter)
+    hurry: asyncio.Event = field(default_factory=asyncio.Event)  # set where a checkpoint must not wait
     sample: tuple[int, int] | None = None  # exchange time in µs and receipt in ns of a recent trade
 
     @property
@@ -111,6 +112,8 @@ class Capture:
     def refused(self, symbol: str, message: str) -> bool:
         """Make a refusal known; a symbol on trial is left, one that was captured before is tried again."""
         self.tell(EventKind.REJECTED, message, symbol)
+        if symbol and symbol not in self.names:  # another socket was told before
+            return True
         if symbol not in self.trial:
             return False
         self.forget(symbol)
@@ -179,7 +182,8 @@ class Capture:
                 newest = (await self.history.newest(symbol)).trades
             except Unavailable:
                 return found
-            if not newest or newest[-1].trade_id <= self.book.series[symbol].coverage.high:
+            series = self.book.series.get(symbol)  # it may have been removed meanwhile
+            if series is None or not newest or newest[-1].trade_id <= series.coverage.high:
                 found.add(symbol)
         return found
 

@@ -52,6 +52,10 @@ class Control:
         said = {symbol: record.captured for symbol, record in self.said.items()}
         return [symbol for symbol in dict.fromkeys([*configured, *said]) if said.get(symbol, True)]
 
+    def left(self) -> set[str]:
+        """The symbols that operators removed."""
+        return {symbol for symbol, record in self.said.items() if not record.captured}
+
     async def follow(self, heard: Callable[[SymbolRecord], Awaitable[None]]) -> None:
         """Pass on what is said from now on, for ever."""
         reader = kafka.consumer(self.settings)

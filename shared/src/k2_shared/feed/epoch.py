@@ -68,6 +68,9 @@ class Epoch:
             else:
                 capture.names[symbol] = listings[symbol].name
                 self._take_over(symbol)
+        for symbol in self.control.left() & self.restored.coverages.keys():
+            self._take_over(symbol)
+            capture.forget(symbol)
         await self._resume()
         await capture.publisher.flush()
         logger().info(
@@ -123,22 +126,16 @@ class Epoch:
         capture = self.capture
         coverage = self.restored.coverages.get(symbol)
         if coverage is None:
-            coverage = Coverage(capture.store.limits)
+            coverage = Coverage(capture.store.limits, began_at=now_us())
+            if symbol not in capture.venue.symbols:
+                capture.trial.add(symbol)
             stamp = self.restored.ends[capture.store.partition(symbol)]
             capture.publisher.put(capture.store.checkpoint(symbol, coverage, stamp))
         coverage.expect(Cause.RESTART)
         series = capture.book.add(symbol, coverage)
         said = self.control.said.get(symbol)
         series.backfill_from = said.backfill_from_id or 0 if said else 0
-        self._reconcile(symbol, coverage, self.restored.ledgers.get(symbol, Ledger()))
-
-    def _reconcile(self, symbol: str, coverage: Coverage, told: Ledger) -> None:
-        """Close in the ledger what stands in bronze by now: the last run may have ended between the two."""
-        self.capture.teller.know(symbol, told.open)
-        missing = Spans((gap.first, gap.last) for gap in coverage.gaps)
-        for first, last in [part for span in told.open for part in missing.without(*span)]:
-            gap = Gap(first, last, Cause.RESTART, told.opened_at or now_us(), 0)
-            self.capture.teller.filled(symbol, [Settled(gap, first, last)])
+        reconcile(capture.teller, symbol, coverage, self.restored.ledgers.get(symbol, Ledger()))
 
     async def _resume(self) -> None:
         """What an operator decided while nobody listened."""
@@ -184,6 +181,31 @@ async def opened(parts: Parts) -> AsyncIterator[Epoch]:
             yield Epoch(capture, control, restored)
         finally:
             await ended(sending)
+
+
+def reconcile(teller: Teller, symbol: str, coverage: Coverage, told: Ledger) -> None:
+    """Close in the ledger what stands in bronze by now: the last run may have ended between the two.
+
+    Only ids that the coverage is about can be said to stand there; what is open below them is asked for again.
+    """
+    teller.know(symbol, told.open)
+    if not coverage.begun:
+        return
+    _reach_back(coverage, told.open)
+    missing = Spans((gap.first, gap.last) for gap in coverage.gaps)
+    covered = told.open.within(coverage.first, coverage.high)
+    for first, last in [part for span in covered for part in missing.without(*span)]:
+        gap = Gap(first, last, Cause.RESTART, told.opened_at or now_us(), 0)
+        teller.filled(symbol, [Settled(gap, first, last)])
+
+
+def _reach_back(coverage: Coverage, told: Spans) -> None:
+    """Be responsible again for what stands open below the first id, and for nothing else there."""
+    first = coverage.first
+    lowest = min((span[0] for span in told), default=first)
+    coverage.reopen(lowest)
+    for span in told.without(lowest, first - 1) if coverage.first < first else ():
+        coverage.settle(*span)
 
 
 async def _until(stop: asyncio.Event) -> None:

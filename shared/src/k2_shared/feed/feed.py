@@ -3,6 +3,8 @@
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 
 import aiohttp
 from aiokafka.errors import KafkaError
@@ -77,10 +79,12 @@ class Feed(Service):  # type: ignore[misc]
                 await self._once()
             except WornOut:
                 logger().info(RENEWED)
+                await self._renew()
             except (Unavailable, KafkaError) as error:
                 if isinstance(error, Unavailable) and self._epoch and not self._epoch.capture.publisher.failed:
                     raise
                 await self._back_off(error)
+                await self._renew()
             finally:
                 self._epoch = None
 
@@ -90,6 +94,13 @@ class Feed(Service):  # type: ignore[misc]
             await epoch.begin(self._parts.listings)
             self._backoff.succeeded()
             await epoch.work(self._stopping)
+
+    async def _renew(self) -> None:
+        """Ask for the pairs anew, where REST answers: what was listed since the start may be captured by now."""
+        venue, rest = self._venue.rest, self._parts.rest
+        with suppress(Unavailable):
+            listings, _ = await rest.get(venue.pairs(), venue.read_pairs)
+            self._parts = replace(self._parts, listings=listings)
 
     async def _back_off(self, error: Exception) -> None:
         delay_s = self._backoff.next_delay()

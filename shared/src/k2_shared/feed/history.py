@@ -27,7 +27,7 @@ class RestHistory:
 
     async def newest(self, symbol: str) -> Page:
         """The newest trade; none where there has never been one. Raises Unavailable."""
-        page, _ = await self._read(symbol, self.venue.rest.newest(self.names[symbol]))
+        page, _ = await self._read(symbol, self.venue.rest.newest(self._name(symbol)))
         return page
 
     async def page(self, symbol: str, first_id: int, after_us: int, cursor: str) -> tuple[Page, bytes]:
@@ -40,8 +40,14 @@ class RestHistory:
         return await self._since(symbol, first_id, await self._seek(symbol, first_id), "")
 
     async def _since(self, symbol: str, first_id: int, after_us: int, cursor: str) -> tuple[Page, bytes]:
-        call = self.venue.rest.since(self.names[symbol], first_id, max(0, after_us - _MARGIN_US), cursor)
+        call = self.venue.rest.since(self._name(symbol), first_id, max(0, after_us - _MARGIN_US), cursor)
         return await self._read(symbol, call)
+
+    def _name(self, symbol: str) -> str:
+        name = self.names.get(symbol)
+        if name is None:
+            raise Unavailable(f"{symbol} is captured no more")
+        return name
 
     async def _seek(self, symbol: str, first_id: int) -> int:
         """A time before an id: back from the newest trade in steps that double."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from k2_shared.errors import Unavailable
@@ -80,6 +81,7 @@ class Keeper:
         """Say when a symbol was stopped, also if it had been resumed a moment before."""
         self._stopped[symbol] = coverage.stopped_at
         if coverage.stopped_at:
+            self.capture.hurry.set()
             detail = f"after {coverage.high} came {coverage.reset_to}: decide by 'k2 feed resume'"
             self.capture.tell(EventKind.RESET, detail, symbol)
 
@@ -146,9 +148,13 @@ class Checkpoints:
     _written: dict[str, tuple[object, ...]] = field(default_factory=dict)
 
     async def run(self) -> None:
-        """Write now and then."""
+        """Write now and then, and at once when a symbol was stopped: a new process must know where."""
+        hurry = self.capture.hurry
         while True:
-            await asyncio.sleep(self.capture.settings.feed_checkpoint_s)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.capture.settings.feed_checkpoint_s):
+                    await hurry.wait()
+            hurry.clear()
             await self.write()
 
     async def write(self) -> None:

@@ -12,7 +12,7 @@ from k2_shared.feed.budget import RestBudget
 from k2_shared.telemetry import FeedMetrics
 from k2_shared.trade import DECIMAL_SCALE, Exchange, Trade
 
-_FAILED = (aiohttp.ClientError, TimeoutError, ValueError)
+_FAILED = (aiohttp.ClientError, TimeoutError, ValueError, ArithmeticError)  # the last: no decimal
 MAX_ANSWER_BYTES = 32 * 1024 * 1024  # a venue's list of pairs is its largest
 _REFUSALS = frozenset({418, 429})
 _DEFAULT_PAUSE_S = 5.0

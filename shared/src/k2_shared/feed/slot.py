@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -169,7 +170,9 @@ class Slot:
                 return "forced"
             await self._look(following)
             if waited_s > _QUIET_AFTER_S and following.connection.confirmed >= missing:
-                quiet |= await self.lines.quiet(missing)
+                with suppress(TimeoutError):  # REST may have told us to wait
+                    async with asyncio.timeout(self.settings.feed_rotate_deadline_s - waited_s):
+                        quiet |= await self.lines.quiet(missing)
 
     async def _retire(self, line: _Line) -> None:
         """Close a connection; what it brought until then is taken."""

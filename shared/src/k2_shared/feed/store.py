@@ -68,6 +68,7 @@ class Ledger:
         """Read one record on."""
         if record.state is GapState.OPENED:
             self.open.add(record.first_id, record.last_id)
+            self.unfillable.remove(record.first_id, record.last_id)
             self.opened_at = record.opened_at
             return
         self.open.remove(record.first_id, record.last_id)
