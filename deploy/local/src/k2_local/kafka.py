@@ -13,8 +13,7 @@ from aiokafka.errors import KafkaError
 from k2_local.artifacts import Downloads
 from k2_local.disk import write_whole
 from k2_local.parts import Launch, NotReadyError, Part, java
-from k2_local.ports import HOST
-from k2_shared.children import free_port
+from k2_local.ports import HOST, choose
 from k2_shared.errors import Halt, Unavailable
 
 _LARGEST_MESSAGE = 8 * 1_048_576  # bytes
@@ -50,7 +49,8 @@ class Kafka(Part):
         """
         if not (self._data / "meta.properties").exists() or (self._data / ".kafka_cleanshutdown").exists():
             return None
-        return Kafka(replace(self.site, ports={**self.site.ports, self.answers_at: free_port()}))
+        known = self.site.ports
+        return Kafka(replace(self.site, ports={**known, self.answers_at: choose(self.name, known.values())}))
 
     def check(self) -> None:
         """Ready when metadata is answered, by this very cluster."""

@@ -50,7 +50,7 @@ def assign(
     chosen: dict[str, int] = {}
     for name in PORTS[part]:
         port = _by_hand(settings, part, name, taken) or _remembered(part, name, remembered, report)
-        chosen[name] = port or _choose(part, taken)
+        chosen[name] = port or choose(part, taken)
         taken.add(chosen[name])
     return chosen
 
@@ -95,7 +95,12 @@ def _remembered(part: str, name: str, remembered: Mapping[str, int], report: Cal
     return None
 
 
-def _choose(part: str, taken: Collection[int]) -> int:
+def choose(part: str, taken: Collection[int]) -> int:
+    """A free port for a part, not one that outgoing connections get.
+
+    Raises:
+        ConfigError: none is free.
+    """
     for port in _candidates():
         if port not in taken and not _busy(part, port):
             return port

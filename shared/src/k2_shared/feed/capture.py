@@ -24,8 +24,6 @@ from k2_shared.origin import Origin
 from k2_shared.telemetry import Metrics, logger
 from k2_shared.trade import Trade
 
-CONNECTED = "feed_connected"
-DISCONNECTED = "feed_disconnected"
 REFUSED = "feed_frame_refused"
 _EVENT = "feed_event"
 _WORDS = {"pong": "ping", "silence": "silence", "not confirmed": "subscription", "refused": "refused", "stale": "stale"}
