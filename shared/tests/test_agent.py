@@ -10,9 +10,10 @@ from urllib.request import urlopen
 
 import pytest
 
-from k2_shared.children import Child, wait_until
+from k2_shared.children import Child
 from k2_shared.errors import ConfigError, Unavailable
 from k2_shared.testing.plugin import Agents
+from k2_shared.testing.waiting import wait_for
 
 SECRET = "hunter2-correct-horse"
 
@@ -45,7 +46,7 @@ class Toys:
 
     def ended(self, *arguments: str, **environment: str) -> Child:
         child = self.start(*arguments, **environment)
-        wait_until(lambda: child.exit_code is not None, 60, "the toy's end")
+        wait_for(lambda: child.exit_code is not None, 60, "the toy's end")
         return child
 
 
@@ -69,7 +70,7 @@ def test_a_running_agent_shows_its_pages_and_ends_with_0(toys: Toys, number: sig
     assert 'k2_records_received_total{topic="toy"} 1.0' in metrics
     assert 'k2_build_info{service="toy"' in metrics
     child.signal(number)
-    wait_until(lambda: child.exit_code is not None, 30, "the end")
+    wait_for(lambda: child.exit_code is not None, 30, "the end")
     assert child.exit_code == 0
     found = events(child)
     assert [event["event"] for event in found if event.get("service") == "toy"] == ["agent_started", "agent_stopped"]
@@ -78,7 +79,7 @@ def test_a_running_agent_shows_its_pages_and_ends_with_0(toys: Toys, number: sig
 def test_an_agent_that_is_not_ready_says_what_is_missing(toys: Toys) -> None:
     """Alive is not ready."""
     child = toys.start(TOY="never_ready")
-    wait_until(lambda: child.missing() == ["starting"], 60, "the page")
+    wait_for(lambda: child.missing() == ["starting"], 60, "the page")
     assert page(child, "/healthz")[0] == 200
     assert page(child, "/readyz")[0] == 503
     assert child.stop() == 0
@@ -103,7 +104,7 @@ def test_a_shutdown_that_hangs_is_cut_and_is_not_exit_0(toys: Toys) -> None:
     """The supervisor does not have to kill it, and sees that it did not end in order."""
     child = toys.start(TOY="hang", SHUTDOWN_GRACE_S="0.5").wait_ready()
     child.signal(signal.SIGTERM)
-    wait_until(lambda: child.exit_code is not None, 30, "the end")
+    wait_for(lambda: child.exit_code is not None, 30, "the end")
     assert child.exit_code == 4
     assert child.last_words(1) == "toy: the shutdown took longer than SHUTDOWN_GRACE_S=0.5"
 
@@ -123,7 +124,7 @@ def test_a_wrong_setting_is_one_line_and_exit_2(
     child = Child("toy_agent", {"PYTHONPATH": str(Path(__file__).parent), **environment}, toys._folder / "log", 0)
     child.arguments = arguments
     toys.started.append(child.start())
-    wait_until(lambda: child.exit_code is not None, 60, "the end")
+    wait_for(lambda: child.exit_code is not None, 60, "the end")
     assert child.exit_code == 2
     (line,) = child.log.read_text().splitlines()
     assert line.startswith(said)
@@ -162,6 +163,6 @@ def test_an_agent_whose_port_is_taken_names_the_setting_and_ends_with_2(toys: To
     second.stop()
     taken = Child("toy_agent", {**second.environment, "WEB_PORT": str(first.web_port)}, second.log, first.web_port)
     toys.started.append(taken.start())
-    wait_until(lambda: taken.exit_code is not None, 60, "the refusal")
+    wait_for(lambda: taken.exit_code is not None, 60, "the refusal")
     assert taken.exit_code == ConfigError.exit_code
     assert f"WEB_PORT={first.web_port} is taken" in taken.last_words()

@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ from urllib.request import urlopen
 
 import psutil
 
-from k2_shared.children import wait_until
+from k2_shared.testing.signals import sigint
+from k2_shared.testing.waiting import wait_for
 
 PATIENCE_S = 240.0
 
@@ -47,7 +47,7 @@ class RunningDemo:
 
     def wait_for(self, share: float) -> None:
         """Wait until a share of the frames was played."""
-        wait_until(lambda: self._started() and self.played() >= share, PATIENCE_S, f"{share:.0%} of the frames")
+        wait_for(lambda: self._started() and self.played() >= share, PATIENCE_S, f"{share:.0%} of the frames")
 
     def result(self) -> tuple[int, dict[str, Any]]:
         """Wait for the end: the exit code and the one JSON object on stdout."""
@@ -67,27 +67,32 @@ class Demos:
         self._root = root
         self.started: list[RunningDemo] = []
 
-    def start(self, *flags: str, environment: dict[str, str] | None = None) -> RunningDemo:
-        """Start ``k2 demo`` with flags, in a new folder."""
+    def start(self, *flags: str, environment: dict[str, str] | None = None, deaf: bool = False) -> RunningDemo:
+        """Start ``k2 demo`` with flags, in a new folder; one that is ``deaf`` has SIGINT ignored."""
         cwd = self._root / f"demo{len(self.started)}"
         cwd.mkdir()
-        process = subprocess.Popen(
-            [sys.executable, "-c", "from k2.main import main; main()", "demo", *flags],
-            cwd=cwd,
-            env={**_without_stack(), **(environment or {})},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        with sigint(ignored=deaf):
+            process = _spawned(flags, cwd, environment or {})
         self.started.append(RunningDemo(process, cwd))
         return self.started[-1]
 
     def end(self) -> None:
-        """Interrupt what still runs and wait for it."""
+        """End what still runs and wait for it."""
         for demo in self.started:
             if demo.process.poll() is None:
-                demo.process.send_signal(signal.SIGINT)
+                demo.process.terminate()
                 demo.process.communicate(timeout=PATIENCE_S)
+
+
+def _spawned(flags: tuple[str, ...], cwd: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", "from k2.main import main; main()", "demo", *flags],
+        cwd=cwd,
+        env={**_without_stack(), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def _without_stack() -> dict[str, str]:

@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.demos import Demos, RunningDemo
 from tests.e2e.recordings import binance, kraken
 
-from k2_shared.children import wait_until
+from k2_shared.testing.waiting import wait_for
 
 KILLED = ("silver", "gold", "iceberg_sink")
 
@@ -37,6 +37,7 @@ def test_other_recordings_reconcile_and_demos_run_side_by_side(demos: Demos, tmp
     assert [list((demo.cwd / ".k2").iterdir()) for demo in started] == [[], []]
 
 
+@pytest.mark.long
 def test_agents_that_are_killed_and_restarted_by_hand_lose_and_double_nothing(demos: Demos) -> None:
     """kill -9 of silver, gold and the sink in the middle of a demo, each started again by its script: it reconciles."""
     demo = demos.start("--json")
@@ -58,7 +59,7 @@ def test_agents_that_are_killed_and_restarted_by_hand_lose_and_double_nothing(de
 def _kill(demo: RunningDemo, agent: str) -> None:
     victim = psutil.Process(demo.pid(agent))
     victim.send_signal(signal.SIGKILL)
-    wait_until(lambda: not _alive(victim), 10, f"the end of {agent}")
+    wait_for(lambda: not _alive(victim), 10, f"the end of {agent}")
 
 
 def _alive(process: psutil.Process) -> bool:
@@ -69,27 +70,41 @@ def test_ctrl_c_stops_everything(demos: Demos) -> None:
     """Ctrl-C in the middle ends the demo with 130 and leaves no process behind."""
     demo = demos.start()
     demo.wait_for(0.05)
-    _interrupt(demo, at_least=6 + len(KILLED))  # the stack's parts, the simulator, two feeds
+    _end(demo, signal.SIGINT, at_least=6 + len(KILLED))  # the stack's parts, the simulator, two feeds
 
 
 def test_ctrl_c_during_the_start_stops_everything(demos: Demos) -> None:
     """Ctrl-C while topics and tables are being created is not swallowed."""
     demo = demos.start()
+    _read_until_up(demo, parts=3)
+    _end(demo, signal.SIGINT, at_least=3)
+
+
+def test_in_the_background_of_a_script_it_says_how_to_end_it(demos: Demos) -> None:
+    """Where SIGINT is ignored it does nothing, and SIGTERM ends the demo in order; the first line says so."""
+    demo = demos.start(deaf=True)
     assert demo.process.stderr is not None
-    parts = 0
-    while parts < 3:
+    assert f"'kill {demo.process.pid}' ends it in order" in demo.process.stderr.readline()
+    demo.process.send_signal(signal.SIGINT)
+    _read_until_up(demo, parts=3)
+    _end(demo, signal.SIGTERM, at_least=3)
+
+
+def _read_until_up(demo: RunningDemo, parts: int) -> None:
+    assert demo.process.stderr is not None
+    while parts:
         line = demo.process.stderr.readline()
         assert line, "the demo ended early"
-        parts += " is up on port " in line
-    _interrupt(demo, at_least=3)
+        parts -= " is up on port " in line
 
 
-def _interrupt(demo: RunningDemo, at_least: int) -> None:
+def _end(demo: RunningDemo, number: signal.Signals, at_least: int) -> None:
     children = psutil.Process(demo.process.pid).children(recursive=True)
     assert len(children) >= at_least
-    demo.process.send_signal(signal.SIGINT)
-    demo.process.communicate(timeout=120)
-    assert demo.process.returncode == 130
+    demo.process.send_signal(number)
+    _, said = demo.process.communicate(timeout=120)
+    assert demo.process.returncode == 128 + number
+    assert "stopped early; the logs are in" in said
     assert [child for child in children if _alive(child)] == []
 
 

@@ -1,8 +1,6 @@
-"""One running stack for all tests that need one, and small means to wait and to occupy ports."""
+"""One running stack for all tests that need one, and a means to occupy ports."""
 
 import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -11,23 +9,7 @@ import pytest
 
 from k2_local import Stack, StackSettings
 
-DEADLINE_S = 60.0
-
-Until = Callable[[Callable[[], object]], None]
 Occupied = Callable[[int], AbstractContextManager[int]]
-
-
-@pytest.fixture(scope="session")
-def until() -> Until:
-    """Wait for a condition; fails at the deadline."""
-
-    def wait(condition: Callable[[], object]) -> None:
-        deadline, pause = time.monotonic() + DEADLINE_S, threading.Event()
-        while not condition():
-            assert time.monotonic() < deadline, "the condition did not come true in time"
-            pause.wait(0.05)
-
-    return wait
 
 
 @pytest.fixture(scope="session")

@@ -16,9 +16,8 @@ from k2_local import Stack
 from k2_local.ports import is_free
 from k2_local.records import Records
 from k2_local.status import whole
-from k2_shared.children import wait_until
+from k2_shared.testing.waiting import wait_for
 
-Until = Callable[[Callable[[], object]], None]
 Occupied = Callable[[int], AbstractContextManager[int]]
 
 
@@ -124,6 +123,7 @@ def test_iceberg_commits_survive_kill_9_of_seaweed(stack: Stack) -> None:
     assert _rows(stack, "killed") == 15
 
 
+@pytest.mark.long
 async def test_a_killed_broker_is_reached_only_after_an_orderly_restart(stack: Stack) -> None:
     """It starts twice, the first time on a port of its own; what a group committed is what it finds."""
     stack.up()
@@ -167,7 +167,7 @@ async def test_state_survives_a_restart_on_other_ports(stack: Stack, occupied: O
     wanted = ("kafka", "kafka_controller", "registry", "s3", "seaweed_master", "seaweed_volume", "seaweed_filer")
     with ExitStack() as busy:
         for name in wanted:
-            wait_until(lambda: is_free(ports[name]), 10, f"the release of {name}'s port")  # noqa: B023  # called at once
+            wait_for(lambda: is_free(ports[name]), 10, f"the release of {name}'s port")  # noqa: B023  # called at once
             busy.enter_context(occupied(ports[name]))
         stack.up(said.append)
     assert all(f"{name}: the remembered port {ports[name]} is busy, choosing another" in said for name in wanted)

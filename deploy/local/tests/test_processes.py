@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -11,10 +11,11 @@ import pytest
 
 from k2_local import Stack, StackSettings
 from k2_local.disk import write_json
-from k2_local.processes import Process, spawn, tail
+from k2_local.logs import tail
+from k2_local.processes import Process, spawn
 from k2_local.records import Records
+from k2_shared.testing.waiting import wait_for
 
-Until = Callable[[Callable[[], object]], None]
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); signal.pause()"
 
 
@@ -46,11 +47,11 @@ def test_down_leaves_a_reused_pid_alone(settings: StackSettings, stranger: subpr
     assert Records(settings.state).process("kafka") is None
 
 
-def test_deaf_process_is_killed_after_the_deadline(tmp_path: Path, until: Until) -> None:
+def test_deaf_process_is_killed_after_the_deadline(tmp_path: Path) -> None:
     """SIGKILL follows when SIGTERM is ignored, and the caller learns of it."""
     log = tmp_path / "log"
     process = spawn([sys.executable, "-c", STUBBORN], {}, log)
-    until(lambda: tail(log, 1) == ["deaf"])
+    wait_for(lambda: tail(log, 1) == ["deaf"], 60, "the child's first word")
     assert not process.stop(grace_s=0.1)
     assert not process.running
 
@@ -62,31 +63,31 @@ def test_process_outlives_the_terminal(tmp_path: Path) -> None:
     assert process.stop(grace_s=30)
 
 
-def test_ended_child_does_not_run(tmp_path: Path, until: Until) -> None:
+def test_ended_child_does_not_run(tmp_path: Path) -> None:
     """A zombie is not alive."""
     process = spawn([sys.executable, "-c", ""], {}, tmp_path / "log")
-    until(lambda: not process.running)
+    wait_for(lambda: not process.running, 60, "the child's end")
     assert process.resident_mb == 0
 
 
-def test_child_that_its_parent_does_not_collect_has_ended(until: Until) -> None:
+def test_child_that_its_parent_does_not_collect_has_ended() -> None:
     """Stopping does not wait for a zombie."""
     parent = "import subprocess, signal; print(subprocess.Popen(['sleep', '99']).pid, flush=True); signal.pause()"
     with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE) as careless:
         assert careless.stdout
         pid = int(careless.stdout.readline())
         process = Process(pid, float(psutil.Process(pid).create_time()))
-        until(lambda: psutil.Process(pid).name() == "sleep")
+        wait_for(lambda: psutil.Process(pid).name() == "sleep", 60, "the grandchild")
         assert process.stop(grace_s=30)
         assert psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
         careless.kill()
 
 
-def test_large_log_is_set_aside_at_the_start(tmp_path: Path, until: Until) -> None:
+def test_large_log_is_set_aside_at_the_start(tmp_path: Path) -> None:
     """A log does not grow from run to run without bound."""
     log = tmp_path / "part.log"
     log.write_bytes(b"x" * 9_000_000)
     process = spawn([sys.executable, "-c", "print('new')"], {}, log)
-    until(lambda: not process.running)
+    wait_for(lambda: not process.running, 60, "the child's end")
     assert log.read_text() == "new\n"
     assert log.with_suffix(".old").stat().st_size == 9_000_000

@@ -6,14 +6,14 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from k2_local import Stack, StackSettings
+from k2_shared.testing.signals import sigint
+from k2_shared.testing.waiting import wait_for
 
 K2 = [sys.executable, "-c", "from k2.main import main; main()"]
 DEADLINE_S = 90.0
@@ -50,16 +50,10 @@ def _k2(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
 
 
 def _started(*arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [*K2, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-
-
-def _until(condition: Callable[[], object]) -> None:
-    deadline, pause = time.monotonic() + DEADLINE_S, threading.Event()
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        pause.wait(0.05)
+    with sigint(ignored=False):
+        return subprocess.Popen(
+            [*K2, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
 
 
 def _states(state: str) -> set[str]:
@@ -115,7 +109,7 @@ def test_exec_gives_the_environment_passes_signals_and_stops_what_it_started(sta
 def test_interrupt_of_a_start_leaves_nothing_running(state: str) -> None:
     """Ctrl-C during up exits 130, with every part stopped, also where nobody reads what it says."""
     with _started("stack", "up", "--state", state) as starting:
-        _until(lambda: (Path(state) / "run" / "seaweed.json").exists())
+        wait_for((Path(state) / "run" / "seaweed.json").exists, DEADLINE_S, "seaweed's start")
         starting.send_signal(signal.SIGINT)
     assert starting.returncode == 130
     assert _states(state) == {"down"}

@@ -34,6 +34,7 @@ def test_a_broken_promise_is_told_apart() -> None:
         expect(False, "the end is 12, found 11")
 
 
+@pytest.mark.long
 async def test_committed_records_outlive_a_crash_of_the_broker(tmp_path: Path) -> None:
     """kill -9 of the broker after acknowledged transactions: every record and offset is there when it is back."""
     stack = Stack(StackSettings.load(k2_state_dir=tmp_path))

@@ -11,7 +11,7 @@ from typing import Any
 
 from k2_shared.errors import ConfigError
 
-_ENDING = (signal.SIGTERM, signal.SIGHUP)
+_ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 _SIGNALLED = 128  # a shell's exit code for a death by signal is this plus its number
 
 
@@ -22,9 +22,7 @@ def terminable() -> Iterator[None]:
     Ctrl-C leaves it as KeyboardInterrupt at once: asyncio's own handler would cancel a task, and a library may
     swallow that.
     """
-    before = {number: signal.signal(number, _leave) for number in _ENDING}
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        before[signal.SIGINT] = signal.signal(signal.SIGINT, _interrupt)
+    before = {number: signal.signal(number, _leave) for number in _heard()}
     try:
         yield
     finally:
@@ -34,7 +32,7 @@ def terminable() -> Iterator[None]:
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """Ignore the signals that end a program, so that the block is done to its end."""
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (*_ENDING, signal.SIGINT)}
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in _ENDING}
     try:
         yield
     finally:
@@ -79,19 +77,25 @@ class _Signals:
 @contextmanager
 def _held() -> Iterator[_Signals]:
     received = _Signals()
-    before = {number: signal.signal(number, received) for number in (*_ENDING, signal.SIGINT)}
+    before = {number: signal.signal(number, received) for number in _heard()}
     try:
         yield received
     finally:
         _restore(before)
 
 
+def is_deaf_to_interrupts() -> bool:
+    """Whether whoever started us has Ctrl-C ignored, as a shell does in the background of a script."""
+    return signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def _heard() -> list[signal.Signals]:
+    """The signals that end us: one that is ignored, as by nohup, stays so, and for the child too."""
+    return [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+
+
 def _leave(number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(_SIGNALLED + number)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(_SIGNALLED + number)
 
 
 def _restore(handlers: Mapping[signal.Signals, Any]) -> None:

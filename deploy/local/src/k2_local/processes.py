@@ -97,13 +97,3 @@ def spawn(argv: list[str], environ: Mapping[str, str], log: Path) -> Process:
             start_new_session=True,
         )
     return Process(child.pid, psutil.Process(child.pid).create_time())
-
-
-def tail(log: Path, lines: int) -> list[str]:
-    """The last lines of a log; none if there is no log."""
-    if not log.exists():
-        return []
-    with log.open("rb") as file:
-        file.seek(0, os.SEEK_END)
-        file.seek(max(0, file.tell() - lines * 1_000))
-        return file.read().decode(errors="replace").splitlines()[-lines:]

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
 from k2_local.artifacts import Downloads
+from k2_local.logs import tail
 from k2_local.parts import NotReadyError, Part
-from k2_local.processes import Process, spawn, tail
+from k2_local.processes import Process, spawn
 from k2_local.records import Records
 from k2_shared.errors import K2Error, Unavailable
 

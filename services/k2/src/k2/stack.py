@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
-from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -65,7 +64,7 @@ def logs(
     """Print the ends of the parts' logs."""
     stack, wanted = _stack(state), _parts(part)
     files = {name: stack.log(name) for name in wanted}
-    for name, line in chain(last(files, lines), follow(files) if following else ()):
+    for name, line in follow(files, lines) if following else last(files, lines):
         typer.echo(line if part else f"{name:<8} | {line}")
 
 

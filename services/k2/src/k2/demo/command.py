@@ -1,5 +1,6 @@
 """``k2 demo`` from the command line."""
 
+import os
 import secrets
 import sys
 import time
@@ -38,6 +39,8 @@ def _run(options: Options, *, as_json: bool) -> int:
     from k2.demo import screen as screens
 
     screen = screens.Screen()
+    if child.is_deaf_to_interrupts():
+        screen.say(f"SIGINT is ignored here, as in the background of a script: 'kill {os.getpid()}' ends it in order")
     report = run.demo(options, screen)
     if as_json:
         sys.stdout.write(report.as_json() + "\n")

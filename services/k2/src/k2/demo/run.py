@@ -38,7 +38,7 @@ def demo(options: Options, screen: Screen) -> Report:
         worth_a_look = True
         report = Demo(options, environment, recorded, screen).run()
         up, worth_a_look = options.keep, options.keep or not report.reconciled
-    except (K2Error, KeyboardInterrupt):
+    except (K2Error, KeyboardInterrupt, SystemExit):
         screen.say(f"stopped early; the logs are in {options.folder}" if worth_a_look else "nothing was started")
         raise
     finally:
