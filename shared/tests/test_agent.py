@@ -20,7 +20,7 @@ SECRET = "hunter2-correct-horse"
 
 def page(child: Child, path: str) -> tuple[int, str]:
     try:
-        with urlopen(f"http://127.0.0.1:{child.web_port}{path}", timeout=5) as answer:
+        with urlopen(f"http://127.0.0.1:{child.web_port}{path}", timeout=30) as answer:
             return answer.status, answer.read().decode()
     except HTTPError as error:
         return error.code, error.read().decode()

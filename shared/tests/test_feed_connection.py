@@ -3,16 +3,11 @@
 import asyncio
 
 import pytest
-from shared.tests.toy_lines import A, B, Lines, lines_by_hand
+from shared.tests.toy_lines import A, B, lines_by_hand
 
 from k2_shared.feed.connection import Connection
 from k2_shared.feed.transport import Disconnected
 from k2_shared.testing.waiting import eventually
-
-
-@pytest.fixture
-def lines() -> Lines:
-    return lines_by_hand()
 
 
 async def ended(connection: Connection) -> str:
@@ -21,8 +16,9 @@ async def ended(connection: Connection) -> str:
     return str(found.value)
 
 
-async def test_it_ends_when_a_symbol_is_not_confirmed_in_time(lines: Lines) -> None:
+async def test_it_ends_when_a_symbol_is_not_confirmed_in_time() -> None:
     """Trades of another symbol do not extend the deadline."""
+    lines = lines_by_hand(feed_ack_timeout_s=0.2)
     connection = await lines.connect("ws://a")
     lines.sockets[0].bring(f"ack {A}", f"trade {A} 1")
     assert await ended(connection) == f"not confirmed: {B}"
@@ -30,23 +26,26 @@ async def test_it_ends_when_a_symbol_is_not_confirmed_in_time(lines: Lines) -> N
     assert connection.confirmed == {A}
 
 
-async def test_it_ends_when_the_application_does_not_answer_a_ping(lines: Lines) -> None:
+async def test_it_ends_when_the_application_does_not_answer_a_ping() -> None:
     """A socket whose protocol pongs may have a dead application behind it."""
+    lines = lines_by_hand(feed_ping_interval_s=0.1, feed_ping_timeout_s=0.1)
     connection = await lines.connect("ws://a")
     lines.sockets[0].answers = False
     lines.sockets[0].bring(f"ack {A}", f"ack {B}")
     assert await ended(connection) == "no application pong"
 
 
-async def test_it_ends_when_a_venue_that_always_speaks_is_silent(lines: Lines) -> None:
+async def test_it_ends_when_a_venue_that_always_speaks_is_silent() -> None:
     """Kraken's heartbeats come every second."""
+    lines = lines_by_hand()
     lines.silence_s = 0.1
     connection = await lines.connect("ws://a")
     assert await ended(connection) == "silence"
 
 
-async def test_a_refusal_ends_it_unless_the_feed_lets_the_symbol_go(lines: Lines) -> None:
+async def test_a_refusal_ends_it_unless_the_feed_lets_the_symbol_go() -> None:
     """A symbol that was just added may be refused; the others stay."""
+    lines = lines_by_hand()
     connection = await lines.connect("ws://a")
     lines.sockets[0].bring(f"no {B}")
     assert await ended(connection) == "refused: not here"

@@ -92,6 +92,7 @@ async def test_a_quiet_symbol_counts_as_delivered(
 
 async def test_the_deadline_ends_the_overlap(start: Callable[..., Running], lines: Lines) -> None:
     """What the new one has not delivered by then is for the backfill to prove."""
+    lines.settings = lines.settings.model_copy(update={"feed_rotate_deadline_s": 0.2})
     running = start(rotate_after_s=0.1)
     await running.deliver(0, A, B)
     await running.deliver(1, A)

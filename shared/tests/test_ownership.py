@@ -71,8 +71,9 @@ async def test_two_owners_share_the_partitions_and_write_each_record_once(run: R
     )
 
 
-async def test_a_restarted_process_has_its_partitions_back_at_once(run: Run) -> None:
+async def test_a_restarted_process_has_its_partitions_back_at_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Under its own name in the group, one that vanished without a word is replaced before its session ends."""
+    monkeypatch.setattr(kafka, "SESSION_TIMEOUT_MS", 120_000)
     await run.write(b"a")
     gone = kafka.consumer(run.settings, group=run.names.group("toy"), instance="toy-1")
     await gone.start()
@@ -81,7 +82,7 @@ async def test_a_restarted_process_has_its_partitions_back_at_once(run: Run) -> 
         await gone.getmany(timeout_ms=5_000)
     await gone._coordinator._stop_heartbeat_task()  # it lives, silent: nobody knows yet that it is gone
     async with run.agent(instance="toy-1", poll_ms=20) as agent:
-        await eventually(lambda: agent._loops and not agent.not_ready(), "the partitions", timeout_s=8)
+        await eventually(lambda: agent._loops and not agent.not_ready(), "the partitions")
         await run.wrote(1)
     await gone.stop()
 

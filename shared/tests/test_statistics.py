@@ -117,7 +117,7 @@ def _fields(record: GapRecord) -> dict[str, Any]:
 def page(child: Child, path: str = "/feeds") -> str:
     """A page of an agent."""
     child.check()
-    with urlopen(f"http://127.0.0.1:{child.web_port}{path}", timeout=5) as answer:
+    with urlopen(f"http://127.0.0.1:{child.web_port}{path}", timeout=30) as answer:
         text: str = answer.read().decode()
     return text
 

@@ -146,15 +146,10 @@ class Lines:
         self.outcomes.append(outcome)
 
 
-def lines_by_hand() -> Lines:
-    """With deadlines of tenths of a second."""
-    return Lines(
-        FeedSettings.load(
-            feed_ack_timeout_s=0.5,
-            feed_ping_interval_s=0.2,
-            feed_ping_timeout_s=0.3,
-            feed_backoff_base_s=0.01,
-            feed_backoff_cap_s=0.02,
-            feed_rotate_deadline_s=0.6,
-        )
+def lines_by_hand(**deadlines: float) -> Lines:
+    """With deadlines that no test reaches, but for those that it sets."""
+    patient = dict.fromkeys(
+        ("feed_ack_timeout_s", "feed_ping_interval_s", "feed_ping_timeout_s", "feed_rotate_deadline_s"), 60.0
     )
+    quick = {"feed_backoff_base_s": 0.01, "feed_backoff_cap_s": 0.02}
+    return Lines(FeedSettings.load(**{**patient, **quick, **deadlines}))

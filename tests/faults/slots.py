@@ -9,7 +9,7 @@ from pathlib import Path
 
 from k2_shared.children import Child
 from k2_shared.errors import Unavailable
-from k2_shared.testing.waiting import Condition, came_true
+from k2_shared.testing.waiting import WAITS, Condition, came_true
 
 PATIENCE_S = 90.0
 _POLL_S, _RESTART_S = 0.1, 0.5
@@ -21,8 +21,9 @@ async def until(condition: Condition, what: str, timeout_s: float = PATIENCE_S) 
     Raises:
         Unavailable: it did not come true in time.
     """
-    if not await came_true(condition, timeout_s, _POLL_S):
-        raise Unavailable(f"{what} did not come within {timeout_s:.0f} s")
+    with WAITS.noting(what):
+        if not await came_true(condition, timeout_s, _POLL_S):
+            raise Unavailable(f"{what} did not come within {timeout_s:.0f} s")
 
 
 @dataclass(frozen=True)

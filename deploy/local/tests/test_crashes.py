@@ -32,14 +32,14 @@ def _kill(stack: Stack, part: str) -> None:
 def _register(stack: Stack, subject: str) -> int:
     schema = json.dumps({"type": "record", "name": subject, "fields": [{"name": "id", "type": "long"}]})
     url = f"{stack.env()['SCHEMA_REGISTRY_URL']}/subjects/{subject}/versions"
-    answer = requests.post(url, json={"schema": schema}, timeout=10)
+    answer = requests.post(url, json={"schema": schema}, timeout=60)
     answer.raise_for_status()
     return int(answer.json()["id"])
 
 
 def _registered(stack: Stack, subject: str) -> int:
     url = f"{stack.env()['SCHEMA_REGISTRY_URL']}/subjects/{subject}/versions/latest"
-    answer = requests.get(url, timeout=10)
+    answer = requests.get(url, timeout=60)
     answer.raise_for_status()
     return int(answer.json()["id"])
 

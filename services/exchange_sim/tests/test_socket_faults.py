@@ -72,17 +72,23 @@ async def drained(socket: Any) -> None:
 
 @pytest.mark.parametrize("venue", ["KRAKEN", "BINANCE"])
 async def test_half_open_socket_says_nothing(running: Any, venue: str) -> None:
-    """half_open: TCP stays, but no trade, no heartbeat and no pong comes, until the time is over."""
+    """half_open: TCP stays, but no trade, no heartbeat and no pong comes."""
     path = {"KRAKEN": "/v2", "BINANCE": STREAM}[venue]
     async with running.session.ws_connect(running.url + path, autoping=False) as socket:
         await socket.receive()
-        done = await running.fault("half_open", venue, seconds=3)
+        done = await running.fault("half_open", venue, seconds=60)
         assert len(done["connections"]) == await running.struck("half_open") == 1
         await drained(socket)
         assert await nothing_comes(socket)
         assert not socket.closed
-        await ended(socket)
-    await running.status(lambda status: not status["venues"][venue]["subscribed"])
+
+
+async def test_half_open_socket_ends_when_its_time_is_over(running: Any) -> None:
+    """TCP goes too, and the venue counts the subscriber no longer."""
+    socket = await running.kraken("BTC/USDT")
+    await running.fault("half_open", "KRAKEN", seconds=0.1)
+    await ended(socket)
+    await running.status(lambda status: not status["venues"]["KRAKEN"]["subscribed"])
 
 
 async def test_close_frame_without_the_end_of_tcp(running: Any) -> None:

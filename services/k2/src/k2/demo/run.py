@@ -39,7 +39,9 @@ def demo(options: Options, screen: Screen) -> Report:
         report = Demo(options, environment, recorded, screen).run()
         up, worth_a_look = options.keep, options.keep or not report.reconciled
     except (K2Error, KeyboardInterrupt, SystemExit):
-        screen.say(f"stopped early; the logs are in {options.folder}" if worth_a_look else "nothing was started")
+        screen.say(
+            f"stopped early; the logs are in {options.folder}" if worth_a_look else "stopped; nothing is left of it"
+        )
         raise
     finally:
         if not up:
