@@ -134,13 +134,22 @@ def test_a_socket_that_brings_nothing_of_a_symbol_while_others_do_is_found() -> 
     """A quiet symbol makes no laggard, nor does one that it has only just been subscribed to."""
     clock = Clock()
     laggards, good, silent = Laggards(60.0, clock), Line(1, {"A": 5}), Line(2, {})
-    assert laggards.look([good, silent], {"A": 5}) == []
+    assert laggards.look([good, silent]) == []
     clock.now += 60
-    assert laggards.look([good, silent], {"A": 5}) == []
+    assert laggards.look([good, silent]) == []
     good.last["A"] = 6
-    assert laggards.look([good, silent], {"A": 6}) == [(2, "A")]
+    assert laggards.look([good, silent]) == [(2, "A")]
     silent.last["A"] = 6
-    assert laggards.look([good, silent], {"A": 6}) == []
+    assert laggards.look([good, silent]) == []
+
+
+def test_a_socket_alone_is_no_laggard() -> None:
+    """Whatever REST brought meanwhile: no other socket did."""
+    clock = Clock()
+    laggards, only = Laggards(60.0, clock), Line(1, {"A": 5})
+    for _ in range(3):
+        assert laggards.look([only]) == []
+        clock.now += 60
 
 
 def test_skew_is_the_largest_lead_of_two_windows() -> None:

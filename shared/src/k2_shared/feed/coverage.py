@@ -6,6 +6,8 @@ from enum import Enum, auto
 
 from k2_shared.feed.ledger import Cause, now_us
 
+_NOTHING = (-1, Cause.SILENT_DROP)
+
 
 class Verdict(Enum):
     """What an id is to its coverage."""
@@ -61,7 +63,7 @@ class Coverage:
     since_us: int = 0  # the exchange's time from which on it numbers so; older trades are of the numbering before
     fresh: bool = False  # its first ids were read back from bronze, and may be in any order
     clock: Callable[[], int] = now_us
-    _expected: tuple[int, Cause] = (0, Cause.RESTART)
+    _expected: tuple[int, Cause] = (0, Cause.RESTART)  # the highest id before a gap, and what that is owed to
 
     @property
     def begun(self) -> bool:
@@ -71,6 +73,7 @@ class Coverage:
     def begin(self, first: int) -> None:
         """Be responsible from an id on."""
         self.first, self.high = first, first - 1
+        self._expected = _NOTHING
 
     @property
     def awaiting(self) -> bool:

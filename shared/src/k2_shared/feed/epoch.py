@@ -17,9 +17,10 @@ from k2_shared.feed.endpoints import Endpoints
 from k2_shared.feed.filling import Filling
 from k2_shared.feed.frames import FrameWriter
 from k2_shared.feed.history import RestHistory
-from k2_shared.feed.keeper import Checkpoints, Keeper, Probes
+from k2_shared.feed.keeper import Checkpoints, Keeper
 from k2_shared.feed.ledger import Cause, EventKind, now_us
 from k2_shared.feed.memory import MemoryWatch
+from k2_shared.feed.probes import Probes
 from k2_shared.feed.publisher import Limits, Publisher
 from k2_shared.feed.rest import Listing, RestClient
 from k2_shared.feed.settings import FeedSettings

@@ -33,13 +33,18 @@ class RestHistory:
     async def page(self, symbol: str, first_id: int, after_us: int, cursor: str) -> tuple[Page, bytes]:
         """Trades from an id on, or from a little before, and the answer's bytes. Raises Unavailable."""
         if not self.venue.rest.by_time or cursor:
-            return await self._since(symbol, first_id, after_us, cursor)
-        page, answer = await self._since(symbol, first_id, after_us, "") if after_us else (Page(()), b"")
+            return await self.since(symbol, first_id, after_us, cursor)
+        page, answer = await self.since(symbol, first_id, after_us) if after_us else (Page(()), b"")
         if page.trades and page.trades[0].trade_id <= first_id:
             return page, answer
-        return await self._since(symbol, first_id, await self._seek(symbol, first_id), "")
+        return await self.since(symbol, first_id, await self._seek(symbol, first_id))
 
-    async def _since(self, symbol: str, first_id: int, after_us: int, cursor: str) -> tuple[Page, bytes]:
+    async def since(self, symbol: str, first_id: int, after_us: int, cursor: str = "") -> tuple[Page, bytes]:
+        """Trades from a time on where the venue is asked by time, else from an id on; and the answer's bytes.
+
+        Raises:
+            Unavailable: REST did not answer.
+        """
         call = self.venue.rest.since(self._name(symbol), first_id, max(0, after_us - _MARGIN_US), cursor)
         return await self._read(symbol, call)
 
@@ -56,7 +61,7 @@ class RestHistory:
             raise Unavailable(f"{self.venue.exchange} has no trades of {symbol} to search for {first_id}")
         for step in range(_SEEK_STEPS):
             at_us = newest[-1].timestamp - _SEEK_S * 1_000_000 * 2**step
-            page, _ = await self._since(symbol, first_id, at_us, "")
+            page, _ = await self.since(symbol, first_id, at_us)
             if at_us <= 0 or (page.trades and page.trades[0].trade_id <= first_id):
                 return max(1, int(at_us))
         return 1

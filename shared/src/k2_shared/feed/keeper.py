@@ -5,7 +5,6 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from k2_shared.errors import Unavailable
 from k2_shared.feed.capture import Capture
 from k2_shared.feed.coverage import Coverage
 from k2_shared.feed.ledger import EventKind, now_us
@@ -122,7 +121,7 @@ class Keeper:
     def _drop_laggards(self) -> None:
         """Let go of sockets that lag behind the others."""
         capture = self.capture
-        lagging = dict(self.laggards.look(capture.connections, capture.highs()))
+        lagging = dict(self.laggards.look(capture.connections))
         for connection in [each for each in capture.connections if each.id in lagging]:
             symbol = lagging[connection.id]
             capture.tell(EventKind.STALE, "one socket brings nothing of it, and others do", symbol)
@@ -186,49 +185,3 @@ class Checkpoints:
 def _version(coverage: Coverage) -> tuple[object, ...]:
     """Changes with everything that a checkpoint holds."""
     return coverage.first, coverage.high, coverage.stopped_at, tuple(coverage.gaps)
-
-
-@dataclass
-class Probes:
-    """Asks the venue by REST about symbols that have been quiet for too long."""
-
-    capture: Capture
-    staleness: Staleness
-
-    async def run(self) -> None:
-        """Ask for ever, one symbol after another; REST's own faults are waited out."""
-        while True:
-            await asyncio.sleep(TICK_S * _LOOK_EVERY)
-            stale = set()
-            for symbol in self.staleness.look(self.capture.highs()):
-                if await self._is_stale(symbol):
-                    stale.add(symbol)
-            self.capture.metrics.feed.stale_symbols.labels(self.capture.venue.exchange).set(len(stale))
-
-    async def _is_stale(self, symbol: str) -> bool:
-        """Whether the venue has newer trades than the sockets brought; they are missing from now on."""
-        capture = self.capture
-        if symbol not in capture.book.series or not capture.confirmed >= {symbol}:
-            return False
-        try:
-            newest = (await capture.history.newest(symbol)).trades
-        except Unavailable:
-            return False
-        series = capture.book.series.get(symbol)
-        if series is None or not series.coverage.begun or not newest:
-            return False
-        self.staleness.quiet(symbol)
-        await asyncio.sleep(capture.settings.feed_gap_grace_s)  # it may be on its way through a socket
-        return self._reach(symbol, series.coverage, newest[-1].trade_id)
-
-    def _reach(self, symbol: str, coverage: Coverage, newest_id: int) -> bool:
-        high, awaiting = coverage.high, coverage.awaiting
-        if not high < newest_id <= high + coverage.limits.jump_ids:
-            return False
-        coverage.reach(newest_id)
-        if awaiting:  # it traded while we were away: nothing is wrong with the sockets
-            return False
-        self.capture.tell(EventKind.STALE, f"the newest is {newest_id}, the sockets brought {high}", symbol)
-        for connection in list(self.capture.connections):
-            connection.give_up(f"stale: {symbol}")
-        return True

@@ -1,6 +1,6 @@
 """Symbols, and sockets of symbols, that have been quiet for long: heartbeats say nothing about them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Protocol
 
 
@@ -55,9 +55,12 @@ class Laggards:
         self._after_s, self._clock = after_s, clock
         self._seen: dict[tuple[int, str], tuple[int | None, int, float]] = {}
 
-    def look(self, lines: Iterable[Line], highs: Mapping[str, int]) -> list[tuple[int, str]]:
-        """The numbers of the sockets that lag, each with a symbol."""
+    def look(self, lines: Collection[Line]) -> list[tuple[int, str]]:
+        """The numbers of the sockets that lag, each with a symbol; what REST brought is no other socket's."""
         now, seen, found = self._clock(), dict[tuple[int, str], tuple[int | None, int, float]](), []
+        highs: dict[str, int] = {}
+        for line in lines:
+            highs |= {symbol: last for symbol, last in line.last.items() if last > highs.get(symbol, 0)}
         for line in lines:
             for symbol in line.confirmed:
                 last, high = line.last.get(symbol), highs.get(symbol, 0)
