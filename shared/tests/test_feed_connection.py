@@ -43,18 +43,41 @@ async def test_it_ends_when_a_venue_that_always_speaks_is_silent() -> None:
     assert await ended(connection) == "silence"
 
 
-async def test_a_refusal_ends_it_unless_the_feed_lets_the_symbol_go() -> None:
-    """A symbol that was just added may be refused; the others stay."""
+async def test_a_refusal_of_everything_ends_it() -> None:
+    """The next connection asks again."""
     lines = lines_by_hand()
     connection = await lines.connect("ws://a")
-    lines.sockets[0].bring(f"no {B}")
-    assert await ended(connection) == "refused: not here"
-    lines.lets_go = True
+    lines.sockets[0].bring("no")
+    assert await ended(connection) == "refused: nothing here"
+    assert lines.refusals == ["nothing here"]
+
+
+async def test_a_symbol_that_is_refused_costs_the_others_nothing() -> None:
+    """It is known, it is not waited for, and it is left to the next connection."""
+    lines = lines_by_hand(feed_ack_timeout_s=0.2)
     connection = await lines.connect("ws://a")
-    lines.sockets[1].bring(f"ack {A}", f"no {B}", "serverShutdown")
+    lines.sockets[0].bring(f"ack {A}", f"no {B}", "serverShutdown")
     task = asyncio.create_task(connection.run())
     await eventually(connection.leaving.is_set, "the venue's warning")
-    assert connection.wanted == {A}
+    assert (connection.wanted, connection.asked, connection.complete) == ({A}, {A, B}, True)
+    await asyncio.sleep(0.4)  # past the deadline of a confirmation
+    connection.give_up("enough")
+    with pytest.raises(Disconnected, match="enough"):
+        await task
+    assert lines.sockets[0].said.count(f"subscribe {B}") == 1
+
+
+async def test_a_symbol_that_is_refused_for_now_is_asked_for_again() -> None:
+    """On the same connection, until the venue grants it."""
+    lines = lines_by_hand()
+    connection = await lines.connect("ws://a")
+    socket = lines.sockets[0]
+    socket.bring(f"ack {A}", f"wait {B}")
+    task = asyncio.create_task(connection.run())
+    await eventually(lambda: socket.said.count(f"subscribe {B}") == 2, "the second request")
+    socket.bring(f"ack {B}")
+    await eventually(lambda: connection.confirmed == {A, B}, "the confirmation")
+    assert lines.refusals == ["too many"]
     connection.give_up("enough")
     with pytest.raises(Disconnected, match="enough"):
         await task

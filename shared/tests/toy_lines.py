@@ -19,7 +19,7 @@ A, B = "A/USD", "B/USD"
 
 
 class Words:
-    """A venue that speaks in words: ``ack A``, ``trade A 1``, ``pong``, ``bye``, ``no A``."""
+    """A venue that speaks in words: ``ack A``, ``trade A 1``, ``pong``, ``no A``, ``wait A``."""
 
     exchange = "KRAKEN"
 
@@ -40,6 +40,10 @@ class Words:
                 return TradesReceived((trade(symbol=symbol, trade_id=int(number)),))
             case ["no", symbol]:
                 return Refused("not here", symbol)
+            case ["wait", symbol]:
+                return Refused("too many", symbol, transient=True)
+            case ["no"]:
+                return Refused("nothing here")
             case [word] if word in ("pong", "serverShutdown"):
                 return Notice(word)
             case _:
@@ -93,12 +97,12 @@ class Lines:
     outcomes: list[str] = field(default_factory=list)
     gone: list[Cause] = field(default_factory=list)
     lost_to: list[str] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
     silent: set[str] = field(default_factory=set)
     opens: Callable[[int], bool] = lambda number: True
     alive: bool = False
     silence_s: float | None = None
     full: bool = False
-    lets_go: bool = False
 
     async def connect(self, url: str) -> Connection:
         if not self.opens(len(self.sockets)):
@@ -123,8 +127,8 @@ class Lines:
             self.full = False
             raise Congested("no room")
 
-    def refused(self, symbol: str, message: str) -> bool:
-        return self.lets_go
+    def refused(self, refusal: Refused) -> None:
+        self.refusals.append(refusal.message)
 
     def left(self, connection: Connection, cause: Cause) -> None:
         self.present.discard(connection)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from k2.feed.overview import overview
 from k2.main import app
 from k2_shared import kafka
 from k2_shared.children import free_port
@@ -147,14 +148,34 @@ async def test_list_shows_the_last_word_and_the_last_event(
     unreadable = Outgoing(EVENTS, None, b"?", 1, ())
     await write(run_settings, names, [*map(ledger.events.outgoing, [*said, venue]), unreadable])
     shown = await k2("list", "--json")
-    assert [(s["symbol"], s["captured"], s["event"], s["detail"]) for s in json.loads(shown.stdout)] == [
-        ("BINANCE:SOL/USDT", "yes", None, None),
-        ("KRAKEN", None, "connected", ""),
-        ("KRAKEN:BTC/USD", None, "stale", "90 s"),
-        ("KRAKEN:SOL/USD", "no", "unsubscribed", ""),
+    assert [
+        tuple(s[c] for c in ("symbol", "asked", "captured", "event", "detail")) for s in json.loads(shown.stdout)
+    ] == [
+        ("BINANCE:SOL/USDT", "yes", None, None, None),
+        ("KRAKEN", None, None, "connected", ""),
+        ("KRAKEN:BTC/USD", None, "no", "stale", "90 s"),
+        ("KRAKEN:SOL/USD", "no", "no", "unsubscribed", ""),
     ]
     assert shown.stderr.startswith("1 records cannot be read")
     assert "KRAKEN:BTC/USD" not in (await k2("list", "--symbol", "KRAKEN:SOL/USD")).stdout
+
+
+@pytest.mark.parametrize(
+    ("kinds", "captured"),
+    [
+        ([EventKind.SUBSCRIBED, EventKind.STALE, EventKind.REFUSED, EventKind.REJECTED], "yes"),
+        ([EventKind.SUBSCRIBED, EventKind.LOST], "no"),
+        ([EventKind.SUBSCRIBED, EventKind.RESET, EventKind.STALE], "stopped"),
+        ([EventKind.RESET, EventKind.RESUMED], "yes"),
+        ([EventKind.REFUSED], "no"),
+        ([EventKind.REJECTED], "no"),
+    ],
+)
+def test_what_is_captured_is_what_the_feed_says(kinds: list[EventKind], captured: str) -> None:
+    """An order that stands is no capture: the venue may refuse it, and the feed may be away."""
+    order = SymbolRecord(exchange="KRAKEN", symbol="SOL/USD", captured=True, at=5)
+    (line,) = overview([order], [event(kind) for kind in kinds])
+    assert (line.shown()["asked"], line.shown()["captured"]) == ("yes", captured)
 
 
 async def test_what_cannot_be_asked_is_refused(k2: K2) -> None:

@@ -13,7 +13,7 @@ from k2_shared.feed.connection import Connection
 from k2_shared.feed.coverage import Settled
 from k2_shared.feed.history import RestHistory
 from k2_shared.feed.ledger import Cause, EventKind, EventRecord, now_us
-from k2_shared.feed.protocol import Event, Notice, TradesReceived, Unreadable
+from k2_shared.feed.protocol import Event, Notice, Refused, TradesReceived, Unreadable
 from k2_shared.feed.publisher import Congested, Publisher
 from k2_shared.feed.settings import FeedSettings
 from k2_shared.feed.store import Store
@@ -46,6 +46,7 @@ class Capture:
     names: dict[str, str]  # canonical symbol to the venue's name: what is captured
     connections: set[Connection] = field(default_factory=set)
     trial: set[str] = field(default_factory=set)  # symbols that were added, and that no socket has confirmed yet
+    refusals: dict[str, str] = field(default_factory=dict)  # the venue's last words about a symbol, until it is carried
     kinds: Counter[str] = field(default_factory=Counter)
     hurry: asyncio.Event = field(default_factory=asyncio.Event)  # set where a checkpoint must not wait
     sample: tuple[int, int] | None = None  # exchange time in µs and receipt in ns of a recent trade
@@ -59,8 +60,8 @@ class Capture:
 
     @property
     def alive(self) -> bool:
-        """Whether some connection has every symbol confirmed."""
-        return any(connection.confirmed >= self.names.keys() for connection in self.connections)
+        """Whether some connection carries all that the venue gives."""
+        return any(connection.complete for connection in self.connections)
 
     @property
     def confirmed(self) -> set[str]:
@@ -107,21 +108,22 @@ class Capture:
         """Wait until Kafka has taken enough of what was published."""
         await self.publisher.room()
 
-    def refused(self, symbol: str, message: str) -> bool:
-        """Make a refusal known; a symbol on trial is left, one that was captured before is tried again."""
-        self.tell(EventKind.REJECTED, message, symbol)
-        if symbol and symbol not in self.names:  # another socket was told before
-            return True
-        if symbol not in self.trial:
-            return False
-        self.forget(symbol)
-        return True
+    def refused(self, refusal: Refused) -> None:
+        """Make a refusal known; a symbol on trial is left, unless it may be granted in a while."""
+        symbol = refusal.symbol
+        if symbol in self.trial and not refusal.transient:
+            self.tell(EventKind.REJECTED, refusal.message, symbol)
+            self.forget(symbol)
+        elif not symbol or symbol in self.names:
+            self.tell(EventKind.REFUSED, refusal.message, symbol)
+            self.refusals[symbol] = refusal.message
 
     def forget(self, symbol: str) -> None:
         """Leave a symbol."""
         self.close_ledger(symbol)
         self.names.pop(symbol, None)
         self.trial.discard(symbol)
+        self.refusals.pop(symbol, None)
         self.book.drop(symbol)
         self.publisher.put(self.store.forgotten(symbol))
 
@@ -161,9 +163,9 @@ class Capture:
 
     async def _agree(self, connection: Connection) -> None:
         """Subscribe to what is captured, also if that changes meanwhile."""
-        while connection.wanted != self.names.keys():
-            await connection.subscribe(sorted(self.names.keys() - connection.wanted))
-            surplus = sorted(connection.wanted - self.names.keys())
+        while connection.asked != self.names.keys():
+            await connection.subscribe(sorted(self.names.keys() - connection.asked))
+            surplus = sorted(connection.asked - self.names.keys())
             if surplus:
                 await connection.unsubscribe(surplus)
 

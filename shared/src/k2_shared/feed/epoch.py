@@ -105,7 +105,7 @@ class Epoch:
             )
         finally:
             if not capture.publisher.failed:
-                keeper.tell()
+                keeper.leave()
                 await checkpoints.write()
 
     def _slots(self) -> list[Slot]:

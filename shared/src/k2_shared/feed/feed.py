@@ -46,7 +46,8 @@ class Feed(Service):  # type: ignore[misc]
         if self._epoch is None:
             return ["recovery"]
         capture = self._epoch.capture
-        return [f"subscription {symbol}" for symbol in sorted(capture.names.keys() - capture.confirmed)]
+        missing = sorted(capture.names.keys() - capture.confirmed)
+        return [f"subscription {symbol}{_said(capture.refusals.get(symbol))}" for symbol in missing]
 
     async def on_start(self) -> None:
         exchange = self._venue.exchange.lower()
@@ -140,6 +141,10 @@ class Feed(Service):  # type: ignore[misc]
                 await self.sleep(delay_s)
             else:
                 return found
+
+
+def _said(refusal: str | None) -> str:
+    return f": the venue refused it: {refusal}" if refusal else ""
 
 
 def in_shell(shell: Shell, settings: FeedSettings, venue: Venue) -> Feed:

@@ -85,11 +85,21 @@ class Keeper:
             self.capture.tell(EventKind.RESET, detail, symbol)
 
     def _tell_subscribed(self) -> None:
-        confirmed = self.capture.confirmed
+        capture, confirmed = self.capture, self.capture.confirmed
         for symbol in sorted(confirmed - self._told):
-            self.capture.tell(EventKind.SUBSCRIBED, "", symbol)
+            capture.tell(EventKind.SUBSCRIBED, "", symbol)
+            capture.refusals.pop(symbol, None)
+        for symbol in sorted(self._told & capture.names.keys() - confirmed):
+            capture.tell(EventKind.LOST, "no socket carries it now", symbol)
         self._told = confirmed
-        self.capture.trial -= confirmed
+        capture.trial -= confirmed
+
+    def leave(self) -> None:
+        """Say what is captured no more, for this process ends."""
+        for symbol in sorted(self._told & self.capture.names.keys()):
+            self.capture.tell(EventKind.LOST, "its feed stops", symbol)
+        self._told = set()
+        self.tell()
 
     def _sample(self) -> None:
         if self.capture.sample:
@@ -105,7 +115,7 @@ class Keeper:
         metrics.feed.unacknowledged.set(capture.publisher.unacknowledged)
         metrics.feed.connect_attempts.labels(exchange).set(len(capture.attempts.made))
         metrics.feed.stopped_symbols.labels(exchange).set(sum(map(bool, self._stopped.values())))
-        whole = sum(connection.confirmed >= capture.names.keys() for connection in capture.connections)
+        whole = sum(connection.complete for connection in capture.connections)
         metrics.feed.sockets.labels(exchange).set(whole)
         metrics.connected.labels(exchange).set(min(1, whole))
         metrics.feed.suppressed.labels(exchange).inc(capture.book.suppressed)

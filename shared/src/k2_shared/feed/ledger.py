@@ -38,7 +38,9 @@ class EventKind(StrEnum):
     DISCONNECTED = "disconnected"
     SUBSCRIBED = "subscribed"
     UNSUBSCRIBED = "unsubscribed"
-    REJECTED = "rejected"
+    REJECTED = "rejected"  # what an operator asked for is not done
+    REFUSED = "refused"  # by the venue; it is asked for again
+    LOST = "lost"  # no socket carries the symbol any more
     STALE = "stale"
     ROTATED = "rotated"
     FAILOVER = "failover"

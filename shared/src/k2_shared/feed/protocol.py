@@ -26,10 +26,14 @@ class Subscribed:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The venue refused what was asked for, in its own words; maybe it says of which canonical symbol."""
+    """The venue refused what was asked for, in its own words; maybe it says of which canonical symbol.
+
+    ``transient``: the same may be granted in a while, as after too many requests.
+    """
 
     message: str
     symbol: str = ""
+    transient: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,9 @@ def list_symbols(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show what was last asked for each symbol, and what its feed last said; else the feed's settings decide."""
+    """Show what was asked for each symbol, whether its feed says that it captures it, and what it last said.
+
+    Where nobody asked, the feed's settings decide."""
     lines, unreadable = run(_lines(Wanted.parse(symbol)))
     if as_json:
         typer.echo(json.dumps([line.shown() for line in lines], indent=2))

@@ -1,4 +1,4 @@
-"""What the feeds were told and what they last said, symbol by symbol; pure."""
+"""What the feeds are asked to capture, what they say that they capture, and what they last said; pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,23 +6,36 @@ from dataclasses import dataclass
 from rich.table import Table
 
 from k2.feed.target import name
-from k2_shared.feed.ledger import EventRecord, SymbolRecord, moment
+from k2_shared.feed.ledger import EventKind, EventRecord, SymbolRecord, moment
+
+_CAPTURED = {
+    EventKind.SUBSCRIBED: "yes",
+    EventKind.RESUMED: "yes",
+    EventKind.RESET: "stopped",
+    EventKind.UNSUBSCRIBED: "no",
+    EventKind.LOST: "no",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One symbol, or a whole exchange: the last word to the feed, and the last event of it."""
+    """One symbol, or a whole exchange: an operator's last word, the last event, and the last one that says how it is.
+
+    A feed that was killed could not say so: its last word stands until it starts again.
+    """
 
     name: str
     word: SymbolRecord | None
     event: EventRecord | None
+    state: EventRecord | None
 
     def shown(self) -> dict[str, str | int | None]:
-        """As it is shown, in the order of the columns; without a word the feed's settings decide."""
+        """As it is shown, in the order of the columns; where nobody asked, the feed's settings decide."""
         word, event = self.word, self.event
         return {
             "symbol": self.name,
-            "captured": None if word is None else ("yes" if word.captured else "no"),
+            "asked": None if word is None else ("yes" if word.captured else "no"),
+            "captured": self._captured,
             "told": moment(word.at) if word else None,
             "backfill_from_id": word.backfill_from_id if word else None,
             "resumption": word.resumption.value if word and word.resumption else None,
@@ -31,17 +44,31 @@ class Line:
             "detail": event.detail if event else None,
         }
 
+    @property
+    def _captured(self) -> str | None:
+        """What the feed says; ``no`` where it has said something, and never that it captures the symbol."""
+        if self.state is not None:
+            return _CAPTURED[self.state.kind]
+        return "no" if self.event and self.event.symbol else None
+
 
 def overview(words: Iterable[SymbolRecord], events: Iterable[EventRecord]) -> list[Line]:
     """A line for everything that was spoken of, by name."""
     told = {name(word): word for word in words}
-    said = {name(event): event for event in events}
-    return [Line(each, told.get(each), said.get(each)) for each in sorted(told.keys() | said.keys())]
+    said, states = dict[str, EventRecord](), dict[str, EventRecord]()
+    for event in events:
+        said[name(event)] = event
+        if event.symbol and event.kind in _CAPTURED:
+            states[name(event)] = event
+    every = sorted(told.keys() | said.keys())
+    return [Line(each, told.get(each), said.get(each), states.get(each)) for each in every]
 
 
 def table(lines: Iterable[Line]) -> Table:
     """Lines for people."""
-    drawn = Table("symbol", "captured", "told", "backfill from", "resumption", "event", "at", "detail", box=None)
+    drawn = Table(
+        "symbol", "asked", "captured", "told", "backfill from", "resumption", "event", "at", "detail", box=None
+    )
     for line in lines:
         drawn.add_row(*("" if value is None else str(value) for value in line.shown().values()))
     return drawn
