@@ -337,3 +337,44 @@ async def test_a_server_that_never_answers_the_handshake_is_given_up(transport: 
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(Disconnected, match="cannot connect"):
             await transport.connect(f"ws://127.0.0.1:{port}/", SocketLimits(open_timeout_s=0.2))
+
+
+@pytest.mark.parametrize("cut", [0, 1, 9])
+async def test_frames_that_the_peer_sent_before_our_close_are_all_taken(transport: Transport, cut: int) -> None:
+    """They are on their way when we say goodbye, and may be cut anywhere; the peer's Close comes behind them."""
+    stream = b"".join(frame(TEXT, b"%d" % number * 3) for number in range(4))
+    first = len(frame(TEXT, b"000")) + cut
+
+    async def script(peer: Peer) -> None:
+        peer.writer.write(stream[:first])
+        assert (await peer.receive())[0] == CLOSE
+        for start in range(first, len(stream), 3):
+            peer.writer.write(stream[start : start + 3])
+            await peer.writer.drain()
+            await asyncio.sleep(0)
+        peer.writer.write(frame(PING, b"?") + frame(CLOSE, struct.pack("!H", 1000)))
+        peer.writer.close()
+
+    async with connected(transport, script, SocketLimits(close_timeout_s=20.0)) as socket:
+        await eventually(lambda: socket._inbox._frames, "the first frame")  # type: ignore[attr-defined]
+        await socket.close()
+        assert await take(socket, 4) == [b"000", b"111", b"222", b"333"]
+
+
+async def test_a_full_inbox_does_not_keep_frames_from_a_socket_that_closes(transport: Transport) -> None:
+    """What was sent before our Close is read and taken, though nobody was reading when we said goodbye."""
+    payloads = [bytes([number]) * 60_000 for number in range(20)]
+
+    async def script(peer: Peer) -> None:
+        for payload in payloads:
+            peer.writer.write(frame(BINARY, payload))
+        await peer.writer.drain()
+        assert (await peer.receive())[0] == CLOSE
+        peer.writer.write(frame(CLOSE, struct.pack("!H", 1000)))
+        peer.writer.close()
+
+    limits = SocketLimits(max_frame_bytes=100_000, queue_bytes=100_000, close_timeout_s=20.0)
+    async with connected(transport, script, limits) as socket:
+        await eventually(lambda: socket._inbox.paused, "a full inbox")  # type: ignore[attr-defined]
+        await socket.close()
+        assert await take(socket, 20) == payloads

@@ -23,7 +23,8 @@ class SocketLimits:
 class Inbox:
     """Frames in order of arrival, for one reader. When it is full, the socket is not read until it is emptied.
 
-    It may be overrun by what one read of the socket brings. ``pauses`` counts how often reading stopped.
+    It may be overrun by what one read of the socket brings, and while it drains. ``pauses`` counts how often reading
+    stopped.
     """
 
     def __init__(self, limits: SocketLimits, pause: Callable[[], object], resume: Callable[[], object]) -> None:
@@ -32,6 +33,7 @@ class Inbox:
         self._frames: list[bytes] = []
         self._bytes = 0
         self._waiter: asyncio.Future[None] | None = None
+        self._draining = False
         self.paused = False
         self.pauses = 0
         self.ended: str | None = None
@@ -64,10 +66,13 @@ class Inbox:
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
         frames, self._frames, self._bytes = self._frames, [], 0
-        if self.paused:
-            self.paused = False
-            self._resume()
+        self._read_on()
         return frames
+
+    def drain(self) -> None:
+        """Read on however full it is: we have said goodbye, and what the peer sent before that is all that comes."""
+        self._draining = True
+        self._read_on()
 
     def check(self) -> None:
         """Go on unless the connection has ended.
@@ -90,8 +95,13 @@ class Inbox:
         if not answer.done() and not self.paused and self.pauses == pauses:
             raise Disconnected(f"no pong within {timeout_s:g} s")
 
+    def _read_on(self) -> None:
+        if self.paused:
+            self.paused = False
+            self._resume()
+
     def _stop_reading(self) -> None:
-        if not self.paused:
+        if not self.paused and not self._draining:
             self.paused = True
             self.pauses += 1
             self._pause()

@@ -78,7 +78,8 @@ class PicowsSocket:
             self._listener.pongs.pop(payload, None)
 
     async def close(self) -> None:
-        """Say goodbye and end."""
+        """Say goodbye and end; what the peer had sent before is read."""
+        self._inbox.drain()
         if self._inbox.ended is None:
             self._listener.closing = True
             self._transport.send_close(WSCloseCode.OK)

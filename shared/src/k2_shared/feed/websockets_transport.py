@@ -82,7 +82,8 @@ class WebsocketsSocket:
             self._inbox.check()
 
     async def close(self) -> None:
-        """Say goodbye and end."""
+        """Say goodbye and end; what the peer had sent before is read."""
+        self._inbox.drain()
         await self._connection.close()
         self._inbox.end("closed by us")
 
@@ -108,7 +109,7 @@ class _Connection(ClientConnection):
         while data and self.protocol.state is State.CONNECTING:
             line, end, data = data.partition(b"\n")
             super().data_received(line + end)
-        if self.protocol.state is not State.OPEN:
+        if self._has_ended:
             super().data_received(data)
         elif not self._rest:
             self._rest += data[self._cut(data) :]
@@ -134,6 +135,12 @@ class _Connection(ClientConnection):
         super().connection_lost(exc)
         self.inbox.end(str(self.protocol.close_exc if exc is None else exc))
 
+    @property
+    def _has_ended(self) -> bool:
+        """Whether the peer has nothing more to say; until its Close, frames may come behind ours."""
+        protocol = self.protocol
+        return protocol.state is State.CLOSED or bool(protocol.close_rcvd or protocol.parser_exc)
+
     def _cut(self, data: bytes) -> int:
         """Take the frames that are whole; returns where the rest begins, and notes how much it takes to go on."""
         put, position, size = self.inbox.put, 0, len(data)
@@ -155,7 +162,7 @@ class _Connection(ClientConnection):
                 put(data[start:end])
             else:
                 self._parse(data[position:end])
-                if self.protocol.state is not State.OPEN:
+                if self._has_ended:
                     return size
             position = end
         self._needed = 2
@@ -164,6 +171,6 @@ class _Connection(ClientConnection):
     def _parse(self, data: bytes) -> None:
         """Give frames to ``websockets``; after a Close or an error of the protocol it takes no more."""
         super().data_received(data)
-        if self.protocol.state is not State.OPEN:
+        if self._has_ended:
             said = self.protocol.parser_exc or self.protocol.close_rcvd
             self.inbox.end(f"closed by the peer: {said}" if self.protocol.close_rcvd else str(said))
