@@ -4,6 +4,7 @@ import random
 from dataclasses import dataclass
 
 import pytest
+from shared.tests.toy_lines import Clock
 
 from k2_shared.errors import Unavailable
 from k2_shared.feed.backoff import Backoff
@@ -12,16 +13,6 @@ from k2_shared.feed.endpoints import Endpoints
 from k2_shared.feed.memory import MemoryWatch, resident_bytes
 from k2_shared.feed.skew import ClockSkew
 from k2_shared.feed.staleness import Laggards, Staleness
-
-
-class Clock:
-    """Time that passes when told to."""
-
-    def __init__(self, now: float = 1_000.0) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def test_delays_are_drawn_from_a_ceiling_that_doubles_to_the_cap() -> None:
@@ -39,22 +30,30 @@ def test_attempts_beyond_the_budget_wait_for_the_oldest_to_leave_the_window() ->
     clock = Clock()
     attempts = Attempts(Allowance(3, 10.0), clock)
     for _ in range(3):
-        assert attempts.wait_s() == 0
-        attempts.note()
+        assert attempts.reserve() == 0
         clock.now += 1
-    assert attempts.wait_s() == pytest.approx(7)
-    clock.now += 7
-    assert attempts.wait_s() == 0
+    assert attempts.reserve() == pytest.approx(7)
+    clock.now += 8
+    assert attempts.reserve() == 0
+
+
+def test_attempts_that_are_asked_for_at_once_do_not_share_one_place() -> None:
+    """Eight ask where two are allowed in ten seconds: no window of that length has a third."""
+    clock = Clock()
+    attempts = Attempts(Allowance(2, 10.0), clock)
+    at = [clock.now + attempts.reserve() for _ in range(8)]
+    assert at == sorted(at)
+    assert all(third - first >= 10.0 for first, third in zip(at, at[2:], strict=False))
 
 
 def test_attempts_of_an_earlier_process_count() -> None:
     """A restart does not refill the venue's budget."""
     clock = Clock()
     first = Attempts(Allowance(2, 10.0), clock)
-    first.note()
-    first.note()
+    first.reserve()
+    first.reserve()
     clock.now += 4
-    assert Attempts(Allowance(2, 10.0), clock, first.made).wait_s() == pytest.approx(6)
+    assert Attempts(Allowance(2, 10.0), clock, first.made).reserve() == pytest.approx(6)
 
 
 def test_rest_calls_wait_for_the_bucket_to_fill() -> None:

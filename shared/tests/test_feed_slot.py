@@ -13,6 +13,8 @@ from k2_shared.feed.ledger import Cause, EventKind
 from k2_shared.feed.slot import Slot
 from k2_shared.testing.waiting import eventually
 
+ROTATE_AFTER_S = 4 * 3_600.0
+
 
 @pytest.fixture
 def lines() -> Lines:
@@ -36,13 +38,20 @@ class Running:
         socket.bring(f"ack {A}", f"ack {B}", *(f"trade {symbol} {number + 1}" for symbol in symbols))
         return socket
 
+    async def aged(self) -> HandSocket:
+        """The first socket, which delivers both symbols and has reached its age."""
+        first = await self.deliver(0, A, B)
+        await eventually(lambda: f"trade {B} 1" in self.lines.taken, "a trade of the first one")
+        self.lines.clock.now += ROTATE_AFTER_S
+        return first
+
 
 @pytest.fixture
 async def start(lines: Lines) -> AsyncIterator[Callable[..., Running]]:
     tasks: list[asyncio.Task[None]] = []
 
-    def begin(rotate_after_s: float = 60.0, urls: Sequence[str] = ("ws://a",)) -> Running:
-        slot = Slot(lines, lines.settings, Endpoints(urls, 2), rotate_after_s)
+    def begin(urls: Sequence[str] = ("ws://a",)) -> Running:
+        slot = Slot(lines, lines.settings, Endpoints(urls, 2), ROTATE_AFTER_S, lines.clock)
         tasks.append(asyncio.create_task(slot.run()))
         return Running(lines, tasks[-1])
 
@@ -64,8 +73,8 @@ async def test_a_connection_that_ends_is_replaced(start: Callable[..., Running],
 
 async def test_the_new_socket_delivers_before_the_old_one_closes(start: Callable[..., Running], lines: Lines) -> None:
     """Make before break: both are there until every symbol has come through the new one."""
-    running = start(rotate_after_s=0.1)
-    await running.deliver(0, A, B)
+    running = start()
+    await running.aged()
     await running.deliver(1, A)
     await eventually(lambda: f"trade {A} 2" in lines.taken, "a trade of the new one")
     assert len(lines.present) == 2
@@ -77,25 +86,27 @@ async def test_the_new_socket_delivers_before_the_old_one_closes(start: Callable
     assert not lines.lost_to
 
 
-async def test_a_quiet_symbol_counts_as_delivered(
-    start: Callable[..., Running], lines: Lines, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_quiet_symbol_counts_as_delivered(start: Callable[..., Running], lines: Lines) -> None:
     """Where the venue has nothing newer than what was captured."""
-    monkeypatch.setattr("k2_shared.feed.slot._QUIET_AFTER_S", 0.1)
     lines.silent = {B}
-    running = start(rotate_after_s=0.1)
-    await running.deliver(0, A, B)
+    running = start()
+    await running.aged()
     await running.deliver(1, A)
+    await eventually(lambda: f"trade {A} 2" in lines.taken, "a trade of the new one")
+    assert not lines.outcomes
+    lines.clock.now += 5
     await eventually(lambda: lines.outcomes, "the rotation")
     assert lines.outcomes[0] == "delivered"
 
 
 async def test_the_deadline_ends_the_overlap(start: Callable[..., Running], lines: Lines) -> None:
     """What the new one has not delivered by then is for the backfill to prove."""
-    lines.settings = lines.settings.model_copy(update={"feed_rotate_deadline_s": 0.2})
-    running = start(rotate_after_s=0.1)
-    await running.deliver(0, A, B)
+    running = start()
+    await running.aged()
     await running.deliver(1, A)
+    await eventually(lambda: f"trade {A} 2" in lines.taken, "a trade of the new one")
+    assert not lines.outcomes
+    lines.clock.now += lines.settings.feed_rotate_deadline_s + 0.1
     await eventually(lambda: lines.outcomes, "the rotation")
     assert lines.outcomes[0] == "deadline"
 
@@ -103,13 +114,42 @@ async def test_the_deadline_ends_the_overlap(start: Callable[..., Running], line
 async def test_a_rotation_that_fails_keeps_the_old_socket(start: Callable[..., Running], lines: Lines) -> None:
     """There is nothing to hand over to; it is tried again."""
     lines.opens = lambda number: number != 1
-    running = start(rotate_after_s=0.1)
-    first = await running.deliver(0, A, B)
+    running = start()
+    first = await running.aged()
     await eventually(lambda: lines.outcomes == ["failed"], "the failure")
     first.bring(f"trade {A} 7")
     await eventually(lambda: f"trade {A} 7" in lines.taken, "a trade of the old one")
+    lines.clock.now += 1
     await running.deliver(2, A, B)
     await eventually(lambda: lines.outcomes[-1] == "delivered", "the second try")
+
+
+async def test_a_slot_that_is_cancelled_while_it_retires_leaves_nothing_behind(
+    start: Callable[..., Running], lines: Lines
+) -> None:
+    """Neither the old socket nor its successor captures on."""
+    running = start()
+    (await running.aged()).closes = False
+    await running.deliver(1, A, B)
+    await eventually(lines.sockets[0].closing.is_set, "the retirement")
+    running.task.cancel()
+    await asyncio.gather(running.task, return_exceptions=True)
+    assert [socket.aborted for socket in lines.sockets] == [True, True]
+    assert not lines.present
+
+
+async def test_an_old_socket_that_cannot_say_goodbye_does_not_cost_the_new_one(
+    start: Callable[..., Running], lines: Lines
+) -> None:
+    """It has delivered, and stays."""
+    running = start()
+    (await running.aged()).breaks = True
+    second = await running.deliver(1, A, B)
+    await eventually(lambda: lines.gone, "the old one's end")
+    second.bring(f"trade {A} 9")
+    await eventually(lambda: f"trade {A} 9" in lines.taken, "a trade of the new one")
+    assert lines.gone == [Cause.ROTATION]
+    assert not lines.lost_to
 
 
 async def test_a_venue_that_says_goodbye_is_left_in_order(start: Callable[..., Running], lines: Lines) -> None:

@@ -50,13 +50,27 @@ class Words:
                 return Unreadable("no word")
 
 
+class Clock:
+    """A clock in seconds that stands until it is moved on."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 class HandSocket:
-    """Brings what it is told to; answers pings unless it is told not to."""
+    """Brings what it is told to; answers pings, and closes, unless it is told not to."""
 
     def __init__(self) -> None:
         self.waiting: asyncio.Queue[str | None] = asyncio.Queue()
         self.said: list[str] = []
+        self.pings = 0
         self.answers = True
+        self.closes = True
+        self.breaks = False
+        self.closing = asyncio.Event()
         self.aborted = False
 
     def bring(self, *frames: str) -> None:
@@ -75,10 +89,16 @@ class HandSocket:
             self.bring("pong")
 
     async def ping(self, timeout_s: float) -> None:
-        return
+        self.pings += 1
 
     async def close(self) -> None:
-        self.waiting.put_nowait(None)
+        self.closing.set()
+        if self.breaks:
+            raise Disconnected("no goodbye")
+        if self.closes:
+            self.waiting.put_nowait(None)
+        else:
+            await asyncio.Event().wait()
 
     def abort(self) -> None:
         self.aborted = True
@@ -99,6 +119,7 @@ class Lines:
     lost_to: list[str] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
     silent: set[str] = field(default_factory=set)
+    clock: Clock = field(default_factory=Clock)
     opens: Callable[[int], bool] = lambda number: True
     alive: bool = False
     silence_s: float | None = None
@@ -110,7 +131,7 @@ class Lines:
             raise Disconnected("refused by the network")
         socket = HandSocket()
         venue = Venue("feed_kraken", "KRAKEN", (url,), "", (A, B), None, None, Allowance(9, 1), 1, 1, self.silence_s, 0)  # type: ignore[arg-type]
-        connection = Connection(socket, url, Words(), self, self.settings, venue)
+        connection = Connection(socket, url, Words(), self, self.settings, venue, self.clock)
         self.sockets.append(socket)
         self.connections.append(connection)
         await connection.subscribe([A, B])
@@ -150,10 +171,6 @@ class Lines:
         self.outcomes.append(outcome)
 
 
-def lines_by_hand(**deadlines: float) -> Lines:
-    """With deadlines that no test reaches, but for those that it sets."""
-    patient = dict.fromkeys(
-        ("feed_ack_timeout_s", "feed_ping_interval_s", "feed_ping_timeout_s", "feed_rotate_deadline_s"), 60.0
-    )
-    quick = {"feed_backoff_base_s": 0.01, "feed_backoff_cap_s": 0.02}
-    return Lines(FeedSettings.load(**{**patient, **quick, **deadlines}))
+def lines_by_hand() -> Lines:
+    """With the default deadlines, by a clock that the test moves, and with hardly a pause after a failure."""
+    return Lines(FeedSettings.load(feed_backoff_base_s=0.01, feed_backoff_cap_s=0.02))

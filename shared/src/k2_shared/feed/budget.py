@@ -22,20 +22,20 @@ class Attempts:
 
     @property
     def made(self) -> list[float]:
-        """The attempts that still count, oldest first."""
+        """The attempts that still count, oldest first; those that are reserved have times to come."""
         self._forget()
         return list(self._made)
 
-    def wait_s(self) -> float:
-        """How long until one more is allowed."""
-        made = self.made
-        if len(made) < self._allowance.count:
-            return 0.0
-        return made[-self._allowance.count] + self._allowance.window_s - self._clock()
+    def reserve(self) -> float:
+        """Note one more, at the first moment that allows it; how long until then.
 
-    def note(self) -> None:
-        """One is being made."""
-        self._made.append(self._clock())
+        It is one step, so that several who ask at once do not all get the one place that is free.
+        """
+        made, now = self.made, self._clock()
+        count = self._allowance.count
+        at = now if len(made) < count else max(now, made[-count] + self._allowance.window_s)
+        self._made.append(at)
+        return at - now
 
     def _forget(self) -> None:
         oldest = self._clock() - self._allowance.window_s

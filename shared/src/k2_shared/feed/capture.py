@@ -144,10 +144,10 @@ class Capture:
 
     async def connect(self, url: str) -> Connection:
         """A new connection, subscribed to every symbol; the attempt is durable before it is made."""
-        await asyncio.sleep(max(0.0, self.attempts.wait_s()))
-        self.attempts.note()
+        wait_s = self.attempts.reserve()
         self.publisher.put(self.store.attempts(self.attempts.made))
         await self.publisher.flush()
+        await asyncio.sleep(wait_s)
         async with asyncio.timeout(2 * self.settings.feed_ack_timeout_s):
             socket = await self.transport.connect(url, self.limits)
             protocol = self.venue.protocol(self.names)

@@ -163,11 +163,15 @@ class Connection:
         """Ping in both ways, protocol and application, each with its deadline."""
         settings = self._settings
         while True:
-            await asyncio.sleep(settings.feed_ping_interval_s)
+            await self._until(self._clock() + settings.feed_ping_interval_s)
             await self._socket.ping(settings.feed_ping_timeout_s)
             message = self._protocol.ping()
             if message:
                 await self._ping_application(message)
+
+    async def _until(self, due: float) -> None:
+        while self._clock() < due:  # noqa: ASYNC110  # a clock that tests move on
+            await asyncio.sleep(_LOOK_S)
 
     async def _ping_application(self, message: str) -> None:
         pongs, deadline = self._pongs, self._clock() + self._settings.feed_ping_timeout_s

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -66,6 +67,7 @@ class Slot:
     settings: FeedSettings
     endpoints: Endpoints
     rotate_after_s: float
+    clock: Callable[[], float] = time.monotonic
     backoff: Backoff = field(init=False)
 
     def __post_init__(self) -> None:
@@ -102,17 +104,20 @@ class Slot:
         await asyncio.sleep(delay_s)
 
     async def _hold(self, line: _Line) -> None:
-        """Hold a connection, and those that take its place, until one ends by itself."""
+        """Hold a connection, and those that take its place, until one ends by itself; whatever happens, all end."""
+        held = [line]
         try:
             while True:
-                await self._until_due(line)
-                following = await self._successor(line)
+                await self._until_due(held[-1])
+                following = await self._successor(held[-1])
                 if following:
-                    await self._retire(line)
-                    line = following
+                    held.append(following)
+                    await self._retire(held[0])
+                    del held[0]
         finally:
-            await ended(line.task)
-            self.lines.left(line.connection, Cause.RECONNECT)
+            await ended(*(each.task for each in held))
+            for each in held:
+                self.lines.left(each.connection, Cause.RECONNECT)
 
     async def _until_due(self, line: _Line) -> None:
         """Wait until a connection is to be replaced; raises what it ended with."""
@@ -120,7 +125,7 @@ class Slot:
             await self._look(line)
 
     def _age_s(self, line: _Line) -> float:
-        return time.monotonic() - line.connection.began
+        return self.clock() - line.connection.began
 
     async def _look(self, line: _Line) -> None:
         await asyncio.wait([line.task], timeout=_LOOK_S)
@@ -152,18 +157,18 @@ class Slot:
 
     async def _pause(self, line: _Line) -> None:
         """Before the next attempt to replace a connection that still lives."""
-        until = time.monotonic() + self.backoff.next_delay()
-        while time.monotonic() < until:
+        until = self.clock() + self.backoff.next_delay()
+        while self.clock() < until:
             await self._look(line)
 
     async def _overlap(self, line: _Line, following: _Line) -> str:
         """Run both until the new one has delivered every symbol that the venue has trades of."""
-        began, quiet = time.monotonic(), set[str]()
+        began, quiet = self.clock(), set[str]()
         while True:
             missing = following.connection.wanted - following.connection.last.keys() - quiet
             if not missing and following.connection.confirmed >= following.connection.wanted:
                 return "delivered"
-            waited_s = time.monotonic() - began
+            waited_s = self.clock() - began
             if waited_s > self.settings.feed_rotate_deadline_s:
                 return "deadline"
             if line.task.done():
@@ -176,7 +181,8 @@ class Slot:
 
     async def _retire(self, line: _Line) -> None:
         """Close a connection; what it brought until then is taken."""
-        await line.connection.close()
+        with suppress(*LOST):  # it ends all the same, and its successor stays
+            await line.connection.close()
         await asyncio.wait([line.task], timeout=self.settings.feed_ping_timeout_s)
         await ended(line.task)
         self.lines.left(line.connection, Cause.ROTATION)
