@@ -170,7 +170,6 @@ def test_condition_ends_with_its_time_or_its_occasions() -> None:
     assert (found.active("silent", "BTC/USDT") is None, found.active("silent", "ETH/USDT")) == (False, None)
     assert [found.take("no_acks") is not None for _ in range(3)] == [True, True, False]
     assert found.active("no_acks", "BTC/USDT") is None
-    assert found.remaining_s("silent", "BTC/USDT") == 2.0
     now[0] = 2.0
     assert found.active("silent", "BTC/USDT") is None
     assert found.calm

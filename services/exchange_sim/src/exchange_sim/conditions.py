@@ -77,11 +77,6 @@ class Conditions:
         if self._strikes is not None:
             self._strikes.struck(kind, self.venue, symbol, count)
 
-    def remaining_s(self, kind: str, symbol: str | None = None) -> float:
-        """Seconds until the fault ends; 0 when it is not at work."""
-        found = self.active(kind, symbol)
-        return max(0.0, found.until - self._clock()) if found and found.until is not None else 0.0
-
     def _living(self, kind: str, symbol: str | None) -> Active | None:
         found = self._active.get((kind, symbol))
         if found is None:

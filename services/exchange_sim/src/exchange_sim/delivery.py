@@ -8,6 +8,8 @@ from exchange_sim.faults import Kind
 from exchange_sim.hub import Frame, Hub, Listener
 from exchange_sim.tape import Tape
 
+_LOOK_S = 0.01
+
 
 class Delivery:
     """The way of a venue's frames to its sockets; ``unattended``: trades happen whoever listens."""
@@ -33,7 +35,7 @@ class Delivery:
     async def opened(self) -> None:
         """Wait until trades can happen."""
         while not self.open:
-            await asyncio.sleep(self._conditions.remaining_s("maintenance"))
+            await asyncio.sleep(_LOOK_S)
             if not self._unattended:
                 await self._hub.present(self._venue).wait()
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from exchange_sim import binance, kraken, wire
 from exchange_sim.channel import Peer
+from exchange_sim.conditions import Active
 from exchange_sim.garbage import garbage
 from exchange_sim.order import Order
 from exchange_sim.tape_faults import Done, Target
@@ -43,17 +44,23 @@ async def _abort_later(peers: list[Peer], seconds: float) -> None:
 
 async def maintenance(target: Target, order: Order) -> Done:
     """Nothing trades until the status is online again; strikes once."""
-    target.channel.conditions.start(order.kind, seconds=order.seconds)
+    conditions = target.channel.conditions
+    conditions.start(order.kind)
     target.struck(order)
     told = await _say_status(target, "maintenance")
-    target.later(asyncio.create_task(_back_online(target, order.seconds or 0)))
+    target.later(asyncio.create_task(_back_online(target, order, conditions.active(order.kind))))
     return {"connections": told}
 
 
-async def _back_online(target: Target, seconds: float) -> None:
-    await asyncio.sleep(seconds)
-    if target.channel.conditions.active("maintenance") is None:
-        await _say_status(target, "online")
+async def _back_online(target: Target, order: Order, begun: Active | None) -> None:
+    """End it, unless another has begun since; nothing trades before the status is told."""
+    conditions = target.channel.conditions
+    await asyncio.sleep(order.seconds or 0)
+    if conditions.active(order.kind) is begun:
+        try:
+            await _say_status(target, "online")
+        finally:
+            conditions.stop(order.kind)
 
 
 async def _say_status(target: Target, system: str) -> list[int]:
