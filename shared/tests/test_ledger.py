@@ -140,7 +140,7 @@ def test_what_is_not_of_the_schema_is_not_read(change: Callable[[dict[str, Any]]
         gaps.read(json.dumps(change(GAP)).encode())
 
 
-@pytest.mark.parametrize("value", [None, b"", b"\xff", b"[]"])
+@pytest.mark.parametrize("value", [None, b"", b"\xff", b"[]", b'{"kind":"\xff"}', b'{"new":' + b"[" * 100_000])
 def test_a_value_that_is_no_record_is_refused(value: bytes | None) -> None:
     """A tombstone and rubbish are told by the same reason."""
     with pytest.raises(InvalidRecord, match="undecodable"):

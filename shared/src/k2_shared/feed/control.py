@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiokafka import TopicPartition
+from prometheus_client import Counter
 
 from k2_shared import kafka
 from k2_shared.errors import InvalidRecord, Unavailable
@@ -20,6 +21,7 @@ from k2_shared.topics import SYMBOLS, Names
 from k2_shared.trade import Exchange
 
 IGNORED = "symbol_record_ignored"
+_STAGE = "control"
 Change = Callable[[Connection, Sequence[str]], Awaitable[None]]
 _POLL_MS = 500
 
@@ -31,6 +33,7 @@ class Control:
     settings: KafkaSettings
     names: Names
     exchange: Exchange
+    errors: Counter
     said: dict[str, SymbolRecord] = field(default_factory=dict)
     position: int = 0
 
@@ -70,11 +73,12 @@ class Control:
                         await heard(said)
 
     def _understood(self, value: bytes | None) -> SymbolRecord | None:
-        """Keep a record of this venue; what cannot be read is logged and left."""
+        """Keep a record of this venue; what cannot be read, as of a newer version, is logged, counted and left."""
         try:
             record = ledger.symbols.read(value)
         except InvalidRecord as error:
             logger().warning(IGNORED, detail=error.detail)
+            self.errors.labels(_STAGE, error.reason).inc()
             return None
         if record.exchange != self.exchange:
             return None

@@ -156,7 +156,7 @@ async def opened(parts: Parts) -> AsyncIterator[Epoch]:
     """
     settings, names, venue = parts.settings, parts.names, parts.venue
     store = Store(settings, names, venue.exchange, venue.service, settings.k2_instance, parts.schema_id)
-    control = Control(settings, names, venue.exchange)
+    control = Control(settings, names, venue.exchange, parts.metrics.errors)
     await control.read()
     restored = await store.restore()
     writer = FrameWriter(venue.exchange, venue.service, wire_prefix(parts.schema_id))

@@ -129,7 +129,7 @@ class _Codec(Generic[RecordT]):
         """
         try:
             return self._decoder.decode(value or b"")
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:  # the second: no UTF-8
             raise InvalidRecord("undecodable", f"not a record of {self._topic}: {error}") from None
 
 
