@@ -4,7 +4,7 @@ import pytest
 from tests.feeds.conftest import Begin
 from tests.feeds.marks import BOTH, KRAKEN
 from tests.feeds.relay import relaying
-from tests.feeds.sim import BTC
+from tests.feeds.sim import BTC, ETH
 
 from k2_shared.feed.ledger import Cause, EventKind
 from k2_shared.trade import Exchange
@@ -70,7 +70,6 @@ async def test_a_peer_without_application_pongs_is_dead(prepare: Begin, venue: E
     [
         ("KRAKEN", "snapshot", "asked for trades with a snapshot"),
         ("KRAKEN", "symbol", "not confirmed"),
-        ("KRAKEN", "error", "EService:Unavailable"),
         ("BINANCE", "error", "service unavailable"),
     ],
 )
@@ -83,6 +82,20 @@ async def test_a_wrong_ack_is_no_confirmation(begin: Begin, venue: Exchange, how
     await rig.told(EventKind.CONNECTED, times=3)
     await rig.sim.struck("wrong_acks")
     await rig.whole()
+
+
+@KRAKEN
+async def test_a_symbol_that_the_venue_refuses_for_now_is_asked_for_again(begin: Begin, venue: Exchange) -> None:
+    """On the same connection, which has the other symbol all the while; what the venue said is known."""
+    rig = await begin(venue)
+    await rig.sim.fault("wrong_acks", count=1, value="error")
+    await rig.sim.fault("drop_connections")
+    await rig.told(EventKind.REFUSED, "EService:Unavailable")
+    await rig.told(EventKind.SUBSCRIBED, BTC, times=2)
+    await rig.told(EventKind.SUBSCRIBED, ETH, times=2)
+    await rig.sim.struck("wrong_acks")
+    await rig.whole()
+    assert len(await rig.events(EventKind.DISCONNECTED)) == 1
 
 
 @pytest.mark.parametrize(("venue", "what"), [("KRAKEN", "request"), ("KRAKEN", "ack"), ("BINANCE", "request")])

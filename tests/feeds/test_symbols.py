@@ -1,5 +1,6 @@
 """Symbols that are added, left, reset, too large, garbled or out of time."""
 
+import asyncio
 from functools import partial
 
 import pytest
@@ -83,12 +84,44 @@ async def test_a_symbol_that_is_left_while_the_feed_is_away_leaves_no_gap_open(b
 async def test_a_symbol_that_every_socket_refuses_costs_none_of_them(begin: Begin) -> None:
     """The first refusal ends its trial; the others change nothing."""
     rig = await begin("KRAKEN", plays=ONE_OF_TWO, FEED_SOCKETS="2")
-    await rig.sim.fault("wrong_acks", count=2, value="error")
+    await rig.sim.fault("wrong_acks", count=2, value="unsupported")
     await rig.say(ETH)
-    await rig.told(EventKind.REJECTED, "EService:Unavailable")
+    await rig.told(EventKind.REJECTED, "Currency pair not supported")
     await rig.sim.struck("wrong_acks", 2)
     await rig.whole(BTC)
     assert await rig.events(EventKind.DISCONNECTED) == []
+
+
+async def test_a_new_symbol_that_is_refused_for_now_stays_on_trial(begin: Begin) -> None:
+    """A venue that is busy has not said no: it is asked again, and the others notice nothing."""
+    rig = await begin("KRAKEN", plays=ONE_OF_TWO)
+    await rig.sim.fault("wrong_acks", count=1, value="error")
+    await rig.say(ETH)
+    await rig.told(EventKind.REFUSED, "EService:Unavailable")
+    await rig.told(EventKind.SUBSCRIBED, ETH)
+    await rig.sim.traded(ETH, 50)
+    accounts = await rig.whole(BTC, ETH)
+    assert len(accounts[ETH].published) > 0
+    assert await rig.events(EventKind.DISCONNECTED, EventKind.REJECTED) == []
+
+
+async def test_a_configured_symbol_that_the_venue_refuses_costs_the_others_nothing(begin: Begin) -> None:
+    """It is said, and why the feed is not ready; the next connection asks again."""
+    rig = await begin("KRAKEN")
+    await rig.sim.fault("wrong_acks", count=1, value="unsupported")
+    await rig.sim.fault("drop_connections")
+    await rig.told(EventKind.REFUSED, "Currency pair not supported")
+    await rig.sim.struck("wrong_acks")
+    (refused,) = {event.symbol for event in await rig.events(EventKind.REFUSED)}
+    assert rig.feed.child is not None
+    missing = await asyncio.to_thread(rig.feed.child.missing)
+    assert missing == [f"subscription {refused}: the venue refused it: Currency pair not supported {refused}"]
+    await rig.told(EventKind.LOST, refused)
+    await rig.sim.traded(BTC, 150)
+    assert len(await rig.events(EventKind.DISCONNECTED)) == 1
+    await rig.sim.fault("drop_connections")
+    await rig.told(EventKind.SUBSCRIBED, refused, times=2)
+    await rig.whole()
 
 
 @BOTH

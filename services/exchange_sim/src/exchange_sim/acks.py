@@ -8,7 +8,10 @@ from typing import Any
 from exchange_sim.model import Venue
 from exchange_sim.replies import Reply
 
-WRONG: Mapping[Venue, tuple[str, ...]] = {"KRAKEN": ("snapshot", "symbol", "error"), "BINANCE": ("id", "error")}
+WRONG: Mapping[Venue, tuple[str, ...]] = {
+    "KRAKEN": ("snapshot", "symbol", "error", "unsupported"),
+    "BINANCE": ("id", "error"),
+}
 LOST = ("request", "ack")
 _OTHER_SYMBOL = "NONE/SUCH"
 _OTHER_ID = 1_000_000
@@ -30,9 +33,10 @@ def falsify(reply: Reply, venue: Venue, how: str) -> Reply:
 
 def _kraken(body: dict[str, Any], how: str) -> dict[str, Any]:
     result = body.pop("result")
-    if how == "error":
-        failed = {"error": "EService:Unavailable", "success": False, "symbol": result["symbol"]}
-        return {**body, **failed}
+    if how in ("error", "unsupported"):
+        symbol = result["symbol"]
+        error = "EService:Unavailable" if how == "error" else f"Currency pair not supported {symbol}"
+        return {**body, "error": error, "success": False, "symbol": symbol}
     if how == "symbol":
         return {**body, "result": {**result, "symbol": _OTHER_SYMBOL}}
     return {**body, "result": {**result, "snapshot": not result["snapshot"]}}

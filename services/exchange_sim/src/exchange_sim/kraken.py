@@ -99,8 +99,9 @@ def _entry(symbol: str, trade: Trade) -> str:
 class Dialog:
     """One connection's side of the protocol: what it is subscribed to, and what it is told."""
 
-    def __init__(self, symbols: Iterable[str]) -> None:
-        self._known = frozenset(symbols)
+    def __init__(self, traded: Iterable[str], listed: Iterable[str] = ()) -> None:
+        self._traded = frozenset(traded)
+        self._known = self._traded | frozenset(listed)
         self._subscribed: set[str] = set()
 
     def greet(self, connection: int, system: str = "online") -> list[Reply]:
@@ -156,7 +157,7 @@ class Dialog:
         wanted = request["params"].get("snapshot", False) is True
         result = {"channel": "trade", "snapshot": wanted, "symbol": symbol}
         ack = _acknowledge(request, now_ns, {"method": "subscribe", "result": result, "success": True})
-        return replace(ack, joins=(symbol,), snapshot=wanted)
+        return replace(ack, joins=self._feeds(symbol), snapshot=wanted)
 
     def _unsubscribe(self, symbol: str, request: dict[str, Any], now_ns: int) -> Reply:
         if symbol not in self._subscribed:
@@ -164,7 +165,11 @@ class Dialog:
         self._subscribed.discard(symbol)
         result = {"channel": "trade", "symbol": symbol}
         ack = _acknowledge(request, now_ns, {"method": "unsubscribe", "result": result, "success": True})
-        return replace(ack, leaves=(symbol,))
+        return replace(ack, leaves=self._feeds(symbol))
+
+    def _feeds(self, symbol: str) -> tuple[str, ...]:
+        """What there is to join: nothing where nobody trades."""
+        return (symbol,) if symbol in self._traded else ()
 
 
 def _refuse(request: dict[str, Any], now_ns: int, error: str, symbol: str | None = None) -> Reply:

@@ -15,6 +15,7 @@ from exchange_sim.control import Control
 from exchange_sim.delivery import Delivery
 from exchange_sim.hub import Hub
 from exchange_sim.inject import Injector
+from exchange_sim.listing import listings
 from exchange_sim.model import VENUES, Recording, Venue
 from exchange_sim.oracle import OracleLog
 from exchange_sim.playback import Player
@@ -120,7 +121,8 @@ class Simulator:
     async def _kraken_socket(self, request: web.Request) -> web.StreamResponse:
         number = next(self._numbers)
         channel = self._channels["KRAKEN"]
-        dialog = kraken.Dialog(channel.tapes)
+        listed = [each.instrument.symbol for each in listings(self._settings.sim_listed)]
+        dialog = kraken.Dialog(channel.tapes, listed)
         system = "maintenance" if channel.conditions.active("maintenance") else "online"
         return await self._converse(request, "KRAKEN", dialog, dialog.greet(number, system), number)
 
