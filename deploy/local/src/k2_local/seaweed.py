@@ -35,10 +35,11 @@ class Seaweed(Part):
         return Launch([_binary(), "-logtostderr=true", "mini", *self._options(data)], keys)
 
     def check(self) -> None:
-        """Ready when S3 and the catalog both know our keys and the warehouse exists."""
+        """Ready when S3 and the catalog both know our keys, the warehouse exists, and what is stored can be read."""
         try:
             self._check_s3()
             self._check_catalog()
+            self._check_volumes()
         except requests.RequestException as error:
             raise NotReadyError(f"no answer yet ({type(error).__name__})") from None
 
@@ -65,6 +66,17 @@ class Seaweed(Part):
             answer = requests.get(f"{base}/{WAREHOUSE}/namespaces", headers=bearer, timeout=_CHECK_TIMEOUT_S)
         if not answer.ok:
             raise NotReadyError(f"the Iceberg catalog answers {answer.status_code}")
+
+    def _check_volumes(self) -> None:
+        """The master learns of volumes a moment after S3 answers: objects in them are not found till then."""
+        ports = self.site.ports
+        volumes = requests.get(f"http://{HOST}:{ports['seaweed_volume']}/status", timeout=_CHECK_TIMEOUT_S)
+        if not volumes.ok:
+            raise NotReadyError(f"the volume server answers {volumes.status_code}")
+        for volume in volumes.json()["Volumes"] or ():
+            lookup = f"http://{HOST}:{ports['seaweed_master']}/dir/lookup?volumeId={volume['Id']}"
+            if not requests.get(lookup, timeout=_CHECK_TIMEOUT_S).ok:
+                raise NotReadyError(f"the master does not know volume {volume['Id']} yet")
 
     def _options(self, data: Path) -> list[str]:
         ports = self.site.ports
