@@ -14,11 +14,12 @@ from k2_shared.testing.records import SCHEMA_ID, encoded, fields, trade, trades,
 from k2_shared.trade import decode
 
 GOOD = value(trade())
-ORDINARY = trades().filter(lambda t: t.trade_id < 10**18 and _plain_text(t.vendor_data or {}))
+ORDINARY = trades().filter(lambda t: t.trade_id < 10**18 and _short_text(t.vendor_data or {}))
+SYMBOLS = ["BTC/USDT", "币安人生/USDT", "AAPLx/USD", "ETH2.S/ETH", "\U0001d538" * 38 + "/\u20ac"]
 
 
-def _plain_text(said: Any) -> bool:
-    return all(text.isascii() for pair in said.items() for text in pair)
+def _short_text(said: Any) -> bool:
+    return all(len(text.encode()) < 64 for pair in said.items() for text in pair)
 
 
 def columns(*values: bytes | None, key: bytes = trade().key) -> TradeColumns:
@@ -94,7 +95,6 @@ def test_a_plain_row_is_what_decoding_it_alone_says(values: list[bytes]) -> None
         value(trade(), SCHEMA_ID + 1),
         b"\x00\x00\x00\x00\x07" + b"\xff" * 200,
         value(trade(vendor_data={f"key{n}": "value" for n in range(9)})),
-        value(trade(vendor_data={"k": "\u00e9"})),
         encoded({**fields(trade()), "source_sequence": None}),
         encoded({**fields(trade()), "source_sequence": 1}),
         encoded({**fields(trade()), "trade_id": "0"}),
@@ -108,6 +108,34 @@ def test_a_plain_row_is_what_decoding_it_alone_says(values: list[bytes]) -> None
 def test_what_is_not_ordinary_is_left_to_be_decoded_alone(data: bytes | None) -> None:
     """The row is marked; those around it are not."""
     assert columns(GOOD, data, GOOD).plain.tolist() == [True, False, True]
+
+
+@given(st.lists(st.sampled_from(SYMBOLS), max_size=12), st.sampled_from(["", "\u00e9", "人生", "\U0001d538"]))
+def test_symbols_of_any_script_are_plain(symbols: list[str], said: str) -> None:
+    """Beside each other in one batch, with vendor data in any script; no character of a symbol is too long."""
+    given_trades = [trade(symbol=symbol, vendor_data={"k" + said: said}) for symbol in symbols]
+    found = decode_columns([value(t) for t in given_trades], [t.key for t in given_trades], SCHEMA_ID)
+    assert found.plain.all()
+    for row, of in enumerate(given_trades):
+        _same(found, row, value(of), of.key)
+
+
+NO_TEXT = [b"\xff", b"\xc3", b"\x80", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80"]
+
+
+@pytest.mark.parametrize("broken", NO_TEXT)
+def test_what_is_no_utf8_is_not_plain(broken: bytes) -> None:
+    """Decoded alone it is refused, and so it is left to that: in the vendor data, or in symbol and key alike."""
+    marker = "#" * len(broken)
+    said = value(trade(vendor_data={"k": f"\u00e9{marker}"})).replace(marker.encode(), broken)
+    of = trade(symbol=f"\u00e9{marker}/USDT")
+    symbol, key = (data.replace(marker.encode(), broken) for data in (value(of), of.key))
+    good = trade(symbol="币安人生/USDT", vendor_data={"k": "\u00e9"})
+    found = decode_columns([said, value(good), symbol, GOOD], [trade().key, good.key, key, trade().key], SCHEMA_ID)
+    assert found.plain.tolist() == [False, True, False, True]
+    for data in (said, symbol):
+        with pytest.raises(InvalidRecord, match="undecodable"):
+            decode(data, SCHEMA_ID)
 
 
 @pytest.mark.parametrize("around", [(), (GOOD,)])

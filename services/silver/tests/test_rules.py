@@ -20,15 +20,19 @@ INVALID = sorted(entry.name for entry in (contracts.ROOT / "examples/invalid").i
 
 BROKEN: list[tuple[str, dict[str, Any]]] = [
     ("exchange_mismatch", {"exchange": "BINANCE"}),
-    ("symbol_malformed", {"symbol": "btc/usdt"}),
+    ("symbol_malformed", {"symbol": "btc-usdt"}),
     ("symbol_malformed", {"symbol": "BTCUSDT"}),
     ("symbol_malformed", {"symbol": "BTC/USD/T"}),
     ("symbol_malformed", {"symbol": "BTC/USDT\n"}),
     ("symbol_malformed", {"symbol": "/USDT"}),
-    ("symbol_malformed", {"symbol": "\u0412\u0422\u0421/USDT"}),  # Cyrillic
+    ("symbol_malformed", {"symbol": "BTC\u200b/USDT"}),  # a space that nobody sees
+    ("symbol_malformed", {"symbol": "B" * 36 + "/USDT"}),
+    ("currency_mismatch", {"symbol": "BTC/usdt"}),
     ("currency_mismatch", {"currency": "USD"}),
     ("currency_mismatch", {"currency": ""}),
     ("key_mismatch", {"symbol": "ETH/USDT"}),
+    ("key_mismatch", {"symbol": "btc/USDT"}),
+    ("key_mismatch", {"symbol": "\u0412\u0422\u0421/USDT"}),  # Cyrillic
     ("trade_id_invalid", {"trade_id": "0"}),
     ("trade_id_invalid", {"trade_id": "-5"}),
     ("trade_id_invalid", {"trade_id": "010218208"}),

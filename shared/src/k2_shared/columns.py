@@ -2,7 +2,7 @@
 
 Avro has no index: a field starts where the one before it ends. So all records are walked in step, field after
 field, each step an array operation over the batch. A record that is anything but an ordinary trade (another
-schema, truncated, a null sequence, a decimal of more than eight bytes, non-ASCII text, …) is only marked as not
+schema, truncated, a null sequence, a decimal of more than eight bytes, text that is no UTF-8, …) is only marked as not
 ``plain``: its owner decodes it alone, by ``trade.decode``, and decides.
 
 Facts: Apache Avro 1.12 specification, "Binary Encoding".
@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from k2_shared.contracts import trade_schema
-from k2_shared.trade import wire_prefix
+from k2_shared.symbol import MAX_BYTES
+from k2_shared.trade import record_key, wire_prefix
 
 Longs = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -27,7 +28,7 @@ _ENUMS = {field["name"]: field["type"]["symbols"] for field in trade_schema()["f
 _VARINT_BYTES = 10
 _DECIMAL_BYTES = 8
 _TRADE_ID_DIGITS = 18
-_KEY_BYTES = 64
+_KEY_BYTES = max(len(record_key(exchange, "")) for exchange in _ENUMS["exchange"]) + MAX_BYTES
 _MAP_ENTRIES = 8
 _HIGH = 0x80
 _POWERS = 10 ** np.arange(_TRADE_ID_DIGITS)
@@ -116,8 +117,9 @@ class _Walk:
         return found
 
     def text_map(self) -> None:
-        """Pass over a nullable map of strings: one block, few entries, ASCII."""
+        """Pass over a nullable map of strings: one block, few entries, UTF-8."""
         start = self.at
+        texts: list[Span] = []
         present = self.index(2) == 1
         count = self.number(present)
         self.plain &= (count >= 0) & (count <= _MAP_ENTRIES)
@@ -126,11 +128,15 @@ class _Walk:
                 inside = present & (number < count)
                 length = self.number(inside)
                 self.plain &= (length >= 0) & (length <= self.end - self.at)
-                self.at = self.at + np.where(self.plain & inside, length, 0)
+                length = np.where(self.plain & inside, length, 0)
+                texts.append((self.at, length))
+                self.at = self.at + length
         closing = self.number(present & (count > 0))
         self.plain &= closing == 0
         high = np.flatnonzero(self.data >= _HIGH)
-        self.plain &= np.searchsorted(high, start) == np.searchsorted(high, self.at)
+        odd = self.plain & (np.searchsorted(high, start) != np.searchsorted(high, self.at))
+        for row in np.flatnonzero(odd).tolist():
+            self.plain[row] = all(_is_text(self.data[at[row] :][: length[row]].tobytes()) for at, length in texts)
 
     def equals(self, start: Longs, wanted: Sequence[bytes], which: Longs) -> Flags:
         """Whether the bytes from ``start`` begin with the wanted ones, of which ``which`` says which."""
@@ -203,7 +209,7 @@ def _check_key(
 ) -> None:
     """The key is EXCHANGE:SYMBOL, and every field says the same."""
     # A key that no symbol has is not compared: its length alone could take all memory.
-    keys = [key if len(key) <= _KEY_BYTES else b"" for key in symbols]
+    keys = [key if len(key) <= _KEY_BYTES and _is_text(key) else b"" for key in symbols]
     pairs = [key.partition(b":")[2] for key in keys]
     wanted = [key + b":" for key in keys], pairs, [pair.partition(b"/")[2] for pair in pairs]
     message_id, trade_id, symbol, currency = fields
@@ -213,6 +219,15 @@ def _check_key(
         walk.plain &= (length == lengths[codes]) & walk.equals(start, texts, codes)
     places = [_exchange(key) for key in keys]
     walk.plain &= exchange == np.array(places)[codes]
+
+
+def _is_text(data: bytes) -> bool:
+    """Whether a reader of the schema can decode it."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _exchange(key: bytes) -> int:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from k2_shared.columns import Flags, TradeColumns
+from k2_shared.symbol import unfit
 from k2_shared.trade import Exchange, fits
 
-_SYMBOL = re.compile(r"[A-Z0-9]+/[A-Z0-9]+")
 _TRADE_ID = re.compile(r"[1-9][0-9]{0,18}")
 _LONG_MAX = 2**63 - 1
 _UNSCALED_LIMIT = 10**18
@@ -40,11 +40,7 @@ class Rule:
 
 RULES = (
     Rule("exchange_mismatch", "the exchange is the topic's", lambda t, c: t["exchange"] == c.exchange),
-    Rule(
-        "symbol_malformed",
-        "the symbol is BASE/QUOTE in upper case",
-        lambda t, c: _SYMBOL.fullmatch(t["symbol"]) is not None,
-    ),
+    Rule("symbol_malformed", "the symbol is BASE/QUOTE", lambda t, c: not unfit(t["symbol"])),
     Rule(
         "currency_mismatch",
         "the currency is the symbol's quote",
@@ -92,11 +88,16 @@ RULES = (
 
 def sound(columns: TradeColumns, exchange: Exchange, latest_us: int) -> Flags:
     """The rows that keep every rule, as far as columns can tell: of the others ``broken`` decides."""
-    wanted = re.compile(exchange.encode() + b":" + _SYMBOL.pattern.encode())
-    well_formed = np.array([wanted.fullmatch(key) is not None for key in columns.symbols], np.bool_)
+    well_formed = np.array([_is_symbol_of(exchange, key) for key in columns.symbols], np.bool_)
     in_range = [(decimal > 0) & (decimal < _UNSCALED_LIMIT) for decimal in (columns.price, columns.quantity)]
     in_time = (columns.timestamp >= VENUE_BIRTH_US[exchange]) & (columns.timestamp <= latest_us)
     return np.asarray(columns.plain & well_formed[columns.symbol] & in_range[0] & in_range[1] & in_time, np.bool_)
+
+
+def _is_symbol_of(exchange: Exchange, key: bytes) -> bool:
+    """Whether a key is EXCHANGE:SYMBOL; what is no UTF-8 becomes a character that no symbol has."""
+    name, _, symbol = key.decode("utf-8", "replace").partition(":")
+    return name == exchange and not unfit(symbol)
 
 
 def broken(trade: Fields, context: Context) -> Rule | None:

@@ -7,8 +7,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic_settings import NoDecode
 
 from k2_shared.settings import AgentSettings
+from k2_shared.symbol import checked
 
-CanonicalSymbol = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]+/[A-Z0-9]+$")]
+CanonicalSymbol = Annotated[str, AfterValidator(checked)]
 _OTHER_VENUES = ("binance.us",)
 
 

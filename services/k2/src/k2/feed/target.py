@@ -1,14 +1,12 @@
 """One symbol of one exchange, as it is written on the command line."""
 
-import re
 from dataclasses import dataclass
 from typing import Protocol, Self
 
 from k2_shared.errors import ConfigError
+from k2_shared.symbol import unfit
 from k2_shared.topics import EXCHANGES
 from k2_shared.trade import Exchange
-
-_SYMBOL = re.compile(r"[A-Z0-9]+/[A-Z0-9]+")
 
 
 class OfSymbol(Protocol):
@@ -36,11 +34,11 @@ class Target:
         """
         name, _, symbol = text.partition(":")
         for exchange in EXCHANGES:
-            if name == exchange and _SYMBOL.fullmatch(symbol):
+            if name == exchange and not unfit(symbol):
                 return cls(exchange, symbol)
         raise ConfigError(
-            f"{text!r} is not a symbol of an exchange: it is EXCHANGE:BASE/QUOTE in upper case, e.g. KRAKEN:BTC/USD; "
-            f"exchanges are {', '.join(EXCHANGES)}"
+            f"{text!r} is not a symbol of an exchange: it is EXCHANGE:BASE/QUOTE as the exchange writes it, "
+            f"e.g. KRAKEN:BTC/USD; exchanges are {', '.join(EXCHANGES)}"
         )
 
     def __str__(self) -> str:
@@ -63,7 +61,7 @@ class Wanted:
         """
         if text is None:
             return cls()
-        if ":" not in text and _SYMBOL.fullmatch(text):
+        if not unfit(text):
             return cls(symbol=text)
         target = Target.parse(text)
         return cls(target.exchange, target.symbol)
