@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 import aiohttp
+import msgspec
 import pytest
 from aiohttp import web
 
@@ -101,6 +102,13 @@ async def test_what_is_no_answer_is_unavailable(server: Server, client: RestClie
     with pytest.raises(Unavailable, match="KRAKEN gave no answer at /trades"):
         await client.get(CALL, lambda said: int(said))
     assert budget_of(client).wait_s(1) == 0
+
+
+async def test_json_that_is_nested_too_deeply_is_no_answer(server: Server, client: RestClient) -> None:
+    """It ends the call, not the feed."""
+    server.answers = [web.Response(body=b"[" * 100_000)]
+    with pytest.raises(Unavailable, match="RecursionError"):
+        await client.get(CALL, msgspec.json.decode)
 
 
 @dataclass

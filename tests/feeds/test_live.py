@@ -34,7 +34,7 @@ async def venue(request: pytest.FixtureRequest) -> Venue:
         async with (
             asyncio.timeout(_REACH_S),
             aiohttp.ClientSession() as session,
-            session.get(found.rest_url + found.rest.pairs().path) as answer,
+            session.get(found.rest_url + found.rest.pairs()[0].path) as answer,
         ):
             answer.raise_for_status()
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
@@ -65,8 +65,8 @@ async def test_the_socket_and_rest_tell_of_the_same_trades(venue: Venue, transpo
         client = RestClient(session, venue.rest_url, venue.exchange, budget, Metrics(venue.service, "0").feed)
         names = dict.fromkeys(venue.symbols, "")
         history = RestHistory(client, venue, names)
-        listings = await history.pairs()
-        names |= {symbol: listings[symbol].name for symbol in venue.symbols}
+        pairs = await history.pairs()
+        names |= {symbol: pairs.name(symbol) for symbol in venue.symbols}
         try:
             socket = await TRANSPORTS[transport].connect(venue.ws_urls[0], SocketLimits())
         except Disconnected as error:

@@ -15,11 +15,13 @@ from k2_shared.topics import Names
 
 FRAME = (contracts.ROOT / "examples/valid/binance_frame.json").read_bytes()
 UNFIT = FRAME.replace(b'"q":"0.02000000"', b'"q":"46000000000.00000000"')
-PAIRS = {"symbols": [{"symbol": "BTCUSDT", "baseAsset": "BTC", "quoteAsset": "USDT"}]}
+HALTED = {"symbol": "OLDUSDT", "baseAsset": "OLD", "quoteAsset": "USDT", "status": "CANCEL_ONLY", "filters": []}
+ODD = {"symbol": "NEWUSDT", "baseAsset": "NEW", "quoteAsset": "USDT", "status": "PRE_TRADING", "filters": None}
+PAIRS = {"symbols": [{"symbol": "BTCUSDT", "baseAsset": "BTC", "quoteAsset": "USDT"}, HALTED, ODD]}
 
 
 async def pairs(request: web.Request) -> web.Response:
-    """One pair."""
+    """One pair, one that is halted, and one that is odd."""
     return web.json_response(PAIRS)
 
 
@@ -66,9 +68,20 @@ async def test_it_captures_until_it_is_told_to_stop(
 
 
 @pytest.mark.usefixtures("topics")
-async def test_a_symbol_that_the_venue_does_not_trade_ends_it_with_2(venue: str, agents: Agents) -> None:
-    """The line names the variable and what the venue has instead."""
-    feed = agents.start("feed_binance", BINANCE_REST_URL=f"http://{venue}", BINANCE_SYMBOLS="BTC/XYZ")
+@pytest.mark.parametrize(
+    ("symbol", "why"),
+    [
+        ("BTC/XYZ", "the venue does not trade it; it has BTC/USDT"),
+        ("OLD/USDT", "the venue does not trade it now: its status is 'CANCEL_ONLY'"),
+        ("NEW/USDT", "cannot be read where it speaks of it: Expected `array`, got `null` - at `$.filters`"),
+    ],
+)
+async def test_a_symbol_that_cannot_be_captured_ends_it_with_2(
+    venue: str, agents: Agents, symbol: str, why: str
+) -> None:
+    """The line names the variable, the symbol and why, or what the venue has instead."""
+    feed = agents.start("feed_binance", BINANCE_REST_URL=f"http://{venue}", BINANCE_SYMBOLS=f"BTC/USDT,{symbol}")
     await eventually(lambda: feed.exit_code is not None, "the end", 60)
     assert feed.exit_code == 2
-    assert feed.last_words(1).endswith("the venue does not trade it; it has BTC/USDT; check BINANCE_SYMBOLS")
+    assert feed.last_words(1).endswith(f"{why}; check BINANCE_SYMBOLS")
+    assert f"cannot be asked for {symbol}: " in feed.last_words(1)

@@ -15,11 +15,13 @@ from k2_shared.topics import Names
 
 FRAME = (contracts.ROOT / "examples/valid/kraken_frame.json").read_bytes()
 UNFIT = FRAME.replace(b'"qty":0.00027625', b'"qty":46000000000')
-PAIRS = {"error": [], "result": {"XBTUSDT": {"wsname": "XBT/USDT"}}}
+HALTED = {"altname": "OLDUSDT", "wsname": "OLD/USDT", "status": "cancel_only"}
+ODD = {"altname": None, "wsname": "NEW/USDT"}
+PAIRS = {"error": [], "result": {"XBTUSDT": {"wsname": "XBT/USDT"}, "OLDUSDT": HALTED, "NEWUSDT": ODD, "?": None}}
 
 
 async def pairs(request: web.Request) -> web.Response:
-    """One pair."""
+    """One pair, one that is halted, one that is odd and one without a name."""
     return web.json_response(PAIRS)
 
 
@@ -64,9 +66,20 @@ async def test_it_captures_until_it_is_told_to_stop(
 
 
 @pytest.mark.usefixtures("topics")
-async def test_a_symbol_that_the_venue_does_not_trade_ends_it_with_2(venue: str, agents: Agents) -> None:
-    """The line names the variable and what the venue has instead."""
-    feed = agents.start("feed_kraken", KRAKEN_REST_URL=f"http://{venue}", KRAKEN_SYMBOLS="BTC/XYZ")
+@pytest.mark.parametrize(
+    ("symbol", "why"),
+    [
+        ("BTC/XYZ", "the venue does not trade it; it has BTC/USDT"),
+        ("OLD/USDT", "the venue does not trade it now: its status is 'cancel_only'"),
+        ("NEW/USDT", "cannot be read where it speaks of it: Expected `str`, got `null` - at `$.altname`"),
+    ],
+)
+async def test_a_symbol_that_cannot_be_captured_ends_it_with_2(
+    venue: str, agents: Agents, symbol: str, why: str
+) -> None:
+    """The line names the variable, the symbol and why, or what the venue has instead."""
+    feed = agents.start("feed_kraken", KRAKEN_REST_URL=f"http://{venue}", KRAKEN_SYMBOLS=f"BTC/USDT,{symbol}")
     await eventually(lambda: feed.exit_code is not None, "the end", 60)
     assert feed.exit_code == 2
-    assert feed.last_words(1).endswith("the venue does not trade it; it has BTC/USDT; check KRAKEN_SYMBOLS")
+    assert feed.last_words(1).endswith(f"{why}; check KRAKEN_SYMBOLS")
+    assert f"cannot be asked for {symbol}: " in feed.last_words(1)

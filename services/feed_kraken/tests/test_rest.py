@@ -7,10 +7,22 @@ from typing import Any
 import pytest
 
 from feed_kraken.rest import KrakenRest
-from k2_shared.feed.rest import Listing, TooManyCalls
+from k2_shared.feed.listings import Listing, Pairs
+from k2_shared.feed.rest import TooManyCalls
 
 ROW = ["118832.90000", "0.00409283", 1753245706.9198447, "b", "l", "", 9622656]
 REST = KrakenRest()
+
+
+def listed(**entries: Any) -> Pairs:
+    """What is read of a list."""
+    return REST.read_pairs(json.dumps({"error": [], "result": entries}).encode())
+
+
+def entry(wsname: Any = "XBT/USD", **changes: Any) -> dict[str, Any]:
+    """A pair as Kraken lists it, with changes."""
+    plain = {"altname": "XBTUSD", "wsname": wsname, "aclass_base": "currency", "pair_decimals": 1, "status": "online"}
+    return {**plain, **changes}
 
 
 def answer(rows: list[list[Any]], **more: Any) -> bytes:
@@ -56,20 +68,66 @@ def test_calls_are_by_time_in_nanoseconds() -> None:
 
 def test_pairs_are_called_as_v2_calls_them() -> None:
     """REST says XBT and XDG where v2 says BTC and DOGE; pairs without a socket name are left out."""
-    pairs = {
-        "XXBTZUSD": {"altname": "XBTUSD", "wsname": "XBT/USD", "pair_decimals": 1},
-        "XDGXBT": {"altname": "XDGXBT", "wsname": "XDG/XBT", "pair_decimals": 8},
-        "OLD": {"altname": "OLD"},
-    }
-    found = REST.read_pairs(json.dumps({"error": [], "result": pairs}).encode())
-    assert found == {"BTC/USD": Listing("XBTUSD"), "DOGE/BTC": Listing("XDGXBT")}
+    found = listed(
+        XXBTZUSD={"altname": "XBTUSD", "wsname": "XBT/USD", "pair_decimals": 1},
+        XDGXBT={"altname": "XDGXBT", "wsname": "XDG/XBT", "pair_decimals": 8},
+        OLD={"altname": "OLD"},
+        BARE={"wsname": "SOL/USD"},
+        DOTTED=entry("ETH2.S/ETH", altname="ETH2.SETH"),
+    )
+    assert found == Pairs(
+        {
+            "BTC/USD": Listing("XBTUSD"),
+            "DOGE/BTC": Listing("XDGXBT"),
+            "SOL/USD": Listing("SOL/USD"),
+            "ETH2.S/ETH": Listing("ETH2.SETH"),
+        },
+        [],
+    )
+
+
+def test_tokenized_stocks_are_listed_apart_and_asked_for_by_their_class() -> None:
+    """The plain list does not have them, and Trades wants to be told the class; pairs of currencies go without."""
+    plain, tokenized = REST.pairs()
+    assert plain.path == "/0/public/AssetPairs"
+    assert tokenized.path == "/0/public/AssetPairs?aclass_base=tokenized_asset"
+    name = listed(AAPLxUSD=entry("AAPLx/USD", altname="AAPLxUSD", aclass_base="tokenized_asset")).name("AAPLx/USD")
+    assert REST.newest(name).path == "/0/public/Trades?pair=AAPLxUSD&asset_class=tokenized_asset&count=1"
+    assert "pair=AAPLxUSD&asset_class=tokenized_asset&" in REST.since(name, 5, 1_000, "").path
+    assert "asset_class" not in REST.newest("XBTUSD").path
+
+
+@pytest.mark.parametrize("status", ["cancel_only", "post_only", "maintenance"])
+def test_a_pair_that_is_halted_is_refused_with_its_status(status: str) -> None:
+    """It may trade again; its neighbours can be captured."""
+    found = listed(BTC=entry(), SOL=entry("SOL/USD", status=status))
+    assert found.refusal("BTC/USD") == ""
+    assert f"its status is '{status}'" in found.refusal("SOL/USD")
+    assert (found.halted("BTC/USD"), found.halted("SOL/USD")) == (False, True)
+
+
+@pytest.mark.parametrize(
+    "odd", [{"altname": None}, {"aclass_base": 1}, {"pair_decimals": None}, {"pair_decimals": "5"}, {"status": None}]
+)
+def test_an_odd_entry_is_refused_alone(odd: dict[str, Any]) -> None:
+    """When it is asked for, with what is odd of it; whatever part that is."""
+    found = listed(NEW=entry("NEW/USD", **odd), BTC=entry())
+    assert found.refusal("BTC/USD") == ""
+    assert "cannot be read" in found.refusal("NEW/USD")
+    assert not found.halted("NEW/USD")
+
+
+@pytest.mark.parametrize("odd", [None, 7, [], entry(None), entry(["NEW", "USD"])])
+def test_an_entry_without_a_name_is_left_out_and_counted(odd: Any) -> None:
+    """Nobody can ask for it."""
+    found = listed(NEW=odd, BTC=entry())
+    assert list(found.listings) == ["BTC/USD"]
+    assert len(found.nameless) == 1
 
 
 def test_a_pair_with_more_decimals_than_the_schema_is_refused() -> None:
     """Its prices would have to be rounded."""
-    pairs = {"PEPEXBT": {"altname": "PEPEXBT", "wsname": "PEPE/XBT", "pair_decimals": 10}}
-    listing = REST.read_pairs(json.dumps({"error": [], "result": pairs}).encode())["PEPE/BTC"]
-    assert "10 decimals" in listing.refused
+    assert "10 decimals" in listed(PEPEXBT=entry("PEPE/XBT", pair_decimals=10)).refusal("PEPE/BTC")
 
 
 @pytest.mark.parametrize("said", [b'{"error":["EService:Unavailable"]}', b"<html>", b"[]", b'{"error":[],"result":7}'])

@@ -3,18 +3,22 @@
 Facts: Binance's "REST API: Market data endpoints" documentation.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Sequence
 from decimal import Decimal
 from urllib.parse import urlencode
 
 import msgspec
 
 from feed_binance.protocol import FIRST_MICROSECOND_TIME
-from k2_shared.feed.rest import Call, Listing, Page, listing
+from k2_shared.feed.listings import Listing, Pairs, listing, read_each
+from k2_shared.feed.rest import Call, Page
 from k2_shared.trade import Trade
 
 _PAGE = 1_000
 _PAIRS_WEIGHT, _TRADES_WEIGHT = 20, 25
+_TRADING = "TRADING"
+_STEP = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
 class _Row(msgspec.Struct):
@@ -31,19 +35,27 @@ class _Filter(msgspec.Struct):
     tickSize: str = "0"  # noqa: N815  # the venue's name
 
 
-class _Pair(msgspec.Struct):
-    symbol: str
+class _Assets(msgspec.Struct):
+    """Which pair an entry is of, whatever else it says."""
+
     baseAsset: str  # noqa: N815  # the venue's name
     quoteAsset: str  # noqa: N815  # the venue's name
+
+
+class _Pair(msgspec.Struct):
+    symbol: str
+    status: str = _TRADING
     filters: list[_Filter] = []
 
 
 class _ExchangeInfo(msgspec.Struct):
-    symbols: list[_Pair]
+    symbols: list[msgspec.Raw]
 
 
 _ROWS = msgspec.json.Decoder(list[_Row])
 _INFO = msgspec.json.Decoder(_ExchangeInfo)
+_ASSETS = msgspec.json.Decoder(_Assets)
+_PAIR = msgspec.json.Decoder(_Pair)
 
 
 class BinanceRest:
@@ -51,20 +63,17 @@ class BinanceRest:
 
     by_time = False
 
-    def pairs(self) -> Call:
+    def pairs(self) -> Sequence[Call]:
         """Every pair."""
-        return Call("/api/v3/exchangeInfo", _PAIRS_WEIGHT)
+        return [Call("/api/v3/exchangeInfo", _PAIRS_WEIGHT)]
 
-    def read_pairs(self, answer: bytes) -> Mapping[str, Listing]:
+    def read_pairs(self, answer: bytes) -> Pairs:
         """Canonical symbols are BASE/QUOTE.
 
         Raises:
             ValueError: the answer is not of that shape.
         """
-        return {
-            f"{pair.baseAsset}/{pair.quoteAsset}": listing(pair.symbol, _price_decimals(pair))
-            for pair in _INFO.decode(answer).symbols
-        }
+        return read_each(_INFO.decode(answer).symbols, _symbol, _listing)
 
     def newest(self, name: str) -> Call:
         """The newest trade."""
@@ -84,9 +93,22 @@ class BinanceRest:
         return Page(sorted((_trade(symbol, row) for row in _ROWS.decode(answer)), key=lambda trade: trade.trade_id))
 
 
+def _symbol(entry: msgspec.Raw) -> str:
+    assets = _ASSETS.decode(entry)
+    return f"{assets.baseAsset}/{assets.quoteAsset}"
+
+
+def _listing(entry: msgspec.Raw) -> Listing:
+    pair = _PAIR.decode(entry)
+    return listing(pair.symbol, _price_decimals(pair), "" if pair.status == _TRADING else pair.status)
+
+
 def _price_decimals(pair: _Pair) -> int:
+    """The digits behind the point of the smallest step of a price. Raises ValueError: that is no number."""
     tick = next((each.tickSize for each in pair.filters if each.filterType == "PRICE_FILTER"), "0")
-    return len(tick.rstrip("0").partition(".")[2])
+    if not _STEP.fullmatch(tick):
+        raise ValueError(f"tickSize {tick!r} is no number")
+    return len(tick.partition(".")[2].rstrip("0"))
 
 
 def _trade(symbol: str, row: _Row) -> Trade:

@@ -3,14 +3,15 @@
 Facts: Kraken's API documentation, "REST: Get Recent Trades" and "REST: Get Tradable Asset Pairs".
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Literal
 from urllib.parse import urlencode
 
 import msgspec
 
-from k2_shared.feed.rest import Call, Listing, Page, TooManyCalls, listing
+from k2_shared.feed.listings import Listing, Pairs, listing, read_each
+from k2_shared.feed.rest import Call, Page, TooManyCalls
 from k2_shared.trade import Side, Trade
 
 # REST and v1 name two assets otherwise than v2 does.
@@ -18,6 +19,7 @@ _V2_ASSETS = {"XBT": "BTC", "XDG": "DOGE"}
 _SIDES: Mapping[str, Side] = {"b": "BUY", "s": "SELL"}
 _ORDER_TYPES = {"l": "limit", "m": "market"}
 _PAGE = 1_000
+_ONLINE, _CURRENCY = "online", "currency"
 
 
 class _Row(msgspec.Struct, array_like=True):
@@ -35,42 +37,53 @@ class _Answer(msgspec.Struct):
     result: dict[str, msgspec.Raw] = {}
 
 
-class _Pair(msgspec.Struct):
-    altname: str = ""
+class _Named(msgspec.Struct):
+    """Which pair an entry is of, whatever else it says."""
+
     wsname: str = ""
+
+
+class _Pair(_Named):
+    altname: str = ""  # REST knows a pair by its wsname too
+    aclass_base: str = _CURRENCY
     pair_decimals: int = 0
+    status: str = _ONLINE
 
 
 _ANSWER = msgspec.json.Decoder(_Answer)
 _ROWS = msgspec.json.Decoder(list[_Row])
+_NAMED = msgspec.json.Decoder(_Named)
 _PAIR = msgspec.json.Decoder(_Pair)
 
 
 class KrakenRest:
-    """Pages are asked for by time in ns and begin with the trades of that time."""
+    """Pages are asked for by time in ns and begin with the trades of that time.
+
+    The name of a pair that is no currency's begins with its asset class: ``tokenized_asset:AAPLxUSD``.
+    """
 
     by_time = True
 
-    def pairs(self) -> Call:
-        """Every pair."""
-        return Call("/0/public/AssetPairs", 1)
+    def pairs(self) -> Sequence[Call]:
+        """The pairs of currencies, and those of tokenized stocks, which are listed apart."""
+        return [Call(f"/0/public/AssetPairs{query}", 1) for query in ("", "?aclass_base=tokenized_asset")]
 
-    def read_pairs(self, answer: bytes) -> Mapping[str, Listing]:
-        """Canonical symbols are those of v2.
+    def read_pairs(self, answer: bytes) -> Pairs:
+        """Canonical symbols are those of v2; a pair without a name on sockets is none.
 
         Raises:
             ValueError: the answer is an error or not of that shape.
+            TooManyCalls: it says so.
         """
-        pairs = (_PAIR.decode(raw) for raw in _result(answer).values())
-        return {_symbol(pair.wsname): listing(pair.altname, pair.pair_decimals) for pair in pairs if pair.wsname}
+        return read_each(_result(answer).values(), _symbol, _listing)
 
     def newest(self, name: str) -> Call:
         """The newest trade."""
-        return _trades(pair=name, count=1)
+        return _trades(name, count=1)
 
     def since(self, name: str, first_id: int, after_us: int, cursor: str) -> Call:
         """Trades from a time on; the cursor is ``last`` of the page before, in ns."""
-        return _trades(pair=name, count=_PAGE, since=cursor or f"{after_us * 1_000}")
+        return _trades(name, count=_PAGE, since=cursor or f"{after_us * 1_000}")
 
     def read_trades(self, symbol: str, answer: bytes) -> Page:
         """Read a page; rows from before Kraken numbered its trades are left out.
@@ -85,8 +98,11 @@ class KrakenRest:
         return Page(trades, _cursor(last, rows))
 
 
-def _trades(**query: object) -> Call:
-    return Call(f"/0/public/Trades?{urlencode(query)}", 1)
+def _trades(name: str, **query: object) -> Call:
+    """Of a pair that is no currency's Kraken wants to be told the class."""
+    asset_class, _, pair = name.rpartition(":")
+    told = {"asset_class": asset_class} if asset_class else {}
+    return Call(f"/0/public/Trades?{urlencode({'pair': pair, **told, **query})}", 1)
 
 
 def _result(answer: bytes) -> dict[str, msgspec.Raw]:
@@ -105,8 +121,16 @@ def _cursor(last: msgspec.Raw | None, rows: list[_Row]) -> str:
     return str(_microseconds(rows[-1].time) * 1_000) if rows else ""
 
 
-def _symbol(wsname: str) -> str:
-    return "/".join(_V2_ASSETS.get(asset, asset) for asset in wsname.split("/"))
+def _symbol(entry: msgspec.Raw) -> str:
+    return "/".join(_V2_ASSETS.get(asset, asset) for asset in _NAMED.decode(entry).wsname.split("/"))
+
+
+def _listing(entry: msgspec.Raw) -> Listing:
+    pair = _PAIR.decode(entry)
+    name = pair.altname or pair.wsname
+    if pair.aclass_base != _CURRENCY:
+        name = f"{pair.aclass_base}:{name}"
+    return listing(name, pair.pair_decimals, "" if pair.status == _ONLINE else pair.status)
 
 
 def _trade(symbol: str, row: _Row) -> Trade:

@@ -1,6 +1,8 @@
 """Symbols without a restart: follows the operators' topic, asks the venue, and answers by an event."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from aiokafka import TopicPartition
@@ -13,9 +15,9 @@ from k2_shared.feed.capture import Capture
 from k2_shared.feed.connection import Connection
 from k2_shared.feed.coverage import Coverage
 from k2_shared.feed.ledger import Cause, EventKind, Resumption, SymbolRecord
-from k2_shared.feed.rest import Listing
 from k2_shared.feed.slot import LOST
 from k2_shared.settings import KafkaSettings
+from k2_shared.symbol import unfit
 from k2_shared.telemetry import logger
 from k2_shared.topics import SYMBOLS, Names
 from k2_shared.trade import Exchange
@@ -82,34 +84,51 @@ class Control:
             return None
         if record.exchange != self.exchange:
             return None
+        if why := unfit(record.symbol):
+            logger().warning(IGNORED, detail=why)
+            return None
         self.said[record.symbol] = record
         return record
 
 
-def refusal(symbol: str, listings: Mapping[str, Listing]) -> str:
-    """Why a venue's symbol cannot be captured; empty where it can."""
-    if symbol in listings:
-        return listings[symbol].refused
-    base = symbol.split("/")[0]
-    near = sorted(listed for listed in listings if listed.split("/")[0] == base)[:10]
-    return f"the venue does not trade it; it has {', '.join(near) or f'{len(listings)} others'}"
-
-
 @dataclass
 class Director:
-    """Carries out on a running capture what is said."""
+    """Carries out on a running capture what is said.
+
+    ``resting`` are symbols that were captured before and cannot be now: what Kafka has of them stays, and
+    ``take_over`` goes on from there.
+    """
 
     capture: Capture
+    resting: set[str]
+    take_over: Callable[[str], None]
+    _one: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def hear(self, record: SymbolRecord) -> None:
         """Take a symbol up, leave it, or go on after a reset; the answer is an event."""
-        symbol, captured = record.symbol, record.symbol in self.capture.names
-        if record.captured:
-            await self._capture(symbol, record, captured)
-        elif captured:
-            await self._remove(symbol)
-        else:
-            self._tell(EventKind.UNSUBSCRIBED, symbol, "it was not captured")
+        async with self._one:
+            symbol, captured = record.symbol, record.symbol in self.capture.names
+            if record.captured:
+                await self._capture(symbol, record, captured)
+            elif captured or symbol in self.resting:
+                await self._remove(symbol)
+            else:
+                self._tell(EventKind.UNSUBSCRIBED, symbol, "it was not captured")
+
+    async def retry(self, every_s: float) -> None:
+        """Ask for ever whether the venue trades again what rests, and take that up."""
+        while True:
+            await asyncio.sleep(every_s)
+            if self.resting:
+                with suppress(Unavailable):
+                    await self._wake()
+
+    async def _wake(self) -> None:
+        pairs = await self.capture.history.pairs()
+        async with self._one:
+            for symbol in sorted(self.resting):
+                if not pairs.refusal(symbol):
+                    await self._take_up(symbol, pairs.name(symbol))
 
     async def _capture(self, symbol: str, record: SymbolRecord, captured: bool) -> None:
         if not captured and not await self._add(symbol):
@@ -137,19 +156,27 @@ class Director:
 
     async def _add(self, symbol: str) -> bool:
         try:
-            listings = await self.capture.history.pairs()
+            pairs = await self.capture.history.pairs()
         except Unavailable as error:
             why = str(error)
         else:
-            why = refusal(symbol, listings)
+            why = pairs.refusal(symbol)
         if why:
             self._tell(EventKind.REJECTED, symbol, why)
             return False
-        await self._begin(symbol, Coverage(self.capture.store.limits, began_at=ledger.now_us()))
-        self.capture.names[symbol] = listings[symbol].name
-        self.capture.trial.add(symbol)
-        await self._on_each(Connection.subscribe, symbol)
+        await self._take_up(symbol, pairs.name(symbol))
         return True
+
+    async def _take_up(self, symbol: str, name: str) -> None:
+        """Capture from now on; what rests goes on where it stands."""
+        if symbol in self.resting:
+            self.resting.discard(symbol)
+            self.take_over(symbol)
+        else:
+            await self._begin(symbol, Coverage(self.capture.store.limits, began_at=ledger.now_us()))
+            self.capture.trial.add(symbol)
+        self.capture.names[symbol] = name
+        await self._on_each(Connection.subscribe, symbol)
 
     async def _begin(self, symbol: str, coverage: Coverage) -> None:
         """Be responsible from now on; that stands in Kafka before any trade does."""
@@ -160,8 +187,13 @@ class Director:
         capture.book.add(symbol, coverage)
 
     async def _remove(self, symbol: str) -> None:
-        self.capture.forget(symbol)
-        await self._on_each(Connection.unsubscribe, symbol)
+        if symbol in self.resting:
+            self.resting.discard(symbol)
+            self.take_over(symbol)
+            self.capture.forget(symbol)
+        else:
+            self.capture.forget(symbol)
+            await self._on_each(Connection.unsubscribe, symbol)
         self._tell(EventKind.UNSUBSCRIBED, symbol)
 
     async def _on_each(self, change: Change, symbol: str) -> None:

@@ -2,16 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from k2_shared import kafka
+from k2_shared.errors import ConfigError
 from k2_shared.feed.backfill import Filler
 from k2_shared.feed.book import Book
 from k2_shared.feed.budget import Attempts
 from k2_shared.feed.capture import Capture
-from k2_shared.feed.control import Control, Director, refusal
+from k2_shared.feed.control import Control, Director
 from k2_shared.feed.coverage import Coverage, Gap, Settled
 from k2_shared.feed.endpoints import Endpoints
 from k2_shared.feed.filling import Filling
@@ -19,10 +20,11 @@ from k2_shared.feed.frames import FrameWriter
 from k2_shared.feed.history import RestHistory
 from k2_shared.feed.keeper import Checkpoints, Keeper
 from k2_shared.feed.ledger import Cause, EventKind, now_us
+from k2_shared.feed.listings import Pairs
 from k2_shared.feed.memory import MemoryWatch
 from k2_shared.feed.probes import Probes
 from k2_shared.feed.publisher import Limits, Publisher
-from k2_shared.feed.rest import Listing, RestClient
+from k2_shared.feed.rest import RestClient
 from k2_shared.feed.settings import FeedSettings
 from k2_shared.feed.slot import Slot
 from k2_shared.feed.spans import Spans
@@ -48,7 +50,7 @@ class Parts:
     metrics: Metrics
     rest: RestClient
     schema_id: int
-    listings: Mapping[str, Listing]
+    pairs: Pairs
 
 
 @dataclass
@@ -58,16 +60,23 @@ class Epoch:
     capture: Capture
     control: Control
     restored: Restored
+    resting: set[str] = field(default_factory=set)  # captured before, and not to be had now
 
-    async def begin(self, listings: Mapping[str, Listing]) -> None:
-        """Choose the symbols and go on where each stands; what begins now stands in Kafka before any trade does."""
+    async def begin(self, pairs: Pairs) -> None:
+        """Choose the symbols and go on where each stands; what begins now stands in Kafka before any trade does.
+
+        Raises:
+            ConfigError: a symbol of the settings was never captured, and cannot be.
+        """
         capture = self.capture
-        for symbol in self.control.wanted(capture.venue.symbols):
-            why = refusal(symbol, listings)
-            if why:
-                capture.tell(EventKind.REJECTED, why, symbol)
-            else:
-                capture.names[symbol] = listings[symbol].name
+        wanted = self.control.wanted(capture.venue.symbols)
+        refused = {symbol: pairs.refusal(symbol) for symbol in wanted}
+        for symbol in wanted:
+            if refused[symbol]:
+                self._refuse(symbol, refused[symbol])
+        for symbol in wanted:
+            if not refused[symbol]:
+                capture.names[symbol] = pairs.name(symbol)
                 self._take_over(symbol)
         for symbol in self.control.left() & self.restored.coverages.keys():
             self._take_over(symbol)
@@ -89,7 +98,7 @@ class Epoch:
         capture, settings = self.capture, self.capture.settings
         keeper = Keeper(capture, MemoryWatch(settings.feed_memory_limit_mb * 1_000_000))
         checkpoints = Checkpoints(capture, dict(self.restored.ends))
-        history = capture.history
+        history, director = capture.history, self._director()
         filler = Filler(
             history, settings.feed_gap_patience_s, settings.feed_backoff_base_s, settings.feed_backoff_cap_s
         )
@@ -100,7 +109,8 @@ class Epoch:
                 checkpoints.run(),
                 Probes(capture, keeper.staleness).run(),
                 Filling(capture, filler).run(),
-                self.control.follow(Director(capture).hear),
+                self.control.follow(director.hear),
+                director.retry(settings.feed_stale_after_s),
                 _until(stop),
             )
         finally:
@@ -123,6 +133,18 @@ class Epoch:
             for number in range(count)
         ]
 
+    def _refuse(self, symbol: str, why: str) -> None:
+        """Say why a symbol is not captured; what Kafka has of it stays for when it can be."""
+        venue = self.capture.venue
+        if symbol in self.restored.coverages:
+            self.resting.add(symbol)
+        elif symbol in venue.symbols:
+            raise unusable(venue, symbol, why)
+        self.capture.tell(EventKind.REJECTED, why, symbol)
+
+    def _director(self) -> Director:
+        return Director(self.capture, self.resting, self._take_over)
+
     def _take_over(self, symbol: str) -> None:
         capture = self.capture
         coverage = self.restored.coverages.get(symbol)
@@ -140,11 +162,16 @@ class Epoch:
 
     async def _resume(self) -> None:
         """What an operator decided while nobody listened."""
-        director = Director(self.capture)
+        director = self._director()
         for symbol, record in self.control.said.items():
             series = self.capture.book.series.get(symbol)
             if series and record.resumption and 0 < series.coverage.stopped_at < record.at:
                 await director.resume(symbol, record)
+
+
+def unusable(venue: Venue, symbol: str, why: str) -> ConfigError:
+    """The error for a symbol of the settings that cannot be captured."""
+    return ConfigError(f"{venue.exchange} cannot be asked for {symbol}: {why}; check {venue.exchange}_SYMBOLS")
 
 
 @asynccontextmanager

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 
@@ -11,13 +10,14 @@ from aiokafka.errors import KafkaError
 from mode import Service
 
 from k2_shared.agent import Shell
-from k2_shared.errors import ConfigError, Unavailable
+from k2_shared.errors import Unavailable
 from k2_shared.feed.backoff import Backoff
 from k2_shared.feed.budget import RestBudget
-from k2_shared.feed.control import refusal
-from k2_shared.feed.epoch import Epoch, Parts, opened
+from k2_shared.feed.epoch import Epoch, Parts, opened, unusable
+from k2_shared.feed.history import ask_pairs
 from k2_shared.feed.keeper import WornOut
-from k2_shared.feed.rest import Listing, RestClient
+from k2_shared.feed.listings import Pairs
+from k2_shared.feed.rest import RestClient
 from k2_shared.feed.settings import FeedSettings
 from k2_shared.feed.statistics import add_statistics
 from k2_shared.feed.venue import Venue
@@ -92,16 +92,14 @@ class Feed(Service):  # type: ignore[misc]
     async def _once(self) -> None:
         async with opened(self._parts) as epoch:
             self._epoch = epoch
-            await epoch.begin(self._parts.listings)
+            await epoch.begin(self._parts.pairs)
             self._backoff.succeeded()
             await epoch.work(self._stopping)
 
     async def _renew(self) -> None:
         """Ask for the pairs anew, where REST answers: what was listed since the start may be captured by now."""
-        venue, rest = self._venue.rest, self._parts.rest
         with suppress(Unavailable):
-            listings, _ = await rest.get(venue.pairs(), venue.read_pairs)
-            self._parts = replace(self._parts, listings=listings)
+            self._parts = replace(self._parts, pairs=await ask_pairs(self._parts.rest, self._venue))
 
     async def _back_off(self, error: Exception) -> None:
         delay_s = self._backoff.next_delay()
@@ -120,20 +118,19 @@ class Feed(Service):  # type: ignore[misc]
         venue, topic = self._venue, self._names.topic(BRONZE.format(exchange=self._venue.exchange.lower()))
         async with Registry.connect(self._settings) as registry:
             schema_id = await registry.schema_id(self._names.contract(topic), self._names.subject(topic))
-        listings = await self._listings(rest)
+        pairs = await self._pairs(rest)
         for symbol in venue.symbols:
-            why = refusal(symbol, listings)
-            if why:
-                raise ConfigError(
-                    f"{venue.exchange} cannot be asked for {symbol}: {why}; check {venue.exchange}_SYMBOLS"
-                )
-        return Parts(self._settings, self._names, venue, self._metrics, rest, schema_id, listings)
+            why = pairs.refusal(symbol)
+            if why and not pairs.halted(symbol):  # what is halted may have been captured before: Kafka knows
+                raise unusable(venue, symbol, why)
+        return Parts(self._settings, self._names, venue, self._metrics, rest, schema_id, pairs)
 
-    async def _listings(self, rest: RestClient) -> Mapping[str, Listing]:
+    async def _pairs(self, rest: RestClient) -> Pairs:
         venue, backoff = self._venue, Backoff(0.5, 5.0)
         while True:
             try:
-                found, _ = await rest.get(venue.rest.pairs(), venue.rest.read_pairs)
+                found = await ask_pairs(rest, venue)
+                found.check(venue.symbols)
             except Unavailable as error:
                 delay_s = backoff.next_delay()
                 if backoff.failures >= _PAIRS_ATTEMPTS:

@@ -1,15 +1,41 @@
 """A venue's past by REST, and its list of pairs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from k2_shared.errors import Unavailable
-from k2_shared.feed.rest import Call, Listing, Page, RestClient
+from k2_shared.feed.listings import Pairs
+from k2_shared.feed.rest import Call, Page, RestClient
 from k2_shared.feed.venue import Venue
+from k2_shared.telemetry import logger
 
+NAMELESS = "pairs_without_a_name"
+MISSING = "pairs_missing"
 _SEEK_S, _SEEK_STEPS = 60, 30
 _MARGIN_US = 1_000  # REST and socket may differ by a microsecond
+
+
+async def ask_pairs(client: RestClient, venue: Venue) -> Pairs:
+    """What a venue lists, all its lists in one; an earlier list counts where two have a symbol.
+
+    Raises:
+        Unavailable: the first list could not be had. That another one could not is said by ``missing``.
+    """
+    (first, *others), read = venue.rest.pairs(), venue.rest.read_pairs
+    found, _ = await client.get(first, read)
+    for call in others:
+        try:
+            more, _ = await client.get(call, read)
+        except Unavailable as error:
+            logger().warning(MISSING, detail=str(error))
+            found = replace(found, missing=str(error))
+        else:
+            listings = {**more.listings, **found.listings}
+            found = replace(found, listings=listings, nameless=[*found.nameless, *more.nameless])
+    if found.nameless:
+        logger().warning(NAMELESS, entries=len(found.nameless), first=found.nameless[0])
+    return found
 
 
 @dataclass
@@ -20,10 +46,9 @@ class RestHistory:
     venue: Venue
     names: Mapping[str, str]
 
-    async def pairs(self) -> Mapping[str, Listing]:
-        """What the venue trades. Raises Unavailable."""
-        found, _ = await self.client.get(self.venue.rest.pairs(), self.venue.rest.read_pairs)
-        return found
+    async def pairs(self) -> Pairs:
+        """What the venue lists. Raises Unavailable."""
+        return await ask_pairs(self.client, self.venue)
 
     async def newest(self, symbol: str) -> Page:
         """The newest trade; none where there has never been one. Raises Unavailable."""

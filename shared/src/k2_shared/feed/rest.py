@@ -9,10 +9,12 @@ import aiohttp
 
 from k2_shared.errors import Unavailable
 from k2_shared.feed.budget import RestBudget
+from k2_shared.feed.listings import Pairs
 from k2_shared.telemetry import FeedMetrics
-from k2_shared.trade import DECIMAL_SCALE, Exchange, Trade
+from k2_shared.trade import Exchange, Trade
 
-_FAILED = (aiohttp.ClientError, TimeoutError, ValueError, ArithmeticError)  # the last: no decimal
+# The last two: no decimal, and JSON that is nested too deeply.
+_FAILED = (aiohttp.ClientError, TimeoutError, ValueError, ArithmeticError, RecursionError)
 MAX_ANSWER_BYTES = 32 * 1024 * 1024  # a venue's list of pairs is its largest
 _REFUSALS = frozenset({418, 429})
 _DEFAULT_PAUSE_S = 5.0
@@ -41,29 +43,14 @@ class Page:
     cursor: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """A pair that the venue trades: its name there, and why it cannot be captured if it cannot."""
-
-    name: str
-    refused: str = ""
-
-
-def listing(name: str, price_decimals: int) -> Listing:
-    """A pair, refused where its prices have more decimals than the schema."""
-    if price_decimals <= DECIMAL_SCALE:
-        return Listing(name)
-    return Listing(name, f"its prices have {price_decimals} decimals, and decimal(18,8) holds {DECIMAL_SCALE}")
-
-
 class VenueRest(Protocol):
-    """How a venue is asked; sans I/O. ``pairs`` maps canonical symbols to the venue's names."""
+    """How a venue is asked; sans I/O."""
 
-    def pairs(self) -> Call:
-        """The list of pairs."""
+    def pairs(self) -> Sequence[Call]:
+        """The lists of pairs: the first is needed, each other may fail alone."""
 
-    def read_pairs(self, answer: bytes) -> Mapping[str, Listing]:
-        """Map canonical symbols to their listings. Raises ValueError."""
+    def read_pairs(self, answer: bytes) -> Pairs:
+        """Read one list. Raises ValueError, or TooManyCalls."""
 
     def newest(self, name: str) -> Call:
         """The newest trade."""
