@@ -325,3 +325,19 @@ async def test_who_waits_is_told_when_the_publisher_stops(unbound: Names) -> Non
         await broker.batches(1)
     with pytest.raises(Unavailable, match="the publisher was stopped"):
         await flushing
+
+
+async def test_the_oldest_acknowledgement_that_is_owed_has_its_age(unbound: Names) -> None:
+    """One partition that stands still is not hidden by others that go on; nothing is owed where nothing was sent."""
+    broker = HeldBroker()
+    async with publishing(broker, unbound) as publisher:
+        assert publisher.unacknowledged_s == 0
+        put_all(publisher, outgoing(2, symbols=2))
+        first, second = await broker.batches(2)
+        second.acknowledge(0)
+        await eventually(lambda: publisher.unacknowledged == 1, "an acknowledgement")
+        began = publisher.unacknowledged_s
+        await eventually(lambda: publisher.unacknowledged_s > began > 0, "time to pass")
+        first.acknowledge(0)
+        await publisher.flush()
+        assert publisher.unacknowledged_s == 0

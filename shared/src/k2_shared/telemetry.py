@@ -64,6 +64,13 @@ class Metrics:
         build = Gauge("k2_build_info", "what runs", ["service", "version"], registry=registry)
         build.labels(service, version).set(1)
 
+    def uncaptured(self, exchange: str) -> None:
+        """No capture of a venue runs: there is no socket, and nothing on its way to Kafka."""
+        self.connected.labels(exchange).set(0)
+        self.feed.unacknowledged.set(0)
+        for gauge in (self.feed.sockets, self.feed.stale_symbols, self.feed.unacknowledged_s):
+            gauge.labels(exchange).set(0)
+
 
 class PartitionMetrics:
     """What the exactly-once agents say of each input partition."""
@@ -114,7 +121,9 @@ class FeedMetrics:
         """How the feed hears the venue."""
         self.sockets = self._gauge("k2_feed_sockets", "sockets whose subscriptions are confirmed", "exchange")
         self.suppressed = self._counter("k2_feed_suppressed", "copies from another socket not published", "exchange")
-        self.stale_symbols = self._gauge("k2_feed_stale_symbols", "symbols silent for too long", "exchange")
+        self.stale_symbols = self._gauge(
+            "k2_feed_stale_symbols", "symbols of which no socket brings the trades", "exchange"
+        )
         self.rotations = self._counter("k2_feed_rotations", "rotations by outcome", "exchange", "outcome")
         self.failovers = self._counter("k2_feed_failovers", "changes to another endpoint of the venue", "exchange")
         self.connect_attempts = self._gauge(
@@ -128,6 +137,9 @@ class FeedMetrics:
         self.memory = self._gauge("k2_feed_memory_bytes", "resident memory of the process")
         self.memory_limit = self._gauge("k2_feed_memory_limit_bytes", "beyond it the process drains and restarts")
         self.unacknowledged = self._gauge("k2_feed_unacknowledged", "records that Kafka has not acknowledged")
+        self.unacknowledged_s = self._gauge(
+            "k2_feed_unacknowledged_seconds", "for how long Kafka owes an acknowledgement", "exchange"
+        )
         self.congested = self._counter("k2_feed_congested", "times that reading waited for Kafka", "exchange")
 
     def _counter(self, name: str, about: str, *labels: str) -> Counter:

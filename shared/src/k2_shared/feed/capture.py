@@ -16,6 +16,7 @@ from k2_shared.feed.ledger import Cause, EventKind, EventRecord, now_us
 from k2_shared.feed.protocol import Event, Notice, Refused, TradesReceived, Unreadable
 from k2_shared.feed.publisher import Congested, Publisher
 from k2_shared.feed.settings import FeedSettings
+from k2_shared.feed.silent import Silent
 from k2_shared.feed.store import Store
 from k2_shared.feed.teller import Teller
 from k2_shared.feed.transport import SocketLimits, Transport
@@ -48,6 +49,7 @@ class Capture:
     trial: set[str] = field(default_factory=set)  # symbols that were added, and that no socket has confirmed yet
     refusals: dict[str, str] = field(default_factory=dict)  # the venue's last words about a symbol, until it is carried
     kinds: Counter[str] = field(default_factory=Counter)
+    silent: Silent = field(default_factory=Silent)
     hurry: asyncio.Event = field(default_factory=asyncio.Event)  # set where a checkpoint must not wait
     sample: tuple[int, int] | None = None  # exchange time in µs and receipt in ns of a recent trade
 
@@ -119,8 +121,10 @@ class Capture:
             self.refusals[symbol] = refusal.message
 
     def forget(self, symbol: str) -> None:
-        """Leave a symbol."""
+        """Leave a symbol; nothing speaks of it any more."""
         self.close_ledger(symbol)
+        self.teller.forget(symbol)
+        self.metrics.last_record.remove(self.venue.exchange, symbol)
         self.names.pop(symbol, None)
         self.trial.discard(symbol)
         self.refusals.pop(symbol, None)

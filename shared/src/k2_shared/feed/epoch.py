@@ -114,6 +114,7 @@ class Epoch:
                 _until(stop),
             )
         finally:
+            keeper.count()
             if not capture.publisher.failed:
                 keeper.leave()
                 await checkpoints.write()

@@ -28,6 +28,7 @@ from k2_shared.topics import BRONZE, COVERAGE, DLQ, EVENTS, GAPS, RAW, SYMBOLS, 
 RESTARTED = "feed_restarted"
 RENEWED = "feed_producer_renewed"
 _PAIRS_ATTEMPTS = 5
+_RECOVERY = "recovery"
 
 
 class Feed(Service):  # type: ignore[misc]
@@ -39,17 +40,23 @@ class Feed(Service):  # type: ignore[misc]
         self._backoff = Backoff(settings.feed_backoff_base_s, settings.feed_backoff_cap_s)
         self._stopping = asyncio.Event()
         self._epoch: Epoch | None = None
+        self._awaited = _RECOVERY
         self._running: asyncio.Future[None] | None = None
 
     def not_ready(self) -> list[str]:
-        """The symbols that no socket carries."""
+        """The symbols that no socket carries, and a Kafka that takes nothing."""
         if self._epoch is None:
-            return ["recovery"]
+            return [self._awaited]
         capture = self._epoch.capture
-        missing = sorted(capture.names.keys() - capture.confirmed)
-        return [f"subscription {symbol}{_said(capture.refusals.get(symbol))}" for symbol in missing]
+        absent = sorted(capture.names.keys() - capture.confirmed)
+        missing = [f"subscription {symbol}{_said(capture.refusals.get(symbol))}" for symbol in absent]
+        owed_s = capture.publisher.unacknowledged_s
+        if owed_s >= self._settings.feed_stall_s:
+            missing.append(f"kafka: nothing acknowledged for {owed_s:.0f} s")
+        return missing
 
     async def on_start(self) -> None:
+        self._metrics.uncaptured(self._venue.exchange)
         exchange = self._venue.exchange.lower()
         used = [RAW.format(exchange=exchange), BRONZE.format(exchange=exchange), DLQ, GAPS, EVENTS, SYMBOLS, COVERAGE]
         async with administration(self._settings) as admin:
@@ -84,17 +91,24 @@ class Feed(Service):  # type: ignore[misc]
             except (Unavailable, KafkaError) as error:
                 if isinstance(error, Unavailable) and self._epoch and not self._epoch.capture.publisher.failed:
                     raise
+                self._awaited = f"kafka: {error}"
+                self._leave()
                 await self._back_off(error)
                 await self._renew()
             finally:
-                self._epoch = None
+                self._leave()
 
     async def _once(self) -> None:
         async with opened(self._parts) as epoch:
-            self._epoch = epoch
+            self._epoch, self._awaited = epoch, _RECOVERY
             await epoch.begin(self._parts.pairs)
             self._backoff.succeeded()
             await epoch.work(self._stopping)
+
+    def _leave(self) -> None:
+        """No capture runs until the next one."""
+        self._epoch = None
+        self._metrics.uncaptured(self._venue.exchange)
 
     async def _renew(self) -> None:
         """Ask for the pairs anew, where REST answers: what was listed since the start may be captured by now."""

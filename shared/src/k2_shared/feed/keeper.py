@@ -108,25 +108,38 @@ class Keeper:
             self.capture.sample = None
 
     def _look(self) -> None:
-        capture, metrics, exchange = self.capture, self.capture.metrics, self.capture.venue.exchange
-        metrics.feed.memory.set(self.memory.check())
-        if capture.publisher.written >= _WRITTEN_MAX:
+        self.capture.metrics.feed.memory.set(self.memory.check())
+        if self.capture.publisher.written >= _WRITTEN_MAX:
             raise WornOut
+        self._measure()
+        self.count()
+        self._tell_skew()
+        self._drop_laggards()
+
+    def _measure(self) -> None:
+        """Say how it is now."""
+        capture, metrics, exchange = self.capture, self.capture.metrics, self.capture.venue.exchange
+        series = capture.book.series
         metrics.feed.unacknowledged.set(capture.publisher.unacknowledged)
+        metrics.feed.unacknowledged_s.labels(exchange).set(capture.publisher.unacknowledged_s)
         metrics.feed.connect_attempts.labels(exchange).set(len(capture.attempts.made))
-        metrics.feed.stopped_symbols.labels(exchange).set(sum(map(bool, self._stopped.values())))
+        metrics.feed.stopped_symbols.labels(exchange).set(sum(bool(s.coverage.stopped_at) for s in series.values()))
         whole = sum(connection.complete for connection in capture.connections)
         metrics.feed.sockets.labels(exchange).set(whole)
         metrics.connected.labels(exchange).set(min(1, whole))
+        silent = capture.silent.look(capture.connections, capture.names)
+        metrics.feed.stale_symbols.labels(exchange).set(len(silent))
+        for symbol, each in series.items():
+            metrics.last_record.labels(exchange, symbol).set(each.coverage.high_us / 1e6)
+
+    def count(self) -> None:
+        """Bring the counters up to date with what was taken; once more when the capture has ended."""
+        capture, metrics, exchange = self.capture, self.capture.metrics, self.capture.venue.exchange
         metrics.feed.suppressed.labels(exchange).inc(capture.book.suppressed)
         capture.book.suppressed = 0
         for kind, count in capture.kinds.items():
             metrics.frames.labels(exchange, kind).inc(count)
         capture.kinds.clear()
-        for symbol, series in capture.book.series.items():
-            metrics.last_record.labels(exchange, symbol).set(series.coverage.high_us / 1e6)
-        self._tell_skew()
-        self._drop_laggards()
 
     def _drop_laggards(self) -> None:
         """Let go of sockets that lag behind the others."""

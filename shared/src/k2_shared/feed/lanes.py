@@ -1,5 +1,6 @@
 """Records gathered into batches, one partition each: what Kafka has acknowledged, and what it has not."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -40,6 +41,7 @@ class Lane:
     appended: int = 0
     acknowledged: int = 0
     sending: bool = False
+    departed: float = 0.0  # when the batch that is on its way was handed over, by the monotonic clock
     full: deque[Batch] = field(default_factory=deque)
     _open: Batch = field(init=False)
 
@@ -65,7 +67,7 @@ class Lane:
 
     def depart(self) -> Batch:
         """The next batch to send; the lane sends no other until this one has arrived."""
-        self.sending = True
+        self.sending, self.departed = True, time.monotonic()
         if not self.full:
             self._turn()
         return self.full.popleft()

@@ -27,8 +27,9 @@ class Probes:
         """Ask for ever; REST's own faults are waited out."""
         while True:
             await asyncio.sleep(_EVERY_S)
-            stale = {symbol for symbol in self._due() if await self._is_stale(symbol)}
-            self.capture.metrics.feed.stale_symbols.labels(self.capture.venue.exchange).set(len(stale))
+            for symbol in self._due():
+                if await self._is_stale(symbol):
+                    self.capture.silent.note(symbol)
 
     def _due(self) -> list[str]:
         """Symbols that have been quiet for long, and at once those that were just confirmed without a trade."""

@@ -5,6 +5,7 @@ copy. Each partition has one batch on its way; what comes meanwhile gathers in t
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -76,6 +77,12 @@ class Publisher:
     def unacknowledged(self) -> int:
         """Records that were appended and are not acknowledged."""
         return self._backlog.records
+
+    @property
+    def unacknowledged_s(self) -> float:
+        """For how long Kafka has owed some partition's batch its acknowledgement; 0 while none is on its way."""
+        now = time.monotonic()
+        return max((now - lane.departed for lane in self._lanes.values() if lane.sending), default=0.0)
 
     @property
     def failed(self) -> bool:

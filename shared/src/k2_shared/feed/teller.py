@@ -24,6 +24,12 @@ class Teller:
     def know(self, symbol: str, spans: Spans) -> None:
         """What stands open already."""
         self._open[symbol] = spans
+        self._measure(symbol)
+
+    def forget(self, symbol: str) -> None:
+        """It is captured no more, and its gaps are closed."""
+        self._open.pop(symbol, None)
+        self.metrics.open_gap_ids.remove(self.exchange, symbol)
 
     def opened(self, symbol: str, gap: Gap) -> None:
         """Open what of a gap is not open yet."""
@@ -63,9 +69,12 @@ class Teller:
         self.put(ledger.gaps.outgoing(record))
         self.metrics.gaps.labels(self.exchange, state).inc()
         self.metrics.gap_ids.labels(self.exchange, state).inc(record.count)
-        self.metrics.open_gap_ids.labels(self.exchange, symbol).set(len(self._open[symbol]))
+        self._measure(symbol)
         if state is GapState.FILLED:
             self.metrics.gap_fill.labels(self.exchange).observe(record.latency_s)
+
+    def _measure(self, symbol: str) -> None:
+        self.metrics.open_gap_ids.labels(self.exchange, symbol).set(len(self._open[symbol]))
 
 
 def _joined(settled: Iterable[Settled]) -> Iterable[tuple[Gap, int, int]]:
