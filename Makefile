@@ -9,7 +9,7 @@ EDITABLE = $(foreach m,$(MEMBERS),--editable ./$(m))
 MANIFESTS = requirements.lock Makefile $(MEMBERS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-repeat test-crashes test-service test-feeds test-feed-kills soak-feeds test-exactly-once bench-core bench-feeds bench-latency bench-commits bench-state check lint format lock clean
+.PHONY: help demo test test-repeat test-crashes test-protocols test-service test-feeds test-feed-kills soak-feeds test-exactly-once bench-core bench-feeds bench-latency bench-commits bench-state check lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -53,7 +53,10 @@ test-service: .venv/.dev ## one service's tests with only its own dependencies (
 	@.venv/bin/k2 stack exec --state $(STATE)/test -- .venv-$(SERVICE)/bin/python -m pytest services/$(SERVICE)/tests $(ARGS)
 
 test-crashes: .venv/.dev ## long tests of the stack, the broker and the demo under kill -9 (ARGS="-k broker")
-	@.venv/bin/k2 stack exec --state $(STATE)/test -- .venv/bin/python -m pytest -m long --ignore tests/feeds -n $(WORKERS) --dist worksteal $(ARGS)
+	@.venv/bin/k2 stack exec --state $(STATE)/test -- .venv/bin/python -m pytest -m long --ignore tests/feeds --ignore tests/contract/protocols -n $(WORKERS) --dist worksteal $(ARGS)
+
+test-protocols: .venv/.dev ## 100,000 broken frames a venue: none is lost in silence, none is made up
+	@.venv/bin/python -m pytest tests/contract/protocols $(ARGS)
 
 test-repeat: .venv/.dev ## make test again and again, beside a load, in the background, in other orders (ARGS="--times 10 --load 2")
 	@.venv/bin/python -m tests.repeat.run --state $(STATE)/repeat $(ARGS)

@@ -114,9 +114,9 @@ def test_exponents_and_huge_quantities_are_read_exactly(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (frame(p="much"), "InvalidOperation"),
+        (frame(p="much"), "'much' is no number"),
         (frame(p=1.5), "Expected `str`"),
-        (frame(q=""), "InvalidOperation"),
+        (frame(q=""), "'' is no number"),
         (frame(t="7"), "Expected `int`"),
         (frame(t=None), "missing required field `t`"),
         (frame(s="DOGEUSDT"), "DOGEUSDT"),
@@ -202,8 +202,56 @@ def test_an_error_reply_is_a_refusal_in_binances_words(request_id: int) -> None:
     ],
 )
 def test_a_frame_without_trades_is_a_notice_of_a_bounded_kind(text: str, kind: str) -> None:
-    """A metric's label does not grow with what the venue says."""
-    assert receive(text) == Notice(kind)
+    """A metric's label does not grow with what the venue says; what that is called is told beside it."""
+    found = receive(text)
+    assert isinstance(found, Notice)
+    assert found.kind == kind
+    assert (found.detail == "") == (kind != "other" or text == "{}")
+
+
+def test_a_trade_of_the_raw_stream_is_a_trade() -> None:
+    """Without the envelope of the combined one, as ``/ws`` sends it."""
+    row = ROW | {"t": 12345, "p": "61000.10", "q": "0.5", "m": True}
+    found = receive(json.dumps(row))
+    assert isinstance(found, TradesReceived)
+    (trade,) = found.trades
+    assert (trade.symbol, trade.trade_id, trade.side) == ("BTC/USDT", 12345, "SELL")
+    assert (str(trade.price), str(trade.quantity)) == ("61000.10", "0.5")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"e":"trade","x":1}',
+        '{"data":{"e":"trade","t":1}}',
+        '{"id":1,"result":null,"data":{"e":"trade","t":1}}',
+        '{"id":2,"result":[],"e":"trade"}',
+        '{"stream":"btcusdt@trade","data":[]}',
+        frame()[:-1] + ',"data":null}',
+        frame().replace('"t":', '"t":1,"t":', 1),
+        '{"list":["btcusdt@trade"]}',
+    ],
+)
+def test_what_may_carry_a_trade_is_never_taken_for_a_notice(text: str) -> None:
+    """It goes whole to raw and to the dead letters."""
+    assert isinstance(receive(text), Unreadable)
+
+
+@pytest.mark.parametrize(
+    "text", ["1_000", "\uff11\uff12\uff13", " 61000.1 ", "+5", "sNaN", "Infinity", "1e", ".", "0x1", "1" * 65]
+)
+def test_what_no_venue_writes_is_no_number(text: str) -> None:
+    """Python's Decimal would take most of these."""
+    for field in ("p", "q"):
+        assert isinstance(receive(frame(**{field: text})), Unreadable)
+
+
+def test_a_flat_error_is_a_refusal_in_binances_words() -> None:
+    """As documented beside the nested one; of a bounded length."""
+    assert receive('{"code":2,"msg":"Invalid request: too many"}') == Refused("2 Invalid request: too many")
+    long = receive(json.dumps({"code": 3, "msg": "x" * 5_000}))
+    assert isinstance(long, Refused)
+    assert len(long.message) == 200
 
 
 def test_many_symbols_are_asked_for_in_several_messages() -> None:

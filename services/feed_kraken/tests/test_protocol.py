@@ -116,9 +116,17 @@ def test_a_timestamp_is_microseconds_in_utc(text: str, microseconds: int) -> Non
         (frame(row(timestamp='"2025-07-23T04:41:46.919844"')), "has no time zone"),
         (frame(row(timestamp='"yesterday"')), "Invalid isoformat"),
         (frame(row(timestamp='"2025-13-01T00:00:00Z"')), "month"),
-        (frame(row(price='"much"')), "price"),
-        (frame(row(price="null")), "price"),
-        (frame(row(price="1e99999999999999999999")), "price"),
+        (frame(row(price='"much"')), "'much' is no number"),
+        (frame(row(price='"118832.9"')), "'118832.9' is no number"),
+        (frame(row(qty='"1_000"')), "'1_000' is no number"),
+        (frame(row(qty="NaN")), "malformed"),
+        (frame(row(price="null")), "'None' is no number"),
+        (frame(row(price="true")), "'True' is no number"),
+        (frame(row(price="1e99999999999999999999")), "InvalidOperation"),
+        (frame(ROW)[:-1] + ',"data":[]}', "of 1 trades 0 can be read"),
+        (frame(ROW)[:-1] + f',"data":[{ROW},{ROW}]}}', "of 3 trades 2 can be read"),
+        ('{"channel":"trades","data":[' + ROW + "]}", "may carry trades"),
+        ('{"method":"subscribe","success":true,"trade_id":1}', "may carry trades"),
         (frame(row(side='"hold"')), "side"),
         (frame(row(trade_id='"7"')), "trade_id"),
         (frame(row(trade_id="1.5")), "trade_id"),
@@ -230,8 +238,41 @@ def test_an_error_reply_is_a_refusal_in_krakens_words() -> None:
     ],
 )
 def test_a_frame_without_trades_is_a_notice_of_a_bounded_kind(text: str, kind: str) -> None:
-    """A metric's label does not grow with what the venue says."""
-    assert receive(text) == Notice(kind)
+    """A metric's label does not grow with what the venue says; what that is called is told beside it."""
+    found = receive(text)
+    assert isinstance(found, Notice)
+    assert found.kind == kind
+    assert (found.detail == "") == (kind != "other" or text == "{}")
+
+
+@pytest.mark.parametrize(
+    ("error", "transient"),
+    [
+        ("Exceeded msg rate", True),
+        ("EService:Unavailable", True),
+        ("Currency pair not supported BTC/USD", False),
+        ("Symbol(s) not found", False),
+    ],
+)
+@pytest.mark.parametrize("method", ["subscribe", "ping"])
+def test_a_refusal_says_whether_it_may_pass(error: str, method: str, *, transient: bool) -> None:
+    """Whatever it answers; a symbol that does not exist does not come to be."""
+    text = json.dumps({"error": error, "method": method, "success": False, "symbol": "BTC/USD"})
+    assert receive(text) == Refused(error, "BTC/USD", transient=transient)
+
+
+def test_a_frame_that_is_no_utf8_is_unreadable() -> None:
+    """Wherever the byte stands."""
+    valid = frame(ROW).encode()
+    for at in range(len(valid)):
+        broken = valid[:at] + b"\xff" + valid[at + 1 :]
+        assert isinstance(KrakenProtocol().receive(broken), Unreadable | TradesReceived | Notice)
+
+
+def test_pairs_of_any_letters_are_read() -> None:
+    """Tokenized stocks and pairs with a dot are pairs like any other."""
+    for symbol in ("AAPLx/USD", "ETH2.S/ETH"):
+        assert received(row(symbol=f'"{symbol}"')).symbol == symbol
 
 
 def test_it_pings_and_leaves_symbols_in_krakens_words() -> None:

@@ -1,15 +1,25 @@
-"""Binance spot combined streams: frames in, events out.
+"""Binance spot streams, combined or raw: frames in, events out.
 
 Facts: Binance's "WebSocket Streams" documentation.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from decimal import Decimal, InvalidOperation
 
 import msgspec
 
-from k2_shared.feed.protocol import Event, Notice, Refused, Subscribed, TradesReceived, Unreadable
+from k2_shared.feed import numbers
+from k2_shared.feed.protocol import (
+    BROKEN,
+    OTHER,
+    SHUTDOWN,
+    Event,
+    Notice,
+    Refused,
+    Subscribed,
+    TradesReceived,
+    Unreadable,
+)
 from k2_shared.trade import Exchange, Side, Trade
 
 _LIST_ID = 2
@@ -49,13 +59,17 @@ class _Frame(msgspec.Struct):
     id: int | None = None
     result: list[str] | None = None
     error: _Error | None = None
+    code: int | None = None
+    msg: str = ""
     e: str = ""
 
 
 _TRADE = msgspec.json.Decoder(_TradeFrame)
 _FRAME = msgspec.json.Decoder(_Frame)
 _ROW = msgspec.json.Decoder(_TradeRow)
-_BROKEN = (msgspec.DecodeError, InvalidOperation, KeyError, OverflowError, RecursionError)
+_TRADE_ID = b'"t"'  # the key that each trade has once
+_MARKS = (_TRADE_ID, b'"trade"', b'@trade"')  # of what may carry a trade
+_WORDS = 200  # characters of the venue's
 
 
 class BinanceProtocol:
@@ -83,12 +97,12 @@ class BinanceProtocol:
         return None
 
     def receive(self, frame: bytes) -> Event:
-        """Read one frame."""
+        """Read one frame, of a combined stream or a raw one."""
         try:
             likely = _TRADE.decode(frame)
             if likely.stream.endswith("@trade"):
-                return TradesReceived((self._trade(likely.data),))
-        except _BROKEN:  # it carries no trade, or says below what is wrong with it
+                return self._received(frame, likely.data)
+        except BROKEN:  # it carries no trade, or says below what is wrong with it
             return self._other(frame)
         return self._other(frame)
 
@@ -97,14 +111,32 @@ class BinanceProtocol:
         try:
             message = _FRAME.decode(frame)
             if message.stream.endswith("@trade"):
-                return TradesReceived((self._trade(_ROW.decode(message.data)),))
-        except _BROKEN as error:
+                return self._received(frame, _ROW.decode(message.data))
+            if message.e == "trade":
+                return self._received(frame, _ROW.decode(frame))
+        except BROKEN as error:
             return Unreadable(f"{type(error).__name__}: {error}")
-        if message.error is not None:
-            return Refused(f"{message.error.code} {message.error.msg}")
-        if message.id == _LIST_ID:
+        return self._answer(message, frame)
+
+    def _answer(self, message: _Frame, frame: bytes) -> Event:
+        """What is no trade; a frame of no known shape that may carry one is none either."""
+        if message.id == _LIST_ID and message.error is None and not any(mark in frame for mark in _MARKS[:2]):
             return Subscribed(self._confirmed(message.result or []))
-        return Notice(_kind(message))
+        if any(mark in frame for mark in _MARKS):
+            return Unreadable("it may carry a trade, and has not the shape of one")
+        if message.error is not None:
+            return Refused(f"{message.error.code} {message.error.msg}"[:_WORDS])
+        if message.code is not None:
+            return Refused(f"{message.code} {message.msg}"[:_WORDS])
+        if message.id is not None:
+            return Notice("ack")
+        is_shutdown = message.e == SHUTDOWN or SHUTDOWN in message.stream
+        return Notice(SHUTDOWN) if is_shutdown else Notice(OTHER, message.e or message.stream)
+
+    def _received(self, frame: bytes, row: _TradeRow) -> TradesReceived:
+        if frame.count(_TRADE_ID) != 1:
+            raise ValueError("it has a trade's keys more than once")
+        return TradesReceived((self._trade(row),))
 
     def _ask(self, method: str, symbols: Sequence[str]) -> list[str]:
         params = [self._stream(symbol) for symbol in symbols]
@@ -120,7 +152,7 @@ class BinanceProtocol:
 
     def _trade(self, row: _TradeRow) -> Trade:
         time_us = row.T if row.T >= FIRST_MICROSECOND_TIME else row.T * 1000
-        price, quantity, said = Decimal(row.p), Decimal(row.q), _vendor_data(row)
+        price, quantity, said = numbers.of_text(row.p), numbers.of_text(row.q), _vendor_data(row)
         side: Side = "SELL" if row.m else "BUY"
         return Trade("BINANCE", self._symbols[row.s], row.t, time_us, price, quantity, side, said)
 
@@ -129,9 +161,3 @@ def _vendor_data(row: _TradeRow) -> Mapping[str, str]:
     if row.M is None:
         return {"event_time": str(row.E)}
     return {"event_time": str(row.E), "best_match": "true" if row.M else "false"}
-
-
-def _kind(message: _Frame) -> str:
-    if message.id is not None:
-        return "ack"
-    return "serverShutdown" if message.e == "serverShutdown" or "serverShutdown" in message.stream else "other"

@@ -5,12 +5,12 @@ Facts: Binance's "REST API: Market data endpoints" documentation.
 
 import re
 from collections.abc import Sequence
-from decimal import Decimal
 from urllib.parse import urlencode
 
 import msgspec
 
 from feed_binance.protocol import FIRST_MICROSECOND_TIME
+from k2_shared.feed import numbers
 from k2_shared.feed.listings import Listing, Pairs, listing, read_each
 from k2_shared.feed.rest import Call, Page
 from k2_shared.trade import Trade
@@ -118,8 +118,8 @@ def _trade(symbol: str, row: _Row) -> Trade:
         symbol=symbol,
         trade_id=row.id,
         timestamp=row.time if row.time >= FIRST_MICROSECOND_TIME else row.time * 1_000,
-        price=Decimal(row.price),
-        quantity=Decimal(row.qty),
+        price=numbers.of_text(row.price),
+        quantity=numbers.of_text(row.qty),
         side="SELL" if row.isBuyerMaker else "BUY",
         vendor_data=said or None,
     )

@@ -7,11 +7,12 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
-from k2_shared.feed.protocol import Event, Notice, Refused, Subscribed, TradesReceived, Unreadable
+from k2_shared.feed import numbers
+from k2_shared.feed.protocol import BROKEN, OTHER, Event, Notice, Refused, Subscribed, TradesReceived, Unreadable
 from k2_shared.trade import Exchange, Side, Trade
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -21,8 +22,8 @@ _SIDES: Mapping[str, Side] = {"buy": "BUY", "sell": "SELL"}
 class _TradeRow(msgspec.Struct, gc=False):
     symbol: str
     side: Literal["buy", "sell"]
-    price: Decimal
-    qty: Decimal
+    price: Any  # a JSON number: msgspec's own decimal takes texts too
+    qty: Any
     ord_type: str
     trade_id: int
     timestamp: str
@@ -51,10 +52,14 @@ class _TradeFrame(msgspec.Struct, gc=False):
     data: list[_TradeRow]
 
 
-_TRADES = msgspec.json.Decoder(_TradeFrame)
+_TRADES = msgspec.json.Decoder(_TradeFrame, float_hook=Decimal)
 _FRAME = msgspec.json.Decoder(_Frame)
-_ROWS = msgspec.json.Decoder(list[_TradeRow])
-_BROKEN = (msgspec.DecodeError, ValueError, OverflowError, RecursionError)
+_ROWS = msgspec.json.Decoder(list[_TradeRow], float_hook=Decimal)
+_TRADE_ID = b'"trade_id"'  # the key that each trade has once
+_TRADE = b'"trade"'
+_NO_SHAPE = "it may carry trades, and has not the shape of them"
+_FINAL = ("not supported", "not found")  # in refusals that do not pass; any other may
+_WORDS = 200  # characters of the venue's
 _PING = json.dumps({"method": "ping", "req_id": 3})
 _NOTICES = frozenset({"heartbeat", "status", "pong", "unsubscribe"})
 
@@ -83,8 +88,8 @@ class KrakenProtocol:
         try:
             likely = _TRADES.decode(frame)
             if likely.channel == "trade" and likely.data:
-                return TradesReceived(tuple(map(_trade, likely.data)))
-        except _BROKEN:  # it carries no trades, or says below what is wrong with it
+                return _received(frame, likely.data)
+        except BROKEN:  # it carries no trades, or says below what is wrong with it
             return _other(frame)
         return _other(frame)
 
@@ -94,23 +99,32 @@ def _other(frame: bytes) -> Event:
     try:
         message = _FRAME.decode(frame)
         if message.channel == "trade":
-            return _trades(message)
-    except _BROKEN as error:
-        return Unreadable(str(error))
+            rows = _ROWS.decode(message.data)
+            return _received(frame, rows) if rows or _TRADE_ID in frame else Notice("empty")
+    except BROKEN as error:
+        return Unreadable(f"{type(error).__name__}: {error}")
+    if _TRADE_ID in frame:
+        return Unreadable(_NO_SHAPE)
     if message.method == "subscribe":
         return _subscription(message)
+    if message.error:
+        return _refusal(message)
     kind = message.channel or message.method
-    return Notice(kind if kind in _NOTICES else "other")
+    if kind in _NOTICES:
+        return Notice(kind)
+    return Unreadable(_NO_SHAPE) if _TRADE in frame else Notice(OTHER, kind)
 
 
-def _trades(message: _Frame) -> Event:
-    trades = tuple(_trade(row) for row in _ROWS.decode(message.data))
-    return TradesReceived(trades) if trades else Notice("empty")
+def _received(frame: bytes, rows: Sequence[_TradeRow]) -> TradesReceived:
+    if frame.count(_TRADE_ID) != len(rows):
+        raise ValueError(f"of {frame.count(_TRADE_ID)} trades {len(rows)} can be read")
+    return TradesReceived(tuple(map(_trade, rows)))
 
 
 def _trade(row: _TradeRow) -> Trade:
     side, said = _SIDES[row.side], {"ord_type": row.ord_type}
-    return Trade("KRAKEN", row.symbol, row.trade_id, _microseconds(row.timestamp), row.price, row.qty, side, said)
+    price, quantity = numbers.of_json(row.price), numbers.of_json(row.qty)
+    return Trade("KRAKEN", row.symbol, row.trade_id, _microseconds(row.timestamp), price, quantity, side, said)
 
 
 def _microseconds(rfc3339: str) -> int:
@@ -126,7 +140,13 @@ def _subscription(message: _Frame) -> Event:
     """The echo decides, not the request: Kraken may confirm something else than was asked for."""
     ack = message.result
     if not message.success or ack is None:
-        return Refused(message.error or "no reason given", message.symbol)
+        return _refusal(message)
     if ack.channel != "trade" or ack.snapshot is not True:
         return Refused(f"asked for trades with a snapshot, confirmed {ack.channel!r} with snapshot={ack.snapshot}")
     return Subscribed(frozenset({ack.symbol}))
+
+
+def _refusal(message: _Frame) -> Refused:
+    said = message.error[:_WORDS] or "no reason given"
+    is_final = any(words in said for words in _FINAL)
+    return Refused(said, message.symbol, transient=not is_final)

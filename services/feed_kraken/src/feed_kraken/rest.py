@@ -4,12 +4,12 @@ Facts: Kraken's API documentation, "REST: Get Recent Trades" and "REST: Get Trad
 """
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Literal
 from urllib.parse import urlencode
 
 import msgspec
 
+from k2_shared.feed import numbers
 from k2_shared.feed.listings import Listing, Pairs, listing, read_each
 from k2_shared.feed.rest import Call, Page, TooManyCalls
 from k2_shared.trade import Side, Trade
@@ -139,8 +139,8 @@ def _trade(symbol: str, row: _Row) -> Trade:
         symbol=symbol,
         trade_id=row.trade_id,
         timestamp=_microseconds(row.time),
-        price=Decimal(row.price),
-        quantity=Decimal(row.volume),
+        price=numbers.of_text(row.price),
+        quantity=numbers.of_text(row.volume),
         side=_SIDES[row.side],
         vendor_data={"ord_type": _ORDER_TYPES.get(row.order_type, row.order_type)},
     )
@@ -148,4 +148,4 @@ def _trade(symbol: str, row: _Row) -> Trade:
 
 def _microseconds(seconds: msgspec.Raw) -> int:
     """From the decimal text of seconds; further digits are truncated."""
-    return int(Decimal(bytes(seconds).decode()) * 1_000_000)
+    return int(numbers.of_text(bytes(seconds).decode()) * 1_000_000)

@@ -13,7 +13,7 @@ from k2_shared.feed.connection import Connection
 from k2_shared.feed.coverage import Settled
 from k2_shared.feed.history import RestHistory
 from k2_shared.feed.ledger import Cause, EventKind, EventRecord, now_us
-from k2_shared.feed.protocol import Event, Notice, Refused, TradesReceived, Unreadable
+from k2_shared.feed.protocol import OTHER, Event, Notice, Refused, TradesReceived, Unreadable
 from k2_shared.feed.publisher import Congested, Publisher
 from k2_shared.feed.settings import FeedSettings
 from k2_shared.feed.silent import Silent
@@ -26,6 +26,8 @@ from k2_shared.telemetry import Metrics, logger
 from k2_shared.trade import Trade
 
 REFUSED = "feed_frame_refused"
+UNKNOWN = "feed_frame_unknown"
+_KINDS_MAX, _KIND_CHARACTERS, _FRAME_CHARACTERS = 100, 40, 200
 _EVENT = "feed_event"
 _WORDS = {"pong": "ping", "silence": "silence", "not confirmed": "subscription", "refused": "refused", "stale": "stale"}
 
@@ -48,6 +50,7 @@ class Capture:
     connections: set[Connection] = field(default_factory=set)
     trial: set[str] = field(default_factory=set)  # symbols that were added, and that no socket has confirmed yet
     refusals: dict[str, str] = field(default_factory=dict)  # the venue's last words about a symbol, until it is carried
+    unknown: set[str] = field(default_factory=set)  # kinds of frames that were told of
     kinds: Counter[str] = field(default_factory=Counter)
     silent: Silent = field(default_factory=Silent)
     hurry: asyncio.Event = field(default_factory=asyncio.Event)  # set where a checkpoint must not wait
@@ -82,10 +85,18 @@ class Capture:
             self._take_trades(connection, frame, event, origin)
             return
         self.kinds[event.kind if isinstance(event, Notice) else type(event).__name__] += 1
+        if isinstance(event, Notice) and event.kind == OTHER:
+            self._tell_unknown(event.detail[:_KIND_CHARACTERS], frame)
         if isinstance(event, Unreadable):
             error = InvalidRecord("unreadable_frame", event.detail)
             self.publisher.quarantine(frame, self.venue.exchange.encode(), error, origin)
             self._count_refused(error)
+
+    def _tell_unknown(self, kind: str, frame: bytes) -> None:
+        """Log a kind of frame that no protocol knows, once."""
+        if kind not in self.unknown and len(self.unknown) < _KINDS_MAX:
+            self.unknown.add(kind)
+            logger().warning(UNKNOWN, kind=kind, frame=frame[:_FRAME_CHARACTERS].decode(errors="replace"))
 
     def _take_trades(self, connection: Connection, frame: bytes, event: TradesReceived, origin: Origin) -> None:
         trades, book = event.trades, self.book

@@ -4,8 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from k2_shared.trade import Exchange, Trade
 
+# Everything that reading a broken frame may raise: no JSON, no UTF-8, another shape, no number, an unknown symbol.
+BROKEN = (msgspec.MsgspecError, ValueError, KeyError, ArithmeticError, RecursionError)
+OTHER = "other"
 PONG = "pong"
 SHUTDOWN = "serverShutdown"
 
@@ -38,9 +43,13 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A frame without trades; ``kind`` is one of a bounded set of names, fit for a metric's label."""
+    """A frame without trades; ``kind`` is one of a bounded set of names, fit for a metric's label.
+
+    ``detail`` is what a frame of the kind ``other`` calls itself.
+    """
 
     kind: str
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
