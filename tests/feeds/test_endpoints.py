@@ -79,6 +79,9 @@ async def test_the_last_attempt_ends_the_process(begin: Begin, venue: Exchange) 
         ("BINANCE", "wss://data-stream.binance.vision/stream,wss://binance.us/stream", "binance.us is another venue"),
         ("BINANCE", "https://stream.binance.com", "BINANCE_WS_URL"),
         ("KRAKEN", "https://ws.kraken.com/v2", "KRAKEN_WS_URL"),
+        ("KRAKEN", "wss://ws.kraken.com", "our protocol is spoken at /v2"),
+        ("BINANCE", "wss://stream.binance.com/ws/btcusdt@trade", "our protocol is spoken at /stream or /ws"),
+        ("BINANCE", "wss://stream.binance.com/stream?streams=btcusdt@trade", "has the parameter 'streams'"),
     ],
 )
 async def test_an_endpoint_that_is_not_the_venues_is_refused(
@@ -92,6 +95,16 @@ async def test_an_endpoint_that_is_not_the_venues_is_refused(
     assert ended.exit_code == 2
     assert said in ended.log.read_text()
     assert await rig.events(EventKind.CONNECTED) == []
+
+
+async def test_raw_streams_are_captured_as_combined_ones(prepare: Begin) -> None:
+    """``/ws`` sends trades without an envelope: none vanishes as a notice."""
+    rig = await prepare("BINANCE")
+    rig.tell(**rig.ws_urls(f"{rig.sim.urls['binance_ws_url']}/ws?timeUnit=MICROSECOND"))
+    await rig.up()
+    accounts = await rig.whole()
+    assert not any(account.rest_records for account in accounts.values())
+    assert await rig.letters("unreadable_frame") == []
 
 
 def _attempts(rig: Rig) -> bytes:

@@ -1,14 +1,16 @@
 """What the Binance feed can be told."""
 
-from pydantic import Field
+from typing import Annotated
 
-from k2_shared.feed.settings import FeedSettings, SocketUrls, Symbols
+from pydantic import AfterValidator, Field
+
+from k2_shared.feed.settings import FeedSettings, SocketUrls, Symbols, spoken_at
 
 
 class BinanceSettings(FeedSettings):
     """Binance's endpoints and the symbols to capture."""
 
-    binance_ws_url: SocketUrls = Field(
+    binance_ws_url: Annotated[SocketUrls, AfterValidator(spoken_at(("/stream", "/ws"), ("timeUnit",)))] = Field(
         ("wss://stream.binance.com:9443/stream", "wss://data-stream.binance.vision/stream"),
         description="of Binance spot alone, comma-separated, the next for when one fails",
     )

@@ -1,14 +1,16 @@
 """What the Kraken feed can be told."""
 
-from pydantic import Field
+from typing import Annotated
 
-from k2_shared.feed.settings import FeedSettings, SocketUrls, Symbols
+from pydantic import AfterValidator, Field
+
+from k2_shared.feed.settings import FeedSettings, SocketUrls, Symbols, spoken_at
 
 
 class KrakenSettings(FeedSettings):
     """Kraken's endpoints and the symbols to capture."""
 
-    kraken_ws_url: SocketUrls = Field(
+    kraken_ws_url: Annotated[SocketUrls, AfterValidator(spoken_at(("/v2",)))] = Field(
         ("wss://ws.kraken.com/v2",), description="of Kraken alone, comma-separated, the next for when one fails"
     )
     kraken_rest_url: str = Field("https://api.kraken.com", pattern=r"^https?://")

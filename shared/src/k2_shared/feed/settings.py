@@ -1,7 +1,8 @@
 """What every feed can be told."""
 
+from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic_settings import NoDecode
@@ -24,6 +25,23 @@ def _same_venue(url: str) -> str:
         if host == other or host.endswith(f".{other}"):
             raise ValueError(f"{host} is another venue with trades of its own: it can be no fallback")
     return url
+
+
+def spoken_at(paths: Sequence[str], query: Sequence[str] = ()) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
+    """What checks that every URL is one of the paths that a protocol is spoken at, with no parameter but these."""
+
+    def check(urls: tuple[str, ...]) -> tuple[str, ...]:
+        for url in urls:
+            parts = urlsplit(url)
+            if parts.path not in paths:
+                raise ValueError(
+                    f"{url} has the path {parts.path!r}, and our protocol is spoken at {' or '.join(paths)}"
+                )
+            if unknown := sorted(parse_qs(parts.query, keep_blank_values=True).keys() - set(query)):
+                raise ValueError(f"{url} has the parameter {unknown[0]!r}: it may have {' or '.join(query) or 'none'}")
+        return urls
+
+    return check
 
 
 def _power_of_two(number: int) -> int:
