@@ -18,6 +18,8 @@ from k2_shared.testing.waiting import eventually
 from k2_shared.trade import Exchange
 
 BTC, ETH = "BTC/USDT", "ETH/USDT"
+# pairs whose names are not of the kind that one expects
+NAMED: Mapping[Exchange, Sequence[str]] = {"KRAKEN": ["AAPLx/USD", "ETH2.S/ETH"], "BINANCE": ["币安人生/USDT"]}
 QUIET = 2  # trades in a lap
 _STOP_S = 10.0
 # Kraken's REST rows name no pair, so that one recording serves for two.
@@ -26,8 +28,17 @@ _SOURCES: Mapping[tuple[Exchange, str], str] = {
     ("KRAKEN", ETH): "kraken_xbtusdt",
     ("BINANCE", BTC): "binance_btcusdt",
     ("BINANCE", ETH): "binance_ethusdt",
+    ("KRAKEN", "AAPLx/USD"): "kraken_xbtusdt",
+    ("KRAKEN", "ETH2.S/ETH"): "kraken_xbtusdt",
+    ("BINANCE", "币安人生/USDT"): "binance_btcusdt",
 }
-_FILES: Mapping[tuple[Exchange, str], str] = {**_SOURCES, ("KRAKEN", ETH): "kraken_ethusdt"}
+_FILES: Mapping[tuple[Exchange, str], str] = {
+    **_SOURCES,
+    ("KRAKEN", ETH): "kraken_ethusdt",
+    ("KRAKEN", "AAPLx/USD"): "kraken_AAPLxUSD",
+    ("KRAKEN", "ETH2.S/ETH"): "kraken_ETH2.SETH",
+    ("BINANCE", "币安人生/USDT"): "binance_币安人生usdt",
+}
 
 
 @dataclass(frozen=True)
@@ -121,6 +132,13 @@ async def simulating(venue: Exchange, plays: Plays, folder: Path, flags: Sequenc
         await _end(process)
 
 
+def _named(lines: Sequence[bytes], source: str, name: str) -> bytes:
+    """A recording under another name: Binance's frames name the pair, in lower and upper case."""
+    old, new = (each.split("_")[1] for each in (source, name))
+    text = b"".join(lines).decode()
+    return text.replace(old, new).replace(old.upper(), new.upper()).encode()
+
+
 async def _end(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         process.terminate()
@@ -138,6 +156,6 @@ def _cut(venue: Exchange, plays: Plays, folder: Path) -> Path:
         (source,) = PACKAGED.glob(f"{_SOURCES[venue, symbol]}_*.gz")
         lines = gzip.decompress(source.read_bytes()).splitlines(keepends=True)
         assert count <= len(lines), f"{source.name} has {len(lines)} trades"
-        name = f"{_FILES[venue, symbol]}_cut_trades.jsonl.gz"
-        (folder / name).write_bytes(gzip.compress(b"".join(lines[:count])))
+        name = _FILES[venue, symbol]
+        (folder / f"{name}_cut_trades.jsonl.gz").write_bytes(gzip.compress(_named(lines[:count], source.name, name)))
     return folder

@@ -8,7 +8,7 @@ from tests.feeds.claims import claimed
 from tests.feeds.conftest import Begin
 from tests.feeds.marks import BOTH
 from tests.feeds.rig import Rig
-from tests.feeds.sim import BTC, ETH, Plays
+from tests.feeds.sim import BTC, ETH, NAMED, Plays
 
 from exchange_sim.garbage import FORMS
 from k2_shared.feed.ledger import Cause, EventKind, GapState, Resumption
@@ -47,6 +47,42 @@ async def test_a_symbol_is_added_with_its_history(begin: Begin, venue: Exchange)
     accounts = await rig.whole(BTC, ETH)
     assert first in accounts[ETH].published
     assert {gap.cause for gap in await rig.gaps(GapState.OPENED)} == {Cause.REQUEST}
+
+
+@BOTH
+async def test_a_pair_of_any_name_is_captured_to_gold(begin: Begin, venue: Exchange) -> None:
+    """A tokenized stock, a name with a dot, a name in Chinese: by the socket, by REST, at an operator's word."""
+    first, *others = NAMED[venue]
+    rig = await begin(venue, plays=Plays({BTC: 300} | dict.fromkeys(NAMED[venue], 300), captured=[BTC, first]))
+    for symbol in others:
+        await rig.say(symbol)
+        await rig.told(EventKind.SUBSCRIBED, symbol)
+    ((lost, _),) = (await rig.sim.fault("drop_ids", symbol=first, count=20))["ids"]
+    await rig.wrote(GapState.FILLED, lost, lost)
+    await rig.counted("k2_last_record_timestamp_seconds", symbol=first)
+    accounts = await rig.whole(BTC, *NAMED[venue])
+    assert accounts[first].rest_records >= 20
+    assert all(len(accounts[symbol].published) > 0 for symbol in NAMED[venue])
+    assert {gap.symbol for gap in await rig.gaps()} == {first}
+    assert await rig.events(EventKind.DISCONNECTED) == []
+
+
+@BOTH
+async def test_a_symbol_that_is_halted_over_a_restart_goes_on_where_it_stood(begin: Begin, venue: Exchange) -> None:
+    """It is said to be refused, with the status; the other goes on; what was traded meanwhile is filled."""
+    rig = await begin(venue, FEED_STALE_AFTER_S="1")
+    await rig.feed.end()
+    await rig.sim.fault("halted", symbol=ETH, seconds=3_600)
+    rig.feed.supervised = True
+    await rig.told(EventKind.REJECTED, "its status is")
+    await rig.feed.ready()
+    await rig.settled(BTC)
+    assert (await claimed(rig)).keys() == {BTC, ETH}
+    await rig.sim.fault("halted", symbol=ETH, seconds=0.001)
+    await rig.told(EventKind.SUBSCRIBED, ETH, times=2)
+    accounts = await rig.whole()
+    assert accounts[ETH].rest_records > 0
+    assert {gap.cause for gap in await rig.gaps()} == {Cause.RESTART}
 
 
 @BOTH

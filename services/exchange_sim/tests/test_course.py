@@ -155,7 +155,7 @@ def test_storm_is_by_seed_and_of_every_kind() -> None:
     assert found == orders(3, 4_000)
     assert found[:50] != orders(4, 50)
     assert 3_600 < found[-1][0] < 4_400
-    assert {order.kind for _, order in found} == set(INJECTED)
+    assert {order.kind for _, order in found} == {kind for kind, fault in INJECTED.items() if fault.weight}
     for _, order in found:
         said = {name: getattr(order, name) for name in ("kind", "venue", "symbol", "count", "seconds", "value")}
         assert parse({name: value for name, value in said.items() if value is not None}, MARKETS, Random(0)) == order

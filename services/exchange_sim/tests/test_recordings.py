@@ -138,6 +138,10 @@ def test_unknown_quote_is_refused(tmp_path: Path, write_lines: Write) -> None:
         ("BINANCE", "BTCFDUSD", "BTC/FDUSD"),
         ("BINANCE", "1INCHUSDC", "1INCH/USDC"),
         ("BINANCE", "USDCUSDT", "USDC/USDT"),
+        ("BINANCE", "币安人生USDT", "币安人生/USDT"),
+        ("BINANCE", "币安人生usdt", "币安人生/USDT"),
+        ("KRAKEN", "AAPLxUSD", "AAPLx/USD"),
+        ("KRAKEN", "ETH2.SETH", "ETH2.S/ETH"),
     ],
 )
 def test_symbol_is_split_by_the_longest_known_quote(venue: str, native: str, symbol: str) -> None:

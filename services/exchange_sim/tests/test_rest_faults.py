@@ -123,6 +123,41 @@ def test_kraken_takes_about_a_call_a_second_when_strict() -> None:
     assert all(loose.enter("Trades") is None for _ in range(100))
 
 
+async def test_listed_pairs_say_their_status(simulate: Simulate, cut: Cut) -> None:
+    """What is listed without trades says what it is told to; a recorded pair trades, but while it is halted."""
+    listed = "KRAKEN:OLD/USD:2:post_only,BINANCE:OLD/USDT:2:BREAK,BINANCE:NEW/USDT:2"
+    sim = await simulate(recordings=cut({"kraken_xbtusdt": 20, "binance_btcusdt": 20}), listed=listed)
+
+    async def said() -> tuple[list[str], list[str]]:
+        kraken = (await sim.get("/0/public/AssetPairs"))["result"].values()
+        binance = (await sim.get("/api/v3/exchangeInfo"))["symbols"]
+        return [pair["status"] for pair in kraken], [pair["status"] for pair in binance]
+
+    assert await said() == (["online", "post_only"], ["TRADING", "BREAK", "TRADING"])
+    for venue in ("KRAKEN", "BINANCE"):
+        await sim.fault("halted", venue, symbol="BTC/USDT", seconds=60)
+    assert await said() == (["cancel_only", "post_only"], ["BREAK", "BREAK", "TRADING"])
+    assert await sim.struck("halted", 2) == 2
+
+
+async def test_tokenized_stocks_are_asked_for_by_their_class(simulate: Simulate, cut: Cut) -> None:
+    """The plain list does not have them, and Trades refuses without the class; so it does with a wrong one."""
+    sim = await simulate(recordings=cut({"kraken_xbtusdt": 20}), listed="KRAKEN:AAPLx/USD:2")
+    plain = (await sim.get("/0/public/AssetPairs"))["result"]
+    stocks = (await sim.get("/0/public/AssetPairs", aclass_base="tokenized_asset"))["result"]
+    assert (list(plain), list(stocks)) == (["XBTUSDT"], ["AAPLxUSD"])
+    assert (stocks["AAPLxUSD"]["wsname"], stocks["AAPLxUSD"]["aclass_base"]) == ("AAPLx/USD", "tokenized_asset")
+    answer = await sim.get("/0/public/Trades", pair="AAPLxUSD", asset_class="tokenized_asset")
+    assert answer["result"]["AAPLxUSD"] == []
+    refused = [
+        await sim.get("/0/public/Trades", pair="AAPLxUSD"),
+        await sim.get("/0/public/Trades", pair="XBTUSDT", asset_class="tokenized_asset"),
+    ]
+    assert refused == [{"error": ["EGeneral:Invalid arguments"]}] * 2
+    unknown = {"error": ["EGeneral:Invalid arguments:aclass_base"]}
+    assert await sim.get("/0/public/AssetPairs", aclass_base="bond") == unknown
+
+
 async def test_listed_pairs_have_their_decimals_and_no_trades(simulate: Simulate, cut: Cut) -> None:
     """A pair can be listed that nobody trades, with more decimals than decimal(18,8) holds."""
     listed = "KRAKEN:SHIB/USD:10,BINANCE:PEPE/USDT:10"

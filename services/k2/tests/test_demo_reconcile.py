@@ -151,6 +151,9 @@ def test_recordings_are_read_without_the_simulator(tmp_path: Path) -> None:
         ("kraken", "ethxbt", "ETH/BTC"),
         ("binance", "ethtusd", "ETH/TUSD"),
         ("binance", "btcfdusd", "BTC/FDUSD"),
+        ("binance", "币安人生usdt", "币安人生/USDT"),
+        ("kraken", "AAPLxUSD", "AAPLx/USD"),
+        ("kraken", "ETH2.SETH", "ETH2.S/ETH"),
     ],
 )
 def test_a_pair_is_split_as_its_venue_does(exchange: str, pair: str, symbol: str) -> None:

@@ -142,7 +142,7 @@ def _describe(tape: History) -> dict[str, object]:
     tick = f"{Decimal(1).scaleb(-tape.price_decimals):.{decimals}f}"
     return {
         "symbol": instrument.native,
-        "status": "TRADING",
+        "status": tape.status,
         "baseAsset": instrument.base,
         "baseAssetPrecision": DECIMALS,
         "quoteAsset": instrument.quote,

@@ -147,5 +147,9 @@ INJECTED: Mapping[str, Fault] = {
         seconds=_seconds(10, (1, 8)),
         venues=_KRAKEN,
     ),
+    # weighs nothing: nothing of it is seen but by a feed that starts
+    "halted": Fault(
+        "the list of pairs says BREAK or cancel_only, trades go on", "symbol", 0, seconds=_seconds(30, (1, 8))
+    ),
     "duplicate_trades": Fault("the latest trades come again", "symbol", 5, _count(1, 10_000, (1, 30))),
 }

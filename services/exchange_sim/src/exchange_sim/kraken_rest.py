@@ -12,7 +12,7 @@ from decimal import Decimal
 from exchange_sim.conditions import Conditions
 from exchange_sim.listing import History
 from exchange_sim.model import Instrument, Trade
-from exchange_sim.symbols import KRAKEN_REST
+from exchange_sim.symbols import KRAKEN_REST, is_tokenized
 from exchange_sim.tape import Tape
 from exchange_sim.view import view
 
@@ -21,6 +21,7 @@ LOT_DECIMALS = 8
 _SECONDS_BELOW = 10**12  # `since` is documented in seconds and answered in ns: as ns this is 1970
 _CRYPTO_X = frozenset(["XBT", "ETH", "LTC", "XRP", "XDG", "XLM", "ZEC", "XMR", "ETC", "REP", "MLN"])
 _FIAT_Z = frozenset(["USD", "EUR", "GBP", "CAD", "JPY", "AUD"])
+_CURRENCY, _TOKENIZED = "currency", "tokenized_asset"
 _Query = Mapping[str, str]
 
 
@@ -37,6 +38,11 @@ def pair(instrument: Instrument) -> str:
     names = asset(instrument.base), asset(instrument.quote)
     old = all(len(name) == 4 and name[0] in "XZ" and name[1:] in _CRYPTO_X | _FIAT_Z for name in names)
     return "".join(names) if old and instrument.base != "DOGE" else instrument.native
+
+
+def asset_class(instrument: Instrument) -> str:
+    """Kraken's class of a pair's base: tokenized stocks are listed and asked for apart from currencies."""
+    return _TOKENIZED if is_tokenized(instrument) else _CURRENCY
 
 
 def wsname(instrument: Instrument) -> str:
@@ -80,6 +86,8 @@ class KrakenRest:
         tape = self._by_name.get(query["pair"])
         if tape is None:
             return _error("EQuery:Unknown asset pair")
+        if query.get("asset_class", _CURRENCY) != asset_class(tape.instrument):
+            return _error("EGeneral:Invalid arguments")
         try:
             count = int(query.get("count", MAX_TRADES))
             since_ns = _since_ns(query["since"]) if "since" in query else None
@@ -96,12 +104,15 @@ class KrakenRest:
         return _page(tape.instrument, trades, None if self._conditions.take("rest_no_last") else last)
 
     def _asset_pairs(self, query: _Query) -> str:
-        tapes = self._tapes
+        wanted = query.get("aclass_base", _CURRENCY)
+        if wanted not in (_CURRENCY, _TOKENIZED):
+            return _error("EGeneral:Invalid arguments:aclass_base")
+        tapes = [tape for tape in self._tapes if asset_class(tape.instrument) == wanted]
         if "pair" in query:
-            names = query["pair"].split(",")
-            if not all(name in self._by_name for name in names):
+            found = [self._by_name.get(name) for name in query["pair"].split(",")]
+            if not all(tape in tapes for tape in found):
                 return _error("EQuery:Unknown asset pair")
-            tapes = [self._by_name[name] for name in names]
+            tapes = [tape for tape in tapes if tape in found]
         return _result({pair(tape.instrument): _describe(tape) for tape in tapes})
 
     def _assets(self, _query: _Query) -> str:
@@ -134,7 +145,7 @@ def _describe(tape: History) -> dict[str, object]:
     return {
         "altname": instrument.native,
         "wsname": wsname(instrument),
-        "aclass_base": "currency",
+        "aclass_base": asset_class(instrument),
         "base": asset(instrument.base),
         "aclass_quote": "currency",
         "quote": asset(instrument.quote),
@@ -153,7 +164,7 @@ def _describe(tape: History) -> dict[str, object]:
         "ordermin": "0.00005",
         "costmin": "0.5",
         "tick_size": f"{Decimal(1).scaleb(-decimals):f}",
-        "status": "online",
+        "status": tape.status,
     }
 
 

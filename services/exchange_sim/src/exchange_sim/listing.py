@@ -1,13 +1,19 @@
 """Pairs that a venue lists and nobody trades: for what a feed must refuse before it subscribes."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from exchange_sim.model import Instrument, Trade, Venue
+from exchange_sim.model import VENUES, Instrument, Trade, Venue
 from exchange_sim.symbols import KRAKEN_REST
+from k2_shared.symbol import checked
 
-PATTERN = r"(KRAKEN|BINANCE):([A-Z0-9]+)/([A-Z0-9]+):(\d{1,2})"
+FORM = "VENUE:BASE/QUOTE:PRICE_DECIMALS[:STATUS]"
+TRADING: Mapping[Venue, str] = {"KRAKEN": "online", "BINANCE": "TRADING"}
+HALTED: Mapping[Venue, str] = {"KRAKEN": "cancel_only", "BINANCE": "BREAK"}
+_DECIMALS = re.compile(r"[0-9]{1,2}")
+_STATUS = re.compile(r"[A-Za-z_]+")
 
 
 class History(Protocol):
@@ -21,6 +27,11 @@ class History(Protocol):
     @property
     def price_decimals(self) -> int:
         """Decimals that its prices use."""
+        ...
+
+    @property
+    def status(self) -> str:
+        """What the venue's list says of it."""
         ...
 
     def recent(self, count: int) -> list[Trade]:
@@ -42,6 +53,7 @@ class Listing:
 
     instrument: Instrument
     price_decimals: int
+    status: str
 
     def recent(self, _count: int) -> list[Trade]:
         """None."""
@@ -57,12 +69,19 @@ class Listing:
 
 
 def listings(said: str) -> list[Listing]:
-    """Read ``VENUE:BASE/QUOTE:DECIMALS[,…]``, which matches ``PATTERN`` each."""
-    return [_listing(found) for found in re.finditer(PATTERN, said)]
+    """Read a list of ``FORM``, separated by commas.
+
+    Raises:
+        ValueError: one is not of the form.
+    """
+    return [_listing(each) for each in said.split(",") if said]
 
 
-def _listing(found: re.Match[str]) -> Listing:
-    venue: Venue = "KRAKEN" if found[1] == "KRAKEN" else "BINANCE"
+def _listing(said: str) -> Listing:
+    name, symbol, decimals, status, *more = [*said.split(":"), "", "", ""]
+    venue = next((venue for venue in VENUES if venue == name), None)
+    if venue is None or any(more) or not _DECIMALS.fullmatch(decimals) or not _STATUS.fullmatch(status or "_"):
+        raise ValueError(f"{said!r} is not {FORM}")
     names = KRAKEN_REST if venue == "KRAKEN" else {}
-    native = "".join(names.get(currency, currency) for currency in (found[2], found[3]))
-    return Listing(Instrument(venue, f"{found[2]}/{found[3]}", native), int(found[4]))
+    native = "".join(names.get(currency, currency) for currency in checked(symbol).split("/"))
+    return Listing(Instrument(venue, symbol, native), int(decimals), status or TRADING[venue])

@@ -14,7 +14,7 @@ from k2_shared.errors import ConfigError
 
 PACKAGED = Path(__file__).parent / "recordings"
 DIALECTS: dict[Venue, Dialect] = {"KRAKEN": kraken, "BINANCE": binance}
-_NAME = re.compile(r"(?P<venue>binance|kraken)_(?P<native>[A-Za-z0-9]+)_(?:.+_)?trades\.jsonl\.gz")
+_NAME = re.compile(r"(?P<venue>binance|kraken)_(?P<native>[^_]+)_(?:.+_)?trades\.jsonl\.gz")
 _UNREADABLE = (OSError, EOFError, zlib.error, UnicodeDecodeError)
 
 

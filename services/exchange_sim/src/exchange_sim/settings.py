@@ -3,9 +3,9 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic.fields import FieldInfo
 
 from exchange_sim import listing
@@ -15,6 +15,11 @@ from exchange_sim.recordings import PACKAGED
 from k2_shared.settings import Settings, print_config
 
 _PREFIX = "sim_"
+
+
+def _listed(said: str) -> str:
+    listing.listings(said)
+    return said
 
 
 class SimSettings(Settings):
@@ -43,10 +48,8 @@ class SimSettings(Settings):
     sim_strict_rest: bool = Field(False, description="Kraken's REST takes about one call a second")
     sim_storm: float = Field(0.0, ge=0, le=6_000, description="random injected faults a minute; 0 for none")
     sim_faults_script: Path | None = Field(None, description="file of faults to inject, JSON lines with at_s")
-    sim_listed: str = Field(
-        "",
-        pattern=rf"^({listing.PATTERN}(,{listing.PATTERN})*)?$",
-        description="pairs listed without trades: VENUE:BASE/QUOTE:PRICE_DECIMALS[,…]",
+    sim_listed: Annotated[str, AfterValidator(_listed)] = Field(
+        "", description=f"pairs listed without trades, comma-separated: {listing.FORM}"
     )
 
     @model_validator(mode="after")

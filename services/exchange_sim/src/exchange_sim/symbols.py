@@ -19,17 +19,22 @@ KRAKEN_REST = {value: key for key, value in CANONICAL.items()}
 
 
 def instrument(venue: Venue, native: str) -> Instrument:
-    """Split a venue's symbol by the known quotes, the longest first.
+    """Split a venue's symbol by the known quotes, the longest first; all in lower case means upper case.
 
     Raises:
         ValueError: it ends in no known quote.
     """
-    native = native.upper()
+    native = native.upper() if native == native.lower() else native
     for quote in QUOTES[venue]:
         base = native.removesuffix(quote)
         if base and base != native:
             return Instrument(venue, f"{_canonical(venue, base)}/{_canonical(venue, quote)}", native)
     raise ValueError(f"{native} ends in none of the known quotes {', '.join(QUOTES[venue])}")
+
+
+def is_tokenized(instrument: Instrument) -> bool:
+    """Whether a pair is of a tokenized stock: its ticker and an x (AAPLx/USD)."""
+    return instrument.venue == "KRAKEN" and instrument.base.endswith("x")
 
 
 def _canonical(venue: Venue, currency: str) -> str:

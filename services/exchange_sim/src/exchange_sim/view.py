@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from exchange_sim.conditions import Conditions
-from exchange_sim.listing import History
+from exchange_sim.listing import HALTED, TRADING, History
 from exchange_sim.model import Instrument, Trade
 from exchange_sim.tape import Tape, latest
 
@@ -26,6 +26,15 @@ class View:
     def price_decimals(self) -> int:
         """Decimals that its prices use."""
         return self._tape.price_decimals
+
+    @property
+    def status(self) -> str:
+        """What the venue's list says of it."""
+        venue, symbol = self.instrument.venue, self.instrument.symbol
+        if not self._conditions.active("halted", symbol):
+            return TRADING[venue]
+        self._conditions.struck("halted", symbol)
+        return HALTED[venue]
 
     def recent(self, count: int) -> list[Trade]:
         """The latest ``count`` trades, oldest first."""

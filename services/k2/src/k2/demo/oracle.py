@@ -48,8 +48,8 @@ def recorded(folder: Path) -> Recorded:
 
 
 def canonical(exchange: str, pair: str) -> str:
-    """BASE/QUOTE of a pair as a recording's file name has it."""
-    name, quotes = pair.upper(), _QUOTES[exchange]
+    """BASE/QUOTE of a pair as a recording's file name has it; all in lower case means upper case."""
+    name, quotes = pair.upper() if pair == pair.lower() else pair, _QUOTES[exchange]
     quote = next((q for q in quotes if name.endswith(q) and name != q), None)
     if quote is None:
         raise ConfigError(f"cannot tell base from quote in {pair!r}: known on {exchange} are {', '.join(quotes)}")
@@ -57,7 +57,7 @@ def canonical(exchange: str, pair: str) -> str:
 
 
 def _trades(exchange: str, path: Path) -> Iterator[tuple[int, bool]]:
-    with gzip.open(path, "rt") as lines:
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
         for line in lines:
             if exchange == "kraken":
                 price, quantity, *_, trade_id = json.loads(line)
@@ -80,7 +80,7 @@ class Delivered:
 def delivered(log: Path) -> Delivered:
     """Read the simulator's log of deliveries."""
     found, frames = Delivered(), set()
-    with log.open() as lines:
+    with log.open(encoding="utf-8") as lines:
         for line in lines:
             entry = json.loads(line)
             frames.add((entry["venue"], entry["connection"], entry["frame"]))
