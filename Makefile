@@ -52,7 +52,7 @@ test-service: .venv/.dev ## one service's tests with only its own dependencies (
 	@$(call INSTALL,.venv-$(SERVICE)) --editable './shared[testing]' --editable ./services/$(SERVICE)
 	@.venv/bin/k2 stack exec --state $(STATE)/test -- .venv-$(SERVICE)/bin/python -m pytest services/$(SERVICE)/tests $(ARGS)
 
-test-crashes: .venv/.dev ## long tests of the stack, the broker and the demo under kill -9 (ARGS="-k broker")
+test-crashes: .venv/.dev ## long tests of stack, broker, pipeline and demo under kill -9 (ARGS="-k broker")
 	@.venv/bin/k2 stack exec --state $(STATE)/test -- .venv/bin/python -m pytest -m long --ignore tests/feeds --ignore tests/contract/protocols -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-protocols: .venv/.dev ## 100,000 broken frames a venue: none is lost in silence, none is made up

@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import pytest
 from tests.faults import kills, owners, wire
 from tests.faults.faults import Injected
 from tests.faults.rig import Rig, running
@@ -31,6 +32,7 @@ async def _gold(rig: Rig) -> list[Injected]:
     ]
 
 
+@pytest.mark.long
 async def test_whatever_dies_nothing_is_lost_and_nothing_doubled(
     topics: dict[str, int], run_settings: RunSettings, tmp_path: Path
 ) -> None:
