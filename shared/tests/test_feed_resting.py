@@ -117,7 +117,7 @@ def covered() -> Coverage:
 def epoch(venue: Venue, **coverages: Coverage) -> Epoch:
     """A run on that venue; the coverages are of POL/USD and the like."""
     found = {name.replace("_", "/"): coverage for name, coverage in coverages.items()}
-    control = Control(KafkaSettings.load(), Names(), "KRAKEN")
+    control = Control(KafkaSettings.load(), Names(), "KRAKEN", Metrics("feed", "0").errors)
     return Epoch(venue, control, Restored(found, {}, [], {0: 7}))  # type: ignore[arg-type]
 
 
@@ -215,7 +215,7 @@ async def test_what_rests_can_be_removed(resting: tuple[Venue, Director]) -> Non
 @pytest.mark.parametrize("symbol", ["", "BTCUSD", "BTC/USD\n", "KRAKEN:BTC/USD"])
 def test_a_word_about_what_is_no_symbol_is_left(symbol: str) -> None:
     """Whoever wrote it; nothing is asked of the venue, and no event repeats it."""
-    control = Control(KafkaSettings.load(), Names(), "KRAKEN")
+    control = Control(KafkaSettings.load(), Names(), "KRAKEN", Metrics("feed", "0").errors)
     record = symbols.outgoing(SymbolRecord(exchange="KRAKEN", symbol=symbol, captured=True, at=1))
     assert control._understood(record.value) is None
     assert control.wanted(()) == []

@@ -172,5 +172,5 @@ async def test_the_counts_of_a_killed_feed_begin_anew(
     assert await asyncio.to_thread(child.start().wait_ready().stop) == 0
     await write(run_settings, names, outgoing(event(EventKind.RESET, at=ledger.now_us())))
     child.start().wait_ready()
-    await eventually(lambda: feeds(child)["events"], "the last start", 60)
+    await eventually(lambda: feeds(child)["events"], "the last start", 120)
     assert feeds(child)["events"] == {"KRAKEN": {"connected": 1}}

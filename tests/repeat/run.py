@@ -8,13 +8,15 @@ import argparse
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import IO
 
 from rich.console import Console
 from rich.table import Table
@@ -30,6 +32,7 @@ console = Console(stderr=True, soft_wrap=True)
 def main(arguments: Sequence[str]) -> int:
     """Repeat; returns 0 where no test failed in any run."""
     plan = _plan(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = folder_in(plan.state, console, "the runs").absolute()
     runs = []
     for circumstances in courses(plan.times, plan.load, plan.seed):
@@ -56,16 +59,21 @@ def _run(circumstances: Circumstances, folder: Path, extra: str) -> Ended:
     make = ["make", "test", f"ARGS={words} {extra}"]
     with _load(circumstances.load), (folder / f"{circumstances.name}.log").open("wb") as log:
         command = ["sh", "-c", f"{shlex.join(make)} & wait $!"] if circumstances.background else make
-        done = subprocess.run(
-            command,
-            env=_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            timeout=LONGEST_S,
-            check=False,
-        )
-    return outcome(circumstances, time.monotonic() - began, done.returncode, junit)
+        code = _finished(command, log)
+    return outcome(circumstances, time.monotonic() - began, code, junit)
+
+
+def _finished(command: Sequence[str], log: IO[bytes]) -> int:
+    """Run to the end; whatever ends us ends all that the command started."""
+    process = subprocess.Popen(
+        command, env=_environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+    )
+    try:
+        return process.wait(LONGEST_S)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
 
 
 def _environment() -> Mapping[str, str]:

@@ -89,6 +89,7 @@ def _app(shell: Shell, group: str) -> faust.App:
         broker_credentials=conf.broker_credentials,
         broker_session_timeout=_SESSION_S,
         broker_heartbeat_interval=_HEARTBEAT_S,
+        broker_rebalance_timeout=_SESSION_S,  # a member that died in one holds it up no longer than any other
         consumer_auto_offset_reset="latest",
         autodiscover=False,
         datadir=conf.datadir,
