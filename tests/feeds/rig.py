@@ -10,6 +10,7 @@ from pathlib import Path
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 from tests.faults.slots import Ended, Slot, Slots, up
 from tests.feeds.accounts import Account, Books, accounts, auditing, schema_id, sources, through_gold, unaccounted
 from tests.feeds.sim import BTC, ETH, Plays, Sim, simulating
@@ -36,6 +37,7 @@ _QUICK = {
     "FEED_CHECKPOINT_S": "1",
 }
 _POLL_S = 0.3
+_ANSWERS = aiohttp.ClientTimeout(total=10)
 
 
 @dataclass
@@ -76,14 +78,8 @@ class Rig:
 
     async def metric(self, name: str, of: Slot | None = None, **labels: str) -> float:
         """The sum of a process's samples of a name that have these labels; 0 where it has none or does not answer."""
-        child = (of or self.feed).child
-        with suppress(aiohttp.ClientError, OSError):
-            url = f"http://127.0.0.1:{child.web_port if child else 0}/metrics"
-            async with aiohttp.ClientSession() as session, session.get(url) as answer:
-                families = list(text_string_to_metric_families(await answer.text()))
-            samples = [sample for family in families for sample in family.samples if sample.name == name]
-            return float(sum(each.value for each in samples if labels.items() <= each.labels.items()))
-        return 0.0
+        samples = [sample for sample in await scraped(of or self.feed) if sample.name == name]
+        return float(sum(each.value for each in samples if labels.items() <= each.labels.items()))
 
     async def counted(self, name: str, least: float = 1, **labels: str) -> None:
         """Wait until a metric of the feed has grown to ``least``."""
@@ -188,6 +184,16 @@ class Rig:
         if after_trades:
             await self.sim.traded(BTC, after_trades)
         await self.up(slot)
+
+
+async def scraped(slot: Slot) -> list[Sample]:
+    """Every sample of a process; none where it does not answer."""
+    with suppress(aiohttp.ClientError, OSError, TimeoutError):
+        url = f"http://127.0.0.1:{slot.child.web_port if slot.child else 0}/metrics"
+        async with aiohttp.ClientSession(timeout=_ANSWERS) as session, session.get(url) as answer:
+            families = list(text_string_to_metric_families(await answer.text()))
+        return [sample for family in families for sample in family.samples]
+    return []
 
 
 @asynccontextmanager
