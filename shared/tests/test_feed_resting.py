@@ -127,7 +127,7 @@ async def test_a_symbol_that_was_captured_rests_while_its_pair_is_halted() -> No
     run = epoch(venue, POL_USD=coverage)
     await run.begin(HALTED)
     assert (venue.names, run.resting) == ({BTC: "XBTUSD"}, {POL})
-    assert venue.told == [(EventKind.REJECTED, POL)]
+    assert venue.told == [(EventKind.LOST, POL), (EventKind.REJECTED, POL)]
     assert venue.kafka.written == [f"{BTC} from 0"]
     assert coverage == covered()
 
@@ -198,7 +198,7 @@ async def test_while_it_is_halted_an_operators_word_is_rejected(resting: tuple[V
     """It rests on."""
     venue, director = resting
     await director.hear(SymbolRecord(exchange="KRAKEN", symbol=POL, captured=True, at=1))
-    assert venue.told[1:] == [(EventKind.REJECTED, POL)]
+    assert venue.told[2:] == [(EventKind.REJECTED, POL)]
     assert director.resting == {POL}
 
 
@@ -207,7 +207,7 @@ async def test_what_rests_can_be_removed(resting: tuple[Venue, Director]) -> Non
     venue, director = resting
     venue.connections.add(Socket())
     await director.hear(SymbolRecord(exchange="KRAKEN", symbol=POL, captured=False, at=1))
-    assert venue.told[1:] == [(EventKind.UNSUBSCRIBED, POL)]
+    assert venue.told[2:] == [(EventKind.UNSUBSCRIBED, POL)]
     assert venue.kafka.written == [f"{POL} forgotten"]
     assert director.resting == set()
 

@@ -139,6 +139,7 @@ class Epoch:
         venue = self.capture.venue
         if symbol in self.restored.coverages:
             self.resting.add(symbol)
+            self.capture.tell(EventKind.LOST, "it rests until its venue trades it again", symbol)
         elif symbol in venue.symbols:
             raise unusable(venue, symbol, why)
         self.capture.tell(EventKind.REJECTED, why, symbol)
