@@ -34,7 +34,7 @@ EXAMPLES = [(topic, path) for topic in CODECS for path in contracts.topics()[top
 GAP: dict[str, Any] = contracts.example("valid/gap_opened.json")["value"]
 
 exchanges = st.sampled_from(EXCHANGES)
-pairs = st.sampled_from(["BTC/USD", "1INCH/USDT"])
+pairs = st.sampled_from(["BTC/USD", "1INCH/USDT", "AAPLx/USD", "ETH2.S/ETH", "币安人生/USDT"])
 ids = st.integers(1, 2**63 - 1)
 times = st.integers(0, 2**53)
 RECORDS: dict[str, st.SearchStrategy[Any]] = {

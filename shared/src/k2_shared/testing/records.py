@@ -94,7 +94,8 @@ def decimals(minimum: str = "0.00000001") -> st.SearchStrategy[Decimal]:
 
 def trades() -> st.SearchStrategy[Trade]:
     """Every trade that V3 holds."""
-    symbol = st.builds("{}/{}".format, st.sampled_from(["BTC", "ETH", "1INCH"]), st.sampled_from(["USD", "USDT"]))
+    bases = st.sampled_from(["BTC", "ETH", "1INCH", "AAPLx", "ETH2.S", "币安人生"])
+    symbol = st.builds("{}/{}".format, bases, st.sampled_from(["USD", "USDT"]))
     return st.builds(
         Trade,
         exchange=st.sampled_from(["BINANCE", "KRAKEN"]),
