@@ -106,6 +106,12 @@ def test_a_pair_that_is_halted_is_refused_with_its_status(status: str) -> None:
     assert (found.halted("BTC/USD"), found.halted("SOL/USD")) == (False, True)
 
 
+@pytest.mark.parametrize("status", ["limit_only", "reduce_only"])
+def test_a_pair_whose_orders_are_limited_trades_all_the_same(status: str) -> None:
+    """What is matched is captured."""
+    assert listed(SOL=entry("SOL/USD", status=status)).refusal("SOL/USD") == ""
+
+
 @pytest.mark.parametrize(
     "odd", [{"altname": None}, {"aclass_base": 1}, {"pair_decimals": None}, {"pair_decimals": "5"}, {"status": None}]
 )

@@ -19,7 +19,8 @@ _V2_ASSETS = {"XBT": "BTC", "XDG": "DOGE"}
 _SIDES: Mapping[str, Side] = {"b": "BUY", "s": "SELL"}
 _ORDER_TYPES = {"l": "limit", "m": "market"}
 _PAGE = 1_000
-_ONLINE, _CURRENCY = "online", "currency"
+_CURRENCY = "currency"
+_TRADING = frozenset({"online", "limit_only", "reduce_only"})  # orders are matched; in any other status none are
 
 
 class _Row(msgspec.Struct, array_like=True):
@@ -47,7 +48,7 @@ class _Pair(_Named):
     altname: str = ""  # REST knows a pair by its wsname too
     aclass_base: str = _CURRENCY
     pair_decimals: int = 0
-    status: str = _ONLINE
+    status: str = "online"
 
 
 _ANSWER = msgspec.json.Decoder(_Answer)
@@ -130,7 +131,7 @@ def _listing(entry: msgspec.Raw) -> Listing:
     name = pair.altname or pair.wsname
     if pair.aclass_base != _CURRENCY:
         name = f"{pair.aclass_base}:{name}"
-    return listing(name, pair.pair_decimals, "" if pair.status == _ONLINE else pair.status)
+    return listing(name, pair.pair_decimals, "" if pair.status in _TRADING else pair.status)
 
 
 def _trade(symbol: str, row: _Row) -> Trade:
