@@ -1,6 +1,7 @@
 """Filling gaps by REST: what a page says of a gap, and how long it is asked for."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -8,39 +9,38 @@ import pytest
 from k2_shared.errors import Unavailable
 from k2_shared.feed.backfill import Filler, judge
 from k2_shared.feed.coverage import Gap
-from k2_shared.feed.ledger import Cause, now_us
+from k2_shared.feed.ledger import Cause
 from k2_shared.feed.rest import Page
 from k2_shared.testing.records import trade
+
+OPENED = 5
+PATIENCE_S = 60.0
 
 
 def page(*ids: int, cursor: str = "") -> Page:
     return Page([trade(trade_id=each) for each in ids], cursor)
 
 
-def gap(first: int, last: int, opened_at: int | None = None) -> Gap:
-    return Gap(first, last, Cause.RECONNECT, now_us() if opened_at is None else opened_at, 1)
+def gap(first: int, last: int) -> Gap:
+    return Gap(first, last, Cause.RECONNECT, OPENED, 1)
 
 
 @pytest.mark.parametrize(
-    ("ids", "found", "absent", "rest_from"),
+    ("ids", "first", "last"),
     [
-        ((), (), [], 10),
-        ((10, 11, 12, 13), (10, 11, 12), [], 13),
-        ((8, 9), (), [], 10),
-        ((9, 10), (10,), [], 11),
-        ((10, 12), (10, 12), [(11, 11)], 13),
-        ((20, 21), (), [(10, 12)], 13),
-        ((11,), (11,), [(10, 10)], 12),
+        ((), 10, 9),
+        ((10, 11, 12, 13), 10, 13),
+        ((8, 9), 8, 9),
+        ((9, 10), 9, 10),
+        ((20, 21), 10, 21),
+        ((11,), 10, 11),
     ],
 )
-def test_a_page_settles_the_ids_that_it_spans(
-    ids: Sequence[int], found: Sequence[int], absent: list[tuple[int, int]], rest_from: int
-) -> None:
-    """A page that starts past a hole closes the hole at once; beyond its last id it says nothing."""
-    judged = judge(gap(10, 12), page(*ids))
-    assert tuple(each.trade_id for each in judged.found) == tuple(found)
-    assert list(judged.absent) == absent
-    assert judged.rest_from == rest_from
+def test_a_page_knows_all_from_the_asked_id_to_its_last(ids: Sequence[int], first: int, last: int) -> None:
+    """One that starts past a hole knows that the hole is empty; of what comes after its last id it says nothing."""
+    judged = judge(10, page(*ids), OPENED)
+    assert [each.trade_id for each in judged.trades] == list(ids)
+    assert (judged.first, judged.last) == (first, last)
 
 
 @dataclass
@@ -58,54 +58,123 @@ class Pages:
         return answer, b"answer"
 
 
-def filler(*answers: Page | Unavailable) -> tuple[Filler, Pages]:
-    pages = Pages(list(answers))
-    return Filler(pages, patience_s=60.0, base_s=0.001, cap_s=0.001), pages
+@dataclass
+class Clock:
+    """Stands still until it is set forward; in seconds."""
+
+    now: float = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
-async def test_the_next_page_begins_where_the_last_one_ended() -> None:
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@dataclass
+class Asking:
+    """A filler of one symbol that waits a second at most between two questions."""
+
+    clock: Clock
+    pages: Pages
+
+    def __post_init__(self) -> None:
+        self.filler = Filler(self.pages, PATIENCE_S, 1.0, 1.0, self.clock)
+
+    async def after(self, seconds: float, of: Gap, opened_by: int = OPENED) -> list[tuple[int, int]]:
+        """Ask after a time; returns the range that is known then, if any."""
+        self.clock.now += seconds
+        assert self.filler.due("S")
+        judged, _ = await self.filler.step("S", of, opened_by)
+        return [(judged.first, judged.last)] if judged.first <= judged.last else []
+
+    async def fails_after(self, seconds: float, of: Gap) -> None:
+        """Ask after a time a REST that does not answer."""
+        self.clock.now += seconds
+        with pytest.raises(Unavailable):
+            await self.filler.step("S", of, OPENED)
+
+
+@pytest.fixture
+def ask(clock: Clock) -> Callable[..., Asking]:
+    return lambda *answers: Asking(clock, Pages(list(answers)))
+
+
+Ask = Callable[..., Asking]
+
+
+async def test_the_next_page_begins_where_the_last_one_ended(ask: Ask) -> None:
     """The cursor is the venue's, for the id that it belongs to."""
-    work, pages = filler(page(10, 11, cursor="a"), page(12, cursor="b"))
-    judged, _ = await work.step("S", gap(10, 12))
-    assert judged.rest_from == 12
-    await work.step("S", gap(12, 12))
-    assert pages.asked == [(10, ""), (12, "a")]
+    asking = ask(page(10, 11, cursor="a"), page(12, cursor="b"))
+    assert await asking.after(0, gap(10, 12)) == [(10, 11)]
+    assert await asking.after(0, gap(12, 12)) == [(12, 12)]
+    assert asking.pages.asked == [(10, ""), (12, "a")]
 
 
-async def test_a_cursor_is_not_used_for_another_gap() -> None:
+async def test_a_cursor_is_not_used_for_another_gap(ask: Ask) -> None:
     """It belongs to the page after which it came."""
-    work, pages = filler(page(10, cursor="a"))
-    await work.step("S", gap(10, 12))
-    await work.step("S", gap(50, 51))
-    assert pages.asked == [(10, ""), (50, "")]
+    asking = ask(page(10, cursor="a"))
+    await asking.after(0, gap(10, 12))
+    await asking.after(0, gap(50, 51))
+    assert asking.pages.asked == [(10, ""), (50, "")]
 
 
-async def test_what_rest_does_not_show_yet_is_asked_for_again() -> None:
-    """REST may lag behind the sockets: nothing is given up before patience ends."""
-    work, _ = filler(page())
-    judged, _ = await work.step("S", gap(10, 12))
-    assert (judged.found, judged.absent) == ((), ())
+async def test_a_gap_that_goes_on_behind_the_page_is_continued_by_the_cursor(ask: Ask) -> None:
+    """Whichever gap it was asked for."""
+    asking = ask(page(10, 30, cursor="a"), page(31))
+    await asking.after(0, gap(10, 12))
+    await asking.after(0, gap(31, 40))
+    assert asking.pages.asked == [(10, ""), (31, "a")]
 
 
-async def test_patience_ends() -> None:
-    """An id that REST cannot give is unfillable, and asked for no more."""
-    work, _ = filler(page())
-    judged, _ = await work.step("S", gap(10, 12, opened_at=1))
-    assert judged.absent == [(10, 12)]
+async def test_what_rest_does_not_show_yet_is_asked_for_again(ask: Ask) -> None:
+    """However long ago the gap was opened: REST has had no time to show it before it was asked for the first time."""
+    asking = ask(page())
+    assert await asking.after(0, gap(10, 12)) == []
+    assert await asking.after(PATIENCE_S - 1, gap(10, 12)) == []
 
 
-async def test_a_venue_that_does_not_answer_decides_nothing() -> None:
-    """However old the gap is: only an answer can say that an id is not there."""
-    work, _ = filler(Unavailable("away"))
-    with pytest.raises(Unavailable):
-        await work.step("S", gap(10, 12, opened_at=1))
+async def test_patience_ends(ask: Ask) -> None:
+    """What REST has not shown for so long is unfillable, and all above it too: each answer could have shown that."""
+    asking = ask(page())
+    assert await asking.after(0, gap(10, 12)) == []
+    assert await asking.after(PATIENCE_S, gap(10, 12)) == [(10, sys.maxsize)]
 
 
-async def test_a_page_of_one_moment_does_not_stop_the_search() -> None:
+async def test_patience_says_nothing_of_gaps_that_were_opened_meanwhile(ask: Ask) -> None:
+    """They were not missing yet when REST first could have shown them."""
+    asking = ask(page())
+    await asking.after(0, gap(10, 12), opened_by=OPENED)
+    asking.clock.now += PATIENCE_S
+    judged, _ = await asking.filler.step("S", gap(10, 12), OPENED + 5)
+    assert judged.opened_by == OPENED
+
+
+async def test_time_in_which_rest_does_not_answer_does_not_count(ask: Ask) -> None:
+    """Neither before its first answer, nor between two."""
+    away = Unavailable("away")
+    asking = ask(away, page(), away, page(), page())
+    await asking.fails_after(10 * PATIENCE_S, gap(10, 12))
+    assert await asking.after(10 * PATIENCE_S, gap(10, 12)) == []
+    await asking.fails_after(10 * PATIENCE_S, gap(10, 12))
+    assert await asking.after(10 * PATIENCE_S, gap(10, 12)) == []
+    assert await asking.after(PATIENCE_S, gap(10, 12)) == [(10, sys.maxsize)]
+
+
+async def test_patience_begins_anew_for_the_rest_of_a_gap(ask: Ask) -> None:
+    """What was asked for before says nothing of when REST could have shown it."""
+    asking = ask(page(), page(10), page(), page())
+    await asking.after(0, gap(10, 12))
+    assert await asking.after(PATIENCE_S - 1, gap(10, 12)) == [(10, 10)]
+    assert await asking.after(PATIENCE_S, gap(11, 12)) == []
+    assert await asking.after(PATIENCE_S, gap(11, 12)) == [(11, sys.maxsize)]
+
+
+async def test_a_page_of_one_moment_does_not_stop_the_search(ask: Ask) -> None:
     """A page that brings nothing new but leads on is followed at once."""
-    work, pages = filler(page(7, 8, cursor="a"), page(8, 9, 10, cursor="b"))
-    await work.step("S", gap(10, 10))
-    assert work.due("S")
-    judged, _ = await work.step("S", gap(10, 10))
-    assert [each.trade_id for each in judged.found] == [10]
-    assert pages.asked == [(10, ""), (10, "a")]
+    asking = ask(page(7, 8, cursor="a"), page(8, 9, 10, cursor="b"))
+    assert await asking.after(0, gap(10, 10)) == [(7, 8)]
+    assert await asking.after(0, gap(10, 10)) == [(8, 10)]
+    assert asking.pages.asked == [(10, ""), (10, "a")]

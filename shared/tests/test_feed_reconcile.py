@@ -1,7 +1,7 @@
 """What a new process makes of a ledger that the last one left: it closes what stands in bronze, and nothing else."""
 
 from k2_shared.feed import ledger
-from k2_shared.feed.coverage import Coverage, Gap
+from k2_shared.feed.coverage import Coverage, Gap, Gaps
 from k2_shared.feed.epoch import reconcile
 from k2_shared.feed.ledger import Cause, GapRecord, GapState
 from k2_shared.feed.store import Ledger
@@ -43,7 +43,7 @@ def spans(coverage: Coverage) -> list[tuple[int, int]]:
 
 def test_what_stands_in_bronze_is_told_to_be_filled() -> None:
     """The last process published it, and ended before it said so; what is still missing stays open."""
-    coverage = Coverage(first=1, high=100, gaps=[Gap(40, 50, Cause.RECONNECT, 1, 0)])
+    coverage = Coverage(first=1, high=100, gaps=Gaps([Gap(40, 50, Cause.RECONNECT, 1, 0)]))
     assert said(coverage, told(record(GapState.OPENED, 30, 60))) == [("filled", 30, 39), ("filled", 51, 60)]
     assert spans(coverage) == [(40, 50)]
 

@@ -2,25 +2,22 @@
 
 from collections.abc import Mapping
 
-import msgspec
 from tests.feeds.accounts import Account
 from tests.feeds.rig import Rig
 
+from k2_shared.feed.checkpoint import Checkpoint
+from k2_shared.feed.shelf import Ignored, Shelf
 from k2_shared.feed.spans import Span, Spans
-from k2_shared.feed.store import Checkpoint
 from k2_shared.testing.topics import read
 from k2_shared.topics import COVERAGE
 
 
 async def claimed(rig: Rig) -> dict[str, Spans]:
     """The ids of each symbol that the newest checkpoint says are in Kafka."""
-    prefix = f"{rig.feed.service}/{rig.venue}:".encode()
+    shelf = Shelf(rig.venue, rig.feed.service, "0")
     newest = {each.key: each.value for each in await read(rig.settings, rig.names, COVERAGE)}
-    return {
-        key.removeprefix(prefix).decode(): _ids(msgspec.json.decode(value, type=Checkpoint))
-        for key, value in newest.items()
-        if key.startswith(prefix) and value
-    }
+    there = {key: value for key, value in newest.items() if value is not None}
+    return {symbol: _ids(each) for symbol, each in shelf.read_checkpoints(there, Ignored()).items()}
 
 
 def _ids(checkpoint: Checkpoint) -> Spans:

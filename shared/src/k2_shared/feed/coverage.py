@@ -1,9 +1,12 @@
 """Which trade ids of a symbol are accounted for: all between the first and the highest but those in its gaps."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import NamedTuple
 
+from k2_shared.feed.blocks import Blocks, Place
 from k2_shared.feed.ledger import Cause, now_us
 
 _NOTHING = (-1, Cause.SILENT_DROP)
@@ -27,8 +30,7 @@ class Limits:
     back_us: int = 1_000_000  # goes up
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(NamedTuple):
     """A range of missing ids. Times are the wall clock's in µs; ``after_us`` is the exchange's time before the gap."""
 
     first: int
@@ -40,11 +42,49 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A part of a gap that is missing no more."""
+    """A part of a gap that is missing no more, or is looked at for that."""
 
     gap: Gap
     first: int
     last: int
+
+
+class Gaps(Blocks[Gap]):
+    """Gaps by ascending ids; ``changes`` grows with every change."""
+
+    def __init__(self, gaps: Iterable[Gap] = ()) -> None:
+        super().__init__(gaps)
+        self.changes = 0
+
+    def put(self, place: Place, new: Sequence[Gap]) -> None:
+        self.changes += 1
+        super().put(place, new)
+
+    def add(self, gap: Gap) -> None:
+        """Add a gap of ids that are in no other."""
+        self.put(self.place(gap.first, gap.last), [gap])
+
+    def find(self, trade_id: int) -> Gap | None:
+        """The gap that an id is in."""
+        found = self.at(self.place(trade_id, trade_id))
+        return found[0] if found else None
+
+    def parts(self, first: int, last: int) -> list[Settled]:
+        """What of a range is missing, gap by gap."""
+        return [_part(gap, first, last) for gap in self.at(self.place(first, last))]
+
+    def cut(self, first: int, last: int) -> list[Settled]:
+        """Take a range away; returns what of it was missing, gap by gap."""
+        place = self.place(first, last)
+        hit = self.at(place)
+        if hit:
+            ends = (hit[0]._replace(last=first - 1), hit[-1]._replace(first=last + 1))
+            self.put(place, [gap for gap in ends if gap.first <= gap.last])
+        return [_part(gap, first, last) for gap in hit]
+
+
+def _part(gap: Gap, first: int, last: int) -> Settled:
+    return Settled(gap, max(gap.first, first), min(gap.last, last))
 
 
 @dataclass
@@ -55,7 +95,7 @@ class Coverage:
     first: int = 0
     high: int = 0
     high_us: int = 0
-    gaps: list[Gap] = field(default_factory=list)
+    gaps: Gaps = field(default_factory=Gaps)
     stopped_at: int = 0  # when the venue's ids were reset, in µs; 0 while they are in order
     reset_to: int = 0  # the first id that did not continue the series
     reset_us: int = 0  # the exchange's time of that trade
@@ -64,6 +104,10 @@ class Coverage:
     fresh: bool = False  # its first ids were read back from bronze, and may be in any order
     clock: Callable[[], int] = now_us
     _expected: tuple[int, Cause] = (0, Cause.RESTART)  # the highest id before a gap, and what that is owed to
+    _opened: deque[Gap] = field(init=False)  # in this order, and not yet asked for by ``lasting``
+
+    def __post_init__(self) -> None:
+        self._opened = deque(self.gaps)
 
     @property
     def begun(self) -> bool:
@@ -103,7 +147,7 @@ class Coverage:
 
     def missing(self, trade_id: int) -> bool:
         """Whether an id lies in a gap."""
-        return any(gap.first <= trade_id <= gap.last for gap in self.gaps)
+        return self.gaps.find(trade_id) is not None
 
     def reach(self, trade_id: int) -> None:
         """The venue has assigned every id up to this one: what is above the highest is missing."""
@@ -114,21 +158,29 @@ class Coverage:
     def reopen(self, first: int) -> None:
         """Be responsible from an older id on: what lies before the first is missing."""
         if self.begun and first < self.first:
-            self.gaps.insert(0, Gap(first, self.first - 1, Cause.REQUEST, self.clock(), 0))
+            self._add(Gap(first, self.first - 1, Cause.REQUEST, self.clock(), 0))
             self.first = first
 
     def settle(self, first: int, last: int) -> list[Settled]:
         """Account for a range; returns the parts of it that were missing."""
-        settled, kept = list[Settled](), list[Gap]()
-        for gap in self.gaps:
-            low, high = max(gap.first, first), min(gap.last, last)
-            if low > high:
-                kept.append(gap)
-                continue
-            settled.append(Settled(gap, low, high))
-            kept += _rest(gap, low, high)
-        self.gaps = kept
-        return settled
+        return self.gaps.cut(first, last) if self.gaps else []
+
+    def lasting(self, by: int, most: int) -> Iterator[Gap]:
+        """What is left of gaps that were opened by a time, each once; of so many gaps at most at a time."""
+        for _ in range(min(most, len(self._opened))):
+            if self._opened[0].opened_at > by:
+                return
+            gap = self._opened.popleft()
+            yield from self.gaps.at(self.gaps.place(gap.first, gap.last))
+
+    def urgent(self, by: int) -> Gap | None:
+        """The gap to fill first of those that were opened by a time; None where there is none.
+
+        What was lost comes before history that was asked for, which lies below it; of either the lowest.
+        """
+        lost = self.gaps.first_where(lambda gap: gap.cause is not Cause.REQUEST)
+        lowest = next(iter(self.gaps), None)
+        return next((gap for gap in (lost, lowest) if gap and gap.opened_at <= by), None)
 
     def _jump(self, trade_id: int, timestamp: int) -> Verdict:
         if trade_id - self.high > self.limits.jump_ids:
@@ -140,12 +192,8 @@ class Coverage:
     def _open(self, first: int, last: int) -> None:
         high, cause = self._expected
         owed_to = cause if high == self.high else Cause.SILENT_DROP
-        self.gaps.append(Gap(first, last, owed_to, self.clock(), self.high_us))
+        self._add(Gap(first, last, owed_to, self.clock(), self.high_us))
 
-
-def _rest(gap: Gap, first: int, last: int) -> Iterator[Gap]:
-    """What is left of a gap without a part of it."""
-    if gap.first < first:
-        yield replace(gap, last=first - 1)
-    if last < gap.last:
-        yield replace(gap, first=last + 1)
+    def _add(self, gap: Gap) -> None:
+        self.gaps.add(gap)
+        self._opened.append(gap)

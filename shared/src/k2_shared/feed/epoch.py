@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -12,13 +12,14 @@ from k2_shared.feed.backfill import Filler
 from k2_shared.feed.book import Book
 from k2_shared.feed.budget import Attempts
 from k2_shared.feed.capture import Capture
+from k2_shared.feed.checkpoints import Checkpoints
 from k2_shared.feed.control import Control, Director
 from k2_shared.feed.coverage import Coverage, Gap, Settled
 from k2_shared.feed.endpoints import Endpoints
 from k2_shared.feed.filling import Filling
 from k2_shared.feed.frames import FrameWriter
 from k2_shared.feed.history import RestHistory
-from k2_shared.feed.keeper import Checkpoints, Keeper
+from k2_shared.feed.keeper import Keeper
 from k2_shared.feed.ledger import Cause, EventKind, now_us
 from k2_shared.feed.listings import Pairs
 from k2_shared.feed.memory import MemoryWatch
@@ -61,6 +62,7 @@ class Epoch:
     control: Control
     restored: Restored
     resting: set[str] = field(default_factory=set)  # captured before, and not to be had now
+    left: dict[str, Coverage] = field(default_factory=dict)  # kept, and not captured
 
     async def begin(self, pairs: Pairs) -> None:
         """Choose the symbols and go on where each stands; what begins now stands in Kafka before any trade does.
@@ -87,20 +89,26 @@ class Epoch:
             RESTORED,
             symbols=len(capture.names),
             gaps=sum(len(each.coverage.gaps) for each in capture.book.series.values()),
+            replayed=self.restored.replayed,
         )
 
-    async def work(self, stop: asyncio.Event) -> None:
-        """Capture until told to stop, then write down what stands in Kafka.
+    async def work(self, stop: asyncio.Event, works: Callable[[], None]) -> None:
+        """Capture until told to stop, then write down what stands in Kafka; ``works`` is told of each checkpoint.
 
         Raises:
             Unavailable: the venue is out of reach, memory is used up, or Kafka failed.
         """
         capture, settings = self.capture, self.capture.settings
         keeper = Keeper(capture, MemoryWatch(settings.feed_memory_limit_mb * 1_000_000))
-        checkpoints = Checkpoints(capture, dict(self.restored.ends))
+        self.left = self._left()
+        checkpoints = Checkpoints(capture, self.restored.ends, self.restored.chunks, self.left, works)
         history, director = capture.history, self._director()
         filler = Filler(
-            history, settings.feed_gap_patience_s, settings.feed_backoff_base_s, settings.feed_backoff_cap_s
+            history,
+            settings.feed_gap_patience_s,
+            settings.feed_backoff_base_s,
+            settings.feed_backoff_cap_s,
+            time.monotonic,
         )
         try:
             await together(
@@ -118,6 +126,11 @@ class Epoch:
             if not capture.publisher.failed:
                 keeper.leave()
                 await checkpoints.write()
+
+    def _left(self) -> dict[str, Coverage]:
+        """The coverages of symbols that are only not captured now: they go on from here when they come back."""
+        ended = self.capture.book.series.keys() | self.control.left()
+        return {symbol: coverage for symbol, coverage in self.restored.coverages.items() if symbol not in ended}
 
     def _slots(self) -> list[Slot]:
         """The redundant sockets; their rotations are apart from each other."""
@@ -149,6 +162,7 @@ class Epoch:
 
     def _take_over(self, symbol: str) -> None:
         capture = self.capture
+        self.left.pop(symbol, None)
         coverage = self.restored.coverages.get(symbol)
         if coverage is None:
             coverage = Coverage(capture.store.limits, began_at=now_us())
@@ -184,10 +198,12 @@ async def opened(parts: Parts) -> AsyncIterator[Epoch]:
         Unavailable, KafkaError: the broker does not answer.
     """
     settings, names, venue = parts.settings, parts.names, parts.venue
-    store = Store(settings, names, venue.exchange, venue.service, settings.k2_instance, parts.schema_id)
+    store = Store(venue.exchange, venue.service, settings.k2_instance, settings, names, parts.schema_id)
     control = Control(settings, names, venue.exchange, parts.metrics.errors)
     await control.read()
     restored = await store.restore()
+    for reason, count in restored.ignored.items():
+        parts.metrics.errors.labels("restore", reason).inc(count)
     writer = FrameWriter(venue.exchange, venue.service, wire_prefix(parts.schema_id))
     limits = Limits(records=settings.feed_max_in_flight, stall_s=settings.feed_stall_s)
     async with kafka.started(kafka.producer(settings), settings) as sender:

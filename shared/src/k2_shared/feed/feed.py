@@ -102,8 +102,7 @@ class Feed(Service):  # type: ignore[misc]
         async with opened(self._parts) as epoch:
             self._epoch, self._awaited = epoch, _RECOVERY
             await epoch.begin(self._parts.pairs)
-            self._backoff.succeeded()
-            await epoch.work(self._stopping)
+            await epoch.work(self._stopping, self._backoff.succeeded)
 
     def _leave(self) -> None:
         """No capture runs until the next one."""

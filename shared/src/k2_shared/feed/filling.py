@@ -3,16 +3,19 @@
 import asyncio
 import secrets
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from k2_shared.errors import Unavailable
 from k2_shared.feed.backfill import Filler, Judged
 from k2_shared.feed.book import Series
 from k2_shared.feed.capture import Capture
-from k2_shared.feed.coverage import Gap
-from k2_shared.feed.ledger import Cause, now_us
+from k2_shared.feed.coverage import Coverage, Gap, Settled
+from k2_shared.feed.ledger import now_us
+from k2_shared.feed.spans import Spans
 from k2_shared.origin import Origin, Source
 from k2_shared.telemetry import logger
+from k2_shared.trade import Trade
 
 WAITING = "feed_backfill_waits"
 _LOOK_S = 0.1
@@ -20,10 +23,11 @@ _LOOK_S = 0.1
 
 @dataclass
 class Filling:
-    """One step for each symbol with a gap, round after round; live trades never wait for it."""
+    """One step for each symbol with a gap, round after round; live trades never wait for it. ``clock`` is in µs."""
 
     capture: Capture
     filler: Filler
+    clock: Callable[[], int] = now_us
     _id: int = field(default_factory=lambda: secrets.randbits(63))
     _answers: int = 0
 
@@ -36,41 +40,54 @@ class Filling:
 
     def _due(self) -> list[tuple[str, Series, Gap]]:
         """The most urgent gap of each symbol that may be asked for now."""
-        told_by = now_us() - self.capture.settings.feed_gap_grace_s * 1e6
-        found = []
+        opened_by, found = self._opened_by(), []
         for symbol, series in self.capture.book.series.items():
-            gaps = [gap for gap in series.coverage.gaps if gap.opened_at <= told_by]
-            if gaps and not series.coverage.stopped_at and self.filler.due(symbol):
-                found.append((symbol, series, min(gaps, key=_urgency)))
+            gap = None if series.coverage.stopped_at else series.coverage.urgent(opened_by)
+            if gap and self.filler.due(symbol):
+                found.append((symbol, series, gap))
         return found
 
+    def _opened_by(self) -> int:
+        """Gaps that were opened later may be late trades yet."""
+        return self.clock() - int(self.capture.settings.feed_gap_grace_s * 1e6)
+
     async def _step(self, symbol: str, series: Series, gap: Gap) -> bool:
-        if self.capture.book.series.get(symbol) is not series or gap not in series.coverage.gaps:
+        if self.capture.book.series.get(symbol) is not series or series.coverage.gaps.find(gap.first) != gap:
             return False  # dropped or settled while another symbol was worked on
         self.capture.teller.opened(symbol, gap)
         try:
-            judged, answer = await self.filler.step(symbol, gap, series.coverage.since_us)
+            judged, answer = await self.filler.step(symbol, gap, self._opened_by(), series.coverage.since_us)
         except Unavailable as error:
             logger().info(WAITING, symbol=symbol, first_id=gap.first, last_id=gap.last, error=str(error))
             return False
         if self.capture.book.series.get(symbol) is series:
-            self._settle(symbol, series, judged, answer)
+            self._settle(symbol, series.coverage, judged, answer)
             await self.capture.recovered()
         return True
 
-    def _settle(self, symbol: str, series: Series, judged: Judged, answer: bytes) -> None:
-        """Publish what was missing and is not any more; the rest of the page is known."""
-        capture, coverage = self.capture, series.coverage
-        found = [trade for trade in judged.found if coverage.missing(trade.trade_id)]
+    def _settle(self, symbol: str, coverage: Coverage, judged: Judged, answer: bytes) -> None:
+        """Publish what was missing and is not any more; the rest of the page is known.
+
+        A gap that was too young when REST was asked is left alone: the answer may be older than its ids.
+        """
+        capture, parts = self.capture, coverage.gaps.parts(judged.first, judged.last)
+        due = [part for part in parts if part.gap.opened_at <= judged.opened_by]
+        missing = Spans((part.first, part.last) for part in due)
+        found = [trade for trade in _unique(judged.trades) if trade.trade_id in missing]
         if found:
             self._answers += 1
             capture.publish(answer, found, Origin(time.time_ns(), self._id, self._answers, Source.REST))
-        settled = [part for trade in found for part in coverage.settle(trade.trade_id, trade.trade_id)]
+        for part in due:
+            capture.teller.opened(symbol, part.gap)
+        settled = list[Settled]()
+        for trade in found:
+            missing.remove(trade.trade_id, trade.trade_id)
+            settled += coverage.settle(trade.trade_id, trade.trade_id)
         capture.teller.filled(symbol, settled)
-        absent = [part for first, last in judged.absent for part in coverage.settle(first, last)]
+        absent = [part for span in missing for part in coverage.settle(*span)]
         capture.teller.unfillable(symbol, absent)
 
 
-def _urgency(gap: Gap) -> tuple[bool, int]:
-    """What was lost comes before history that was asked for; the oldest first."""
-    return gap.cause is Cause.REQUEST, gap.first
+def _unique(trades: Sequence[Trade]) -> list[Trade]:
+    """The first trade of each id."""
+    return list({trade.trade_id: trade for trade in reversed(trades)}.values())[::-1]

@@ -1,8 +1,7 @@
-"""What a feed does beside the data path: the ledger, checkpoints, stale symbols, clocks, memory, metrics."""
+"""What a feed does beside the data path: the ledger, stale symbols, clocks, memory, metrics."""
 
 import asyncio
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from k2_shared.feed.capture import Capture
@@ -16,6 +15,7 @@ TICK_S = 0.1
 _LOOK_EVERY = 10  # ticks
 _SKEW_WINDOW_S = 60.0
 _WRITTEN_MAX = 1_000_000_000
+_TOLD_MAX = 1_000  # gaps of a symbol in one tick: after a start with many, trades do not wait for all of them
 
 
 class WornOut(Exception):
@@ -58,8 +58,8 @@ class Keeper:
 
     def tell(self) -> None:
         """Bring the ledger and the events up to date with the book."""
-        capture, grace_us = self.capture, self.capture.settings.feed_gap_grace_s * 1e6
-        now = now_us()
+        capture = self.capture
+        opened_by = now_us() - int(capture.settings.feed_gap_grace_s * 1e6)
         for symbol, series in capture.book.series.items():
             coverage = series.coverage
             if series.settled:
@@ -68,9 +68,8 @@ class Keeper:
             if series.backfill_from and coverage.begun:
                 coverage.reopen(series.backfill_from)
                 series.backfill_from = 0
-            for gap in coverage.gaps:
-                if now - gap.opened_at >= grace_us:
-                    capture.teller.opened(symbol, gap)
+            for gap in coverage.lasting(opened_by, _TOLD_MAX):
+                capture.teller.opened(symbol, gap)
             if coverage.stopped_at != self._stopped.get(symbol, 0):
                 self._tell_reset(symbol, coverage)
         self._tell_subscribed()
@@ -159,52 +158,3 @@ class Keeper:
         if ahead and not self._ahead:
             self.capture.tell(EventKind.CLOCK_SKEW, f"the venue's clock leads ours by {lead_s:.3f} s")
         self._ahead = ahead
-
-
-@dataclass
-class Checkpoints:
-    """Writes the coverage of every symbol that has changed, when all that is in it is acknowledged."""
-
-    capture: Capture
-    ends: dict[int, int]  # bronze offsets before this capture wrote anything
-    _written: dict[str, tuple[object, ...]] = field(default_factory=dict)
-
-    async def run(self) -> None:
-        """Write now and then, and at once when a symbol was stopped: a new process must know where."""
-        hurry = self.capture.hurry
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self.capture.settings.feed_checkpoint_s):
-                    await hurry.wait()
-            hurry.clear()
-            await self.write()
-
-    async def write(self) -> None:
-        """Write what has changed; returns when it is durable.
-
-        Raises:
-            Unavailable: Kafka did not take it, or what it is about.
-        """
-        capture = self.capture
-        changed = {
-            symbol: series.coverage
-            for symbol, series in capture.book.series.items()
-            if self._written.get(symbol) != _version(series.coverage)
-        }
-        records = [capture.store.checkpoint(symbol, each, self._stamp(symbol)) for symbol, each in changed.items()]
-        versions = {symbol: _version(coverage) for symbol, coverage in changed.items()}
-        await capture.publisher.flush()
-        for record in records:
-            capture.publisher.put(record)
-        await capture.publisher.flush()
-        self._written |= versions
-
-    def _stamp(self, symbol: str) -> int:
-        partition = self.capture.store.partition(symbol)
-        bronze = self.capture.store.bronze
-        return self.capture.publisher.acknowledged.get((bronze, partition), self.ends[partition])
-
-
-def _version(coverage: Coverage) -> tuple[object, ...]:
-    """Changes with everything that a checkpoint holds."""
-    return coverage.first, coverage.high, coverage.stopped_at, tuple(coverage.gaps)

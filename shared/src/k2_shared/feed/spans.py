@@ -1,7 +1,8 @@
 """Sets of ids as ranges, both ends included."""
 
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+
+from k2_shared.feed.blocks import Blocks, Place
 
 Span = tuple[int, int]
 
@@ -10,7 +11,8 @@ class Spans:
     """Disjoint ranges in ascending order; ranges that touch are one."""
 
     def __init__(self, spans: Iterable[Span] = ()) -> None:
-        self._spans: list[Span] = []
+        self._spans: Blocks[Span] = Blocks()
+        self._count = 0
         for first, last in spans:
             self.add(first, last)
 
@@ -19,44 +21,42 @@ class Spans:
 
     def __len__(self) -> int:
         """How many ids there are."""
-        return sum(last - first + 1 for first, last in self._spans)
+        return self._count
 
     def __contains__(self, number: int) -> bool:
-        return bool(self.within(number, number))
+        return bool(self._spans.at(self._spans.place(number, number)))
 
     def add(self, first: int, last: int) -> None:
         """Add a range; an empty one is none."""
         if first > last:
             return
-        low, high = self._touching(first - 1, last + 1)
-        if low < high:
-            first = min(first, self._spans[low][0])
-            last = max(last, self._spans[high - 1][1])
-        self._spans[low:high] = [(first, last)]
+        place = self._spans.place(first - 1, last + 1)
+        near = self._spans.at(place)
+        if near:
+            first, last = min(first, near[0][0]), max(last, near[-1][1])
+        self._put(place, near, [(first, last)])
 
     def remove(self, first: int, last: int) -> None:
         """Take a range away."""
-        low, high = self._touching(first, last)
-        left = [(a, first - 1) for a, _ in self._spans[low:high] if a < first]
-        right = [(last + 1, b) for _, b in self._spans[low:high] if b > last]
-        self._spans[low:high] = left + right
+        place = self._spans.place(first, last)
+        hit = self._spans.at(place)
+        if hit:
+            ends = ((hit[0][0], first - 1), (last + 1, hit[-1][1]))
+            self._put(place, hit, [(low, high) for low, high in ends if low <= high])
 
     def within(self, first: int, last: int) -> list[Span]:
         """The parts that lie in a range."""
-        low, high = self._touching(first, last)
-        return [(max(a, first), min(b, last)) for a, b in self._spans[low:high]]
+        return [(max(low, first), min(high, last)) for low, high in self._spans.at(self._spans.place(first, last))]
 
     def without(self, first: int, last: int) -> list[Span]:
         """The parts of a range that are not here."""
-        rest = Spans([(first, last)])
-        for span in self.within(first, last):
-            rest.remove(*span)
-        return list(rest)
+        rest = list[Span]()
+        for low, high in self.within(first, last):
+            if first < low:
+                rest.append((first, low - 1))
+            first = high + 1
+        return [*rest, (first, last)] if first <= last else rest
 
-    def _touching(self, first: int, last: int) -> tuple[int, int]:
-        """The indexes of the ranges that share a number with a range."""
-        low = bisect_left(self._spans, first, key=lambda span: span[1])
-        high = low
-        while high < len(self._spans) and self._spans[high][0] <= last:
-            high += 1
-        return low, high
+    def _put(self, place: Place, old: Sequence[Span], new: Sequence[Span]) -> None:
+        self._count += sum(high - low + 1 for low, high in new) - sum(high - low + 1 for low, high in old)
+        self._spans.put(place, new)

@@ -10,50 +10,19 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from k2_shared import kafka
 from k2_shared.errors import InvalidRecord
 from k2_shared.feed import ledger
-from k2_shared.feed.coverage import Coverage, Gap, Limits, Verdict
-from k2_shared.feed.ledger import GapRecord, GapState, now_us
+from k2_shared.feed.checkpoint import Checkpoint
+from k2_shared.feed.coverage import Coverage, Limits, Verdict
+from k2_shared.feed.ledger import GapRecord, GapState
+from k2_shared.feed.shelf import Ignored, Shelf
 from k2_shared.feed.spans import Spans
-from k2_shared.records import Outgoing
 from k2_shared.settings import KafkaSettings
 from k2_shared.topics import BRONZE, COVERAGE, GAPS, Names, partition_for
-from k2_shared.trade import Exchange, decode, record_key
-
-_ATTEMPTS = "attempts"
-
-
-class Checkpoint(msgspec.Struct, frozen=True):
-    """One symbol's coverage; ``stamp`` is a bronze offset, ``first`` is 0 before the first trade."""
-
-    stamp: int
-    first: int
-    high: int
-    high_us: int
-    gaps: list[Gap]
-    stopped_at: int = 0
-    reset_to: int = 0
-    reset_us: int = 0
-    began_at: int = 0
-    since_us: int = 0
-
-    @classmethod
-    def of(cls, coverage: Coverage, stamp: int) -> "Checkpoint":
-        """What a coverage is now."""
-        return cls(stamp, **{name: getattr(coverage, name) for name in cls._kept()})
-
-    def coverage(self, limits: Limits) -> Coverage:
-        """The coverage that it was made from."""
-        return Coverage(limits, **{name: getattr(self, name) for name in self._kept()})
-
-    @classmethod
-    def _kept(cls) -> list[str]:
-        """What of a coverage is kept: all of this but the stamp."""
-        return [name for name in cls.__struct_fields__ if name != "stamp"]
+from k2_shared.trade import decode, record_key
 
 
 @dataclass
@@ -78,42 +47,29 @@ class Ledger:
 
 @dataclass(frozen=True)
 class Restored:
-    """What stands in Kafka: coverages and ledgers by symbol, and recent connection attempts in seconds."""
+    """What stands in Kafka: coverages and ledgers by symbol, and recent connection attempts in seconds.
+
+    ``ends`` are those of bronze by partition; ``chunks`` are what ``Shelf.own_chunks`` says. ``replayed`` counts the
+    bronze records that were read, and ``ignored``, by reason, what could not be read.
+    """
 
     coverages: Mapping[str, Coverage]
     ledgers: Mapping[str, Ledger]
     attempts: list[float]
     ends: Mapping[int, int]
+    chunks: Mapping[str, frozenset[str]]
+    replayed: int
+    ignored: Mapping[str, int]
 
 
 @dataclass(frozen=True)
-class Store:
+class Store(Shelf):
     """One feed's durable coverage."""
 
     settings: KafkaSettings
     names: Names
-    exchange: Exchange
-    service: str
-    instance: str
     schema_id: int
     limits: Limits = field(default_factory=Limits)
-
-    def key(self, symbol: str) -> bytes:
-        """The key of a symbol's checkpoints."""
-        return f"{self.service}/".encode() + record_key(self.exchange, symbol)
-
-    def checkpoint(self, symbol: str, coverage: Coverage, stamp: int) -> Outgoing:
-        """A symbol's checkpoint; everything in the coverage must be acknowledged."""
-        value = msgspec.json.encode(Checkpoint.of(coverage, stamp))
-        return Outgoing(COVERAGE, self.key(symbol), value, now_us() // 1_000, ())
-
-    def forgotten(self, symbol: str) -> Outgoing:
-        """The end of a symbol's checkpoints."""
-        return Outgoing(COVERAGE, self.key(symbol), None, now_us() // 1_000, ())
-
-    def attempts(self, made: Iterable[float]) -> Outgoing:
-        """The connection attempts that count against the venue's budget."""
-        return Outgoing(COVERAGE, self._attempts_key, msgspec.json.encode(list(made)), now_us() // 1_000, ())
 
     def partition(self, symbol: str) -> int:
         """Where a symbol's bronze records are."""
@@ -126,32 +82,24 @@ class Store:
             Halt: bronze ends before what the checkpoints say.
             Unavailable: the broker does not answer.
         """
-        spans = await self._spans()
-        found = await kafka.latest(self.settings, self._at(COVERAGE), spans[self._at(COVERAGE)].stop)
-        prefix = self.key("")
-        checkpoints = {
-            key.removeprefix(prefix).decode(): msgspec.json.decode(value, type=Checkpoint)
-            for key, value in found.items()
-            if key.startswith(prefix)
-        }
-        coverages = {symbol: checkpoint.coverage(self.limits) for symbol, checkpoint in checkpoints.items()}
-        for partition, stamp in self._stamps(checkpoints).items():
-            at = TopicPartition(self._bronze, partition)
-            start = max(stamp, spans[at].start)  # what retention took away is asked of REST again
-            async for batch in kafka.replay(self.settings, at, start, spans[at].stop):
-                self._replay(batch, checkpoints, coverages)
-        ledgers = await self._ledgers(spans[self._at(GAPS)], coverages)
-        for symbol, coverage in coverages.items():
-            for span in ledgers[symbol].unfillable if symbol in ledgers else ():
-                coverage.settle(*span)
-        made = found.get(self._attempts_key, b"[]")
-        bronze_ends = {at.partition: span.stop for at, span in spans.items() if at.topic == self._bronze}
-        return Restored(coverages, ledgers, msgspec.json.decode(made, type=list[float]), bronze_ends)
-
-    @property
-    def _attempts_key(self) -> bytes:
-        """Each process counts its own attempts."""
-        return f"{self.service}/{_ATTEMPTS}/{self.instance}".encode()
+        spans, ignored = await self._spans(), Ignored()
+        values = await kafka.latest(self.settings, self._at(COVERAGE), spans[self._at(COVERAGE)].stop)
+        checkpoints = self.read_checkpoints(values, ignored)
+        coverages = {symbol: each.coverage(self.limits) for symbol, each in checkpoints.items()}
+        replayed = await self._replay(spans, checkpoints, coverages)
+        ledgers = await self._ledgers(spans[self._at(GAPS)], coverages, ignored)
+        for symbol, told in ledgers.items():
+            for span in told.unfillable:
+                coverages[symbol].settle(*span)
+        return Restored(
+            coverages=coverages,
+            ledgers=ledgers,
+            attempts=self.read_attempts(values, ignored),
+            ends={at.partition: span.stop for at, span in spans.items() if at.topic == self._bronze},
+            chunks=self.own_chunks(values),
+            replayed=replayed,
+            ignored=ignored.counts,
+        )
 
     async def end(self, symbol: str) -> int:
         """The end of the bronze partition of a symbol."""
@@ -185,7 +133,23 @@ class Store:
             starts, ends = await reader.beginning_offsets(every), await reader.end_offsets(every)
         return {at: range(starts[at], ends[at]) for at in every}
 
-    def _replay(
+    async def _replay(
+        self,
+        spans: Mapping[TopicPartition, range],
+        checkpoints: Mapping[str, Checkpoint],
+        coverages: Mapping[str, Coverage],
+    ) -> int:
+        """Bring coverages up to what stands in bronze; returns how many records were read."""
+        replayed = 0
+        for partition, stamp in self._stamps(checkpoints).items():
+            at = TopicPartition(self._bronze, partition)
+            start = max(stamp, spans[at].start)  # what retention took away is asked of REST again
+            async for batch in kafka.replay(self.settings, at, start, spans[at].stop):
+                self._account(batch, checkpoints, coverages)
+                replayed += len(batch)
+        return replayed
+
+    def _account(
         self, batch: Iterable[Any], checkpoints: Mapping[str, Checkpoint], coverages: Mapping[str, Coverage]
     ) -> None:
         """Account for a batch; what lies before a symbol's own stamp may be of a numbering that has ended."""
@@ -196,11 +160,15 @@ class Store:
                 if checkpoint and record.offset >= checkpoint.stamp:
                     stands(coverages[trade["symbol"]], trade["source_sequence"], trade["timestamp"])
 
-    async def _ledgers(self, span: range, coverages: Mapping[str, Coverage]) -> Mapping[str, Ledger]:
+    async def _ledgers(self, span: range, coverages: Mapping[str, Coverage], ignored: Ignored) -> Mapping[str, Ledger]:
         ledgers: dict[str, Ledger] = {}
         async for batch in kafka.replay(self.settings, self._at(GAPS), span.start, span.stop):
             for record in batch:
-                told = ledger.gaps.read(record.value)
+                try:
+                    told = ledger.gaps.read(record.value)
+                except InvalidRecord as error:
+                    ignored.note(InvalidRecord("unreadable_gap", error.detail))
+                    continue
                 coverage = coverages.get(told.symbol)
                 if told.exchange == self.exchange and coverage and told.opened_at >= coverage.began_at:
                     ledgers.setdefault(told.symbol, Ledger()).take(told)
