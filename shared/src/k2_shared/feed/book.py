@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from k2_shared.feed.copies import Copies
+from k2_shared.feed.copies import Copies, Windows
 from k2_shared.feed.coverage import Coverage, Limits, Settled, Verdict
 from k2_shared.feed.ledger import Cause, now_us
 from k2_shared.trade import Trade
@@ -59,7 +59,7 @@ class Book:
     """
 
     def __init__(self, copies: int, limits: Limits | None = None) -> None:
-        self._copies = copies
+        self._windows = Windows(copies)
         self._limits = limits or Limits()
         self._series: dict[str, Series] = {}
         self.suppressed = 0
@@ -72,7 +72,8 @@ class Book:
 
     def add(self, symbol: str, coverage: Coverage | None = None) -> Series:
         """Begin a symbol, or go on from a coverage."""
-        series = Series(symbol, coverage or Coverage(self._limits), Copies(self._copies))
+        self.drop(symbol)
+        series = Series(symbol, coverage or Coverage(self._limits), self._windows.window(symbol, len(self._series)))
         self._series[symbol] = series
         return series
 
