@@ -106,7 +106,7 @@ class Shelf:
         """This instance's connection attempts; none where they cannot be read."""
         try:
             return _MADE.decode(values.get(self.attempts_key, b"[]"))
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             ignored.note(InvalidRecord("unreadable_attempts", str(error)))
             return []
 
