@@ -5,6 +5,7 @@ import random
 import signal
 
 import pytest
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from tests.feeds.claims import ahead, claimed
 from tests.feeds.conftest import Begin
 from tests.feeds.marks import BOTH
@@ -13,6 +14,7 @@ from tests.feeds.sim import BTC, ETH
 
 from k2_shared.children import free_port
 from k2_shared.feed.ledger import Cause, EventKind, GapState
+from k2_shared.topics import COVERAGE, administration
 from k2_shared.trade import Exchange
 
 pytestmark = pytest.mark.long
@@ -85,6 +87,25 @@ async def test_a_process_that_grows_too_large_ends_in_order(prepare: Begin, venu
     assert "FEED_MEMORY_LIMIT_MB=32" in ended.log.read_text()
     await assert_nothing_is_claimed_that_is_not_there(rig)
     assert (await claimed(rig))[BTC]
+    await rig.up()
+    await rig.whole()
+
+
+async def _take_records_up_to(rig: Rig, topic: str, size: int) -> None:
+    """Let the broker refuse what is larger."""
+    said = {"max.message.bytes": str(size)}
+    async with administration(rig.settings) as admin:
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, rig.names.topic(topic), said)])
+
+
+async def test_a_feed_whose_starts_all_fail_gives_up(begin: Begin) -> None:
+    """Kafka refuses its first checkpoint again and again: it does not start over for ever, though each start begins."""
+    rig = await begin("KRAKEN", FEED_CONNECT_ATTEMPTS="3")
+    await _take_records_up_to(rig, COVERAGE, 220)
+    ended = await rig.feed.wait_end()
+    assert ended.exit_code == 4
+    assert "Kafka failed 3 times in a row" in ended.log.read_text()
+    await _take_records_up_to(rig, COVERAGE, 1_048_576)
     await rig.up()
     await rig.whole()
 

@@ -1,0 +1,189 @@
+"""A feed's work on a symbol with many open gaps, operation by operation; no I/O, and the capture by hand."""
+
+import math
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, TypeVar
+
+from k2_shared.feed.backfill import Filler, Judged, judge
+from k2_shared.feed.book import Book, Series
+from k2_shared.feed.checkpoint import Saved
+from k2_shared.feed.coverage import Coverage
+from k2_shared.feed.filling import Filling
+from k2_shared.feed.keeper import Keeper
+from k2_shared.feed.ledger import now_us
+from k2_shared.feed.rest import Page
+from k2_shared.feed.settings import FeedSettings
+from k2_shared.feed.shelf import Ignored, Shelf
+from k2_shared.feed.teller import Teller
+from k2_shared.records import Outgoing
+from k2_shared.telemetry import Metrics
+from k2_shared.testing.records import trade
+from k2_shared.trade import Trade
+
+SYMBOL = trade().symbol
+PAGE = 1_000
+TIMES, ROUNDS = 100, 5
+T = TypeVar("T")
+
+
+@dataclass
+class Rig:
+    """What a keeper and a filling need of a capture, and how often the ledger was told of something."""
+
+    settings: FeedSettings = field(default_factory=lambda: FeedSettings.load(feed_gap_grace_s=0))
+    book: Book = field(default_factory=lambda: Book(1_024))
+    told: int = 0
+    names: dict[str, str] = field(default_factory=dict)
+    confirmed: set[str] = field(default_factory=set)
+    trial: set[str] = field(default_factory=set)
+    sample: None = None
+
+    def __post_init__(self) -> None:
+        self.teller = Teller("BINANCE", self.put, Metrics("bench", "0").feed)
+        self.shelf = Shelf("BINANCE", "bench", "0")
+        capture: Any = self
+        unused: Any = None
+        self.keeper = Keeper(capture, unused)
+        self.filling = Filling(capture, Filler(unused, 300.0, 0.5, 60.0, time.monotonic))
+
+    def put(self, record: Outgoing) -> None:
+        """The ledger is told."""
+        self.told += 1
+
+    def publish(self, frame: bytes, found: object, origin: object) -> None:
+        """Take what was found."""
+
+    def symbol(self, gaps: int) -> Series:
+        """A symbol of which every second id is missing, so many in all, as the ledger has been told."""
+        coverage = Coverage()
+        coverage.begin(1)
+        for trade_id in range(1, 2 * gaps + 2, 2):
+            coverage.offer(trade_id, now_us())
+        series = self.book.add(SYMBOL, coverage)
+        while self.told < gaps:
+            self.keeper.tell()
+        return series
+
+
+@dataclass(frozen=True)
+class Costs:
+    """CPU µs of one operation each with so many open gaps, and bytes."""
+
+    gaps: int
+    trade: float  # a new one
+    lost: float  # a new one after a lost one
+    late: float  # one that was missing
+    tick: float  # of the keeper
+    look: float  # of the filling
+    page: float  # a thousand ids by REST, of which every second was missing
+    saving: float  # a checkpoint after one id was lost and another came late
+    saving_bytes: int
+    saving_all: float  # the first checkpoint of a run
+    saving_all_bytes: int
+    largest_record: int
+    reading: float  # that checkpoint
+
+    @property
+    def share(self) -> float:
+        """Of a core: ten ticks and looks a second, a checkpoint in five, and of 100 trades a second ten are lost."""
+        trades = 100 * self.trade + 10 * (self.lost + self.late)
+        return (10 * (self.tick + self.look) + self.saving / 5 + trades) / 1e6
+
+
+class Operations:
+    """What is done with one symbol; the number of its gaps changes by few."""
+
+    def __init__(self, gaps: int) -> None:
+        self.gaps, self.rig = gaps, Rig()
+        self.coverage = self.rig.symbol(gaps).coverage
+        self._rng = random.Random(gaps)
+        self._chunks = frozenset[str]()
+
+    def trades(self, apart: int) -> list[Trade]:
+        """New ones, with ids so far apart."""
+        high, high_us = self.coverage.high, self.coverage.high_us
+        return [trade(trade_id=high + apart * n, timestamp=high_us + n) for n in range(1, TIMES + 1)]
+
+    def late(self) -> list[Trade]:
+        """Any of the first gaps' trades; where there are no gaps, old trades once more."""
+        missing = [gap.first for gap in islice(self.coverage.gaps, max(self.gaps // 2, 2 * TIMES))] or [1]
+        return [trade(trade_id=self._rng.choice(missing)) for _ in range(TIMES)]
+
+    def pages(self) -> list[Judged]:
+        """One of the newest ids."""
+        first = max(1, self.coverage.high - PAGE)
+        page = Page([trade(trade_id=trade_id) for trade_id in range(first, first + PAGE)])
+        return [judge(first, page, now_us())]
+
+    def take(self, new: Trade) -> None:
+        """A trade from a socket."""
+        self.rig.book.take((new,), 1)
+
+    def settle(self, judged: Judged) -> None:
+        """A page by REST."""
+        self.rig.filling._settle(SYMBOL, self.coverage, judged, b"answer")
+
+    def tick(self, _: int) -> None:
+        """Of the keeper."""
+        self.rig.keeper.tell()
+
+    def look(self, _: int) -> None:
+        """Of the filling, for gaps to ask for."""
+        self.rig.filling._due()
+
+    def save(self, _: int) -> Saved:
+        """The next checkpoint."""
+        saved = self.rig.shelf.saved(self.coverage, 0, self._chunks)
+        self._chunks = saved.chunks
+        return saved
+
+    def save_all(self, number: int) -> Saved:
+        """A run's first checkpoint."""
+        self._chunks = frozenset()
+        return self.save(number)
+
+    def changed(self) -> list[int]:
+        """Lose a trade, and take one that was missing: what the next checkpoint is for."""
+        for new in (self.trades(2)[0], self.late()[0]):
+            self.take(new)
+        return [0]
+
+
+def took(work: Callable[[T], object], make: Callable[[], Sequence[T]], rounds: int = ROUNDS) -> float:
+    """CPU µs of the work on one input, the least of several rounds; making inputs does not count."""
+    least = math.inf
+    for _ in range(rounds):
+        inputs = make()
+        began = time.process_time_ns()
+        for each in inputs:
+            work(each)
+        least = min(least, (time.process_time_ns() - began) / 1e3 / len(inputs))
+    return least
+
+
+def costs(gaps: int) -> Costs:
+    """Measure every operation."""
+    do, many, one = Operations(gaps), lambda: range(TIMES), lambda: [0]
+    whole, values = do.save_all(0), dict[bytes, bytes]()
+    values |= {record.key: record.value for record in do.rig.shelf.records(SYMBOL, whole)}
+    do.changed()
+    changed = do.save(0)
+    return Costs(
+        gaps=gaps,
+        trade=took(do.take, lambda: do.trades(1)),
+        lost=took(do.take, lambda: do.trades(2)),
+        late=took(do.take, do.late),
+        tick=took(do.tick, many),
+        look=took(do.look, many),
+        saving=took(do.save, do.changed),
+        saving_bytes=len(changed.head) + sum(map(len, changed.new.values())),
+        saving_all=took(do.save_all, one),
+        saving_all_bytes=len(whole.head) + sum(map(len, whole.new.values())),
+        largest_record=max(map(len, [whole.head, *whole.new.values()])),
+        reading=took(lambda _: do.rig.shelf.read_checkpoints(values, Ignored()), one),
+        page=took(do.settle, do.pages, rounds=1),  # it leaves no gap for a second one
+    )
