@@ -76,14 +76,19 @@ class FeedSettings(AgentSettings):
     feed_max_in_flight: int = Field(20_000, ge=1, description="records that Kafka has not acknowledged")
     feed_stall_s: float = Field(10.0, gt=0, le=300, description="without room for a record, before a socket is let go")
     feed_copies_window: Annotated[int, AfterValidator(_power_of_two)] = Field(
-        1_024, ge=1, le=65_536, description="ids in which copies from several sockets are recognised, per symbol"
+        1_024,
+        ge=1,
+        le=65_536,
+        description="ids in which copies from several sockets are recognised, per symbol; bounded over all",
     )
     feed_rest_timeout_s: float = Field(10.0, gt=0, le=120, description="for one REST answer")
     feed_stale_after_s: float = Field(60.0, gt=0, description="without a trade, before the venue is asked by REST")
     feed_rotate_after_s: float = Field(4 * 3_600.0, gt=0, description="a socket's age")
     feed_rotate_deadline_s: float = Field(60.0, gt=0, description="for the new socket to deliver every symbol")
     feed_gap_grace_s: float = Field(1.0, ge=0, le=60, description="for late trades, before a gap is told and filled")
-    feed_gap_patience_s: float = Field(300.0, gt=0, description="for REST to show an id, before it is unfillable")
+    feed_gap_patience_s: float = Field(
+        300.0, gt=0, description="of answers by REST without an id, before it is unfillable"
+    )
     feed_checkpoint_s: float = Field(5.0, gt=0, le=300)
     feed_clock_skew_s: float = Field(2.0, gt=0, description="lead of the venue's clock that is made known")
     feed_memory_limit_mb: int = Field(400, ge=32, description="resident; below what the container may use")
