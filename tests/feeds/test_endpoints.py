@@ -2,6 +2,7 @@
 
 import json
 import time
+from urllib.parse import urlsplit
 
 import pytest
 from tests.feeds.conftest import Begin
@@ -38,7 +39,8 @@ async def test_what_is_traded_while_connections_are_refused_is_backfilled(begin:
 async def test_the_next_endpoint_takes_the_place_of_one_where_nobody_listens(prepare: Begin, venue: Exchange) -> None:
     """After the allowed failures, and that is told."""
     rig = await prepare(venue, FEED_FAILOVER_AFTER="2")
-    rig.tell(**rig.ws_urls(f"ws://127.0.0.1:{free_port()}/v2", rig.sim.ws_url))
+    nowhere = f"ws://127.0.0.1:{free_port()}{urlsplit(rig.sim.ws_url).path}"
+    rig.tell(**rig.ws_urls(nowhere, rig.sim.ws_url))
     await rig.up()
     await rig.told(EventKind.FAILOVER, f"to {rig.sim.ws_url}")
     await rig.counted("k2_feed_failovers_total")
