@@ -5,6 +5,7 @@ The rules are the project's own with their durations shortened; the alerts about
 
 import json
 import time
+from urllib.parse import urlsplit
 
 import pytest
 from tests.feeds.conftest import Begin
@@ -107,7 +108,7 @@ async def test_a_budget_that_is_nearly_used_is_told(prepare: Begin, venue: Excha
 async def test_another_endpoint_that_took_over_is_told(prepare: Begin, venue: Exchange) -> None:
     """Once, though the counter was never seen at 0; it is no alarm for ever."""
     rig = await prepare(venue, FEED_FAILOVER_AFTER="2")
-    rig.tell(**rig.ws_urls(f"ws://127.0.0.1:{free_port()}/v2", rig.sim.ws_url))
+    rig.tell(**rig.ws_urls(f"ws://127.0.0.1:{free_port()}{urlsplit(rig.sim.ws_url).path}", rig.sim.ws_url))
     rig.feed.supervised = True
     async with watching(rig, "K2FeedFailover") as watch:
         await watch.fires()
