@@ -62,7 +62,9 @@ def storm(seed: int) -> Iterator[Strike]:
 
 def _kinds() -> list[tuple[str, Exchange]]:
     """Every kind with every venue that it strikes, but for resets, which are scenes of their own."""
-    injected = [(kind, venue) for kind, fault in INJECTED.items() if kind != RESET for venue in fault.venues]
+    injected = [
+        (kind, venue) for kind, fault in INJECTED.items() if kind != RESET and fault.weight for venue in fault.venues
+    ]
     return injected + [(kind, venue) for kind in (KILL, TERMINATE) for venue in ("KRAKEN", "BINANCE")]
 
 
