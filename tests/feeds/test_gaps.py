@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 from tests.feeds.conftest import Begin
-from tests.feeds.marks import BOTH
+from tests.feeds.marks import BOTH, KRAKEN
+from tests.feeds.rest_relay import relaying_rest
 from tests.feeds.sim import BTC, ETH, Plays
 
 from k2_shared.feed.ledger import Cause, EventKind, GapState
+from k2_shared.testing.waiting import eventually
 from k2_shared.trade import Exchange
 
 pytestmark = pytest.mark.long
@@ -23,6 +25,31 @@ async def test_a_gap_of_more_than_a_page_is_filled(begin: Begin, venue: Exchange
     await rig.sim.struck("drop_ids", 2_500)
     accounts = await rig.whole()
     assert accounts[BTC].rest_records == 2_500
+
+
+@BOTH
+async def test_a_long_backfill_holds_no_live_trade_back(prepare: Begin, venue: Exchange) -> None:
+    """Thousands of ids over a REST that is slow to answer: what is traded meanwhile stands in Kafka before them."""
+    rig = await prepare(venue, plays=FAST, FEED_REST_TIMEOUT_S="120")
+    async with relaying_rest(rig.sim.urls["url"]) as relay:
+        rig.tell(**{f"{venue}_REST_URL": relay.url})
+        await rig.up()
+        relay.allow(0)
+        ((first, last),) = (await rig.sim.fault("drop_ids", symbol=BTC, count=4_000))["ids"]
+        await rig.wrote(GapState.OPENED, first, last)
+        for _ in range(3):
+            live = (await rig.sim.assigned(BTC))[-1][1]
+
+            async def stands(trade_id: int = live) -> bool:
+                account = (await rig.accounts())[BTC]
+                return trade_id in account.published and last in account.open
+
+            await eventually(stands, f"{live} in Kafka while {last} is missing", 60.0)
+            relay.allow(1)
+        relay.allow(1_000)
+        await rig.wrote(GapState.FILLED, first, last)
+        accounts = await rig.whole()
+    assert accounts[BTC].rest_records == 4_000
 
 
 @BOTH
@@ -158,6 +185,21 @@ async def test_a_venue_that_only_sends_signs_of_life_is_stale(begin: Begin, venu
     await rig.sim.fault("silent", seconds=8)
     await rig.told(EventKind.STALE)
     await rig.sim.struck("silent", 50)
+    await rig.whole()
+
+
+@KRAKEN
+async def test_signs_of_life_are_counted(begin: Begin, venue: Exchange) -> None:
+    """Heartbeats come while nothing trades, and are told apart from trades."""
+    rig = await begin(venue)
+    await rig.sim.fault("silent", seconds=600)
+    await rig.sim.struck("silent")
+    before = await rig.metric("k2_frames_total", kind="heartbeat")
+    await rig.counted("k2_frames_total", before + 3, kind="heartbeat")
+    last = await rig.metric("k2_last_record_timestamp_seconds")
+    await rig.counted("k2_frames_total", before + 6, kind="heartbeat")
+    assert await rig.metric("k2_last_record_timestamp_seconds") == last
+    await rig.sim.fault("silent", seconds=0.001)
     await rig.whole()
 
 

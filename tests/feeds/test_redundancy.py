@@ -1,11 +1,17 @@
 """Several sockets of one process, and several processes of one feed: what one misses another has."""
 
+from pathlib import Path
+
 import pytest
 from tests.feeds.conftest import Begin
 from tests.feeds.marks import BOTH
 from tests.feeds.sim import BTC
+from tests.feeds.tape import handed, overtaken
 
 from k2_shared.feed.ledger import EventKind
+from k2_shared.testing.topics import read
+from k2_shared.testing.waiting import eventually
+from k2_shared.topics import BRONZE, RAW
 from k2_shared.trade import Exchange
 
 pytestmark = pytest.mark.long
@@ -46,6 +52,27 @@ async def test_copies_from_another_socket_are_not_published(begin: Begin, venue:
 
 
 @BOTH
+async def test_each_trade_of_each_socket_is_published_or_counted(begin: Begin, tmp_path: Path, venue: Exchange) -> None:
+    """What three sockets were handed, less bronze, is what the feed counts as copies; raw has none of their frames."""
+    log = tmp_path / "oracle.jsonl"
+    rig = await begin(venue, flags=["--log", str(log)], FEED_SOCKETS="3")
+    await rig.counted("k2_feed_sockets", 3)
+    await rig.sim.traded(BTC, 200)
+    await rig.sim.fault("silent", seconds=600)
+    bronze, raw = BRONZE.format(exchange=venue.lower()), RAW.format(exchange=venue.lower())
+
+    async def adds_up() -> bool:
+        published = len(await read(rig.settings, rig.names, bronze))
+        return published + await rig.metric("k2_feed_suppressed_total") == len(handed(log))
+
+    await eventually(adds_up, "each trade as published or as a copy", 60.0)
+    frames = {(each.connection, each.frame) for each in handed(log)}
+    assert 0 < len(await read(rig.settings, rig.names, raw)) <= len(frames) - len(frames) // 3
+    await rig.sim.fault("silent", seconds=0.001)
+    await rig.whole()
+
+
+@BOTH
 async def test_what_one_socket_says_twice_is_published_twice(begin: Begin, venue: Exchange) -> None:
     """It is the venue's word, for gold to compare; gold has it once."""
     rig = await begin(venue)
@@ -56,13 +83,19 @@ async def test_what_one_socket_says_twice_is_published_twice(begin: Begin, venue
 
 
 @BOTH
-async def test_disorder_on_the_way_is_no_loss(begin: Begin, venue: Exchange) -> None:
+async def test_disorder_on_the_way_is_no_loss(begin: Begin, tmp_path: Path, venue: Exchange) -> None:
     """Frames that come late, swapped or twice: what fills a gap in time is not asked of REST for ever."""
-    rig = await begin(venue, flags=["--duplicates", "0.05", "--delay", "0.05", "--reorder", "0.05"])
+    log = tmp_path / "oracle.jsonl"
+    disorder = ["--duplicates", "0.05", "--delay", "0.05", "--reorder", "0.05", "--log", str(log)]
+    rig = await begin(venue, flags=disorder)
     await rig.count_from_now()
     await rig.sim.traded(BTC, 500)
     accounts = await rig.whole()
     assert accounts[BTC].repeated > 0
+    late = overtaken(handed(log))
+    assert late.count(1) >= 5, "frames that were swapped with the next"
+    assert sum(count >= 2 for count in late) >= 5, "frames that were delayed by several others"
+    assert any(each.kind == "duplicate" for each in handed(log))
 
 
 @BOTH
