@@ -6,8 +6,8 @@ replies are rewritten so that clients stay behind the proxy.
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -68,6 +68,7 @@ class Proxy:
         self._broker_port = broker_port
         self._injections: list[Injection] = []
         self._connections: set[asyncio.Task[None]] = set()
+        self._cut = False
         self.port = 0
 
     @property
@@ -84,6 +85,17 @@ class Proxy:
         """Pass everything on again."""
         self._injections.clear()
 
+    @contextmanager
+    def cut(self) -> Iterator[None]:
+        """Break every connection, and every new one, for the length of a block: the broker cannot be reached."""
+        self._cut = True
+        for task in self._connections:
+            task.cancel()
+        try:
+            yield
+        finally:
+            self._cut = False
+
     @asynccontextmanager
     async def listening(self) -> AsyncIterator["Proxy"]:
         """Serve for the length of the block."""
@@ -98,6 +110,9 @@ class Proxy:
             await asyncio.gather(*self._connections, return_exceptions=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._cut:
+            writer.close()
+            return
         task = asyncio.create_task(self._serve(reader, writer))
         self._connections.add(task)
         task.add_done_callback(self._connections.discard)

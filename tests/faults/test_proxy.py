@@ -8,6 +8,7 @@ from aiokafka.errors import KafkaError
 from tests.faults.proxy import APIS, END_TXN, FETCH, INIT_PRODUCER_ID, OFFSET_FETCH, PRODUCE, Action, Proxy
 
 from k2_shared import kafka
+from k2_shared.errors import Unavailable
 from k2_shared.settings import RunSettings
 from k2_shared.testing.topics import read
 from k2_shared.testing.waiting import eventually
@@ -52,6 +53,18 @@ async def committed(settings: RunSettings, names: Names, count: int = 1) -> list
 
     await eventually(there, f"{count} records")
     return found
+
+
+async def test_a_broker_that_is_cut_off_cannot_be_reached(behind: RunSettings, names: Names, proxy: Proxy) -> None:
+    """Who was connected is not any more; afterwards all is as before."""
+    async with kafka.started(kafka.producer(behind), behind) as sender:
+        await sender.send_and_wait(names.topic(TOPIC), b"before", partition=0)
+        with proxy.cut():
+            with pytest.raises(Unavailable):
+                await read(behind, names, TOPIC)
+            sent = await sender.send(names.topic(TOPIC), b"meanwhile", partition=0)
+        await sent
+    assert await committed(behind, names, 2) == [b"before", b"meanwhile"]
 
 
 async def test_clients_stay_behind_it(behind: RunSettings, names: Names, proxy: Proxy) -> None:

@@ -1,6 +1,7 @@
-"""A feed on a simulated venue, begun by the test and ended with it."""
+"""A feed on a simulated venue, begun by the test and ended with it; and servers of a test's own, to be ended."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,9 @@ from typing import Any
 import pytest
 from tests.feeds.rig import Rig, running
 
+from k2_local import Stack, StackSettings
 from k2_shared.settings import RunSettings
+from k2_shared.testing.topics import lasting_topics
 from k2_shared.trade import Exchange
 
 Begin = Callable[..., Awaitable[Rig]]
@@ -35,3 +38,23 @@ def begin(prepare: Begin) -> Begin:
         return rig
 
     return start
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Servers that may be ended."""
+    stack = Stack(StackSettings.load(k2_state_dir=tmp_path_factory.mktemp("stack")))
+    try:
+        stack.up()
+        yield stack
+    finally:
+        stack.down()
+
+
+@pytest.fixture
+async def settings(stack: Stack) -> AsyncIterator[RunSettings]:
+    """Topics for one test on that stack."""
+    servers = {name.lower(): each for name, each in stack.env().items() if name.startswith(("KAFKA", "SCHEMA"))}
+    found = RunSettings.load(k2_prefix=f"b{uuid.uuid4().hex[:8]}.", **servers)
+    async with lasting_topics(found):
+        yield found

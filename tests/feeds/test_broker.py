@@ -2,8 +2,6 @@
 
 import asyncio
 import signal
-import uuid
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
@@ -12,34 +10,13 @@ from tests.feeds.marks import BOTH
 from tests.feeds.rig import running
 from tests.feeds.sim import BTC
 
-from k2_local import Stack, StackSettings
+from k2_local import Stack
 from k2_local.records import Records
 from k2_shared.feed.ledger import EventKind
 from k2_shared.settings import RunSettings
-from k2_shared.testing.topics import lasting_topics
 from k2_shared.trade import Exchange
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Servers that may be ended."""
-    stack = Stack(StackSettings.load(k2_state_dir=tmp_path_factory.mktemp("stack")))
-    try:
-        stack.up()
-        yield stack
-    finally:
-        stack.down()
-
-
-@pytest.fixture
-async def settings(stack: Stack) -> AsyncIterator[RunSettings]:
-    """Topics for one test on that stack."""
-    servers = {name.lower(): each for name, each in stack.env().items() if name.startswith(("KAFKA", "SCHEMA"))}
-    found = RunSettings.load(k2_prefix=f"b{uuid.uuid4().hex[:8]}.", **servers)
-    async with lasting_topics(found):
-        yield found
 
 
 def _pid(stack: Stack) -> int:
