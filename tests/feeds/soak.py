@@ -25,6 +25,7 @@ from tests.own_stack import folder_in, own_stack
 from k2_local.child import terminable
 from k2_shared.errors import Unavailable
 from k2_shared.feed.ledger import EventKind
+from k2_shared.feed.settings import FeedSettings
 from k2_shared.settings import RunSettings
 from k2_shared.testing.topics import create_lasting
 from k2_shared.testing.waiting import Condition
@@ -34,6 +35,7 @@ _ASKED = (0, -signal.SIGTERM, -signal.SIGKILL)  # SIGTERM comes too early for an
 ROTATE_AFTER_S = 90
 SETTLE_S, GOLD_S, TELL_S = 600.0, 180.0, 15.0
 LEAST_KINDS, MANY_FAULTS = 15, 100
+LONG_MINUTES = 15.0  # of which a feed's last process lives long enough for its memory to be judged
 STORM_SHARE = 0.9  # of the pace: what a strike itself takes is not counted
 Work = Callable[[Report, RunSettings, Path, argparse.Namespace], Coroutine[Any, Any, None]]
 console = Console(stderr=True, soft_wrap=True, highlight=False, width=None if sys.stderr.isatty() else 200)
@@ -54,6 +56,7 @@ async def work(report: Report, settings: RunSettings, folder: Path, plan: argpar
         if storm.done < plan.faults:
             report.failed.append(f"{storm.done} faults in {plan.minutes} minutes, {plan.faults} were wanted")
         await settle(report, rig)
+        judge_memory(report, rig, long=plan.minutes >= LONG_MINUTES)
         await judge_faults(report, rig, storm.injected)
 
 
@@ -110,6 +113,13 @@ def memory(rig: Rig) -> dict[str, float]:
         **{f"{name}_end_mb": end for name, (_, end, _) in trends.items()},
         **{f"{name}_life_minutes": round(minutes, 1) for name, (_, _, minutes) in trends.items()},
     }
+
+
+def judge_memory(report: Report, rig: Rig, *, long: bool) -> None:
+    """Fail a run whose feeds grow; a short one shows no growth, and is held to the limit alone."""
+    for slot in rig.feeds:
+        limit_mb = FeedSettings.load().feed_memory_limit_mb
+        report.failed += rig.memory.broken(slot.service, limit_mb, judged=long)
 
 
 async def judge_faults(report: Report, rig: Rig, injected: Counter[str]) -> None:

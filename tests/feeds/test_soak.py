@@ -145,3 +145,39 @@ def test_memory_is_judged_over_the_longest_life() -> None:
 def test_memory_of_which_nothing_is_known_has_no_trend() -> None:
     """A feed that never ran."""
     assert Memory().trend("feed_kraken") == (0.0, 0.0, 0.0)
+
+
+def lived(*megabytes: float, pid: int = 1, every_s: float = 100.0) -> Memory:
+    """A feed whose process held so much, from sample to sample."""
+    samples = [Sample(at * every_s, pid, int(held * MEGABYTE)) for at, held in enumerate(megabytes)]
+    return Memory({"feed_kraken": samples})
+
+
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [
+        ([50, 100, 100, 100, 101, 100, 105, 110], []),  # grows while it warms up, and a little
+        ([50, 100, 100, 100, 100, 100, 120, 120], ["grew from 100.0 to 120.0 MB in the second half"]),
+        ([100, 100, 410, 100, 100, 100, 100, 100], ["held 410 MB, allowed are 400"]),
+        ([100, 100], ["never lived for 300 s"]),
+        ([], ["never lived for 300 s"]),
+    ],
+)
+def test_a_feed_that_grows_fails_the_run(held: list[float], said: list[str]) -> None:
+    """Beyond its limit at any moment, or over the second half of its longest life."""
+    found = list(lived(*held).broken("feed_kraken", 400))
+    assert len(found) == len(said)
+    assert all(words in sentence for words, sentence in zip(said, found, strict=True))
+
+
+def test_a_short_run_is_held_to_the_limit_alone() -> None:
+    """What it cannot show it does not claim, and does not fail for."""
+    assert list(lived(100, 110).broken("feed_kraken", 400, judged=False)) == []
+    assert len(list(lived(100, 410).broken("feed_kraken", 400, judged=False))) == 1
+
+
+def test_a_verdict_on_memory_fails_the_report() -> None:
+    """A run in which no id was lost is no success for that."""
+    found = report(Account(Spans([(5, 9)]), records=5))
+    found.failed += lived(50, 100, 100, 100, 100, 100, 120, 120).broken("feed_kraken", 400)
+    assert not found.passed
