@@ -102,6 +102,7 @@ async def test_a_loading_coordinator_looks_like_no_committed_offset(
     group = kafka.consumer(behind, group=names.group("silver"))
     async with kafka.started(group, behind):
         group.assign([at])
+        group.seek(at, 0)  # else it asks for the committed offset by itself, and may be given the answer that is meant
         await group.commit({at: 5})
         injection = proxy.inject(OFFSET_FETCH, "loading")
         assert [await group.committed(at), await group.committed(at)] == [None, 5]
