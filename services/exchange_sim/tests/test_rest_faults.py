@@ -11,6 +11,7 @@ import pytest
 
 from exchange_sim.conditions import Conditions
 from exchange_sim.rest_gate import KRAKEN_CALLS, WEIGHT_LIMIT, BinanceGate, KrakenGate
+from k2_shared.testing.waiting import eventually
 
 Simulate = Callable[..., Awaitable[Any]]
 Cut = Callable[[Mapping[str, int]], Path]
@@ -138,6 +139,30 @@ async def test_listed_pairs_say_their_status(simulate: Simulate, cut: Cut) -> No
         await sim.fault("halted", venue, symbol="BTC/USDT", seconds=60)
     assert await said() == (["cancel_only", "post_only"], ["BREAK", "BREAK", "TRADING"])
     assert await sim.struck("halted", 2) == 2
+
+
+async def test_a_pair_can_leave_the_list_for_a_while(simulate: Simulate, cut: Cut) -> None:
+    """Its venue's list has not got it, and goes on to trade it."""
+    sim = await simulate(recordings=cut({"kraken_xbtusdt": 20, "binance_btcusdt": 20}), listed="BINANCE:NEW/USDT:2")
+    for venue in ("KRAKEN", "BINANCE"):
+        await sim.fault("halted", venue, symbol="BTC/USDT", seconds=60, value="missing")
+    assert (await sim.get("/0/public/AssetPairs"))["result"] == {}
+    assert [each["symbol"] for each in (await sim.get("/api/v3/exchangeInfo"))["symbols"]] == ["NEWUSDT"]
+    assert "XBTUSDT" in (await sim.get("/0/public/Trades", pair="XBTUSDT"))["result"]
+
+
+async def test_rest_can_be_away(simulate: Simulate, cut: Cut) -> None:
+    """Every call of the venue is answered 503, until it is over; the other venue answers."""
+    sim = await simulate(recordings=cut({"kraken_xbtusdt": 20, "binance_btcusdt": 20}))
+
+    async def answers(*statuses: int) -> bool:
+        paths = ("/api/v3/ping", "/api/v3/exchangeInfo", "/0/public/Time")
+        return [(await sim.session.get(sim.url + path)).status for path in paths] == list(statuses)
+
+    await sim.fault("rest_outage", "BINANCE", seconds=60)
+    assert await answers(503, 503, 200)
+    await sim.fault("rest_outage", "BINANCE", seconds=0.001)
+    await eventually(lambda: answers(200, 200, 200), "REST")
 
 
 async def test_tokenized_stocks_are_asked_for_by_their_class(simulate: Simulate, cut: Cut) -> None:

@@ -61,6 +61,19 @@ async def test_trades_dropped_for_one_socket_reach_the_other(running: Any) -> No
     assert await running.struck("drop_ids", 20) == 20
 
 
+async def test_every_second_trade_can_be_dropped(running: Any) -> None:
+    """drop_ids alternately: a hole beside a hole, of which REST has every trade."""
+    socket = await running.kraken("BTC/USDT")
+    ranges = (await running.fault("drop_ids", count=15, value="alternate", **KRAKEN))["ids"]
+    dropped = spread(ranges)
+    assert len(ranges) == len(dropped) == 15
+    ids = await until_id(running, socket, dropped[-1] + 1)
+    assert not set(dropped) & set(ids)
+    assert set(range(dropped[0] + 1, dropped[-1], 2)) <= set(ids)
+    rows = (await running.get("/0/public/Trades", pair="XBTUSDT", since="0"))["result"]["XBTUSDT"]
+    assert set(dropped) <= {row[6] for row in rows}
+
+
 async def test_nobody_is_left_out_where_nobody_listens(running: Any) -> None:
     """A fault that finds no socket says so and does not strike."""
     assert await running.fault("drop_ids", value="one", **KRAKEN) == {"connections": 0}

@@ -79,7 +79,7 @@ class BinanceRest:
         if "symbol" in query:
             return [self._tape(query)]
         if "symbols" not in query:
-            return list(self._tapes.values())
+            return [tape for tape in self._tapes.values() if tape.listed]
         try:
             names = json.loads(query["symbols"])
         except ValueError:

@@ -62,11 +62,11 @@ _NEXT_CALLS = _count(1, 10_000, (1, 4))
 
 INJECTED: Mapping[str, Fault] = {
     "drop_ids": Fault(
-        "the next trades go to no socket (or not to one), REST has them",
+        "the next trades, or every second one of twice as many, go to no socket (or not to one), REST has them",
         "symbol",
         10,
         _NEXT_TRADES,
-        choices=("all", "one"),
+        choices=("all", "one", "alternate"),
     ),
     "unfillable": Fault(
         "the next trades go to no socket, and REST never has them", "symbol", 3, _count(1, 100_000, (1, 5))
@@ -121,6 +121,8 @@ INJECTED: Mapping[str, Fault] = {
         _seconds(15, (3, 20)),
         choices=("status", "timeout"),
     ),
+    # weighs nothing: while REST is away, no other fault of it strikes
+    "rest_outage": Fault("REST answers 503", "venue", 0, seconds=_seconds(60, (60, 180))),
     "rest_no_last": Fault("next pages of Trades lack `last`", "venue", 2, _NEXT_CALLS, venues=_KRAKEN),
     "rest_off_by_1us": Fault("REST's times are 1 µs later", "any", 3, seconds=_seconds(30, (5, 60))),
     "server_shutdown": Fault(
@@ -149,7 +151,11 @@ INJECTED: Mapping[str, Fault] = {
     ),
     # weighs nothing: nothing of it is seen but by a feed that starts
     "halted": Fault(
-        "the list of pairs says BREAK or cancel_only, trades go on", "symbol", 0, seconds=_seconds(30, (1, 8))
+        "the list of pairs says BREAK or cancel_only, or has not got the pair; trades go on",
+        "symbol",
+        0,
+        seconds=_seconds(30, (1, 8)),
+        choices=("status", "missing"),
     ),
     "duplicate_trades": Fault("the latest trades come again", "symbol", 5, _count(1, 10_000, (1, 30))),
 }

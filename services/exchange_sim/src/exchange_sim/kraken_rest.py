@@ -107,7 +107,7 @@ class KrakenRest:
         wanted = query.get("aclass_base", _CURRENCY)
         if wanted not in (_CURRENCY, _TOKENIZED):
             return _error("EGeneral:Invalid arguments:aclass_base")
-        tapes = [tape for tape in self._tapes if asset_class(tape.instrument) == wanted]
+        tapes = [tape for tape in self._tapes if asset_class(tape.instrument) == wanted and tape.listed]
         if "pair" in query:
             found = [self._by_name.get(name) for name in query["pair"].split(",")]
             if not all(tape in tapes for tape in found):

@@ -34,6 +34,11 @@ class History(Protocol):
         """What the venue's list says of it."""
         ...
 
+    @property
+    def listed(self) -> bool:
+        """Whether the venue's list has it."""
+        ...
+
     def recent(self, count: int) -> list[Trade]:
         """The latest ``count`` trades, oldest first."""
         ...
@@ -54,6 +59,11 @@ class Listing:
     instrument: Instrument
     price_decimals: int
     status: str
+
+    @property
+    def listed(self) -> bool:
+        """It is there to be listed."""
+        return True
 
     def recent(self, _count: int) -> list[Trade]:
         """None."""

@@ -17,7 +17,7 @@ WEIGHTS = {"ping": 1, "time": 1, "exchangeInfo": 20, "trades": 25, "historicalTr
 WEIGHT_HEADER = "X-MBX-USED-WEIGHT-1M"
 KRAKEN_CALLS = 5.0  # that many at once, then one a second: "about 1 call/s", loosely
 _MINUTE_S = 60
-_LIMITED, _BANNED, _BROKEN, _GAVE_UP = 429, 418, 500, 504
+_LIMITED, _BANNED, _BROKEN, _AWAY, _GAVE_UP = 429, 418, 500, 503, 504
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +95,8 @@ def _refused(status: int, after_s: float) -> Refusal:
 
 
 def _broken(conditions: Conditions) -> Refusal | None:
+    if conditions.take("rest_outage") is not None:
+        return Refusal(_AWAY, "{}")
     found = conditions.take("rest_errors")
     if found is None:
         return None

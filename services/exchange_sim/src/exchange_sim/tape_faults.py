@@ -48,9 +48,9 @@ Done = dict[str, object]
 
 
 async def drop_ids(target: Target, order: Order) -> Done:
-    """The next trades do not reach all sockets, or one that the seed chooses."""
+    """The next trades reach no socket, or not one that the seed chooses; or every second one reaches none."""
     tape = target.tape(order)
-    numbers = _next(tape, order)
+    numbers = _every_second(tape, order) if order.value == "alternate" else _next(tape, order)
     if order.value == "one":
         listeners = target.channel.hub.listeners(target.channel.venue, str(order.symbol))
         if not listeners:
@@ -153,6 +153,11 @@ async def _carry(target: Target, tape: Tape, numbers: range, kind: str) -> None:
 
 def _next(tape: Tape, order: Order) -> range:
     return range(tape.exposed, tape.exposed + (order.count or 1))
+
+
+def _every_second(tape: Tape, order: Order) -> range:
+    """The numbers of every second one of twice as many trades to come."""
+    return range(tape.exposed + 1, tape.exposed + 1 + 2 * (order.count or 1), 2)
 
 
 def _ids(tape: Tape, numbers: Iterable[int]) -> list[tuple[int, int]]:

@@ -30,11 +30,22 @@ class View:
     @property
     def status(self) -> str:
         """What the venue's list says of it."""
-        venue, symbol = self.instrument.venue, self.instrument.symbol
-        if not self._conditions.active("halted", symbol):
-            return TRADING[venue]
+        venue = self.instrument.venue
+        return HALTED[venue] if self._halted("status") else TRADING[venue]
+
+    @property
+    def listed(self) -> bool:
+        """Whether the venue's list has it."""
+        return not self._halted("missing")
+
+    def _halted(self, how: str) -> bool:
+        """Whether the list is wrong in this way; counted."""
+        symbol = self.instrument.symbol
+        halted = self._conditions.active("halted", symbol)
+        if halted is None or halted.value != how:
+            return False
         self._conditions.struck("halted", symbol)
-        return HALTED[venue]
+        return True
 
     def recent(self, count: int) -> list[Trade]:
         """The latest ``count`` trades, oldest first."""
