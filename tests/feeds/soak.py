@@ -17,8 +17,9 @@ from rich.console import Console
 from tests.faults.slots import until
 from tests.feeds.soak_report import Report, lines
 from tests.feeds.soak_rig import Rig, running
-from tests.feeds.soak_scenes import Storm
+from tests.feeds.soak_scenes import Progress
 from tests.feeds.soak_storm import KILL, TERMINATE
+from tests.feeds.soak_strikes import Storm
 from tests.feeds.soak_watch import Ids
 from tests.own_stack import folder_in, own_stack
 
@@ -47,17 +48,20 @@ async def work(report: Report, settings: RunSettings, folder: Path, plan: argpar
     rotate = {"FEED_ROTATE_AFTER_S": str(ROTATE_AFTER_S)}
     async with running(settings, schema_id, folder, plan.seed, "silver", "gold", **rotate) as rig:
         pace_s = STORM_SHARE * plan.minutes * 60 / plan.faults
-        storm = Storm(rig, console, plan.seed, plan.faults, pace_s, time.monotonic() + plan.minutes * 60)
+        until_s = time.monotonic() + plan.minutes * 60
+        storm = Storm(rig, console, plan.seed, plan.faults, pace_s, until_s, Progress())
+        long = plan.minutes >= LONG_MINUTES
         try:
-            await storm.run()
+            left = await storm.run()
+            report.failed += [f"scene {scene.name}: no time was left for it" for scene in left if long]
         except (Unavailable, AssertionError) as error:
             report.failed.append(f"the storm ended after {storm.done} faults: {error}")
-        report.failed += storm.failed
+        report.failed += storm.progress.failed
         if storm.done < plan.faults:
             report.failed.append(f"{storm.done} faults in {plan.minutes} minutes, {plan.faults} were wanted")
         await settle(report, rig)
-        judge_memory(report, rig, long=plan.minutes >= LONG_MINUTES)
-        await judge_faults(report, rig, storm.injected)
+        judge_memory(report, rig, long=long)
+        await judge_faults(report, rig, storm.progress)
 
 
 async def settle(report: Report, rig: Rig) -> None:
@@ -122,11 +126,12 @@ def judge_memory(report: Report, rig: Rig, *, long: bool) -> None:
         report.failed += rig.memory.broken(slot.service, limit_mb, judged=long)
 
 
-async def judge_faults(report: Report, rig: Rig, injected: Counter[str]) -> None:
+async def judge_faults(report: Report, rig: Rig, progress: Progress) -> None:
     """Hold what was injected against what struck."""
+    injected = progress.injected
     ends = Counter(ended.exit_code for slot in rig.feeds for ended in slot.ended)
     processes = {KILL: ends[-signal.SIGKILL], TERMINATE: ends[0] + ends[-signal.SIGTERM] - len(rig.feeds)}
-    struck = Counter(await rig.struck()) + Counter(processes)
+    struck = Counter(await rig.struck()) + Counter(processes) + progress.struck
     rotations = rig.records.told(EventKind.ROTATED)
     report.faults = Counter(injected) + Counter({ROTATION: rotations})
     report.never_struck = [kind for kind in sorted(injected) if not struck[kind]] + [ROTATION] * (not rotations)

@@ -33,7 +33,7 @@ class Market:
 
 
 # Kraken's REST rows name no pair; in Binance's frames the name is replaced.
-MARKETS = (
+LIVELY = (
     Market("KRAKEN", "BTC/USDT", "kraken_xbtusdt", "xbtusdt", 600),
     Market("KRAKEN", "ETH/USD", "kraken_xbtusdt", "ethusd", 300),
     Market("KRAKEN", "SOL/USD", "kraken_xbtusdt", "solusd", 40, resets=True),
@@ -43,11 +43,25 @@ MARKETS = (
     Market("BINANCE", "SOL/USDT", "binance_ethusdt", "solusdt", 60, resets=True),
     Market("BINANCE", "XRP/USDT", "binance_btcusdt", "xrpusdt", 60, resets=True),
 )
+QUIET_OF_EACH = 96  # with the lively ones 200 in all
+MARKETS = (
+    *LIVELY,
+    *(
+        Market(venue, f"Q{number:02}/USDT", recording, f"q{number:02}usdt", trades)
+        for venue, recording, trades in (("KRAKEN", "kraken_xbtusdt", 30), ("BINANCE", "binance_ethusdt", 40))
+        for number in range(QUIET_OF_EACH)
+    ),
+)
 
 
-def of(venue: Exchange, *, resets: bool | None = None) -> list[str]:
-    """The symbols of a venue: all, those whose ids are reset, or the others."""
-    return [each.symbol for each in MARKETS if each.venue == venue and resets in (None, each.resets)]
+def of(venue: Exchange) -> list[str]:
+    """The symbols of a venue."""
+    return [each.symbol for each in MARKETS if each.venue == venue]
+
+
+def lively(venue: Exchange, *, resets: bool = False) -> list[str]:
+    """The lively symbols of a venue whose ids are reset, or the others."""
+    return [each.symbol for each in LIVELY if each.venue == venue and each.resets == resets]
 
 
 def environment(sim: Sim) -> dict[str, str]:

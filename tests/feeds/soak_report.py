@@ -16,7 +16,8 @@ from tests.feeds.soak_watch import Ids, overlap
 from k2_shared.feed.spans import Span, Spans
 from k2_shared.trade import Exchange
 
-_SHOWN = 5
+_SHOWN, _SYMBOLS = 5, 12
+_SUMMED = ("assigned", "published", "backfilled", "quarantined", "unfillable", "open", "repeated")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class Line:
     open: int
     backfilled: int
     repeated: int
+
+    @property
+    def broken(self) -> bool:
+        """Whether an id of it was lost, given up for nothing, or is still awaited."""
+        return bool(self.unaccounted or self.given_up or self.open)
 
 
 def line(venue: Exchange, symbol: str, assigned: list[Span], hidden: list[Span], account: Account) -> Line:
@@ -89,7 +95,7 @@ class Report:
     @property
     def passed(self) -> bool:
         """Whether every promise was kept."""
-        lost = any(each.unaccounted or each.given_up or each.open for each in self.lines)
+        lost = any(each.broken for each in self.lines)
         astray = self.more.get("gold_repeated", 0) or self.more.get("gold_missing", 0)
         return not (lost or astray or self.never_struck or self.failed) and bool(self.lines)
 
@@ -104,9 +110,9 @@ class Report:
 
     def summary(self) -> dict[str, Any]:
         """Everything in numbers."""
-        summed = ("assigned", "published", "backfilled", "quarantined", "unfillable", "open", "repeated")
         return {
-            **{name: sum(asdict(each)[name] for each in self.lines) for name in summed},
+            **_summed(self.lines),
+            "symbols": len(self.lines),
             "unaccounted": sum(_count(each.unaccounted) for each in self.lines),
             "given_up_wrongly": sum(_count(each.given_up) for each in self.lines),
             **self.more,
@@ -119,11 +125,16 @@ class Report:
         }
 
     def _show_ids(self, console: Console) -> None:
-        names = ("assigned", "published", "backfilled", "quarantined", "unfillable", "open", "repeated")
-        table = Table("symbol", *names, "unaccounted", "given up wrongly")
-        for each in self.lines:
-            numbers = [str(asdict(each)[name]) for name in names]
+        """The symbols that trade most and those in trouble; the others as one."""
+        table = Table("symbol", *_SUMMED, "unaccounted", "given up wrongly")
+        shown = sorted(self.lines, key=lambda each: (not each.broken, -each.assigned))[:_SYMBOLS]
+        for each in shown:
+            numbers = [str(number) for number in _summed([each]).values()]
             table.add_row(f"{each.venue}:{each.symbol}", *numbers, _told(each.unaccounted), _told(each.given_up))
+        others = [each for each in self.lines if each not in shown]
+        numbers = [str(number) for number in _summed(others).values()]
+        broken = sum(each.broken for each in others)
+        table.add_row(f"{len(others)} others", *numbers, *[f"in {broken} symbols" if broken else "0"] * 2)
         console.print(table)
 
     def _show_faults(self, console: Console) -> None:
@@ -131,6 +142,10 @@ class Report:
         for kind, count in sorted(self.faults.items()):
             table.add_row(kind, str(count), style="red" if kind in self.never_struck else None)
         console.print(table)
+
+
+def _summed(of: list[Line]) -> dict[str, int]:
+    return {name: sum(asdict(each)[name] for each in of) for name in _SUMMED}
 
 
 def _count(spans: list[Span]) -> int:

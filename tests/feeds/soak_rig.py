@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
+from tests.faults.proxy import Proxy
 from tests.faults.slots import Slot, Slots, until, up
 from tests.feeds import soak_market
 from tests.feeds.sim import Sim
@@ -42,11 +43,12 @@ _FEEDS = {
 
 @dataclass
 class Rig:
-    """A long run's processes, and the records of what they do."""
+    """A long run's processes, and the records of what they do; the feeds know the broker only by a proxy."""
 
     settings: RunSettings
     names: Names
     sims: Mapping[Exchange, Sim]
+    kafka: Proxy
     slots: Slots
     records: Records
     memory: Memory = field(default_factory=Memory)
@@ -127,22 +129,23 @@ async def running(
 ) -> AsyncIterator[Rig]:
     """A rig whose processes are ready: both feeds, and the services named. ``folder`` takes the logs."""
     names = Names(settings.k2_prefix)
+    proxy = Proxy(int(settings.kafka_bootstrap_servers.rpartition(":")[2]))
     async with AsyncExitStack() as opened:
+        await opened.enter_async_context(proxy.listening())
         sims = await opened.enter_async_context(soak_market.trading(folder, seed))
         common = {
             "K2_PREFIX": settings.k2_prefix,
             "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
             "SCHEMA_REGISTRY_URL": settings.schema_registry_url,
         }
+        behind = {**common, "KAFKA_BOOTSTRAP_SERVERS": proxy.address, **_FEEDS, **environment}
         feeds = [
-            Slot(
-                f"feed_{venue.lower()}", 0, {**common, **_FEEDS, **soak_market.environment(sim), **environment}, folder
-            )
+            Slot(f"feed_{venue.lower()}", 0, {**behind, **soak_market.environment(sim)}, folder)
             for venue, sim in sims.items()
         ]
         slots = Slots([*feeds, *(Slot(service, 0, common, folder) for service in services)])
         await opened.enter_async_context(slots.supervising())
-        rig = Rig(settings, names, sims, slots, Records(schema_id))
+        rig = Rig(settings, names, sims, proxy, slots, Records(schema_id))
         await up(*slots)
         await opened.enter_async_context(watching(settings, names, rig.records, _READ_S, rig.sample))
         yield rig

@@ -84,7 +84,7 @@ def _provoking(strike: Strike, rng: random.Random) -> Strike:
     """What makes the feed run into a fault; of ids, with the symbol that the fault is about."""
     if _PROVOKED[strike.kind] == "drop_connections":
         return Strike("drop_connections", strike.venue, {"count": 1})
-    symbol = strike.said.get("symbol") or rng.choice(soak_market.of(strike.venue, resets=False))
+    symbol = strike.said.get("symbol") or rng.choice(soak_market.lively(strike.venue))
     return Strike("drop_ids", strike.venue, {"symbol": symbol, "count": rng.randrange(1, 20), "value": "all"})
 
 
@@ -105,7 +105,7 @@ def drawn(kind: str, venue: Exchange, rng: random.Random) -> Strike:
 def _symbol(fault: Fault, venue: Exchange, rng: random.Random) -> str | None:
     if fault.scope == "venue" or (fault.scope == "any" and rng.random() < _NO_SYMBOL):
         return None
-    return rng.choice(soak_market.of(venue, resets=False))
+    return rng.choice(soak_market.lively(venue))
 
 
 def _count(fault: Fault, rng: random.Random) -> int | None:

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from itertools import islice, pairwise
+from typing import cast
 
 import pytest
 from rich.console import Console
@@ -10,6 +11,8 @@ from tests.feeds import soak_market
 from tests.feeds.books import Account
 from tests.feeds.soak_memory import Memory, Sample
 from tests.feeds.soak_report import Report, line
+from tests.feeds.soak_rig import Rig
+from tests.feeds.soak_scenes import Progress, Scenes
 from tests.feeds.soak_storm import KILL, RESET, TERMINATE, Strike, storm
 from tests.feeds.soak_watch import Records, overlap
 
@@ -48,8 +51,26 @@ def test_a_storm_of_five_hundred_shows_every_kind_at_every_venue() -> None:
 def test_the_symbols_whose_ids_are_reset_are_left_alone() -> None:
     """No fault of a symbol is meant for them, and no reset comes by the storm."""
     strikes = first(2_000)
-    assert not [strike for strike in strikes if strike.said.get("symbol") in soak_market.of(strike.venue, resets=True)]
+    assert not [
+        strike for strike in strikes if strike.said.get("symbol") in soak_market.lively(strike.venue, resets=True)
+    ]
     assert RESET not in Counter(strike.kind for strike in strikes)
+
+
+def test_a_long_run_captures_two_hundred_symbols() -> None:
+    """Most of them quiet, and each under a name of its own."""
+    assert len({(market.venue, market.symbol) for market in soak_market.MARKETS}) == 200
+    assert len({(market.venue, market.name) for market in soak_market.MARKETS}) == 200
+
+
+def test_every_scene_strikes_both_venues() -> None:
+    """An outage of REST, a list that changes, many gaps and two resets of each; Kafka is both venues'."""
+    scenes = [scene.name for scene in Scenes(cast("Rig", None), Progress(), Console()).all()]
+    for venue in ("KRAKEN", "BINANCE"):
+        assert {f"rest_outage of {venue}", f"halted of {venue}", f"5,000 gaps of {venue}"} <= set(scenes)
+        assert sum(scene.startswith(f"id_reset of {venue}") for scene in scenes) == 2
+    assert {"kafka_away", "kafka_slow"} <= set(scenes)
+    assert len(scenes) == 12
 
 
 @pytest.mark.parametrize(
@@ -101,6 +122,17 @@ def test_the_last_line_is_json(capsys: pytest.CaptureFixture[str]) -> None:
     said = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (said["assigned"], said["published"], said["unaccounted"], said["backfilled"]) == (5, 4, 1, 2)
     assert said["passed"] is False
+
+
+def test_the_table_shows_who_is_in_trouble_among_many(capsys: pytest.CaptureFixture[str]) -> None:
+    """Quiet symbols are one line together, but for one that lost an id."""
+    whole, holed = Account(Spans([(1, 9)]), records=9), Account(Spans([(1, 4), (6, 9)]), records=8)
+    found = [line("KRAKEN", f"Q{number}/USD", [(1, 9)], [], whole) for number in range(40)]
+    Report(7, [*found, line("KRAKEN", "BAD/USD", [(1, 9)], [], holed)]).show(Console(stderr=True, width=160))
+    said = capsys.readouterr()
+    assert "KRAKEN:BAD/USD" in said.err
+    assert "29 others" in said.err
+    assert json.loads(said.out)["unaccounted"] == 1
 
 
 def test_what_silver_refuses_is_not_awaited_in_gold() -> None:
