@@ -113,7 +113,7 @@ class Scenes:
         await asyncio.sleep(OUTAGE_S)
 
     async def _halted(self, venue: Exchange) -> None:
-        """A feed starts while a symbol is not to be had: it rests until it is listed again, and goes on where it stood."""
+        """A feed starts while a symbol is not to be had: it rests until that is over, and goes on where it stood."""
         symbol, how = soak_market.lively(venue)[-1], "missing" if venue == "KRAKEN" else "status"
         told = self.rig.records.told
         rejected, subscribed = (told(kind, venue, symbol) for kind in (EventKind.REJECTED, EventKind.SUBSCRIBED))
