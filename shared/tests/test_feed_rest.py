@@ -72,7 +72,14 @@ async def test_a_refusal_is_waited_out(server: Server, client: RestClient, statu
     assert 6 < budget_of(client).wait_s(1) <= 7
 
 
-@pytest.mark.parametrize("header", [{}, {"Retry-After": "soon"}])
+async def test_no_refusal_lasts_longer_than_any_ban(server: Server, client: RestClient) -> None:
+    """A venue that asks for a million years is asked again after three days."""
+    server.answers = [web.Response(status=418, headers={"Retry-After": "9" * 400})]
+    with pytest.raises(Unavailable, match="259200 s"):
+        await client.get(CALL, lambda said: int(said))
+
+
+@pytest.mark.parametrize("header", [{}, *({"Retry-After": said} for said in ("soon", "inf", "nan", "-1", "1e9"))])
 async def test_a_refusal_without_a_time_has_a_pause_of_its_own(
     server: Server, client: RestClient, header: dict[str, str]
 ) -> None:

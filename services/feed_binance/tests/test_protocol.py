@@ -121,6 +121,7 @@ def test_exponents_and_huge_quantities_are_read_exactly(text: str) -> None:
         (frame(t=None), "missing required field `t`"),
         (frame(s="DOGEUSDT"), "DOGEUSDT"),
         (frame(s="btcusdt"), "btcusdt"),
+        (frame("1inchusdt@trade"), "a trade of 'BTCUSDT' in the stream '1inchusdt@trade'"),
         (frame(m="true"), "Expected `bool`"),
         (frame().replace("3735683259", "1" * 5000), "out of range"),
         ('{"stream":"btcusdt@trade"}', "Expected `object`"),

@@ -67,6 +67,7 @@ class _Frame(msgspec.Struct):
 _TRADE = msgspec.json.Decoder(_TradeFrame)
 _FRAME = msgspec.json.Decoder(_Frame)
 _ROW = msgspec.json.Decoder(_TradeRow)
+_STREAM = "@trade"
 _TRADE_ID = b'"t"'  # the key that each trade has once
 _MARKS = (_TRADE_ID, b'"trade"', b'@trade"')  # of what may carry a trade
 _WORDS = 200  # characters of the venue's
@@ -100,8 +101,8 @@ class BinanceProtocol:
         """Read one frame, of a combined stream or a raw one."""
         try:
             likely = _TRADE.decode(frame)
-            if likely.stream.endswith("@trade"):
-                return self._received(frame, likely.data)
+            if likely.stream.endswith(_STREAM):
+                return self._received(frame, likely.data, likely.stream)
         except BROKEN:  # it carries no trade, or says below what is wrong with it
             return self._other(frame)
         return self._other(frame)
@@ -110,10 +111,11 @@ class BinanceProtocol:
         """Read a frame of any kind; what is broken says by what."""
         try:
             message = _FRAME.decode(frame)
-            if message.stream.endswith("@trade"):
-                return self._received(frame, _ROW.decode(message.data))
+            if message.stream.endswith(_STREAM):
+                return self._received(frame, _ROW.decode(message.data), message.stream)
             if message.e == "trade":
-                return self._received(frame, _ROW.decode(frame))
+                row = _ROW.decode(frame)
+                return self._received(frame, row, _stream(row.s))
         except BROKEN as error:
             return Unreadable(f"{type(error).__name__}: {error}")
         return self._answer(message, frame)
@@ -133,9 +135,11 @@ class BinanceProtocol:
         is_shutdown = message.e == SHUTDOWN or SHUTDOWN in message.stream
         return Notice(SHUTDOWN) if is_shutdown else Notice(OTHER, message.e or message.stream)
 
-    def _received(self, frame: bytes, row: _TradeRow) -> TradesReceived:
+    def _received(self, frame: bytes, row: _TradeRow, stream: str) -> TradesReceived:
         if frame.count(_TRADE_ID) != 1:
             raise ValueError("it has a trade's keys more than once")
+        if stream != _stream(row.s):
+            raise ValueError(f"a trade of {row.s!r} in the stream {stream!r}")
         return TradesReceived((self._trade(row),))
 
     def _ask(self, method: str, symbols: Sequence[str]) -> list[str]:
@@ -145,7 +149,7 @@ class BinanceProtocol:
 
     def _stream(self, symbol: str) -> str:
         """The stream of a symbol, also of one that is captured no more."""
-        return f"{self._names[symbol].lower()}@trade"
+        return _stream(self._names[symbol])
 
     def _confirmed(self, streams: Sequence[str]) -> frozenset[str]:
         return frozenset(symbol for symbol in self._names if self._stream(symbol) in streams)
@@ -155,6 +159,10 @@ class BinanceProtocol:
         price, quantity, said = numbers.of_text(row.p), numbers.of_text(row.q), _vendor_data(row)
         side: Side = "SELL" if row.m else "BUY"
         return Trade("BINANCE", self._symbols[row.s], row.t, time_us, price, quantity, side, said)
+
+
+def _stream(name: str) -> str:
+    return name.lower() + _STREAM
 
 
 def _vendor_data(row: _TradeRow) -> Mapping[str, str]:

@@ -18,6 +18,7 @@ _FAILED = (aiohttp.ClientError, TimeoutError, ValueError, ArithmeticError, Recur
 MAX_ANSWER_BYTES = 32 * 1024 * 1024  # a venue's list of pairs is its largest
 _REFUSALS = frozenset({418, 429})
 _DEFAULT_PAUSE_S = 5.0
+_LONGEST_PAUSE_S = 3 * 86_400.0  # the longest ban that Binance's documentation names
 
 
 ReadT = TypeVar("ReadT")
@@ -126,8 +127,8 @@ class RestClient:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds; both venues give a number."""
-    try:
-        return max(0.0, float(headers.get("Retry-After", _DEFAULT_PAUSE_S)))
-    except ValueError:
+    """Seconds; both venues give a whole number."""
+    said = headers.get("Retry-After", "")
+    if not (said.isascii() and said.isdigit()):
         return _DEFAULT_PAUSE_S
+    return min(float(said), _LONGEST_PAUSE_S)
