@@ -33,8 +33,9 @@ async def test_a_second_owner_fences_the_first_which_halts(run: Run) -> None:
             await second.commit_transaction()
         assert isinstance(first.crash_reason, Halt)
         assert f"{first.transactional_id(run.at)} was fenced by another owner" in str(first.crash_reason)
+    await run.wrote(2)
     assert await run.read() == [b"a", b"second"]
-    assert await run.committed() == 1
+    await run.moved_to(1)
 
 
 async def test_a_new_owner_restores_before_it_reads_and_goes_on_where_the_last_ended(run: Run) -> None:

@@ -110,6 +110,14 @@ class Run:
 
         await eventually(there, f"{count} records in {topic}")
 
+    async def moved_to(self, offset: int) -> None:
+        """Wait until the group stands there: of a transaction, each partition's end is written at its own time."""
+
+        async def there() -> bool:
+            return await self.committed() == offset
+
+        await eventually(there, f"the group at {offset}")
+
     async def committed(self) -> int | None:
         reader = kafka.consumer(self.settings, group=self.names.group("toy"))
         async with kafka.started(reader, self.settings):

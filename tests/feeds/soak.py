@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ ROTATE_AFTER_S = 90
 SETTLE_S, GOLD_S, TELL_S = 600.0, 180.0, 15.0
 LEAST_KINDS, MANY_FAULTS = 15, 100
 LONG_MINUTES = 15.0  # of which a feed's last process lives long enough for its memory to be judged
+SHOWN = 4  # symbols
 STORM_SHARE = 0.9  # of the pace: what a strike itself takes is not counted
 Work = Callable[[Report, RunSettings, Path, argparse.Namespace], Coroutine[Any, Any, None]]
 console = Console(stderr=True, soft_wrap=True, highlight=False, width=None if sys.stderr.isatty() else 200)
@@ -95,9 +97,8 @@ async def _tell(rig: Rig, assigned: Ids) -> None:
     while True:
         await asyncio.sleep(TELL_S)
         missing = rig.records.missing(assigned)
-        console.print(
-            f"awaited: { ({name: spans[:2] for name, spans in missing.items()} or 'open gaps to be closed') }"
-        )
+        shown = {name: spans[:2] for name, spans in islice(missing.items(), SHOWN)}
+        console.print(f"awaited: ids of {len(missing)} symbols, {shown}" if missing else "awaited: gaps to be closed")
 
 
 async def _awaited(report: Report, condition: Condition, what: str, within_s: float) -> None:

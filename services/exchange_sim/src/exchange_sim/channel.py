@@ -51,6 +51,10 @@ class Peer(Protocol):
         """Send a trade frame; False when the socket is gone."""
         ...
 
+    async def emptied(self) -> None:
+        """Wait until the frames that are queued for it have been sent."""
+        ...
+
     def drop(self) -> None:
         """Abort."""
         ...

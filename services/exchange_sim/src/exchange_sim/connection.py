@@ -106,6 +106,11 @@ class Connection:
         async with self._lock:
             return await self._send((self._dialog.render(text) if trade else text).encode())
 
+    async def emptied(self) -> None:
+        """Wait until the frames that are queued for it have been sent."""
+        if self._outbox is not None:
+            await self._outbox.emptied()
+
     async def ping(self) -> None:
         """Send a protocol ping; its payload is the time, as Binance's is."""
         async with self._lock:

@@ -65,6 +65,8 @@ async def _back_online(target: Target, order: Order, begun: Active | None) -> No
 
 async def _say_status(target: Target, system: str) -> list[int]:
     peers = sorted(target.channel.connections, key=lambda peer: peer.number)
+    for peer in peers:
+        await peer.emptied()  # no trade comes behind the word that nothing trades
     return [peer.number for peer in peers if await peer.tell(kraken.status(peer.number, system))]
 
 
