@@ -22,7 +22,7 @@ from k2_shared.trade import Exchange
 
 OUTAGE, HALTED, DROP, BURST = "rest_outage", "halted", "drop_ids", "burst"
 AWAY, SLOW = "kafka_away", "kafka_slow"
-SCENE_S = 240.0
+SCENE_S = 360.0  # Kraken answers once a second, and a hundred symbols may be in line
 OUTAGE_S = 150.0  # longer than the feeds' patience with an id that REST does not have
 HALTED_S = 3_600.0  # until the scene ends it
 AWAY_S = SLOW_S = 60.0
