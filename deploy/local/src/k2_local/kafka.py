@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 from k2_local.artifacts import Downloads
 from k2_local.disk import write_whole
 from k2_local.parts import Launch, NotReadyError, Part, java
-from k2_local.ports import HOST, choose
+from k2_local.ports import HOST, Claims, choose
 from k2_shared.errors import Halt, Unavailable
 
 _LARGEST_MESSAGE = 8 * 1_048_576  # bytes
@@ -42,7 +42,7 @@ class Kafka(Part):
         heap = self.site.settings.k2_kafka_heap_mb
         return Launch(java(heap, *options, "kafka.Kafka", os.fspath(properties)), {})
 
-    def rehearsal(self) -> Part | None:
+    def rehearsal(self, claims: Claims) -> Part | None:
         """A broker that was killed, on another port: it may serve old offsets until it was restarted in order.
 
         See .github/decisions/0004.
@@ -50,7 +50,8 @@ class Kafka(Part):
         if not (self._data / "meta.properties").exists() or (self._data / ".kafka_cleanshutdown").exists():
             return None
         known = self.site.ports
-        return Kafka(replace(self.site, ports={**known, self.answers_at: choose(self.name, known.values())}))
+        unknown = choose(self.name, known.values(), claims)
+        return Kafka(replace(self.site, ports={**known, self.answers_at: unknown}))
 
     def check(self) -> None:
         """Ready when metadata is answered, by this very cluster."""

@@ -4,6 +4,8 @@ import random
 import socket
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
+from types import TracebackType
+from typing import Self
 
 from k2_local.settings import StackSettings
 from k2_shared.errors import ConfigError
@@ -22,6 +24,40 @@ _ATTEMPTS = 1_000
 _RELEASE_S = 3.0
 
 
+class Claims:
+    """Ports that a starting stack has chosen, so that another one that starts at the same time chooses others.
+
+    A claim is a UDP socket with the port's number: it keeps nobody from listening there by TCP, which is what the ports
+    are for, and ends with the process. Claims are held until the stack listens.
+    """
+
+    def __init__(self) -> None:
+        self._held: list[socket.socket] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for held in self._held:
+            held.close()
+
+    def take(self, part: str, port: int) -> int | None:
+        """Claim a port of a part; returns the first of those that come with it that somebody has, or None."""
+        for one in _with_it(part, port):
+            if not self._take(one) or not is_free(one):
+                return one
+        return None
+
+    def _take(self, port: int) -> bool:
+        claim = socket.socket(type=socket.SOCK_DGRAM)
+        self._held.append(claim)
+        try:
+            claim.bind((HOST, port))
+        except OSError:
+            return False
+        return True
+
+
 def is_free(port: int) -> bool:
     """Whether nobody listens on the port now."""
     with socket.socket() as probe:
@@ -38,8 +74,9 @@ def assign(
     part: str,
     remembered: Mapping[str, int],
     report: Callable[[str], None],
+    claims: Claims,
 ) -> dict[str, int]:
-    """Give each port of a part that is about to start a number.
+    """Give each port of a part that is about to start a number, and claim it.
 
     A remembered port that is busy is replaced, and ``report`` is told; ``remembered`` holds other parts' too.
 
@@ -49,8 +86,8 @@ def assign(
     taken = {port for name, port in remembered.items() if name not in PORTS[part]}
     chosen: dict[str, int] = {}
     for name in PORTS[part]:
-        port = _by_hand(settings, part, name, taken) or _remembered(part, name, remembered, report)
-        chosen[name] = port or choose(part, taken)
+        port = _by_hand(settings, part, name, taken, claims) or _remembered(part, name, remembered, report, claims)
+        chosen[name] = port or choose(part, taken, claims)
         taken.add(chosen[name])
     return chosen
 
@@ -59,7 +96,7 @@ def await_release(part: str, remembered: Mapping[str, int]) -> None:
     """Wait a moment for the ports of a part that crashed: its last threads hold them until they are gone."""
     deadline = time.monotonic() + _RELEASE_S
     held = [remembered[name] for name in PORTS[part] if name in remembered]
-    while any(_busy(part, port) for port in held) and time.monotonic() < deadline:
+    while any(not is_free(one) for port in held for one in _with_it(part, port)) and time.monotonic() < deadline:
         time.sleep(0.1)
 
 
@@ -73,11 +110,11 @@ def contradiction(settings: StackSettings, part: str, remembered: Mapping[str, i
     return None
 
 
-def _by_hand(settings: StackSettings, part: str, name: str, taken: Collection[int]) -> int | None:
+def _by_hand(settings: StackSettings, part: str, name: str, taken: Collection[int], claims: Claims) -> int | None:
     port = settings.port_set_by_hand(name)
     if port is None:
         return None
-    busy = port if port in taken else _busy(part, port)
+    busy = port if port in taken else claims.take(part, port)
     if busy is not None:
         variable = f"K2_{name.upper()}_PORT"
         raise ConfigError(
@@ -87,22 +124,24 @@ def _by_hand(settings: StackSettings, part: str, name: str, taken: Collection[in
     return port
 
 
-def _remembered(part: str, name: str, remembered: Mapping[str, int], report: Callable[[str], None]) -> int | None:
+def _remembered(
+    part: str, name: str, remembered: Mapping[str, int], report: Callable[[str], None], claims: Claims
+) -> int | None:
     port = remembered.get(name)
-    if port is None or not _busy(part, port):
+    if port is None or claims.take(part, port) is None:
         return port
     report(f"{name}: the remembered port {port} is busy, choosing another")
     return None
 
 
-def choose(part: str, taken: Collection[int]) -> int:
-    """A free port for a part, not one that outgoing connections get.
+def choose(part: str, taken: Collection[int], claims: Claims) -> int:
+    """A free port for a part, claimed; not one that outgoing connections get.
 
     Raises:
         ConfigError: none is free.
     """
     for port in _candidates():
-        if port not in taken and not _busy(part, port):
+        if port not in taken and claims.take(part, port) is None:
             return port
     raise ConfigError(f"no free port between {_CHOICES.start} and {_CHOICES.stop}: stop something, or set K2_*_PORT")
 
@@ -111,7 +150,6 @@ def _candidates() -> Iterator[int]:
     return iter(random.sample(_CHOICES, _ATTEMPTS))
 
 
-def _busy(part: str, port: int) -> int | None:
-    """The first busy port of those that come with ``port``, or None."""
-    with_it = (port, port + GRPC) if part == "seaweed" else (port,)
-    return next((one for one in with_it if not is_free(one)), None)
+def _with_it(part: str, port: int) -> tuple[int, ...]:
+    """A port and those that come with it."""
+    return (port, port + GRPC) if part == "seaweed" else (port,)

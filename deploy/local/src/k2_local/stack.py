@@ -53,13 +53,14 @@ class Stack:
 
     def start(self, report: Report = _quiet) -> list[str]:
         """As ``up``, but return the names of the parts that this call started."""
-        with self._exclusive(report):
+        with self._exclusive(report), ports.Claims() as claims:
             missing = [name for name in NAMES if not self._runs(name)]
-            self._assign_ports(missing, report)
+            self._assign_ports(missing, claims, report)
             downloads = Cache(self.settings.cache, report).fetch()
             started = False
             try:
-                Startup(self._records, self.settings.k2_start_timeout_s, report).run(self._parts(), downloads)
+                startup = Startup(self._records, claims, self.settings.k2_start_timeout_s, report)
+                startup.run(self._parts(), downloads)
                 started = True
             finally:
                 if not started:
@@ -116,7 +117,7 @@ class Stack:
         process = self._records.process(name)
         return process is not None and process.running
 
-    def _assign_ports(self, missing: Collection[str], report: Report) -> None:
+    def _assign_ports(self, missing: Collection[str], claims: ports.Claims, report: Report) -> None:
         known = self._records.ports()
         for part in NAMES:
             if part not in missing and (wrong := ports.contradiction(self.settings, part, known)):
@@ -124,7 +125,7 @@ class Stack:
         for part in missing:
             if self._records.process(part) is not None:
                 ports.await_release(part, known)
-            known |= ports.assign(self.settings, part, known, report)
+            known |= ports.assign(self.settings, part, known, report, claims)
         self._records.remember_ports(known)
 
     def _site(self) -> Site:

@@ -8,6 +8,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from k2_local.artifacts import Downloads
 from k2_local.logs import tail
 from k2_local.parts import NotReadyError, Part
+from k2_local.ports import Claims
 from k2_local.processes import Process, spawn
 from k2_local.records import Records
 from k2_shared.errors import K2Error, Unavailable
@@ -23,8 +24,8 @@ class _AbandonedError(K2Error):
 class Startup:
     """One attempt to bring parts up."""
 
-    def __init__(self, records: Records, timeout_s: float, report: Callable[[str], None]) -> None:
-        self._records, self._timeout_s, self._report = records, timeout_s, report
+    def __init__(self, records: Records, claims: Claims, timeout_s: float, report: Callable[[str], None]) -> None:
+        self._records, self._claims, self._timeout_s, self._report = records, claims, timeout_s, report
         self._abandoned = threading.Event()
 
     def run(self, parts: Sequence[Part], downloads: Downloads) -> None:
@@ -48,7 +49,7 @@ class Startup:
         began = time.monotonic()
         process = self._records.process(part.name)
         if process is None or not process.running:
-            if rehearsal := part.rehearsal():
+            if rehearsal := part.rehearsal(self._claims):
                 self._rehearse(rehearsal, downloads)
             process = self._spawn(part, downloads)
         self._await(part, process)
