@@ -30,13 +30,11 @@ def test_a_symbol_that_is_not_listed_is_refused_with_what_there_is() -> None:
 
 
 def test_a_listed_symbol_is_refused_with_its_reason_or_not_at_all() -> None:
-    """What is halted may trade again; what has too many decimals never fits."""
+    """For its status, or for decimals that never fit."""
     assert [PAIRS.refusal(symbol) for symbol in ("BTC/USD", "币安人生/USD")] == ["", ""]
-    assert (PAIRS.halted("BTC/EUR"), PAIRS.halted("BTC/USD"), PAIRS.halted("NONE/USD")) == (True, False, False)
     assert "'halted'" in PAIRS.refusal("BTC/EUR")
     fine = Pairs({"SHIB/USD": listing("SHIBUSD", 10, "halted")})
     assert "10 decimals" in fine.refusal("SHIB/USD")
-    assert not fine.halted("SHIB/USD")
 
 
 def test_a_listed_name_that_is_no_symbol_is_refused_for_that() -> None:

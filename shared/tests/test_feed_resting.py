@@ -25,6 +25,8 @@ from k2_shared.topics import Names
 BTC, POL = "BTC/USD", "POL/USD"
 TRADING = Pairs({BTC: Listing("XBTUSD"), POL: Listing("POLUSD")})
 HALTED = Pairs({BTC: Listing("XBTUSD"), POL: listing("POLUSD", 5, "cancel_only")})
+ODD = Pairs({BTC: Listing("XBTUSD"), POL: Listing("", "the venue's list cannot be read where it speaks of it")})
+GONE = Pairs({BTC: Listing("XBTUSD")})
 
 
 class Socket:
@@ -121,23 +123,27 @@ def epoch(venue: Venue, **coverages: Coverage) -> Epoch:
     return Epoch(venue, control, Restored(found, {}, [], {0: 7}, {}, 0, {}))  # type: ignore[arg-type]
 
 
-async def test_a_symbol_that_was_captured_rests_while_its_pair_is_halted() -> None:
-    """It is told, the others are captured, and nothing of it is written or forgotten."""
-    venue, coverage = Venue(HALTED), covered()
+@pytest.mark.parametrize("pairs", [HALTED, ODD, GONE])
+async def test_a_symbol_that_was_captured_rests_while_it_is_not_to_be_had(pairs: Pairs) -> None:
+    """Halted, oddly listed or not at all: it is told, the others are captured, and nothing of it is forgotten."""
+    venue, coverage = Venue(pairs), covered()
     run = epoch(venue, POL_USD=coverage)
-    await run.begin(HALTED)
+    await run.begin(pairs)
     assert (venue.names, run.resting) == ({BTC: "XBTUSD"}, {POL})
     assert venue.told == [(EventKind.LOST, POL), (EventKind.REJECTED, POL)]
     assert venue.kafka.written == [f"{BTC} from 0"]
     assert (coverage.first, coverage.high, [*coverage.gaps]) == (1, 100, [*covered().gaps])
 
 
-async def test_a_halted_symbol_of_the_settings_that_was_never_captured_is_refused() -> None:
-    """By variable, name and status, before anything is written."""
-    venue = Venue(HALTED)
-    with pytest.raises(ConfigError, match=r"asked for POL/USD: .* status is 'cancel_only'; check KRAKEN_SYMBOLS"):
-        await epoch(venue).begin(HALTED)
-    assert venue.kafka.written == []
+@pytest.mark.parametrize(
+    ("pairs", "why"), [(HALTED, "status is 'cancel_only'"), (ODD, "cannot be read"), (GONE, "does not trade it")]
+)
+async def test_a_symbol_of_the_settings_that_was_never_captured_is_refused(pairs: Pairs, why: str) -> None:
+    """By variable, name and reason, before anything is written or told."""
+    venue = Venue(pairs)
+    with pytest.raises(ConfigError, match=rf"asked for POL/USD: .*{why}.*; check KRAKEN_SYMBOLS"):
+        await epoch(venue).begin(pairs)
+    assert (venue.kafka.written, venue.told) == ([], [])
 
 
 async def test_a_halted_symbol_of_an_operator_costs_the_others_nothing() -> None:

@@ -68,17 +68,20 @@ async def test_a_pair_of_any_name_is_captured_to_gold(begin: Begin, venue: Excha
 
 
 @BOTH
-async def test_a_symbol_that_is_halted_over_a_restart_goes_on_where_it_stood(begin: Begin, venue: Exchange) -> None:
-    """It is said to be refused, with the status; the other goes on; what was traded meanwhile is filled."""
+@pytest.mark.parametrize(("how", "why"), [("status", "its status is"), ("missing", "the venue does not trade it")])
+async def test_a_symbol_that_is_not_to_be_had_over_a_restart_goes_on_where_it_stood(
+    begin: Begin, venue: Exchange, how: str, why: str
+) -> None:
+    """It is said to be refused, and why; the other goes on; what was traded meanwhile is filled."""
     rig = await begin(venue, FEED_STALE_AFTER_S="1")
     await rig.feed.end()
-    await rig.sim.fault("halted", symbol=ETH, seconds=3_600)
+    await rig.sim.fault("halted", symbol=ETH, seconds=3_600, value=how)
     rig.feed.supervised = True
-    await rig.told(EventKind.REJECTED, "its status is")
+    await rig.told(EventKind.REJECTED, why)
     await rig.feed.ready()
     await rig.settled(BTC)
     assert (await claimed(rig)).keys() == {BTC, ETH}
-    await rig.sim.fault("halted", symbol=ETH, seconds=0.001)
+    await rig.sim.fault("halted", symbol=ETH, seconds=0.001, value=how)
     await rig.told(EventKind.SUBSCRIBED, ETH, times=2)
     accounts = await rig.whole()
     assert accounts[ETH].rest_records > 0

@@ -79,7 +79,6 @@ def test_a_pair_that_is_halted_is_refused_with_its_status(status: str) -> None:
     found = listed(entry(), entry("MATIC", status=status))
     assert found.refusal("BTC/USDT") == ""
     assert f"its status is '{status}'" in found.refusal("MATIC/USDT")
-    assert (found.halted("BTC/USDT"), found.halted("MATIC/USDT")) == (False, True)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +99,6 @@ def test_an_odd_entry_is_refused_alone(odd: dict[str, Any]) -> None:
     found = listed(entry("NEW", **odd), entry(), entry("ETH"))
     assert [found.refusal(symbol) for symbol in ("BTC/USDT", "ETH/USDT")] == ["", ""]
     assert "cannot be read" in found.refusal("NEW/USDT")
-    assert not found.halted("NEW/USDT")
     assert found.nameless == []
 
 

@@ -103,7 +103,6 @@ def test_a_pair_that_is_halted_is_refused_with_its_status(status: str) -> None:
     found = listed(BTC=entry(), SOL=entry("SOL/USD", status=status))
     assert found.refusal("BTC/USD") == ""
     assert f"its status is '{status}'" in found.refusal("SOL/USD")
-    assert (found.halted("BTC/USD"), found.halted("SOL/USD")) == (False, True)
 
 
 @pytest.mark.parametrize("status", ["limit_only", "reduce_only"])
@@ -120,7 +119,6 @@ def test_an_odd_entry_is_refused_alone(odd: dict[str, Any]) -> None:
     found = listed(NEW=entry("NEW/USD", **odd), BTC=entry())
     assert found.refusal("BTC/USD") == ""
     assert "cannot be read" in found.refusal("NEW/USD")
-    assert not found.halted("NEW/USD")
 
 
 @pytest.mark.parametrize("odd", [None, 7, [], entry(None), entry(["NEW", "USD"])])

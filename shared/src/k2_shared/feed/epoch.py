@@ -72,12 +72,14 @@ class Epoch:
         """
         capture = self.capture
         wanted = self.control.wanted(capture.venue.symbols)
-        refused = {symbol: pairs.refusal(symbol) for symbol in wanted}
+        refused = {symbol: why for symbol in wanted if (why := pairs.refusal(symbol))}
+        for symbol, why in refused.items():
+            if symbol in capture.venue.symbols and symbol not in self.restored.coverages:
+                raise _unusable(capture.venue, symbol, why)
+        for symbol, why in refused.items():
+            self._refuse(symbol, why)
         for symbol in wanted:
-            if refused[symbol]:
-                self._refuse(symbol, refused[symbol])
-        for symbol in wanted:
-            if not refused[symbol]:
+            if symbol not in refused:
                 capture.names[symbol] = pairs.name(symbol)
                 self._take_over(symbol)
         for symbol in self.control.left() & self.restored.coverages.keys():
@@ -149,12 +151,9 @@ class Epoch:
 
     def _refuse(self, symbol: str, why: str) -> None:
         """Say why a symbol is not captured; what Kafka has of it stays for when it can be."""
-        venue = self.capture.venue
         if symbol in self.restored.coverages:
             self.resting.add(symbol)
             self.capture.tell(EventKind.LOST, "it rests until its venue trades it again", symbol)
-        elif symbol in venue.symbols:
-            raise unusable(venue, symbol, why)
         self.capture.tell(EventKind.REJECTED, why, symbol)
 
     def _director(self) -> Director:
@@ -185,7 +184,7 @@ class Epoch:
                 await director.resume(symbol, record)
 
 
-def unusable(venue: Venue, symbol: str, why: str) -> ConfigError:
+def _unusable(venue: Venue, symbol: str, why: str) -> ConfigError:
     """The error for a symbol of the settings that cannot be captured."""
     return ConfigError(f"{venue.exchange} cannot be asked for {symbol}: {why}; check {venue.exchange}_SYMBOLS")
 

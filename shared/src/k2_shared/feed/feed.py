@@ -13,7 +13,7 @@ from k2_shared.agent import Shell
 from k2_shared.errors import Unavailable
 from k2_shared.feed.backoff import Backoff
 from k2_shared.feed.budget import RestBudget
-from k2_shared.feed.epoch import Epoch, Parts, opened, unusable
+from k2_shared.feed.epoch import Epoch, Parts, opened
 from k2_shared.feed.history import ask_pairs
 from k2_shared.feed.keeper import WornOut
 from k2_shared.feed.listings import Pairs
@@ -125,18 +125,12 @@ class Feed(Service):  # type: ignore[misc]
         """The schema's id and the venue's list of pairs.
 
         Raises:
-            ConfigError: a symbol of the settings cannot be captured.
             Unavailable: the registry or the venue does not answer.
         """
         venue, topic = self._venue, self._names.topic(BRONZE.format(exchange=self._venue.exchange.lower()))
         async with Registry.connect(self._settings) as registry:
             schema_id = await registry.schema_id(self._names.contract(topic), self._names.subject(topic))
-        pairs = await self._pairs(rest)
-        for symbol in venue.symbols:
-            why = pairs.refusal(symbol)
-            if why and not pairs.halted(symbol):  # what is halted may have been captured before: Kafka knows
-                raise unusable(venue, symbol, why)
-        return Parts(self._settings, self._names, venue, self._metrics, rest, schema_id, pairs)
+        return Parts(self._settings, self._names, venue, self._metrics, rest, schema_id, await self._pairs(rest))
 
     async def _pairs(self, rest: RestClient) -> Pairs:
         venue, backoff = self._venue, Backoff(0.5, 5.0)

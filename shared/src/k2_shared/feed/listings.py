@@ -15,11 +15,10 @@ _NEAR = 10
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A pair that the venue lists: its name there, and why it cannot be captured, if it cannot, or only not now."""
+    """A pair that the venue lists: its name there, and why it cannot be captured, if it cannot."""
 
     name: str
     refused: str = ""
-    halted: bool = False
 
 
 def listing(name: str, price_decimals: int, halted: str) -> Listing:
@@ -27,7 +26,7 @@ def listing(name: str, price_decimals: int, halted: str) -> Listing:
     if price_decimals > DECIMAL_SCALE:
         return Listing(name, f"its prices have {price_decimals} decimals, and decimal(18,8) holds {DECIMAL_SCALE}")
     if halted:
-        return Listing(name, f"the venue does not trade it now: its status is {halted!r}", halted=True)
+        return Listing(name, f"the venue does not trade it now: its status is {halted!r}")
     return Listing(name)
 
 
@@ -58,10 +57,6 @@ class Pairs:
         """
         if self.missing and not self.listings.keys() >= set(symbols):
             raise Unavailable(self.missing)
-
-    def halted(self, symbol: str) -> bool:
-        """Whether a symbol is refused for its status alone, and may trade again."""
-        return symbol in self.listings and self.listings[symbol].halted
 
     def name(self, symbol: str) -> str:
         """The venue's name of a symbol that is not refused."""
