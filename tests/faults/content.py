@@ -9,8 +9,9 @@ from tests.faults.deliveries import Kind, Refusal
 from tests.faults.poison import KINDS, OVERSIZED, Poison, large
 
 from k2_shared.origin import HEADER, Headers, Origin
+from k2_shared.testing.spellings import NAMED, PLAIN, Spelling
 from k2_shared.topics import BRONZE, EXCHANGES, partition_for
-from k2_shared.trade import Exchange, Trade, encode, wire_prefix
+from k2_shared.trade import Exchange, Trade, decode, encode, wire_prefix
 
 PARTITIONS = 12
 # Of each venue some in the lower half of the partitions and some in the upper, so that two processes have work.
@@ -19,6 +20,7 @@ NEAR = 64
 _START_US = 1_762_795_433_000_000
 _SHARES: dict[Kind, float] = {"new": 0.80, "duplicate": 0.11, "conflict": 0.03, "poison": 0.06}
 _LARGE_EVERY = 4_000
+_SPELLINGS = (PLAIN, *NAMED.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ class Content:
             case "new":
                 return self._new(market)
             case "duplicate":
-                return self._draft(self._repeated(market), "duplicate")
+                return self._draft(self._repeated(market), "duplicate", self._rng.choice(_SPELLINGS))
             case "conflict":
                 return self._draft(self._contradicted(market), "conflict")
             case _:
@@ -151,8 +153,10 @@ class Content:
         topic = BRONZE.format(exchange=market.exchange.lower())
         return Draft(self._number, topic, partition, pill.key, pill.value, "poison", refusal=poison.refusal)
 
-    def _draft(self, trade: Trade, kind: Kind) -> Draft:
+    def _draft(self, trade: Trade, kind: Kind, spelling: Spelling = PLAIN) -> Draft:
         value = encode(trade, _START_US + self._number, wire_prefix(self._schema_id))
+        if spelling is not PLAIN:
+            value = spelling.write(decode(value, self._schema_id), self._schema_id)
         topic = BRONZE.format(exchange=trade.exchange.lower())
         partition = partition_for(trade.key, PARTITIONS)
         return Draft(self._number, topic, partition, trade.key, value, kind, trade.message_id)

@@ -8,11 +8,14 @@ from typing import Any
 from tests.faults.deliveries import Refusal
 
 from k2_shared import contracts
+from k2_shared.avro import DECIMAL_BYTES
 from k2_shared.testing.records import encoded, fields, value
+from k2_shared.testing.spellings import Spelling
 from k2_shared.topics import BRONZE
 from k2_shared.trade import Trade
 
 _YEAR_2100_US = 4_102_444_800_000_000
+_WIDE = Spelling(signs=DECIMAL_BYTES)
 _ROOM_BYTES = 2_048  # for the batch's own bytes, the key and the headers
 LARGEST_VALUE = contracts.topics()[BRONZE.format(exchange="kraken")].max_message_bytes - _ROOM_BYTES
 
@@ -65,6 +68,7 @@ KINDS = (
     _value("bad_magic", "bad_magic", lambda v, _: b"\x01" + v[1:]),
     _value("trailing_bytes", "trailing_bytes", lambda v, _: v + b"\x00"),
     _value("null_value", "null_value", lambda v, _: None),
+    Poison("oversized_decimal", Refusal("silver", "oversized"), lambda t, i: Pill(t.key, _WIDE.write(fields(t), i))),
     _fields("message_id_mismatch", lambda t: {"message_id": f"{t.message_id}0"}),
     _fields("trade_id_invalid", lambda t: _numbered(t, "0", 0), name="trade_id_0"),
     _fields("trade_id_invalid", lambda t: _numbered(t, "one", None), name="trade_id_text"),

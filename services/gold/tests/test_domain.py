@@ -13,6 +13,7 @@ from gold.reading import Reader
 from k2_shared.records import Outgoing
 from k2_shared.stage import Outcome, Stamp
 from k2_shared.testing.records import SCHEMA_ID, Record, encoded, fields, records, trade, trades
+from k2_shared.testing.spellings import NAMED, PLAIN, Spelling
 from k2_shared.topics import DLQ, GOLD, STATE, partition_for
 from k2_shared.trade import message_id
 
@@ -72,6 +73,16 @@ def test_the_first_delivery_of_a_trade_wins() -> None:
     outcome = log.commit(stage, records([trade(trade_id=3, **again), trade(trade_id=4), trade(trade_id=1, **again)]))
     assert ids(outcome) == ["KRAKEN:BTC/USDT:4"]
     assert (outcome.duplicates, outcome.uncompared, outcome.letters) == (2, 0, 0)
+
+
+@pytest.mark.parametrize("first", [PLAIN, *NAMED.values()])
+def test_a_trade_in_another_spelling_is_a_duplicate(first: Spelling) -> None:
+    """Whichever came first, it is in gold byte for byte, and the others say the same of the trade."""
+    stage, log = gold(), Log()
+    spelt = [Record(KEY, each.write(fields(trade()))) for each in (first, PLAIN, *NAMED.values())]
+    outcome = log.commit(stage, spelt)
+    assert (outcome.outgoing[GOLD], outcome.duplicates, outcome.letters) == (spelt[:1], len(spelt) - 1, 0)
+    assert log.commit(log.recovered(), spelt).duplicates == len(spelt)
 
 
 def test_equal_ids_of_other_symbols_are_other_trades() -> None:
@@ -185,6 +196,9 @@ def test_each_exchange_recovers_its_own_of_what_both_write() -> None:
         (KEY, records([trade()])[0].value[:20], "undecodable"),  # type: ignore[index]
         (KEY, encoded({**fields(trade()), "message_id": "KRAKEN:BTC/USDT:abc"}), "message_id_malformed"),
         (KEY, encoded({**fields(trade()), "message_id": f"KRAKEN:BTC/USDT:{10**25}"}), "message_id_malformed"),
+        (KEY, encoded({**fields(trade()), "message_id": f"KRAKEN:BTC/USDT:{'1' * 5_000}"}), "message_id_malformed"),
+        (KEY, Spelling(signs=900_000).write(fields(trade())), "oversized"),
+        (b"KRAKEN:" + b"B" * 900_000, records([trade()])[0].value, "message_id_malformed"),
         (b"KRAKEN:OTHER/USD", records([trade()])[0].value, "message_id_malformed"),
         (b"BINANCE:BTC/USDT", records([trade(exchange="BINANCE")])[0].value, "message_id_malformed"),
     ],

@@ -13,6 +13,7 @@ from iceberg_sink import rows
 from k2_shared import contracts, lake
 from k2_shared.errors import Halt
 from k2_shared.testing.records import RECEIVED_NS, SCHEMA_ID, Record, fields, records, trade, trades, value
+from k2_shared.testing.spellings import PLAIN, Spelling, spellings
 from k2_shared.trade import Trade
 
 TABLES = contracts.tables()
@@ -87,6 +88,15 @@ def test_a_trades_row_holds_its_fields_exactly(given_trades: list[Trade]) -> Non
             row[name] = micros(row[name])
         assert row == expected
         assert row["price"].as_tuple().exponent == -8
+
+
+@given(trades(), spellings())
+def test_a_row_is_the_same_in_every_spelling(of: Trade, spelling: Spelling) -> None:
+    """A table does not tell how its rows were written."""
+    to_rows = rows.trades(schema("gold_crypto_trades"), {TOPIC: SCHEMA_ID}, ())
+    spelt = [Record(of.key, each.write(fields(of)), TOPIC) for each in (PLAIN, spelling)]
+    one, other = to_rows(spelt).to_pylist()
+    assert one == other
 
 
 @pytest.mark.parametrize(

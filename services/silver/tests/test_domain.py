@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from k2_shared.avro import DECIMAL_BYTES
 from k2_shared.records import Outgoing
 from k2_shared.testing.records import RECEIVED_NS, SCHEMA_ID, Record, encoded, fields, records, trade, trades, value
+from k2_shared.testing.spellings import NAMED, PLAIN, Spelling
 from k2_shared.topics import DLQ, SILVER
 from silver.domain import SilverStage
 
@@ -37,6 +39,8 @@ POISON: list[tuple[str, bytes | None]] = [
     ("trailing_bytes", GOOD + b"\x00"),
     ("trailing_bytes", GOOD + GOOD),
     ("not_canonical", _with_side(b"\x01")),  # index -1: fastavro takes it for the last symbol
+    ("oversized", Spelling(signs=DECIMAL_BYTES).write(fields(trade()))),
+    ("oversized", Spelling(signs=900_000).write(fields(trade()))),
     ("price_not_positive", encoded({**fields(trade()), "price": Decimal(0)})),
 ]
 
@@ -79,6 +83,20 @@ def test_poison_goes_whole_to_the_dlq(reason: str, poison: bytes | None) -> None
     assert (said["k2-dlq-stage"], said["k2-dlq-service"]) == ("silver", "silver")
     assert (said["k2-dlq-topic"], said["k2-dlq-partition"], said["k2-dlq-offset"]) == (bad.topic, "4", "99")
     assert outcome.rejected == {reason: 1}
+
+
+@pytest.mark.parametrize("said", [None, {"ord_type": "limit"}, {f"key{n}": "value" for n in range(9)}])
+@pytest.mark.parametrize("vary", [{}, {"price": Decimal(0)}, {"price": Decimal("10000000000.00000000")}])
+def test_every_legal_spelling_is_judged_as_the_plain_one(vary: dict[str, Any], said: dict[str, str] | None) -> None:
+    """It goes on byte for byte where the plain one does, and has its reason where that has one; in one batch."""
+    of = {**fields(trade()), **vary, "vendor_data": said}
+    batch = [Record(trade().key, each.write(of)) for each in (PLAIN, *NAMED.values())]
+    outcome = stage().process(batch)
+    if vary:
+        (why,) = stage().process(batch[:1]).rejected
+        assert outcome.rejected == {why: len(batch)}
+    else:
+        assert (outcome.outgoing[OUT], outcome.rejected) == (batch, {})
 
 
 @given(st.lists(st.sampled_from([("", GOOD), *POISON]) | st.tuples(st.just("any"), st.binary(max_size=120))))

@@ -3,9 +3,8 @@
 Avro has no index: a field starts where the one before it ends. So all records are walked in step, field after
 field, each step an array operation over the batch. A record that is anything but an ordinary trade (another
 schema, truncated, a null sequence, a decimal of more than eight bytes, text that is no UTF-8, …) is only marked as not
-``plain``: its owner decodes it alone, by ``trade.decode``, and decides.
-
-Facts: Apache Avro 1.12 specification, "Binary Encoding".
+``plain``: its owner decodes it alone, by ``trade.decode``, and decides. What is plain is so by the rules of
+``k2_shared.avro``, though not every legal spelling is plain.
 """
 
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from k2_shared.avro import INT_BYTES, LONG_BYTES, RECORD_BYTES
 from k2_shared.contracts import trade_schema
 from k2_shared.symbol import MAX_BYTES
 from k2_shared.trade import record_key, wire_prefix
@@ -25,12 +25,13 @@ Span = tuple[Longs, Longs]
 """Where a field starts in each record, and how long it is."""
 
 _ENUMS = {field["name"]: field["type"]["symbols"] for field in trade_schema()["fields"] if "symbols" in field["type"]}
-_VARINT_BYTES = 10
 _DECIMAL_BYTES = 8
 _TRADE_ID_DIGITS = 18
-_KEY_BYTES = max(len(record_key(exchange, "")) for exchange in _ENUMS["exchange"]) + MAX_BYTES
+KEY_BYTES = max(len(record_key(exchange, "")) for exchange in _ENUMS["exchange"]) + MAX_BYTES
+"""Of a key that a symbol may have."""
 _MAP_ENTRIES = 8
 _HIGH = 0x80
+_LAST_SHIFT = 63  # of which a number of 64 bits has one bit left
 _POWERS = 10 ** np.arange(_TRADE_ID_DIGITS)
 
 
@@ -65,17 +66,19 @@ class _Walk:
         self.data = np.concatenate([joined, np.zeros(64, np.uint8)])
         self.plain: Flags = np.ones(len(values), np.bool_)
 
-    def number(self, active: Flags | None = None) -> Longs:
-        """Read a zig-zag variable-length integer; where ``active`` says no, stay and give 0."""
+    def number(self, active: Flags | None = None, *, most: int = LONG_BYTES) -> Longs:
+        """Read a zig-zag variable-length integer of at most so many bytes; where not ``active``, stay and give 0."""
         at = self.at
         byte = self.data[at]
         found = (byte & 0x7F).astype(np.uint64)
         more = byte >= _HIGH
         at = at + 1
-        for shift in range(7, 7 * _VARINT_BYTES, 7):
+        for shift in range(7, 7 * most, 7):
             if not more.any():
                 break
             byte = np.where(more, self.data[at], np.uint8(0))
+            if shift == _LAST_SHIFT:
+                self.plain &= byte <= 1
             found |= (byte & 0x7F).astype(np.uint64) << np.uint64(shift)
             at = at + more
             more = byte >= _HIGH
@@ -93,7 +96,7 @@ class _Walk:
 
     def index(self, count: int) -> Longs:
         """Read the number of an enum's symbol or a union's branch; one below ``count``."""
-        found = self.number()
+        found = self.number(most=INT_BYTES)
         self.plain &= (found >= 0) & (found < count)
         return found
 
@@ -164,7 +167,7 @@ def decode_columns(values: Sequence[bytes | None], keys: Sequence[bytes | None],
     if not values:
         return TradeColumns(walk.plain, [], *[walk.at] * 6)
     prefix, here = wire_prefix(schema_id), np.zeros(len(values), np.int64)
-    walk.plain &= (walk.end - walk.at) > len(prefix)
+    walk.plain &= ((walk.end - walk.at) > len(prefix)) & ((walk.end - walk.at) <= RECORD_BYTES)
     start = np.minimum(walk.at, walk.limit)
     walk.plain &= walk.equals(start, [prefix], here)
     walk.at = np.minimum(start + len(prefix), walk.limit)
@@ -209,7 +212,7 @@ def _check_key(
 ) -> None:
     """The key is EXCHANGE:SYMBOL, and every field says the same."""
     # A key that no symbol has is not compared: its length alone could take all memory.
-    keys = [key if len(key) <= _KEY_BYTES and _is_text(key) else b"" for key in symbols]
+    keys = [key if len(key) <= KEY_BYTES and _is_text(key) else b"" for key in symbols]
     pairs = [key.partition(b":")[2] for key in keys]
     wanted = [key + b":" for key in keys], pairs, [pair.partition(b"/")[2] for pair in pairs]
     message_id, trade_id, symbol, currency = fields

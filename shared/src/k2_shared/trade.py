@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
-from fastavro import parse_schema, schemaless_reader, schemaless_writer
+from fastavro import parse_schema, schemaless_writer
 
+from k2_shared import avro
 from k2_shared.contracts import trade_schema
 from k2_shared.errors import InvalidRecord
 
@@ -24,16 +25,7 @@ _WIRE = struct.Struct(">BI")
 WIRE_PREFIX_BYTES = _WIRE.size
 
 _PARSED = parse_schema(trade_schema())
-# Timestamps stay int64 microseconds: a datetime would cost a microsecond of CPU each and refuse far years.
-_READER: Any = parse_schema(
-    {
-        **trade_schema(),
-        "fields": [
-            {**field, "type": "long"} if field["name"].endswith("timestamp") else field
-            for field in trade_schema()["fields"]
-        ],
-    }
-)
+_READ = avro.reader(trade_schema())
 
 
 class Trade(NamedTuple):
@@ -114,11 +106,11 @@ def _record(trade: Trade, ingestion_us: int) -> dict[str, Any]:
 
 
 def decode(value: bytes | None, schema_id: int) -> dict[str, Any]:
-    """Decode a record value: the schema's twelve fields, times as int64 microseconds.
+    """Decode a record value in any legal spelling: the schema's twelve fields, times as int64 microseconds.
 
     Raises:
-        InvalidRecord: with one of the reasons ``null_value``, ``bad_magic``, ``unknown_schema``,
-            ``undecodable`` or ``trailing_bytes``.
+        InvalidRecord: with one of the reasons ``null_value``, ``bad_magic``, ``unknown_schema``, ``undecodable``,
+            ``not_canonical``, ``oversized`` or ``trailing_bytes``.
     """
     if value is None:
         raise InvalidRecord("null_value", "the record has no value")
@@ -127,52 +119,17 @@ def decode(value: bytes | None, schema_id: int) -> dict[str, Any]:
     (_, found) = _WIRE.unpack_from(value)
     if found != schema_id:
         raise InvalidRecord("unknown_schema", f"schema id {found}, expected {schema_id}")
-    buffer = io.BytesIO(value)
-    buffer.seek(WIRE_PREFIX_BYTES)
-    try:
-        record: dict[str, Any] = schemaless_reader(buffer, _READER, None)
-    except (EOFError, IndexError, ValueError, OverflowError, MemoryError) as error:
-        raise InvalidRecord("undecodable", f"{type(error).__name__}: {error}") from None
-    if buffer.tell() != len(value):
-        raise InvalidRecord("trailing_bytes", f"{len(value) - buffer.tell()} bytes after the record")
+    record, end = _READ(value, WIRE_PREFIX_BYTES)
+    if end != len(value):
+        raise InvalidRecord("trailing_bytes", f"{len(value) - end} bytes after the record")
     return record
-
-
-def is_canonical(value: bytes, record: dict[str, Any]) -> bool:
-    """Whether an encoder of the schema writes a decoded record as these bytes.
-
-    fastavro takes a negative index of an enum or a union for Python's, from the end; other readers refuse it.
-    """
-    buffer = io.BytesIO()
-    schemaless_writer(buffer, _READER, record)
-    return buffer.getvalue() == value[WIRE_PREFIX_BYTES:]
 
 
 def message_id(value: bytes | None) -> str:
     """The first field of an encoded trade, read without decoding the rest.
 
     Raises:
-        InvalidRecord: ``undecodable``: there is none.
+        InvalidRecord: ``undecodable`` or ``not_canonical``: there is none.
     """
-    data = value or b""
-    try:
-        length, start = _varint(data, WIRE_PREFIX_BYTES)
-        end = start + (length >> 1)
-        found = data[start:end].decode()
-    except (IndexError, UnicodeDecodeError) as error:
-        raise InvalidRecord("undecodable", f"no message id: {error}") from None
-    if length & 1 or end > len(data):
-        raise InvalidRecord("undecodable", f"the message id should end at byte {end} of {len(data)}")
+    found, _ = avro.text(value or b"", WIRE_PREFIX_BYTES)
     return found
-
-
-def _varint(data: bytes, position: int) -> tuple[int, int]:
-    """An Avro variable-length number before zig-zag, and where it ends."""
-    number = shift = 0
-    while True:
-        byte = data[position]
-        position += 1
-        number |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return number, position
-        shift += 7

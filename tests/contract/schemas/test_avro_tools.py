@@ -6,7 +6,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tests.contract.schemas.avro_tools import AvroTools
 
-from k2_shared.testing.records import trade, trades
+from k2_shared.testing.records import fields, trade, trades
+from k2_shared.testing.spellings import spelt
 from k2_shared.trade import Trade, decode, encode, wire_prefix
 
 SCHEMA_ID = 7
@@ -59,6 +60,13 @@ def test_we_read_javas_bytes(avro_tools: AvroTools, of: list[Trade]) -> None:
     """What avro-tools writes is decoded by us to the same values, and takes the same bytes."""
     records = [decoded(each) for each in of]
     assert read_by_us(avro_tools.encode(records), of) == records
+
+
+def test_java_reads_every_legal_spelling(avro_tools: AvroTools) -> None:
+    """What silver lets through in another spelling than ours is the same trade to Java."""
+    of = trade(vendor_data={"ord_type": "limit", "event_time": "1"})
+    spelt_alike = [data.removeprefix(PREFIX) for _, data in spelt(of)]
+    assert avro_tools.decode(b"".join(spelt_alike)) == [fields(of)] * len(spelt_alike)
 
 
 def test_extremes(avro_tools: AvroTools) -> None:

@@ -1,5 +1,6 @@
 """A batch of silver or gold records as rows that gold can compare: symbol, id and fingerprint of each."""
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -7,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from gold.facts import Prints, fingerprints
-from k2_shared.columns import Longs, TradeColumns, decode_columns
+from k2_shared.columns import KEY_BYTES, Longs, TradeColumns, decode_columns
 from k2_shared.errors import InvalidRecord
 from k2_shared.records import Batch
 from k2_shared.topics import partition_for
@@ -15,6 +16,7 @@ from k2_shared.trade import DECIMAL_SCALE, Exchange, decode, record_key
 
 _MAX_SYMBOLS = 65_536
 _MAX_ID = 2**63 - 1
+_TRADE_ID = re.compile(r"[1-9][0-9]{0,18}")
 _SIDES = ("BUY", "SELL")
 
 
@@ -67,13 +69,14 @@ class Reader:
         """Rows whose key belongs elsewhere: what has seen their symbol is another partition's state."""
         refused: dict[int, InvalidRecord] = {}
         for code, key in enumerate(columns.symbols):
-            if error := self._home(key):
+            # A key that no symbol has is neither hashed nor remembered: its length alone could hold the loop.
+            if error := self._home(key) if len(key) <= KEY_BYTES else _no_symbol(key[:KEY_BYTES], self._exchange):
                 refused.update(dict.fromkeys(np.flatnonzero(columns.symbol == code).tolist(), error))
         return refused
 
     def _judge_key(self, key: bytes) -> InvalidRecord | None:
         if not key.startswith(record_key(self._exchange, "")):
-            return InvalidRecord("message_id_malformed", f"the key {key!r} is not {self._exchange}:SYMBOL")
+            return _no_symbol(key, self._exchange)
         home = partition_for(key, self._partitions)
         if home != self._partition:
             return InvalidRecord("foreign_partition", f"{key!r} belongs to partition {home}, not {self._partition}")
@@ -82,13 +85,17 @@ class Reader:
     def _decode(self, key: bytes | None, value: bytes | None, columns: TradeColumns, row: int) -> None:
         trade = decode(value, self._schema_id)
         symbol, _, trade_id = trade["message_id"].rpartition(":")
-        if not (trade_id.isascii() and trade_id.isdigit() and trade_id[0] != "0" and int(trade_id) <= _MAX_ID):
+        if not (_TRADE_ID.fullmatch(trade_id) and int(trade_id) <= _MAX_ID):
             raise InvalidRecord("message_id_malformed", f"{trade['message_id']!r} does not end in a trade id")
         if symbol.encode() != key:
             raise InvalidRecord("message_id_malformed", f"{trade['message_id']!r} is not of its key {key!r}")
         columns.trade_id[row] = int(trade_id)
         columns.price[row], columns.quantity[row] = _unscaled(trade["price"]), _unscaled(trade["quantity"])
         columns.side[row] = _SIDES.index(trade["side"])
+
+
+def _no_symbol(key: bytes, exchange: Exchange) -> InvalidRecord:
+    return InvalidRecord("message_id_malformed", f"the key {key!r} is not {exchange}:SYMBOL")
 
 
 def _unscaled(value: Decimal) -> int:

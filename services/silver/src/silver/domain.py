@@ -13,7 +13,7 @@ from k2_shared.errors import InvalidRecord
 from k2_shared.records import Batch, Consumed, Outgoing
 from k2_shared.stage import Outcome, Stage
 from k2_shared.topics import DLQ, SILVER
-from k2_shared.trade import Exchange, decode, is_canonical
+from k2_shared.trade import Exchange, decode
 from silver.rules import Context, broken, sound
 
 
@@ -58,5 +58,3 @@ class SilverStage(Stage):
         trade = decode(record.value, self._schema_id)
         if rule := broken(trade, Context(record.key, self._exchange, latest_us)):
             raise InvalidRecord(rule.reason, f"{trade['message_id']}: broken is '{rule.says}'")
-        if not is_canonical(record.value or b"", trade):
-            raise InvalidRecord("not_canonical", f"{trade['message_id']}: no encoder of the schema writes it so")
