@@ -10,14 +10,18 @@ from pyiceberg.catalog.rest import RestCatalog
 
 from iceberg_sink import rows
 from iceberg_sink.adapters import Commit, LakeTable
+from iceberg_sink.patience import Patience
 from k2_shared import contracts, lake
+from k2_shared.records import Outgoing
 from k2_shared.settings import LakeSettings, RunSettings
-from k2_shared.testing.records import Record, trade, value
+from k2_shared.testing.records import ORIGIN, Record, trade, value
+from k2_shared.testing.topics import write
 from k2_shared.topic_ids import Identity
-from k2_shared.topics import Names
+from k2_shared.topics import BRONZE, GOLD, Names
 
 CONTRACT = contracts.tables()["bronze_crypto_trades"]
 TOPIC = CONTRACT.topics[0]
+BRONZE_TOPIC = BRONZE.format(exchange="kraken")
 KAFKA = Identity("cluster-1", {TOPIC: "topic-1"})
 
 
@@ -42,8 +46,8 @@ class Lake:
     def load(self) -> Any:
         return self.catalog.load_table(self.identifier)
 
-    def owner(self, kafka: Identity = KAFKA, attempts: int = 30) -> LakeTable:
-        return LakeTable(self.connect().load_table(self.identifier), "k2", kafka, attempts)
+    def owner(self, kafka: Identity = KAFKA, attempts: int = 30, patience: Patience | None = None) -> LakeTable:
+        return LakeTable(self.connect().load_table(self.identifier), "k2", kafka, patience or Patience(attempts))
 
     def offsets(self, partition: int = 0) -> list[int]:
         """The offsets of a partition's rows, sorted."""
@@ -109,3 +113,52 @@ def make_batch() -> Callable[..., Commit]:
 @pytest.fixture
 def wrap_commit() -> Callable[[LakeTable, Callable[[Callable[[], Any]], Any]], None]:
     return before_commit
+
+
+class Tables:
+    """Every table of the contracts, under this test's prefix."""
+
+    def __init__(self, names: Names) -> None:
+        self.names = names
+        self.catalog = lake.connect(LakeSettings.load())
+        for contract in contracts.tables().values():
+            lake.create(self.catalog, names, contract)
+
+    def load(self, name: str) -> Any:
+        return self.catalog.load_table((lake.namespace(self.names), name))
+
+    def column(self, name: str, column: str) -> list[Any]:
+        return sorted(self.load(name).scan(selected_fields=(column,)).to_arrow()[column].to_pylist())
+
+    def drop(self) -> None:
+        for name in contracts.tables():
+            identifier = (lake.namespace(self.names), name)
+            if self.catalog.table_exists(identifier):
+                self.catalog.drop_table(identifier)
+
+
+@pytest.fixture
+def tables(names: Names) -> Iterator[Tables]:
+    made = Tables(names)
+    yield made
+    made.drop()
+
+
+class Feeder:
+    """Writes numbered trades to bronze and gold."""
+
+    def __init__(self, settings: RunSettings, names: Names, schema_id: int) -> None:
+        self._settings, self._names, self._schema_id = settings, names, schema_id
+        self.ids: list[str] = []
+
+    async def write(self, count: int, partition: int = 1) -> None:
+        made = [trade(trade_id=len(self.ids) + n + 1) for n in range(count)]
+        for topic in (BRONZE_TOPIC, GOLD):
+            sent = [Outgoing(topic, t.key, value(t, self._schema_id), 1, (("k2-origin", ORIGIN.pack()),)) for t in made]
+            await write(self._settings, self._names, sent, partition)
+        self.ids += [str(t.trade_id) for t in made]
+
+
+@pytest.fixture
+def feeder(topics: dict[str, int], run_settings: RunSettings, names: Names) -> Feeder:
+    return Feeder(run_settings, names, next(iter(topics.values())))

@@ -1,78 +1,26 @@
 """The sink on the real stack: as a process, and in this one where its reader has to fail."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from aiokafka.errors import RequestTimedOutError
 
 from iceberg_sink.adapters import Commit, LakeTable
+from iceberg_sink.patience import Patience
 from iceberg_sink.rows import envelope
 from iceberg_sink.settings import SinkSettings
 from iceberg_sink.sink import TableSink, Target
 from k2_shared import contracts, kafka, lake
-from k2_shared.records import Outgoing
-from k2_shared.settings import LakeSettings, RunSettings
+from k2_shared.settings import RunSettings
 from k2_shared.telemetry import Metrics
 from k2_shared.testing.plugin import Agents
-from k2_shared.testing.records import ORIGIN, trade, value
-from k2_shared.testing.topics import write
 from k2_shared.testing.waiting import eventually
 from k2_shared.topic_ids import identify
 from k2_shared.topics import BRONZE, EXCHANGES, GOLD, Names, administration
 
-BRONZE_TOPIC = BRONZE.format(exchange="kraken")
-
-
-class Tables:
-    """Every table of the contracts, under this test's prefix."""
-
-    def __init__(self, names: Names) -> None:
-        self.names = names
-        self.catalog = lake.connect(LakeSettings.load())
-        for contract in contracts.tables().values():
-            lake.create(self.catalog, names, contract)
-
-    def load(self, name: str) -> Any:
-        return self.catalog.load_table((lake.namespace(self.names), name))
-
-    def column(self, name: str, column: str) -> list[Any]:
-        return sorted(self.load(name).scan(selected_fields=(column,)).to_arrow()[column].to_pylist())
-
-    def drop(self) -> None:
-        for name in contracts.tables():
-            self.catalog.drop_table((lake.namespace(self.names), name))
-
-
-@pytest.fixture
-def tables(names: Names) -> Iterator[Tables]:
-    made = Tables(names)
-    yield made
-    made.drop()
-
-
-class Feeder:
-    """Writes numbered trades to bronze and gold."""
-
-    def __init__(self, settings: RunSettings, names: Names, schema_id: int) -> None:
-        self._settings, self._names, self._schema_id = settings, names, schema_id
-        self.ids: list[str] = []
-
-    async def write(self, count: int, partition: int = 1) -> None:
-        made = [trade(trade_id=len(self.ids) + n + 1) for n in range(count)]
-        for topic in (BRONZE_TOPIC, GOLD):
-            sent = [Outgoing(topic, t.key, value(t, self._schema_id), 1, (("k2-origin", ORIGIN.pack()),)) for t in made]
-            await write(self._settings, self._names, sent, partition)
-        self.ids += [str(t.trade_id) for t in made]
-
-
-@pytest.fixture
-def feeder(topics: dict[str, int], run_settings: RunSettings, names: Names) -> Feeder:
-    return Feeder(run_settings, names, next(iter(topics.values())))
-
 
 async def test_what_was_read_is_committed_or_read_again(
-    feeder: Feeder, agents: Agents, run_settings: RunSettings, names: Names, tables: Tables
+    feeder: Any, agents: Agents, run_settings: RunSettings, names: Names, tables: Any
 ) -> None:
     """Stopped in the middle of a batch it exits 0; killed it exits at once; the next one leaves no hole, no double."""
 
@@ -102,9 +50,7 @@ async def test_what_was_read_is_committed_or_read_again(
         assert await reader.committed(at) == 130
 
 
-async def test_a_stop_in_the_middle_of_an_interval_loses_nothing(
-    feeder: Feeder, agents: Agents, tables: Tables
-) -> None:
+async def test_a_stop_in_the_middle_of_an_interval_loses_nothing(feeder: Any, agents: Agents, tables: Any) -> None:
     """What had been collected is committed whole by the stop, or left whole to the next run."""
     child = agents.start("iceberg_sink", SINK_INTERVAL_S="600").wait_ready(90)
     await feeder.write(10)
@@ -116,7 +62,7 @@ async def test_a_stop_in_the_middle_of_an_interval_loses_nothing(
     assert child.stop() == 0
 
 
-async def test_a_table_recreated_between_two_runs_halts_with_3(feeder: Feeder, agents: Agents, tables: Tables) -> None:
+async def test_a_table_recreated_between_two_runs_halts_with_3(feeder: Any, agents: Agents, tables: Any) -> None:
     """The group has offsets, the table has no state: going on would leave a hole, so the operator decides."""
     await feeder.write(3)
     child = agents.start("iceberg_sink", SINK_INTERVAL_S="0.2").wait_ready(90)
@@ -124,13 +70,13 @@ async def test_a_table_recreated_between_two_runs_halts_with_3(feeder: Feeder, a
     assert child.stop() == 0
     tables.catalog.drop_table((lake.namespace(tables.names), "gold_crypto_trades"))
     lake.create(tables.catalog, tables.names, contracts.tables()["gold_crypto_trades"])
-    child = agents.start("iceberg_sink")
+    child = agents.start("iceberg_sink", SINK_OUTLIVE_S="0")
     await eventually(lambda: child.exit_code is not None, "the halt", 90)
     assert child.exit_code == 3
     assert "table gold_crypto_trades holds no state of this sink, yet group" in child.log.read_text()
 
 
-async def test_two_sinks_on_one_table_lose_and_double_nothing(feeder: Feeder, agents: Agents, tables: Tables) -> None:
+async def test_two_sinks_on_one_table_lose_and_double_nothing(feeder: Any, agents: Agents, tables: Any) -> None:
     """Each is superseded now and then, on some of its partitions; every row is there once."""
     children = [agents.start("iceberg_sink", SINK_INTERVAL_S="0.1").wait_ready(90) for _ in range(2)]
     for number in range(12):
@@ -169,18 +115,18 @@ class StumblingSink(TableSink):
 
 
 @pytest.fixture
-async def target(feeder: Feeder, run_settings: RunSettings, names: Names, tables: Tables) -> Target:
+async def target(feeder: Any, run_settings: RunSettings, names: Names, tables: Any) -> Target:
     """The bronze table with 30 records in each of two partitions that wait for it."""
     await feeder.write(30, partition=1)
     await feeder.write(30, partition=2)
     async with administration(run_settings) as admin:
         kafka_is = await identify(admin, [names.topic(BRONZE.format(exchange=e.lower())) for e in EXCHANGES])
     contract = contracts.tables()["bronze_crypto_trades"]
-    table = LakeTable(tables.load(contract.name), "k2", kafka_is, attempts=5)
+    table = LakeTable(tables.load(contract.name), "k2", kafka_is, Patience(5))
     return Target(contract, table, envelope(table.arrow_schema), kafka_is)
 
 
-async def _fill(sink: TableSink, tables: Tables) -> None:
+async def _fill(sink: TableSink, tables: Any) -> None:
     await sink.start()
     try:
         await eventually(lambda: len(tables.column("bronze_crypto_trades", "offset")) >= 60, "60 rows", 60)
@@ -190,7 +136,7 @@ async def _fill(sink: TableSink, tables: Tables) -> None:
 
 
 async def test_records_that_were_read_before_a_failure_are_read_again(
-    target: Target, run_settings: RunSettings, names: Names, tables: Tables
+    target: Target, run_settings: RunSettings, names: Names, tables: Any
 ) -> None:
     """A read that fails in the middle of a batch drops what it had, and goes back to where the table is."""
     settings = SinkSettings.load(k2_prefix=run_settings.k2_prefix, sink_interval_s=0.5)
@@ -218,12 +164,12 @@ class OvertakenSink(TableSink):
 
 
 async def test_a_sink_that_is_overtaken_on_one_partition_goes_on_with_the_others(
-    target: Target, run_settings: RunSettings, names: Names, tables: Tables
+    target: Target, run_settings: RunSettings, names: Names, tables: Any
 ) -> None:
     """What it had read of partitions that nobody moved is read again; what the other wrote is not."""
     settings = SinkSettings.load(k2_prefix=run_settings.k2_prefix, sink_interval_s=0.5)
     sink = OvertakenSink(settings, names, target, Metrics("iceberg_sink", "0"))
-    sink.other = LakeTable(tables.load("bronze_crypto_trades"), "k2", target.kafka, attempts=5)
+    sink.other = LakeTable(tables.load("bronze_crypto_trades"), "k2", target.kafka, Patience(5))
     await _fill(sink, tables)
     assert sink.overtaken == 1
 

@@ -1,31 +1,32 @@
 """The table side of the sink: Parquet files once, offsets and rows in one commit."""
 
-import random
-import time
-import uuid
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TypeVar
+from uuid import UUID, uuid4
 
 import pyarrow as pa
-from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException, RESTError
+from pyiceberg.exceptions import CommitFailedException, NoSuchTableError
 from pyiceberg.io.pyarrow import _dataframe_to_data_files
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table, Transaction
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.table.update import AssertTableUUID
-from requests.exceptions import RequestException
 
 from iceberg_sink.domain import Offsets, SinkState, agreed, superseded
+from iceberg_sink.patience import Patience, UsedUp, is_store, reason
 from k2_shared.errors import Halt, Unavailable
 from k2_shared.telemetry import logger
 from k2_shared.topic_ids import Identity
 
+T = TypeVar("T")
+
 CONFLICT = "table_commit_conflict"
-UNKNOWN = "table_commit_outcome_unknown"
-_RETRY_CEILING_S = 2.0
+ORPHAN = "table_orphan_left"
 # The library does not write bloom filters yet; the daily rewrite does (decision 1).
+warnings.filterwarnings("ignore", message=r"Failed to delete old metadata after commit")
 warnings.filterwarnings("ignore", message=r"Parquet writer option\(s\) .*bloom-filter.* not implemented")
 
 
@@ -63,14 +64,23 @@ class _Once(Transaction):
         return self._table
 
 
+@dataclass
+class _Effort:
+    """What the attempts at one batch share; the files' names too, so that an attempt writes over the one before."""
+
+    id: UUID = field(default_factory=uuid4)
+    files: list[DataFile] = field(default_factory=list)
+
+
 class LakeTable:
     """One table and the state of one sink in it. Every method blocks; call it from one thread at a time."""
 
-    def __init__(self, table: Table, sink_id: str, kafka: Identity, attempts: int) -> None:
+    def __init__(self, table: Table, sink_id: str, kafka: Identity, patience: Patience) -> None:
         self._table = table
         self._sink_id = sink_id
         self._kafka = kafka
-        self._attempts = attempts
+        self.patience = patience
+        self._doing = ""
 
     @property
     def arrow_schema(self) -> pa.Schema:
@@ -86,8 +96,46 @@ class LakeTable:
         """What the table says now.
 
         Raises:
-            Halt: it was recreated, rolled back or changed by hand.
+            Halt: it was dropped, recreated, rolled back or changed by hand.
+            Unavailable: no attempt could read it.
+            Interrupted: attempts failed, and the process is to stop.
         """
+        return self._patiently("read", self._look)
+
+    def commit(self, batch: Commit) -> SinkState:
+        """Commit rows and offsets in one snapshot, whatever fails meanwhile and however many others commit.
+
+        Raises:
+            Superseded: another owner moved the batch's partitions; none of its rows were written.
+            Halt: the table was dropped or recreated, or contradicts its state.
+            Unavailable: no attempt had a known outcome.
+            Interrupted: attempts failed, and the process is to stop; a next start finds out what became of them.
+        """
+        effort = _Effort()
+        return self._patiently("committed", lambda: self._attempt(batch, effort))
+
+    def _patiently(self, what: str, work: Callable[[], T]) -> T:
+        try:
+            return self.patience.spend(work)
+        except UsedUp as error:
+            raise Unavailable(self._gave_up(what, error.last)) from None
+
+    def _gave_up(self, what: str, last: Exception) -> str:
+        peer = (
+            f"object store at {self._table.io.properties.get('s3.endpoint')}"
+            if is_store(last)
+            else f"catalog at {self._table.catalog.properties.get('uri')}"
+        )
+        return (
+            f"table {self._name} could not be {what} in {self.patience.attempts} attempts, the last failed while "
+            f"{self._doing} ({reason(last)}): check the {peer}; the next start goes on where the table is"
+        )
+
+    @property
+    def _name(self) -> str:
+        return ".".join(self._table.name())
+
+    def _look(self) -> SinkState | None:
         self._refresh()
         metadata = self._table.metadata
         summaries = (s.summary.additional_properties for s in _ancestors(metadata) if s.summary is not None)
@@ -95,35 +143,31 @@ class LakeTable:
         nearest = next((state for state in states if state is not None), None)
         return agreed(nearest, SinkState.from_properties(metadata.properties, self._sink_id))
 
-    def commit(self, batch: Commit) -> SinkState:
-        """Commit rows and offsets in one snapshot, however often it takes and however many others commit.
+    def _refresh(self) -> None:
+        self._doing, known = "reading the table from the catalog", self.uuid
+        try:
+            found = self._table.catalog.load_table(self._table.name())
+        except NoSuchTableError:
+            raise Halt(
+                f"table {self._name} was dropped under a running sink: restore it if the catalog can, or run "
+                "'k2 init' and do what the next start says"
+            ) from None
+        if str(found.metadata.table_uuid) != known:
+            raise Halt(
+                f"table {self._name} was recreated under a running sink: it was {known}, it is "
+                f"{found.metadata.table_uuid}; restart to be told what to do"
+            )
+        self._table = found
 
-        Raises:
-            Superseded: another owner moved the batch's partitions; none of its rows were written.
-            Unavailable: no attempt had a known outcome.
-            Halt: the table contradicts its state.
-        """
-        commit_id, files = str(uuid.uuid4()), None
-        for attempt in range(self._attempts):
-            current = self.state()
-            if current is not None and self._landed(commit_id):
-                return current  # an attempt whose reply was lost
-            if superseded(current, batch.start):
-                self._drop(files or [])
-                raise Superseded(current.offsets if current else {})
-            files = files or self._write(batch.rows)
-            try:
-                return self._attempt(batch, current, commit_id, files)
-            except CommitFailedException as error:
-                logger().info(CONFLICT, table=self._name, attempt=attempt, error=str(error))
-            except (CommitStateUnknownException, RESTError, RequestException, OSError) as error:
-                logger().warning(UNKNOWN, table=self._name, attempt=attempt, error=repr(error))
-            time.sleep(random.uniform(0, min(_RETRY_CEILING_S, 0.05 * 2**attempt)))  # noqa: S311
-        raise Unavailable(f"table {self._name} could not be committed in {self._attempts} attempts")
-
-    @property
-    def _name(self) -> str:
-        return ".".join(self._table.name())
+    def _attempt(self, batch: Commit, effort: _Effort) -> SinkState:
+        current = self._look()
+        if current is not None and self._landed(str(effort.id)):
+            return current  # an attempt whose reply was lost
+        if superseded(current, batch.start):
+            self._drop(effort.files)
+            raise Superseded(current.offsets if current else {})
+        effort.files = effort.files or self._write(batch.rows, effort.id)
+        return self._append(batch, current, effort)
 
     def _landed(self, commit_id: str) -> bool:
         """Whether a commit is in the table's history; others may have committed after it."""
@@ -133,30 +177,33 @@ class LakeTable:
             for snapshot in _ancestors(self._table.metadata)
         )
 
-    def _refresh(self) -> None:
-        known = self.uuid
-        try:
-            self._table.refresh()
-        except ValueError as error:
-            raise Halt(f"table {self._name} was recreated under a running sink (it was {known}): {error}") from None
+    def _write(self, rows: pa.Table, name: UUID) -> list[DataFile]:
+        self._doing = "writing rows to the object store"
+        return list(_dataframe_to_data_files(self._table.metadata, rows, self._table.io, name))
 
-    def _write(self, rows: pa.Table) -> list[DataFile]:
-        return list(_dataframe_to_data_files(self._table.metadata, rows, self._table.io, uuid.uuid4()))
-
-    def _attempt(self, batch: Commit, current: SinkState | None, commit_id: str, files: list[DataFile]) -> SinkState:
+    def _append(self, batch: Commit, current: SinkState | None, effort: _Effort) -> SinkState:
+        self._doing = "committing"
         merged = {**(current.offsets if current else {}), **batch.end}
-        state = SinkState(merged, commit_id, self._kafka.cluster_id, self._kafka.topic_ids, self.uuid)
+        state = SinkState(merged, str(effort.id), self._kafka.cluster_id, self._kafka.topic_ids, self.uuid)
         properties = state.to_properties(self._sink_id)
-        with _Once(self._table) as transaction:
-            transaction.set_properties(properties)
-            with transaction.update_snapshot(snapshot_properties=properties).merge_append() as append:
-                for file in files:
-                    append.append_data_file(file)
+        try:
+            with _Once(self._table) as transaction:
+                transaction.set_properties(properties)
+                with transaction.update_snapshot(snapshot_properties=properties).merge_append() as append:
+                    for file in effort.files:
+                        append.append_data_file(file)
+        except CommitFailedException as error:
+            logger().info(CONFLICT, table=self._name, error=reason(error))
+            raise
         return state
 
     def _drop(self, files: list[DataFile]) -> None:
+        """Delete what no snapshot refers to; what cannot be deleted is left to the search for orphans."""
         for file in files:
-            self._table.io.delete(file.file_path)
+            try:
+                self._table.io.delete(file.file_path)
+            except OSError as error:
+                logger().warning(ORPHAN, table=self._name, file=file.file_path, error=reason(error))
 
 
 def _ancestors(metadata: TableMetadata) -> Iterator[Snapshot]:

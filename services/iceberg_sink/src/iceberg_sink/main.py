@@ -1,6 +1,8 @@
 """The composition root of the Iceberg sink."""
 
 import asyncio
+from collections.abc import Sequence
+from functools import partial
 from typing import NoReturn
 
 from mode import Service
@@ -10,18 +12,20 @@ from requests.exceptions import RequestException
 
 from iceberg_sink import rows
 from iceberg_sink.adapters import LakeTable
+from iceberg_sink.patience import Patience, reason
 from iceberg_sink.settings import SinkSettings
 from iceberg_sink.sink import TableSink, Target
 from k2_shared import contracts, lake
 from k2_shared.agent import Shell, run
 from k2_shared.contracts import TableContract
-from k2_shared.errors import ConfigError, Unavailable
+from k2_shared.errors import ConfigError, Halt, K2Error, Unavailable
 from k2_shared.registry import Registry
-from k2_shared.telemetry import Metrics
+from k2_shared.telemetry import Metrics, logger
 from k2_shared.topic_ids import Identity, identify
 from k2_shared.topics import Names, administration, check
 
 SERVICE = "iceberg_sink"
+ATTEMPT_FAILED = "table_attempt_failed"
 
 
 class IcebergSink(Service):  # type: ignore[misc]
@@ -35,17 +39,34 @@ class IcebergSink(Service):  # type: ignore[misc]
         self._sinks: list[TableSink] = []
 
     def not_ready(self) -> list[str]:
-        """The tables that are not being kept up."""
-        return [name for name, sink in self._by_table().items() if sink is None or not sink.running]
+        """The tables that are not being kept up, and why."""
+        missing = (name if sink is None else sink.not_ready() for name, sink in self._by_table().items())
+        return [said for said in missing if said is not None]
 
     async def on_start(self) -> None:
         kafka = await self._identify()
         schema_ids = await self._schema_ids()
-        catalog = await asyncio.to_thread(self._connect)
-        for contract in contracts.tables().values():
-            target = await asyncio.to_thread(self._target, catalog, contract, kafka, schema_ids)
+        for target in await asyncio.to_thread(self._targets, kafka, schema_ids):
             sink = TableSink(self._settings, self._names, target, self._metrics)
             self._sinks.append(await self.add_runtime_dependency(sink))
+        self.add_future(self._end())
+
+    async def on_stop(self) -> None:
+        """Stop the tables side by side, so that their last commits do not wait for each other."""
+        await asyncio.gather(*(sink.stop() for sink in self._sinks))
+
+    async def _end(self) -> None:
+        """End the process some time after a table has ended: till then the others are kept up.
+
+        Raises:
+            Halt: of the tables that ended, one needs a person.
+            Unavailable: the next start may bring them back.
+        """
+        ends = [asyncio.ensure_future(sink.done.wait()) for sink in self._sinks]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(ends, timeout=self._settings.sink_outlive_s)
+        if errors := [sink.end for sink in self._sinks if sink.end]:
+            raise worst(errors)
 
     def _by_table(self) -> dict[str, TableSink | None]:
         started = dict(zip(contracts.tables(), self._sinks, strict=False))
@@ -65,12 +86,13 @@ class IcebergSink(Service):  # type: ignore[misc]
                 for topic in topics
             }
 
-    def _connect(self) -> RestCatalog:
+    def _targets(self, kafka: Identity, schema_ids: dict[str, int]) -> list[Target]:
         try:
-            return lake.connect(self._settings)
+            catalog = lake.connect(self._settings)
+            return [self._target(catalog, contract, kafka, schema_ids) for contract in contracts.tables().values()]
         except (RESTError, RequestException) as error:
             raise Unavailable(
-                f"no Iceberg catalog answered at {self._settings.iceberg_catalog_uri} ({error}): "
+                f"no Iceberg catalog answered at {self._settings.iceberg_catalog_uri} ({reason(error)}): "
                 "check ICEBERG_CATALOG_URI"
             ) from None
 
@@ -85,13 +107,24 @@ class IcebergSink(Service):  # type: ignore[misc]
         lake.check(loaded, contract)
         own = [self._names.topic(name) for name in contract.topics]
         fed_by = Identity(kafka.cluster_id, {topic: kafka.topic_ids[topic] for topic in own})
-        table = LakeTable(loaded, self._settings.sink_id, fed_by, self._settings.sink_commit_attempts)
+        patience = Patience(self._settings.sink_commit_attempts, partial(self._failed, contract.name))
+        table = LakeTable(loaded, self._settings.sink_id, fed_by, patience)
         to_rows = (
             rows.envelope(table.arrow_schema)
             if contract.rows == "envelope"
             else rows.trades(table.arrow_schema, schema_ids, contract.sort_by)
         )
         return Target(contract, table, to_rows, fed_by)
+
+    def _failed(self, table: str, error: Exception) -> None:
+        self._metrics.errors.labels(SERVICE, type(error).__name__).inc()
+        logger().warning(ATTEMPT_FAILED, table=table, reason=reason(error))
+
+
+def worst(errors: Sequence[K2Error]) -> K2Error:
+    """One error for all: a halt before what the next start may mend; its text is that of each."""
+    kind = Halt if any(isinstance(error, Halt) for error in errors) else type(errors[0])
+    return kind("; ".join(map(str, errors)))
 
 
 def compose(settings: SinkSettings, shell: Shell) -> IcebergSink:

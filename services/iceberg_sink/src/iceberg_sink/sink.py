@@ -12,11 +12,12 @@ from mode import Service
 
 from iceberg_sink.adapters import Commit, LakeTable, Superseded
 from iceberg_sink.domain import Offsets, SinkState, check_world
+from iceberg_sink.patience import Interrupted
 from iceberg_sink.rows import Rows
 from iceberg_sink.settings import SinkSettings
 from k2_shared import kafka
 from k2_shared.contracts import TableContract
-from k2_shared.errors import Halt, Unavailable
+from k2_shared.errors import Halt, K2Error, Unavailable
 from k2_shared.origin import received_ns
 from k2_shared.telemetry import Metrics, logger
 from k2_shared.topic_ids import Identity
@@ -24,6 +25,8 @@ from k2_shared.topics import Names
 
 STARTED = "table_sink_started"
 SUPERSEDED = "table_sink_superseded"
+ENDED = "table_sink_ended"
+INTERRUPTED = "table_sink_interrupted"
 _POLL_MS = 250
 _ATTEMPTS = 60
 _RETRY_S = 1.0
@@ -40,7 +43,7 @@ class Target:
 
 
 class TableSink(Service):  # type: ignore[misc]
-    """A Faust service that keeps one table up with its topics."""
+    """A Faust service that keeps one table up with its topics; its end is its own, and ends no other table's."""
 
     def __init__(self, settings: SinkSettings, names: Names, target: Target, metrics: Metrics) -> None:
         super().__init__()
@@ -49,9 +52,12 @@ class TableSink(Service):  # type: ignore[misc]
         self._metrics = metrics
         self._topics = [names.topic(name) for name in target.contract.topics]
         self._partitions = [at for name in target.contract.topics for at in names.partitions(name)]
-        self._group = names.group(f"iceberg_sink.{target.contract.name}")
+        self._name = target.contract.name
+        self._group = names.group(f"iceberg_sink.{self._name}")
         self._positions: dict[TopicPartition, int] = {}
-        self.running = False
+        self._running = False
+        self.end: K2Error | None = None
+        self.done = asyncio.Event()
 
     async def on_start(self) -> None:
         reader = kafka.consumer(self._settings, group=self._group)
@@ -63,25 +69,51 @@ class TableSink(Service):  # type: ignore[misc]
 
     async def on_stop(self) -> None:
         """Let the commit that is under way end; what was read after it is read again by the next owner."""
+        self._target.table.patience.interrupt()
         await asyncio.wait([self._working])
 
+    def not_ready(self) -> str | None:
+        """Why the table is not being kept up, or None while it is."""
+        if reason := self.end or self._target.table.patience.trouble:
+            return f"{self._name}: {reason}"
+        return None if self._running else self._name
+
     async def _work(self) -> None:
-        await self._take_position(await asyncio.to_thread(self._target.table.state))
-        logger().info(STARTED, table=self._target.contract.name)
-        self.running, failures = True, 0
+        """Work until stopped, or until this table cannot be kept up."""
+        try:
+            await self._keep_up()
+        except Interrupted:
+            logger().info(INTERRUPTED, table=self._name)
+        except K2Error as error:
+            self.end = error
+            self._metrics.errors.labels("iceberg_sink", type(error).__name__).inc()
+            logger().error(ENDED, table=self._name, reason=str(error))
+        finally:
+            self._running = False
+            self.done.set()
+
+    async def _keep_up(self) -> None:
+        failures = 0
         while not self.should_stop:
             try:
-                await self._batch()
+                await (self._batch() if self._running else self._begin())
                 failures = 0
             except KafkaError as error:
-                self._rewind()
                 failures += 1
                 self._metrics.errors.labels("iceberg_sink", type(error).__name__).inc()
                 if failures >= _ATTEMPTS:
                     raise Unavailable(
-                        f"{self._target.contract.name}: {failures} failures, the last {error!r}"
+                        f"table {self._name} is not kept up: Kafka failed {failures} times in a row, the last "
+                        f"{error!r}: check KAFKA_BOOTSTRAP_SERVERS"
                     ) from None
+                if self._running:
+                    self._rewind()
                 await self.sleep(_RETRY_S)
+
+    async def _begin(self) -> None:
+        await self._take_position(await asyncio.to_thread(self._target.table.state))
+        logger().info(STARTED, table=self._name)
+        self._running = True
 
     async def _take_position(self, state: SinkState | None) -> None:
         """Go to where the table is; Kafka's committed offsets are for lag alone."""
@@ -100,7 +132,7 @@ class TableSink(Service):  # type: ignore[misc]
         for at in self._partitions:
             if await self._reader.committed(at) is not None:
                 raise Halt(
-                    f"table {self._target.contract.name} holds no state of this sink, yet group {self._group} has "
+                    f"table {self._name} holds no state of this sink, yet group {self._group} has "
                     "committed offsets: the table was recreated; delete the group to build it anew from Kafka"
                 )
 
@@ -124,8 +156,8 @@ class TableSink(Service):  # type: ignore[misc]
             with self._metrics.duration.labels("iceberg_sink").time():
                 await asyncio.to_thread(self._target.table.commit, commit)
         except Superseded as other:
-            logger().warning(SUPERSEDED, table=self._target.contract.name)
-            self._metrics.commits.labels(self._target.contract.name, "superseded").inc()
+            logger().warning(SUPERSEDED, table=self._name)
+            self._metrics.commits.labels(self._name, "superseded").inc()
             self._rewind(other.offsets)
             return
         await self._committed(records, touched)
@@ -145,7 +177,7 @@ class TableSink(Service):  # type: ignore[misc]
     async def _committed(
         self, records: Mapping[TopicPartition, Sequence[Any]], touched: Mapping[TopicPartition, int]
     ) -> None:
-        name, count = self._target.contract.name, sum(map(len, records.values()))
+        name, count = self._name, sum(map(len, records.values()))
         self._positions.update(touched)
         self._metrics.commits.labels(name, "committed").inc()
         self._metrics.rows.labels(name).inc(count)

@@ -1,0 +1,157 @@
+"""What catalog and store do to a table's owner, on the real ones behind gates: nothing is lost, doubled or given up."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from iceberg_sink.adapters import LakeTable
+from iceberg_sink.patience import Interrupted, Patience
+from k2_shared.errors import Halt, Unavailable
+from k2_shared.settings import LakeSettings
+from k2_shared.testing.gate import Gate, Rule
+
+TOPIC = "market.crypto.trades.binance"
+
+
+@dataclass
+class Owner:
+    """A table's owner behind gates before its catalog and store; each failed attempt is kept."""
+
+    catalog: Gate
+    store: Gate
+    errors: list[Exception] = field(default_factory=list)
+    lifting: ExitStack = field(default_factory=ExitStack)
+    lift_after: int = 2
+    table: LakeTable = field(init=False)
+
+    def hear(self, error: Exception) -> None:
+        """Note a failed attempt; after some the fault is over."""
+        self.errors.append(error)
+        if len(self.errors) == self.lift_after:
+            self.lifting.close()
+
+    def suffer(self, fault: AbstractContextManager[Rule]) -> Rule:
+        """Let a fault last for two failed attempts."""
+        return self.lifting.enter_context(fault)
+
+
+@pytest.fixture
+def owner(table: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Owner]:
+    """An owner with 30 attempts."""
+    settings = LakeSettings.load()
+    with Gate(settings.iceberg_catalog_uri).listening() as catalog, Gate(settings.s3_endpoint).listening() as store:
+        monkeypatch.setenv("ICEBERG_CATALOG_URI", catalog.url)
+        monkeypatch.setenv("ICEBERG_OAUTH2_SERVER_URI", f"{catalog.url}/v1/oauth/tokens")
+        monkeypatch.setenv("S3_ENDPOINT", store.url)
+        made = Owner(catalog, store)
+        made.table = table.owner(patience=Patience(30, made.hear))
+        yield made
+
+
+def path_has(*parts: str, method: str) -> Callable[[str, str], bool]:
+    """Requests of one method whose path contains all of these."""
+    return lambda given, path: given == method and all(part in path for part in parts)
+
+
+WRITE = path_has("/data/", method="PUT")
+MANIFEST = path_has("/metadata/", method="PUT")
+REFRESH = path_has("/tables/", method="GET")
+COMMIT = path_has("/tables/", method="POST")
+FAULTS: dict[str, Callable[[Owner], AbstractContextManager[Rule]]] = {
+    "the store refuses rows by 503": lambda owner: owner.store.refusing(503, WRITE),
+    "the store refuses rows by 403": lambda owner: owner.store.refusing(403, WRITE),
+    "the store refuses manifests by 503": lambda owner: owner.store.refusing(503, MANIFEST),
+    "the store is cut": lambda owner: owner.store.cut(),
+    "the catalog is cut": lambda owner: owner.catalog.cut(),
+    "the catalog refuses to be read by 503": lambda owner: owner.catalog.refusing(503, REFRESH),
+    "the catalog answers what is no answer": lambda owner: owner.catalog.refusing(200, REFRESH),
+    "the catalog refuses to read by 501": lambda owner: owner.catalog.refusing(501, REFRESH),
+    "the catalog refuses a commit by 500": lambda owner: owner.catalog.refusing(500, COMMIT),
+    "the catalog refuses a commit by 403": lambda owner: owner.catalog.refusing(403, COMMIT),
+    "the catalog's replies to commits are lost": lambda owner: owner.catalog.cut(COMMIT, after=True),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_commit_outlives_the_fault(owner: Owner, table: Any, make_batch: Any, name: str) -> None:
+    """Each kind of failure, twice in a row where it can be, costs attempts and neither rows nor copies."""
+    owner.table.commit(make_batch(0, 5))
+    if "lost" in name:
+        owner.lift_after = 1  # the one commit that was done is found
+    rule = owner.suffer(FAULTS[name](owner))
+    assert owner.table.commit(make_batch(5, 12)).offsets == {(TOPIC, 0): 12}
+    assert rule.done >= owner.lift_after == len(owner.errors)
+    assert table.offsets() == list(range(12))
+    assert table.stored() == table.referred()
+    assert owner.table.patience.trouble is None
+
+
+@pytest.mark.parametrize(
+    ("fault", "doing", "peer"),
+    [
+        ("the store refuses rows by 403", "writing rows to the object store", "object store at http://127"),
+        ("the catalog is cut", "reading the table from the catalog", "catalog at http://127"),
+        ("the catalog refuses a commit by 500", "committing", "catalog at http://127"),
+    ],
+)
+def test_attempts_that_are_used_up_say_what_failed(
+    owner: Owner, table: Any, make_batch: Any, fault: str, doing: str, peer: str
+) -> None:
+    """One line: the table, how often, what it was doing, the failure, and what to check."""
+    owner.table.patience.attempts = 2
+    owner.lift_after = 3
+    with FAULTS[fault](owner), pytest.raises(Unavailable) as gave_up:
+        owner.table.commit(make_batch(0, 5))
+    said = str(gave_up.value)
+    assert said.startswith("table t")
+    assert "bronze_crypto_trades could not be committed in 2 attempts, the last failed while" in said
+    assert doing in said
+    assert f"check the {peer}" in said
+    assert "\n" not in said
+    assert len(owner.errors) == 2
+    assert table.offsets() == []
+
+
+def test_reading_the_state_outlives_the_fault(owner: Owner) -> None:
+    """As at a start: the catalog is away for a moment."""
+    rule = owner.suffer(FAULTS["the catalog is cut"](owner))
+    assert owner.table.state() is None
+    assert rule.done == len(owner.errors) == 2
+
+
+def test_a_stop_ends_attempts_that_fail(owner: Owner, table: Any, make_batch: Any) -> None:
+    """What the batch held is read again by the next owner."""
+    owner.lift_after = 1_000
+    owner.table.patience.interrupt()
+    with FAULTS["the store refuses rows by 403"](owner), pytest.raises(Interrupted):
+        owner.table.commit(make_batch(0, 5))
+    assert len(owner.errors) == 1
+    assert table.offsets() == []
+
+
+def test_a_dropped_table_halts_at_once(owner: Owner, table: Any, make_batch: Any) -> None:
+    """It does not come back by waiting; the text says what to do."""
+    owner.table.commit(make_batch(0, 5))
+    table.catalog.drop_table(table.identifier)
+    with pytest.raises(Halt, match=r"bronze_crypto_trades was dropped under a running sink: .*'k2 init'"):
+        owner.table.commit(make_batch(5, 10))
+    assert owner.errors == []
+    table.create()
+
+
+def test_what_cannot_be_dropped_is_left(owner: Owner, table: Any, make_batch: Any, wrap_commit: Any) -> None:
+    """An overtaken owner goes on also where the store refuses to delete its files."""
+
+    def overtake(real: Any) -> Any:
+        table.owner().commit(make_batch(0, 7))
+        return real()
+
+    wrap_commit(owner.table, overtake)
+    deleting = path_has("/data/", method="DELETE")
+    with owner.store.refusing(403, deleting) as rule, pytest.raises(Exception, match="another owner has committed"):
+        owner.table.commit(make_batch(0, 10))
+    assert rule.done
+    assert len(table.stored() - table.referred()) == 1

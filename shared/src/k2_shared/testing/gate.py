@@ -1,0 +1,157 @@
+"""An HTTP gate before a server, for tests: it passes everything on until it is told to refuse or to be cut."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+HOST = "127.0.0.1"
+_TIMEOUT_S = 30.0
+_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
+
+Which = Callable[[str, str], bool]
+"""Whether a request is meant, by its method and its path with the query."""
+
+
+@dataclass
+class Rule:
+    """What is done to the requests that are meant: a status and nothing else, or a broken connection.
+
+    ``after`` passes them on first and withholds the server's reply; ``done`` counts those that were met.
+    """
+
+    which: Which
+    status: int | None
+    after: bool = False
+    done: int = 0
+
+
+@dataclass
+class Gate:
+    """A server's address with rules before it. The host that a client signed is passed on as it is."""
+
+    server: str
+    rules: list[Rule] = field(default_factory=list)
+    port: int = 0
+
+    @property
+    def url(self) -> str:
+        """What a client is given as the server's address."""
+        return f"http://{HOST}:{self.port}"
+
+    @contextmanager
+    def listening(self) -> Iterator["Gate"]:
+        """Serve for the length of the block, on a thread a connection."""
+        handler = type("Handler", (_Handler,), {"gate": self})
+        listener = ThreadingHTTPServer((HOST, self.port), handler)
+        listener.daemon_threads = True
+        self.port = listener.server_address[1]
+        thread = threading.Thread(target=listener.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            listener.shutdown()
+            listener.server_close()
+            thread.join()
+
+    @contextmanager
+    def refusing(self, status: int, which: Which) -> Iterator[Rule]:
+        """Answer what is meant with a status for the length of the block; the server never hears of it."""
+        with self._ruled(Rule(which, status)) as rule:
+            yield rule
+
+    @contextmanager
+    def cut(self, which: Which = lambda _method, _path: True, *, after: bool = False) -> Iterator[Rule]:
+        """Break the connections of what is meant; with ``after``, once the server has done as asked."""
+        with self._ruled(Rule(which, None, after)) as rule:
+            yield rule
+
+    @contextmanager
+    def _ruled(self, rule: Rule) -> Iterator[Rule]:
+        self.rules.append(rule)
+        try:
+            yield rule
+        finally:
+            self.rules.remove(rule)
+
+    def rule_for(self, method: str, path: str) -> Rule | None:
+        """The rule that a request meets, if any; it is counted."""
+        found = next((rule for rule in self.rules if rule.which(method, path)), None)
+        if found:
+            found.done += 1
+        return found
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One connection; its requests one after the other."""
+
+    protocol_version = "HTTP/1.1"
+    gate: Gate
+
+    def pass_on(self) -> None:
+        body = self._body()
+        rule = self.gate.rule_for(self.command, self.path)
+        if rule and rule.status:
+            self._answer(rule.status, {"Content-Type": "text/plain"}, b"refused by the gate")
+            return
+        if rule and not rule.after:
+            self._hang_up()
+            return
+        try:
+            status, headers, reply = self._ask(body)
+        except (OSError, HTTPException):
+            self._hang_up()  # the server is away: so is the gate
+            return
+        if rule:
+            self._hang_up()
+        else:
+            self._answer(status, headers, reply)
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = pass_on  # noqa: N815  # names of the standard library
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        chunks = []
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            chunks.append(self.rfile.read(size))
+            self.rfile.readline()
+        while self.rfile.readline().strip():
+            pass
+        return b"".join(chunks)
+
+    def _ask(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        address = urlsplit(self.gate.server)
+        server = HTTPConnection(address.hostname or HOST, address.port, timeout=_TIMEOUT_S)
+        try:
+            server.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            for name, value in self.headers.items():
+                if name.lower() not in _HOP:
+                    server.putheader(name, value)
+            server.putheader("Content-Length", str(len(body)))
+            server.endheaders(body)
+            reply = server.getresponse()
+            return reply.status, dict(reply.headers.items()), reply.read()
+        finally:
+            server.close()
+
+    def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response_only(status)
+        for name, value in headers.items():
+            if name.lower() not in _HOP:
+                self.send_header(name, value)
+        # What a HEAD would have is told, and not sent.
+        length = headers.get("Content-Length", "0") if self.command == "HEAD" else str(len(body))
+        self.send_header("Content-Length", length)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _hang_up(self) -> None:
+        self.close_connection = True
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # as in the base class
+        """Say nothing: a test reads what it needs from its rules."""
