@@ -61,6 +61,11 @@ class Metrics:
             "k2_table_commits", "Iceberg commits by outcome", ["table", "outcome"], registry=registry
         )
         self.rows = Counter("k2_table_rows", "rows committed to Iceberg", ["table"], registry=registry)
+        self.snapshots = Gauge("k2_table_snapshots", "snapshots in an Iceberg table", ["table"], registry=registry)
+        self.expired = Counter("k2_table_snapshots_expired", "snapshots removed", ["table"], registry=registry)
+        self.expiries = Counter(
+            "k2_table_expiries", "searches for snapshots to expire, by outcome", ["table", "outcome"], registry=registry
+        )
         build = Gauge("k2_build_info", "what runs", ["service", "version"], registry=registry)
         build.labels(service, version).set(1)
 

@@ -1,7 +1,8 @@
 """The table side of the sink: Parquet files once, offsets and rows in one commit."""
 
+import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 from uuid import UUID, uuid4
@@ -12,11 +13,12 @@ from pyiceberg.io.pyarrow import _dataframe_to_data_files
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table, Transaction
 from pyiceberg.table.metadata import TableMetadata
-from pyiceberg.table.snapshots import Snapshot
-from pyiceberg.table.update import AssertTableUUID
+from pyiceberg.table.update import AssertRefSnapshotId, AssertTableUUID, RemoveSnapshotsUpdate
 
 from iceberg_sink.domain import Offsets, SinkState, agreed, superseded
-from iceberg_sink.patience import Patience, UsedUp, is_store, reason
+from iceberg_sink.history import landed, nearest_state
+from iceberg_sink.patience import FAILURES, Patience, UsedUp, is_store, reason
+from iceberg_sink.retention import expendable
 from k2_shared.errors import Halt, Unavailable
 from k2_shared.telemetry import logger
 from k2_shared.topic_ids import Identity
@@ -48,15 +50,15 @@ class Commit:
 
 
 class _Once(Transaction):
-    """A transaction that tries once, since a blind retry doubles rows; its metadata is computed once a change."""
+    """A transaction that tries once, since a blind retry doubles rows.
 
-    _memo: tuple[int, TableMetadata] | None = None
+    Its updates are the catalog's to apply: none of them is read here, so none is applied to a copy of the metadata,
+    which would cost more with every snapshot.
+    """
 
     @property
     def table_metadata(self) -> TableMetadata:
-        if self._memo is None or self._memo[0] != len(self._updates):
-            self._memo = (len(self._updates), super().table_metadata)
-        return self._memo[1]
+        return self._table.metadata
 
     def commit_transaction(self) -> Table:
         same_table = AssertTableUUID(uuid=self._table.metadata.table_uuid)
@@ -66,10 +68,15 @@ class _Once(Transaction):
 
 @dataclass
 class _Effort:
-    """What the attempts at one batch share; the files' names too, so that an attempt writes over the one before."""
+    """What the attempts at one batch share; the files' names too, so that an attempt writes over the one before.
+
+    ``unknown`` is set once an attempt ended without a word of its outcome, and ``base`` is the first such attempt's.
+    """
 
     id: UUID = field(default_factory=uuid4)
     files: list[DataFile] = field(default_factory=list)
+    unknown: bool = False
+    base: int | None = None
 
 
 class LakeTable:
@@ -138,10 +145,8 @@ class LakeTable:
     def _look(self) -> SinkState | None:
         self._refresh()
         metadata = self._table.metadata
-        summaries = (s.summary.additional_properties for s in _ancestors(metadata) if s.summary is not None)
-        states = (SinkState.from_properties(summary, self._sink_id) for summary in summaries)
-        nearest = next((state for state in states if state is not None), None)
-        return agreed(nearest, SinkState.from_properties(metadata.properties, self._sink_id))
+        prop = SinkState.from_properties(metadata.properties, self._sink_id)
+        return agreed(nearest_state(metadata, self._sink_id), prop)
 
     def _refresh(self) -> None:
         self._doing, known = "reading the table from the catalog", self.uuid
@@ -161,21 +166,13 @@ class LakeTable:
 
     def _attempt(self, batch: Commit, effort: _Effort) -> SinkState:
         current = self._look()
-        if current is not None and self._landed(str(effort.id)):
+        if current and effort.unknown and landed(self._table.metadata, self._sink_id, str(effort.id), effort.base):
             return current  # an attempt whose reply was lost
         if superseded(current, batch.start):
             self._drop(effort.files)
             raise Superseded(current.offsets if current else {})
         effort.files = effort.files or self._write(batch.rows, effort.id)
         return self._append(batch, current, effort)
-
-    def _landed(self, commit_id: str) -> bool:
-        """Whether a commit is in the table's history; others may have committed after it."""
-        name = f"sink.{self._sink_id}.commit-id"
-        return any(
-            snapshot.summary is not None and snapshot.summary.additional_properties.get(name) == commit_id
-            for snapshot in _ancestors(self._table.metadata)
-        )
 
     def _write(self, rows: pa.Table, name: UUID) -> list[DataFile]:
         self._doing = "writing rows to the object store"
@@ -195,7 +192,38 @@ class LakeTable:
         except CommitFailedException as error:
             logger().info(CONFLICT, table=self._name, error=reason(error))
             raise
+        except FAILURES:
+            if not effort.unknown:
+                effort.unknown, effort.base = True, self._table.metadata.current_snapshot_id
+            raise
         return state
+
+    def expire(self, age_s: float) -> int:
+        """Remove the snapshots that nothing needs and that are older than ``age_s``; returns how many.
+
+        It asserts every tag and branch that was looked at, so what another owner commits meanwhile refuses it. Files
+        that only they referred to are left to the search for orphans, and with them readers that still read.
+
+        Raises:
+            CommitFailedException: another owner was faster; later will do.
+        """
+        self._refresh()
+        metadata = self._table.metadata
+        found = expendable(metadata, int(age_s * 1_000), int(time.time() * 1_000))
+        if found:
+            same_table = AssertTableUUID(uuid=metadata.table_uuid)
+            refs = (
+                AssertRefSnapshotId.model_validate({"ref": name, "snapshot-id": ref.snapshot_id})
+                for name, ref in metadata.refs.items()
+            )
+            removal = RemoveSnapshotsUpdate.model_validate({"snapshot-ids": found})
+            self._table._do_commit((removal,), (*refs, same_table))
+        return len(found)
+
+    @property
+    def snapshots(self) -> int:
+        """How many snapshots the table had when it was last looked at."""
+        return len(self._table.metadata.snapshots)
 
     def _drop(self, files: list[DataFile]) -> None:
         """Delete what no snapshot refers to; what cannot be deleted is left to the search for orphans."""
@@ -204,12 +232,3 @@ class LakeTable:
                 self._table.io.delete(file.file_path)
             except OSError as error:
                 logger().warning(ORPHAN, table=self._name, file=file.file_path, error=reason(error))
-
-
-def _ancestors(metadata: TableMetadata) -> Iterator[Snapshot]:
-    """The current snapshot and those before it, nearest first."""
-    snapshot = metadata.current_snapshot()
-    while snapshot is not None:
-        yield snapshot
-        parent = snapshot.parent_snapshot_id
-        snapshot = None if parent is None else metadata.snapshot_by_id(parent)

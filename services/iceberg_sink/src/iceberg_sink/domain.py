@@ -58,6 +58,12 @@ class SinkState:
             raise Halt(f"the state of sink {sink_id} in the table is damaged ({error!r}): {own}") from None
 
 
+def sinks_in(properties: Mapping[str, str | None]) -> set[str]:
+    """The ids of the sinks whose state is among some properties."""
+    parts = (name.split(".") for name in properties)
+    return {part[1] for part in parts if len(part) == 3 and part[0] == "sink" and part[2] == "commit-id"}
+
+
 def agreed(summary: SinkState | None, prop: SinkState | None) -> SinkState | None:
     """The state on which the nearest snapshot summary and the table's properties agree.
 

@@ -13,3 +13,5 @@ class SinkSettings(AgentSettings, LakeSettings):
     sink_interval_s: float = Field(5.0, gt=0, le=600)
     sink_commit_attempts: int = Field(20, ge=1, le=1_000, description="at reading or committing a table, each whole")
     sink_outlive_s: float = Field(30.0, ge=0, le=86_400, description="the others go on so long after a table's end")
+    sink_snapshot_age_s: float = Field(3_600.0, ge=0, le=31_536_000, description="older snapshots are expired")
+    sink_expire_interval_s: float = Field(3_600.0, gt=0, le=86_400)

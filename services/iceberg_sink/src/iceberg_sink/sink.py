@@ -12,6 +12,7 @@ from mode import Service
 
 from iceberg_sink.adapters import Commit, LakeTable, Superseded
 from iceberg_sink.domain import Offsets, SinkState, check_world
+from iceberg_sink.housekeeping import Housekeeper
 from iceberg_sink.patience import Interrupted
 from iceberg_sink.rows import Rows
 from iceberg_sink.settings import SinkSettings
@@ -54,6 +55,7 @@ class TableSink(Service):  # type: ignore[misc]
         self._partitions = [at for name in target.contract.topics for at in names.partitions(name)]
         self._name = target.contract.name
         self._group = names.group(f"iceberg_sink.{self._name}")
+        self._housekeeper = Housekeeper(self._name, target.table, settings, metrics)
         self._positions: dict[TopicPartition, int] = {}
         self._running = False
         self.end: K2Error | None = None
@@ -161,6 +163,8 @@ class TableSink(Service):  # type: ignore[misc]
             self._rewind(other.offsets)
             return
         await self._committed(records, touched)
+        if self._housekeeper.due() and not self.should_stop:
+            await asyncio.to_thread(self._housekeeper.work)
 
     async def _collect(self) -> Mapping[TopicPartition, Sequence[Any]]:
         """Records of at most ``sink_interval_s`` after the first, ``sink_max_rows`` and the stop."""

@@ -1,0 +1,44 @@
+"""What a table's snapshots say of a sink, from the nearest back: pure, and no longer than what is looked for."""
+
+from collections.abc import Iterator, Mapping
+
+from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.table.snapshots import Snapshot
+
+from iceberg_sink.domain import SinkState
+
+
+def properties(snapshot: Snapshot) -> Mapping[str, str]:
+    """What the writer of a snapshot said in its summary."""
+    return snapshot.summary.additional_properties if snapshot.summary else {}
+
+
+def ancestors(metadata: TableMetadata, start: int | None) -> Iterator[Snapshot]:
+    """A snapshot and those before it, nearest first, as far as they are kept; each step takes the same time."""
+    kept = {snapshot.snapshot_id: snapshot for snapshot in metadata.snapshots}
+    while start is not None and start in kept:
+        yield kept[start]
+        start = kept[start].parent_snapshot_id
+
+
+def nearest_state(metadata: TableMetadata, sink_id: str) -> SinkState | None:
+    """The state in the nearest snapshot that has one.
+
+    Raises:
+        Halt: that state is damaged.
+    """
+    found = (
+        SinkState.from_properties(properties(snapshot), sink_id)
+        for snapshot in ancestors(metadata, metadata.current_snapshot_id)
+    )
+    return next((state for state in found if state is not None), None)
+
+
+def landed(metadata: TableMetadata, sink_id: str, commit_id: str, base: int | None) -> bool:
+    """Whether a commit stands in the table, made on ``base`` or later; others may have committed after it."""
+    for snapshot in ancestors(metadata, metadata.current_snapshot_id):
+        if snapshot.snapshot_id == base:
+            return False
+        if properties(snapshot).get(f"sink.{sink_id}.commit-id") == commit_id:
+            return True
+    return False

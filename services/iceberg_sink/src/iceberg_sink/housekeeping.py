@@ -1,0 +1,57 @@
+"""When a table's snapshots are expired, and what becomes of it: never in the way of commits."""
+
+import time
+from collections.abc import Callable
+
+from pyiceberg.exceptions import CommitFailedException
+
+from iceberg_sink.adapters import LakeTable
+from iceberg_sink.patience import FAILURES, reason
+from iceberg_sink.settings import SinkSettings
+from k2_shared.telemetry import Metrics, logger
+
+EXPIRED = "table_snapshots_expired"
+NOT_EXPIRED = "table_snapshots_not_expired"
+_SOON_S = 60.0
+
+
+class Housekeeper:
+    """Expires one table's snapshots, at first when it is asked to and then every ``sink_expire_interval_s``."""
+
+    def __init__(
+        self,
+        name: str,
+        table: LakeTable,
+        settings: SinkSettings,
+        metrics: Metrics,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._name = name
+        self._table = table
+        self._settings = settings
+        self._metrics = metrics
+        self._clock = clock
+        self._next = clock()
+
+    def due(self) -> bool:
+        """Whether it is time."""
+        return self._clock() >= self._next
+
+    def work(self) -> None:
+        """Expire what may go. Blocks; whatever fails is counted, and made again a minute later at the earliest."""
+        interval = self._settings.sink_expire_interval_s
+        try:
+            expired = self._table.expire(self._settings.sink_snapshot_age_s)
+        except CommitFailedException:
+            outcome, pause = "conflict", min(interval, _SOON_S)
+        except FAILURES as error:
+            logger().warning(NOT_EXPIRED, table=self._name, reason=reason(error))
+            outcome, pause = "failed", min(interval, _SOON_S)
+        else:
+            outcome, pause = "done", interval
+            self._metrics.expired.labels(self._name).inc(expired)
+            if expired:
+                logger().info(EXPIRED, table=self._name, snapshots=expired)
+        self._metrics.expiries.labels(self._name, outcome).inc()
+        self._metrics.snapshots.labels(self._name).set(self._table.snapshots)
+        self._next = self._clock() + pause

@@ -1,0 +1,141 @@
+"""Which snapshots may go, and which never."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyiceberg.table.metadata import TableMetadata, TableMetadataV2
+from pyiceberg.table.snapshots import Operation, Snapshot, Summary
+
+from iceberg_sink.domain import SinkState
+from iceberg_sink.history import landed, nearest_state
+from iceberg_sink.retention import NEWEST, expendable
+
+HOUR_MS = 3_600_000
+NOW_MS = 1_000 * HOUR_MS
+
+
+def state(sink: str, number: int) -> dict[str, str]:
+    return SinkState({("a", 0): number}, f"commit-{number}", "cluster", {"a": "1"}, "table").to_properties(sink)
+
+
+def history(
+    count: int, *, step_ms: int = 5_000, refs: dict[str, Any] | None = None, **sinks: list[int]
+) -> TableMetadata:
+    """Snapshots 1 to ``count``, the last of them now; those that are listed for a sink hold its state."""
+    snapshots = [
+        Snapshot(
+            snapshot_id=number,
+            parent_snapshot_id=number - 1 or None,
+            sequence_number=number,
+            timestamp_ms=NOW_MS - (count - number) * step_ms,
+            manifest_list=f"s3://lake/{number}.avro",
+            summary=Summary(
+                Operation.APPEND,
+                **{k: v for sink, held in sinks.items() if number in held for k, v in state(sink, number).items()},
+            ),
+        )
+        for number in range(1, count + 1)
+    ]
+    main = {"main": {"snapshot-id": count, "type": "branch"}} if count else {}
+    return TableMetadataV2.model_validate(
+        {
+            "location": "s3://lake",
+            "table-uuid": "9c12d441-03fe-4693-9a96-a0705ddf69c1",
+            "last-column-id": 1,
+            "last-sequence-number": count,
+            "schemas": [{"type": "struct", "schema-id": 0, "fields": []}],
+            "current-schema-id": 0,
+            "partition-specs": [{"spec-id": 0, "fields": []}],
+            "sort-orders": [{"order-id": 0, "fields": []}],
+            "current-snapshot-id": count or None,
+            "snapshots": snapshots,
+            "refs": main | (refs or {}),
+        }
+    )
+
+
+def gone(metadata: TableMetadata, age_ms: int = HOUR_MS) -> set[int]:
+    return set(expendable(metadata, age_ms, NOW_MS))
+
+
+def test_what_is_older_goes_oldest_first() -> None:
+    """A day at a commit every five seconds: an hour's stay, and the one of exactly that age."""
+    found = expendable(history(17_280), HOUR_MS, NOW_MS)
+    assert found == list(range(1, 17_280 - 720))
+
+
+def test_the_newest_hundred_stay_however_old() -> None:
+    """A table that is written once a day keeps a hundred days."""
+    assert NEWEST == 100
+    assert gone(history(150, step_ms=24 * HOUR_MS)) == set(range(1, 51))
+    assert gone(history(100, step_ms=24 * HOUR_MS)) == set()
+    assert gone(history(0)) == set()
+
+
+def test_the_newest_state_of_each_sink_stays() -> None:
+    """However many snapshots of others have come since; its older ones go."""
+    found = history(1_000, step_ms=HOUR_MS, k2=[10, 20], other=[20, 30], gone=[5])
+    assert gone(found) == set(range(1, 901)) - {5, 20, 30}
+
+
+def test_a_tag_holds_its_snapshot_alone() -> None:
+    """As the last of a day is tagged for a week."""
+    tags = {"day": {"snapshot-id": 50, "type": "tag"}}
+    assert gone(history(1_000, step_ms=HOUR_MS, refs=tags)) == set(range(1, 901)) - {50}
+
+
+@pytest.mark.parametrize(
+    ("own", "held"),
+    [
+        ({}, {50}),
+        ({"min-snapshots-to-keep": 3}, {48, 49, 50}),
+        ({"max-snapshot-age-ms": 952 * HOUR_MS}, {48, 49, 50}),
+    ],
+)
+def test_a_branch_holds_its_head_and_what_it_asks_for(own: dict[str, int], held: set[int]) -> None:
+    """As many, or as young, as it says itself."""
+    branches = {"audit": {"snapshot-id": 50, "type": "branch", **own}}
+    assert gone(history(1_000, step_ms=HOUR_MS, refs=branches)) == set(range(1, 901)) - held
+
+
+def test_the_head_stays_after_a_rollback() -> None:
+    """Also where it is older than all that are kept by number."""
+    rolled_back = history(1_000, step_ms=HOUR_MS)
+    rolled_back = rolled_back.model_copy(update={"refs": history(7).refs, "current_snapshot_id": 7})
+    assert 7 not in gone(rolled_back)
+
+
+@given(st.integers(0, 400), st.integers(1, HOUR_MS), st.sets(st.integers(1, 400)), st.integers(0, 10 * HOUR_MS))
+def test_what_goes_is_never_needed(count: int, step_ms: int, held: set[int], age_ms: int) -> None:
+    """Whatever the history: head, newest hundred, young ones and each sink's newest state are not among it."""
+    metadata = history(count, step_ms=step_ms, k2=sorted(held))
+    found = gone(metadata, age_ms)
+    states = [number for number in held if number <= count]
+    assert not found & set(range(count - 99, count + 1))
+    assert not states or max(states) not in found
+    assert all((count - number) * step_ms > age_ms for number in found)
+    assert len(found) == len(expendable(metadata, age_ms, NOW_MS))
+
+
+def test_an_own_commit_is_looked_for_up_to_its_base() -> None:
+    """Found behind others' commits; what is older than the base is not looked at."""
+    metadata = history(10, k2=[4, 6])
+    assert landed(metadata, "k2", "commit-6", base=5)
+    assert landed(metadata, "k2", "commit-6", base=None)
+    assert not landed(metadata, "k2", "commit-6", base=6)
+    assert not landed(metadata, "k2", "commit-4", base=5)
+    assert not landed(metadata, "other", "commit-6", base=1)
+    assert not landed(history(0), "k2", "commit-1", base=None)
+
+
+def test_the_nearest_state_counts() -> None:
+    """Of this sink, as far back as snapshots are kept."""
+    metadata = history(10, k2=[4, 6], other=[8])
+    found = nearest_state(metadata, "k2")
+    assert found is not None
+    assert found.commit_id == "commit-6"
+    assert nearest_state(metadata, "none") is None
+    cut = metadata.model_copy(update={"snapshots": [s for s in metadata.snapshots if s.snapshot_id > 8]})
+    assert nearest_state(cut, "k2") is None
