@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k2_shared.errors import InvalidRecord
-from k2_shared.feed.encoder import encoder
+from k2_shared.feed.encoder import _piece, encoder
 from k2_shared.testing.records import RECEIVED_NS, SCHEMA_ID, trade
 from k2_shared.trade import Trade, encode, wire_prefix
 
@@ -95,3 +95,16 @@ def test_what_the_schema_cannot_hold_is_refused_with_its_exact_text(
         encoder(of.exchange, of.symbol, PREFIX)(of, 0)
     assert refused.value.reason == reason
     assert quoted in refused.value.detail
+
+
+@pytest.mark.parametrize("said", [{}, {"a": ""}, None])
+def test_nothing_said_and_nothing_to_say_differ(said: dict[str, str] | None) -> None:
+    """An empty map is one, and none is none."""
+    of = trade(vendor_data=said)
+    assert specialised(of, 0) == reference(of, 0)
+
+
+def test_a_type_that_it_cannot_write_is_named() -> None:
+    """A change of the schema is noticed when the encoder is made, not in the bytes."""
+    with pytest.raises(TypeError, match="no encoder for the Avro type 'double' of price"):
+        _piece("double", "price")

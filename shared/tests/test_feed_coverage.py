@@ -78,12 +78,15 @@ def test_a_gap_knows_what_it_is_owed_to_and_the_time_before_it(coverage: Coverag
 
 def test_a_part_of_a_gap_can_be_settled(coverage: Coverage) -> None:
     """What is left keeps the gap's cause and time."""
+    assert coverage.gaps.find(13) is None
     coverage.offer(20, 0)
     (gap,) = coverage.gaps
     (settled,) = coverage.settle(15, 16)
     assert (settled.gap, settled.first, settled.last) == (gap, 15, 16)
     assert list(coverage.gaps) == [gap._replace(last=14), gap._replace(first=17)]
     assert coverage.settle(15, 16) == []
+    left = [(part.gap, part.first, part.last) for part in coverage.gaps.parts(14, 17)]
+    assert left == [(gap._replace(last=14), 14, 14), (gap._replace(first=17), 17, 17)]
 
 
 def test_what_the_venue_has_assigned_is_missing(coverage: Coverage) -> None:
@@ -202,3 +205,19 @@ def test_a_symbol_begins_with_the_lowest_id_of_its_first_frame() -> None:
     coverage = book.add(trade().symbol).coverage
     assert len(book.take(series(9, 8, 7), connection=1)) == 3
     assert (coverage.first, coverage.high, missing(coverage)) == (7, 9, {8} - {8})
+
+
+def test_a_range_holds_its_ends_and_nothing_beside_them() -> None:
+    """Membership is by id; a range that ends before it begins is none."""
+    spans = Spans([(3, 5), (9, 8)])
+    assert [number in spans for number in (2, 3, 5, 6, 8, 9)] == [False, True, True, False, False, False]
+    assert spans.without(1, 7) == [(1, 2), (6, 7)]
+    assert spans.without(3, 4) == []
+
+
+def test_a_gap_is_awaited_until_something_comes(coverage: Coverage) -> None:
+    """What comes next tells whether there is one."""
+    coverage.expect(Cause.RESTART)
+    assert coverage.awaiting
+    coverage.offer(coverage.high + 1, 0)
+    assert not coverage.awaiting

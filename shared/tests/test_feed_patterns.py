@@ -120,6 +120,13 @@ def test_after_a_start_every_symbol_is_asked_about() -> None:
     assert staleness.look({"A": 7, "B": 0}) == []
 
 
+def test_a_symbol_that_is_not_followed_is_not_quiet() -> None:
+    """The venue's late word about one that was left says nothing."""
+    staleness = Staleness(60.0, Clock())
+    staleness.quiet("A")
+    assert staleness.look({"B": 0}) == []
+
+
 @dataclass
 class Line:
     """A socket by hand."""
@@ -158,6 +165,7 @@ def test_skew_is_the_largest_lead_of_two_windows() -> None:
     assert skew.seconds is None
     skew.note(1_000_000, 2_000_000)
     skew.note(5_000_000, 4_000_000)
+    skew.note(5_500_000, 5_000_000)
     assert skew.seconds == pytest.approx(1.0)
     clock.now += 60
     skew.note(1_000_000, 1_500_000)

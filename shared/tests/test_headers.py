@@ -104,3 +104,9 @@ def test_a_refused_frame_says_where_it_was_going() -> None:
     found = said(Refuser("feed", "feed_kraken").refuse_frame(frame, InvalidRecord("unreadable_frame", "cut")))
     assert (found["topic"], found["stage"], found["attempt"]) == (frame.topic, "feed", "1")
     assert "offset" not in found
+
+
+def test_an_origin_is_read_back() -> None:
+    """Every field of it."""
+    assert Origin.unpack(ORIGIN.pack()) == ORIGIN
+    assert received_ns(((HEADER, ORIGIN.pack()),)) == ORIGIN.received_ns

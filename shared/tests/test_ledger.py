@@ -23,6 +23,7 @@ from k2_shared.feed.ledger import (
     SymbolRecord,
     events,
     gaps,
+    moment,
     now_us,
     symbols,
 )
@@ -157,3 +158,9 @@ def test_a_gap_has_its_size_and_its_age() -> None:
 def test_now_is_in_microseconds() -> None:
     """Between two seconds of this century, and not going back."""
     assert 1_600_000_000_000_000 < now_us() <= now_us() < 4_000_000_000_000_000
+
+
+def test_a_time_is_told_as_people_read_it() -> None:
+    """A number that no calendar holds stays a number."""
+    assert moment(1_700_000_000_123_456) == "2023-11-14T22:13:20.123+00:00"
+    assert moment(2**62) == str(2**62)

@@ -277,3 +277,8 @@ def test_a_symbol_that_was_left_can_still_be_read() -> None:
 def test_there_is_no_application_ping() -> None:
     """The protocol's own is all that Binance has."""
     assert BinanceProtocol(PAIRS).ping() is None
+
+
+def test_a_trade_in_a_stream_of_another_kind_is_unreadable() -> None:
+    """It has a trade's shape, and the stream says that it is none: neither is believed."""
+    assert isinstance(receive(frame("btcusdt@aggTrade")), Unreadable)

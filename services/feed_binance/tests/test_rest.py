@@ -129,3 +129,9 @@ def test_an_answer_of_another_shape_is_a_value_error(said: bytes) -> None:
         REST.read_pairs(said)
     with pytest.raises(ValueError, match=r"malformed|Expected"):
         REST.read_trades("BTC/USDT", said)
+
+
+def test_the_list_of_pairs_is_one_call() -> None:
+    """It is asked for whole, at its weight."""
+    (call,) = REST.pairs()
+    assert (call.path, call.cost) == ("/api/v3/exchangeInfo", 20)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from gold.domain import GoldStage
 from gold.reading import Reader
+from k2_shared.errors import Halt
 from k2_shared.records import Outgoing
 from k2_shared.stage import Outcome, Stamp
 from k2_shared.testing.records import SCHEMA_ID, Record, encoded, fields, records, trade, trades
@@ -160,6 +161,7 @@ def test_long_recovered_state_is_live_state(every: int) -> None:
             log.checkpoint(stage)
             assert log.recovered().digest() == stage.digest()
     assert log.recovered().digest() == stage.digest()
+    assert log.recovered().size().ids == stage.size().ids == 40 * 200
     assert sum(key.startswith(b"v1/facts/KRAKEN:S0/USD/") for key in log.state) <= COMPARED // 256 + 1
 
 
@@ -176,11 +178,12 @@ def test_a_checkpoint_holds_only_what_changed() -> None:
 
 
 def test_each_exchange_recovers_its_own_of_what_both_write() -> None:
-    """The other exchange's records and checkpoints in the same partitions are passed over."""
+    """The other exchange's records and checkpoints in the same partitions are passed over, and unknown kinds."""
     stage, log = gold(), Log()
     log.commit(stage, records([trade(trade_id=1)]))
     log.checkpoint(stage)
     theirs = {b"v1/ids/BINANCE:A/B/0": b"not even a bitmap", b"v1/stamp/BINANCE": b'{"input": 5, "output": 900}'}
+    theirs[b"v1/later/KRAKEN:BTC/USDT/0"] = b"of a version to come"
     recovered = gold()
     assert recovered.load(log.state | theirs) == Stamp(0, 1)
     recovered.restore(records([trade(trade_id=5, exchange="BINANCE")]))
@@ -236,3 +239,20 @@ def test_ordinary_and_unusual_encodings_of_a_trade_are_one_trade() -> None:
     unusual = {"vendor_data": {str(n): "ü" for n in range(20)}}
     outcome = log.commit(stage, records([trade(trade_id=1, **unusual), trade(trade_id=2, side="SELL", **unusual)]))
     assert (outcome.duplicates, outcome.rejected) == (1, {"conflict": 1})
+
+
+def test_a_transaction_without_records_changes_nothing() -> None:
+    """A checkpoint alone: nothing was decided, so there is nothing to take in."""
+    stage = gold()
+    assert stage.accept({}) == {}
+    assert stage.size().ids == 0
+
+
+def test_ids_without_facts_are_no_checkpoint() -> None:
+    """Both are written in one transaction: what lost a part cannot tell a repeat from a conflict."""
+    stage, log = gold(), Log()
+    log.commit(stage, records([trade(trade_id=1)]))
+    log.checkpoint(stage)
+    kept = {key: value for key, value in log.state.items() if b"/facts/" not in key}
+    with pytest.raises(Halt, match=r"ids and no facts of KRAKEN:BTC/USDT: records of market.crypto.trades.gold.state"):
+        gold().load(kept)

@@ -35,6 +35,11 @@ def test_finding_says_where_or_minus_one(known: set[int], others: list[int]) -> 
     assert find(longs(held), longs(wanted)).tolist() == [held.index(w) if w in known else -1 for w in wanted]
 
 
+def test_where_nothing_is_known_nothing_is_found() -> None:
+    """Not even a place to look."""
+    assert find(longs([]), longs([3, 1])).tolist() == find(longs([2]), longs([3, 1])).tolist() == [-1, -1]
+
+
 @given(st.lists(st.integers(0, 700), max_size=8), st.integers(1, 600))
 def test_what_is_kept_depends_on_how_many_there_were_alone(counts: list[int], keep: int) -> None:
     """At least ``keep`` of the newest, at most a segment more, in whole segments, however they came."""

@@ -129,3 +129,10 @@ def test_nothing_is_remembered() -> None:
     first = silver.process(batch)
     silver.accept({})
     assert silver.process(batch) == first
+
+
+def test_a_valid_trade_that_no_column_holds_goes_on() -> None:
+    """Many vendor entries are unusual, not wrong: it is read alone, and its bytes are the same."""
+    batch = records([trade(), trade(vendor_data={str(number): "ü" for number in range(20)})])
+    outcome = stage().process([*batch, Record(trade().key, None)])
+    assert (outcome.outgoing[OUT], outcome.rejected) == (batch, {"null_value": 1})

@@ -15,7 +15,7 @@ from gold.reading import Reader, Rows
 from gold.state import Symbol, Verdict
 from k2_shared.columns import Flags, Longs
 from k2_shared.dlq import Refuser
-from k2_shared.errors import InvalidRecord
+from k2_shared.errors import Halt, InvalidRecord
 from k2_shared.records import Batch, ByTopic, Consumed, Offsets, Outgoing
 from k2_shared.stage import Latest, Outcome, Stage, Stamp, StateSize
 from k2_shared.topics import DLQ, GOLD, STATE
@@ -126,7 +126,11 @@ class GoldStage(Stage):
         return {STATE: records}
 
     def load(self, latest: Latest) -> Stamp:
-        """Take in this exchange's checkpoints; without any, they cover nothing."""
+        """Take in this exchange's checkpoints; without any, they cover nothing.
+
+        Raises:
+            Halt: a part of them is gone; says of which symbols.
+        """
         chunks: dict[str, list[bytes]] = {}
         segments: dict[str, dict[int, bytes]] = {}
         for key, value in latest.items():
@@ -138,8 +142,13 @@ class GoldStage(Stage):
                 chunks.setdefault(symbol, []).append(value)
             elif kind == "facts":
                 segments.setdefault(symbol, {})[int(number)] = value
+        if cut := sorted(chunks.keys() - segments.keys()):
+            raise Halt(
+                f"the checkpoints hold ids and no facts of {', '.join(cut)}: records of {STATE} were deleted; "
+                "delete all of them, then gold learns again from its own topic"
+            )
         for symbol in chunks:
-            self._symbol(symbol).load(chunks[symbol], segments.get(symbol, {}))
+            self._symbol(symbol).load(chunks[symbol], segments[symbol])
         stamp = latest.get(f"{_VERSION}/stamp/{self._exchange}".encode())
         return Stamp(**json.loads(stamp)) if stamp else Stamp(0, 0)
 

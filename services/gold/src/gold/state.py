@@ -94,8 +94,7 @@ class Symbol:
         """Take in what stands in the checkpoints."""
         for chunk in chunks:
             self.ids |= BitMap64.deserialize(chunk)
-        if segments:
-            self.recent.load(segments)
+        self.recent.load(segments)
         self.bytes = len(self.ids.serialize())
 
     def digest(self) -> bytes:
