@@ -55,7 +55,8 @@ class Toy(Stage):
         self._late = [record for record in batch if record.value == b"late"]
         out = [self._one(record) for record in batch if record.value not in (b"twice", b"lost", b"late")]
         duplicates = sum(record.value == b"twice" for record in batch)
-        return Outcome(by_topic(out), {"bad": sum(record.value in (b"bad", b"late") for record in batch)}, duplicates)
+        refused = [row for row, record in enumerate(batch) if record.value in (b"bad", b"late")]
+        return Outcome(by_topic(out), {"bad": len(refused)}, refused, duplicates)
 
     def _one(self, record: Any) -> Outgoing:
         if record.value == b"bad":

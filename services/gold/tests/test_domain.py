@@ -105,6 +105,7 @@ def test_the_same_id_with_other_facts_is_a_conflict(changed: dict[str, Any], tog
         log.commit(stage, [first])
         outcome = log.commit(stage, [other, first])
     assert (outcome.rejected, outcome.duplicates) == ({"conflict": 1}, 1)
+    assert list(outcome.refused) == [1 if together else 0]
     (letter,) = log.letters
     assert (letter.key, letter.value, letter.headers[:1]) == (other.key, other.value, other.headers)
     said = dict(letter.headers)
@@ -217,7 +218,7 @@ def test_a_record_without_identity_goes_whole_to_the_dlq(key: bytes | None, data
     assert (letter.key, letter.value, letter.timestamp, letter.headers[:1]) == (key, data, bad.timestamp, bad.headers)
     assert dict(letter.headers)["k2-dlq-reason"].decode() == reason
     assert dict(letter.headers)["k2-dlq-stage"] == b"gold"
-    assert (outcome.rejected, outcome.duplicates) == ({reason: 1}, 1)
+    assert (outcome.rejected, outcome.refused, outcome.duplicates) == ({reason: 1}, [1], 1)
     assert log.commit(stage, [good, other]).duplicates == 2
 
 

@@ -107,6 +107,7 @@ def test_every_record_is_accounted_for(given_values: list[tuple[str, bytes | Non
     letters = outcome.outgoing.get(DLQ, [])
     refused = {int(dict(letter.headers)["k2-dlq-offset"]): letter for letter in letters}
     kept = [record for record in batch if record.offset not in refused]
+    assert list(outcome.refused) == sorted(refused)
     assert list(outcome.outgoing[OUT]) == kept
     assert all(whole(letter) == whole(batch[offset]) for offset, letter in refused.items())
     said = [dict(letter.headers)["k2-dlq-reason"].decode() for letter in letters]

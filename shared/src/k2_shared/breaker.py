@@ -1,10 +1,14 @@
-"""Halts an agent that refuses most of what it reads, so that a bad deploy is not drained into the dead letters."""
+"""Halts an agent that refuses most of what it reads, or much in a row, instead of draining it into the dead letters."""
 
 import asyncio
+import re
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from prometheus_client import Gauge
+
+_NOTE = re.compile(r"refused=([0-9]{1,9})")
 
 
 class Tripped(Exception):
@@ -13,40 +17,76 @@ class Tripped(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """More than ``share`` of the last ``records`` or more, refused, trips."""
+    """More than ``share`` of the last ``records`` or more, refused, trips; or ``run`` of them, one after another."""
 
     records: int = 1_000
     share: float = 0.5
+    run: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The newest batches of a partition, records and refused, and how many of the last records were all refused."""
+
+    batches: Sequence[tuple[int, int]] = ()
+    run: int = 0
+
+    @property
+    def note(self) -> str:
+        """The run as metadata of a committed offset, so that it outlives its process."""
+        return f"refused={self.run}" if self.run else ""
 
 
 class Window:
-    """The newest batches of one partition: as few as hold the threshold's number of records."""
+    """Judges the batches of one partition, as few as hold the threshold's number of records."""
 
     def __init__(self, threshold: Threshold) -> None:
         self._threshold = threshold
-        self._batches: deque[tuple[int, int]] = deque()
         self._pardoned = False
+        self.counts = Counts()
 
-    def judge(self, records: int, refused: int) -> None:
-        """Count a batch that is about to be written.
+    def judge(self, records: int, refused: Sequence[int]) -> Counts:
+        """Judge a batch that is about to be written, by its refused rows in their order; returns the counts with it.
 
         Raises:
-            Tripped: with it, too many of the last records are refused; says how many.
+            Tripped: with it, too many of the last records, or too many in a row, are refused; says how many.
         """
         if self._pardoned:
-            self._pardoned = False
-            return
-        self._batches.append((records, refused))
-        while sum(n for n, _ in self._batches) - self._batches[0][0] >= self._threshold.records:
-            self._batches.popleft()
-        read, bad = (sum(column) for column in zip(*self._batches, strict=True))
-        if read >= self._threshold.records and bad > self._threshold.share * read:
-            raise Tripped(f"{bad} of the last {read} records were refused")
+            return Counts()
+        batches = deque([*self.counts.batches, (records, len(refused))])
+        total = sum(n for n, _ in batches)
+        while total - batches[0][0] >= self._threshold.records:
+            total -= batches.popleft()[0]
+        bad = sum(n for _, n in batches)
+        if total >= self._threshold.records and bad > self._threshold.share * total:
+            raise Tripped(f"{bad} of the last {total} records were refused")
+        longest, last = _runs(self.counts.run, records, refused)
+        if longest >= self._threshold.run:
+            raise Tripped(f"{longest} records in a row were refused")
+        return Counts(tuple(batches), last)
+
+    def take(self, counts: Counts) -> None:
+        """The batch was written: count it."""
+        self.counts = counts
+        self._pardoned = False
+
+    def resume(self, note: str) -> None:
+        """Go on behind a committed offset, as its note says; a note that is not ours says nothing."""
+        found = _NOTE.fullmatch(note)
+        self.counts = Counts(self.counts.batches, int(found[1]) if found else 0)
 
     def pardon(self) -> None:
         """An operator has looked: the next batch goes through, and counting starts anew."""
-        self._batches.clear()
         self._pardoned = True
+
+
+def _runs(before: int, records: int, refused: Sequence[int]) -> tuple[int, int]:
+    """The longest run of refused rows, and the one at the batch's end; the first may go on from the batch before."""
+    run, longest, end = before, 0, 0
+    for row in refused:
+        run = run + 1 if row == end else 1
+        longest, end = max(longest, run), row + 1
+    return longest, run if end == records else 0
 
 
 class Breaker:

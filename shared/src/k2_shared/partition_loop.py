@@ -125,6 +125,7 @@ class PartitionLoop:
             raise found.doubt("records that were written from it stand in the outputs")
         self.position = (await agent.span(self._at)).start if found.offset is None else found.offset
         agent.reader.seek(self._at, self.position)
+        self._window.resume(found.metadata)
         return found
 
     async def _was_read(self) -> bool:
@@ -218,11 +219,10 @@ class PartitionLoop:
         began, position = time.perf_counter(), await self._agent.reader.position(self._at)
         outcome = stage.process(batch) if batch else Outcome({})
         self._account(batch, outcome)
-        if batch:
-            self._window.judge(len(batch), outcome.letters)
+        counts = self._window.judge(len(batch), outcome.refused) if batch else self._window.counts
         await sender.begin_transaction()
         self._reach(Place.BEFORE_SEND)
-        letters = await self._send(sender, stage, outcome, position)
+        letters = await self._send(sender, stage, outcome, (position, counts.note))
         stamp = Stamp(position, self._output_end()) if self._is_due() else None
         await kafka.send_all(sender, self._agent.names, self._at.partition, letters)
         if stamp:
@@ -233,6 +233,8 @@ class PartitionLoop:
         self._reach(Place.AFTER_COMMIT)
         self.position = self._agent.committed[self._at] = position
         self._sent += len(batch)
+        if batch:
+            self._window.take(counts)
         self._meter.committed(batch, outcome, time.perf_counter() - began)
         if stamp:
             self._checkpointed(stage, stamp)
@@ -242,13 +244,11 @@ class PartitionLoop:
         self._checkpoint_due = time.monotonic() + self._limits.checkpoint_s
         self._meter.checkpointed(stage.size())
 
-    async def _send(self, sender: AIOKafkaProducer, stage: Stage, outcome: Outcome, position: int) -> ByTopic:
-        """Write the outcome and the offset together; returns the letters that had to wait for the outcome's offsets."""
+    async def _send(self, sender: AIOKafkaProducer, stage: Stage, outcome: Outcome, offset: tuple[int, str]) -> ByTopic:
+        """Write the outcome and the offset with its note; returns the letters that had to wait for the offsets."""
         agent, topics = self._agent, self._agent.pipeline.state
         writing = kafka.send_all(sender, agent.names, self._at.partition, outcome.outgoing)
-        offsets, _ = await asyncio.gather(
-            writing, sender.send_offsets_to_transaction({self._at: position}, agent.group)
-        )
+        offsets, _ = await asyncio.gather(writing, sender.send_offsets_to_transaction({self._at: offset}, agent.group))
         if offsets:
             self._reach(Place.AFTER_SEND)
         if topics and topics.output in offsets:
@@ -261,7 +261,8 @@ class PartitionLoop:
 
     def _account(self, batch: Batch, outcome: Outcome) -> None:
         forwarded = sum(len(records) for topic, records in outcome.outgoing.items() if topic != DLQ)
-        if forwarded + outcome.letters + outcome.duplicates != len(batch):
+        parts = forwarded + outcome.letters + outcome.duplicates
+        if parts != len(batch) or len(outcome.refused) != outcome.letters:
             raise Halt(
                 f"{self._where()}: {len(batch)} records read, {forwarded} to write, {outcome.letters} refused and "
                 f"{outcome.duplicates} duplicates do not add up"

@@ -20,11 +20,12 @@ from k2_shared.settings import KafkaSettings
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """A group's committed offset of one partition; None where it says that there never was one."""
+    """A group's committed offset of one partition, None where it says that there never was one, and its metadata."""
 
     group: str
     at: TopicPartition
     offset: int | None
+    metadata: str = ""
 
     def doubt(self, evidence: str) -> Unavailable:
         """The error for an offset that is too old for what is known."""
@@ -52,8 +53,8 @@ async def committed(admin: AIOKafkaAdminClient, group: str, at: TopicPartition) 
     found = await admin.list_consumer_group_offsets(group, partitions=[at])
     if at not in found:
         raise KafkaError(f"the coordinator of {group} does not know its offsets yet")
-    offset = found[at].offset
-    return Committed(group, at, offset if offset >= 0 else None)
+    offset, metadata = found[at]
+    return Committed(group, at, offset if offset >= 0 else None, metadata or "")
 
 
 async def holds(

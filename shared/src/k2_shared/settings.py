@@ -142,6 +142,7 @@ class StageSettings(AgentSettings):
     )
     breaker_records: int = Field(1_000, ge=1, le=1_000_000, description="judge the last so many of a partition")
     breaker_share: float = Field(0.5, gt=0, le=1, description="halt when more than this share is refused")
+    breaker_run: int = Field(200, ge=1, le=1_000_000, description="halt when so many in a row are refused")
     k2_failpoint: str = Field("", pattern=failpoints.PATTERN, description="for tests: NAME[:kill|stop[:N]]")
 
 

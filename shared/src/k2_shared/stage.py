@@ -1,7 +1,7 @@
 """What an exactly-once agent is made of: a pipeline of topics, and a pure stage for each input partition."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiokafka import TopicPartition
@@ -16,12 +16,14 @@ Latest = Mapping[bytes, bytes]
 class Outcome:
     """What became of a batch: every record of it is written on, refused, or a duplicate.
 
-    ``rejected`` counts the dead letters by reason, also those that ``Stage.accept`` gives later; ``uncompared`` are
-    duplicates too old to be compared; ``event_us`` is the newest exchange time in microseconds, 0 where unknown.
+    ``rejected`` counts the dead letters by reason, also those that ``Stage.accept`` gives later, ``refused`` are their
+    rows in the batch, in order; ``uncompared`` are duplicates too old to be compared; ``event_us`` is the newest
+    exchange time in microseconds, 0 where unknown.
     """
 
     outgoing: ByTopic
     rejected: Mapping[str, int] = field(default_factory=dict)
+    refused: Sequence[int] = ()
     duplicates: int = 0
     uncompared: int = 0
     event_us: int = 0

@@ -52,7 +52,7 @@ class Limits:
         """The limits that settings say."""
         return cls(
             instance=settings.k2_instance,
-            threshold=Threshold(settings.breaker_records, settings.breaker_share),
+            threshold=Threshold(settings.breaker_records, settings.breaker_share, settings.breaker_run),
             failpoints=Failpoints(settings.k2_failpoint),
             checkpoint_s=checkpoint_s,
         )

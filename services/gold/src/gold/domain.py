@@ -26,8 +26,9 @@ _VERSION = "v1"
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A record that says otherwise of a trade than gold does."""
+    """A record that says otherwise of a trade than gold does; ``row`` is its place in the batch."""
 
+    row: int
     record: Consumed
     winner: int  # the gold offset, or -1 - the row in the same batch
 
@@ -63,12 +64,13 @@ class GoldStage(Stage):
             conflicts += _conflicts(batch, of, verdict)
         self._staged = Staged(rows, new, conflicts)
         kept = batch if new.all() else list(compress(batch, new))
-        refused = [self._refuser.refuse(batch[row], error) for row, error in sorted(rows.refused.items())]
+        refused = sorted([*rows.refused, *(conflict.row for conflict in conflicts)])
+        letters = [self._refuser.refuse(batch[row], error) for row, error in sorted(rows.refused.items())]
         rejected = Counter(error.reason for error in rows.refused.values())
         if conflicts:
             rejected["conflict"] = len(conflicts)
-        duplicates = len(batch) - len(kept) - len(refused) - len(conflicts)
-        return Outcome({GOLD: kept, DLQ: refused}, rejected, duplicates, uncompared, rows.event_us)
+        duplicates = len(batch) - len(kept) - len(refused)
+        return Outcome({GOLD: kept, DLQ: letters}, rejected, refused, duplicates, uncompared, rows.event_us)
 
     def _verdicts(self, rows: Rows) -> list[tuple[Longs, Verdict]]:
         found = []
@@ -166,6 +168,6 @@ class GoldStage(Stage):
 def _conflicts(batch: Batch, of: Longs, verdict: Verdict) -> list[Conflict]:
     found = []
     for place in np.flatnonzero(verdict.conflict).tolist():
-        winner = int(verdict.winner[place])
-        found.append(Conflict(batch[int(of[place])], winner if winner >= 0 else -1 - int(of[-1 - winner])))
+        row, winner = int(of[place]), int(verdict.winner[place])
+        found.append(Conflict(row, batch[row], winner if winner >= 0 else -1 - int(of[-1 - winner])))
     return found

@@ -10,7 +10,7 @@ import numpy as np
 from k2_shared.columns import decode_columns
 from k2_shared.dlq import Refuser
 from k2_shared.errors import InvalidRecord
-from k2_shared.records import Batch, Consumed, Outgoing
+from k2_shared.records import Batch, ByTopic, Consumed, Outgoing
 from k2_shared.stage import Outcome, Stage
 from k2_shared.topics import DLQ, SILVER
 from k2_shared.trade import Exchange, decode
@@ -52,7 +52,8 @@ class SilverStage(Stage):
             else:
                 valid[row] = True
         event_us = int(columns.timestamp[columns.plain & valid].max(initial=0))
-        return Outcome({self._output: list(compress(batch, valid)), DLQ: refused}, rejected, event_us=event_us)
+        outgoing: ByTopic = {self._output: list(compress(batch, valid)), DLQ: refused}
+        return Outcome(outgoing, rejected, np.flatnonzero(~valid).tolist(), event_us=event_us)
 
     def _validate(self, record: Consumed, latest_us: int) -> None:
         trade = decode(record.value, self._schema_id)
