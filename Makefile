@@ -14,7 +14,7 @@ CORE_TESTS = $(wildcard services/*/tests/test_domain.py services/*/tests/test_fa
 MANIFESTS = requirements.lock Makefile $(MEMBERS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cores test-repeat test-crashes test-protocols test-service test-feeds test-feed-kills soak-feeds test-exactly-once bench-core bench-feeds bench-gaps bench-latency bench-commits bench-state check lint format lock clean
+.PHONY: help demo test test-cores test-repeat test-crashes test-protocols test-alerts test-service test-feeds test-feed-kills soak-feeds test-exactly-once bench-core bench-feeds bench-gaps bench-latency bench-commits bench-state check lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -67,6 +67,10 @@ test-crashes: .venv/.dev ## long tests of stack, broker, pipeline and demo under
 
 test-protocols: .venv/.dev ## 100,000 broken frames a venue: none is lost in silence, none is made up
 	@.venv/bin/python -m pytest tests/contract/protocols $(ARGS)
+
+test-alerts: .venv/.dev ## every alert fires in one case and keeps quiet in another, by Prometheus' own promtool
+	@.venv/bin/python -m tests.contract.alerts.promtool >/dev/null
+	@.venv/bin/python -m pytest tests/contract/alerts -rs $(ARGS)
 
 test-repeat: .venv/.dev ## make test again and again, beside a load, in the background, in other orders (ARGS="--times 10 --load 2")
 	@.venv/bin/python -m tests.repeat.run --state $(STATE)/repeat $(ARGS)

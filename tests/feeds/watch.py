@@ -1,8 +1,6 @@
 """Scrapes the processes of a feed as Prometheus would, and judges one alert by it while a fault lasts."""
 
 import asyncio
-import shutil
-import subprocess
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from tests.contract.alerts import promtool
 from tests.feeds.rig import PATIENCE_S, Rig, scraped
 from tests.feeds.rules import Judge, Labels, Rule, Scrape
 
@@ -19,7 +18,6 @@ from k2_shared.testing.waiting import eventually
 
 EVERY_S = 0.5
 SHORTENED = 60.0  # a minute of the rule is a second of the test
-_PROMTOOL_S = 60
 
 
 @dataclass
@@ -85,7 +83,7 @@ async def watching(rig: Rig, alert: str, *, shortened: float = SHORTENED) -> Asy
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    if shutil.which("promtool"):
+    if promtool.found():
         await asyncio.to_thread(_confirmed, watch, rig.feed.folder)
 
 
@@ -98,10 +96,7 @@ def _confirmed(watch: Watch, folder: Path) -> None:
     rules = {"groups": [{"name": "watched", "rules": [watch.judge.rule.written()]}]}
     (folder / "rules.yaml").write_text(yaml.safe_dump(rules))
     (folder / "tests.yaml").write_text(yaml.safe_dump(_tested(watch)))
-    done = subprocess.run(
-        ["promtool", "test", "rules", "tests.yaml"], cwd=folder, capture_output=True, text=True, timeout=_PROMTOOL_S
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    promtool.run("test", "rules", "tests.yaml", folder=folder)
 
 
 def _tested(watch: Watch) -> Mapping[str, Any]:

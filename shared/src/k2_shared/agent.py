@@ -122,6 +122,7 @@ def _shell(service: str, settings: AgentSettings, folder: Path) -> Shell:
     )
     app.producer_only = True
     shell = Shell(app, metrics, Health())
+    metrics.ready.set_function(lambda: not shell.health.missing())
     _add_pages(shell)
     return shell
 

@@ -5,7 +5,7 @@ offset (it overlooks the error of OffsetFetch version 3), so its admin client is
 out. And a broker may have forgotten: see .github/decisions/0004.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from aiokafka import TopicPartition
@@ -50,10 +50,25 @@ async def committed(admin: AIOKafkaAdminClient, group: str, at: TopicPartition) 
     Raises:
         KafkaError: the group's coordinator cannot say now.
     """
-    found = await admin.list_consumer_group_offsets(group, partitions=[at])
-    if at not in found:
+    return (await committed_all(admin, group, [at]))[at]
+
+
+async def committed_all(
+    admin: AIOKafkaAdminClient, group: str, partitions: Collection[TopicPartition]
+) -> dict[TopicPartition, Committed]:
+    """Ask for a group's committed offsets.
+
+    Raises:
+        KafkaError: the group's coordinator cannot say now.
+    """
+    found = await admin.list_consumer_group_offsets(group, partitions=list(partitions))
+    if not found.keys() >= set(partitions):
         raise KafkaError(f"the coordinator of {group} does not know its offsets yet")
-    offset, metadata = found[at]
+    return {at: _committed(group, at, *found[at]) for at in partitions}
+
+
+def _committed(group: str, at: TopicPartition, offset: int, metadata: str | None) -> Committed:
+    """What a coordinator says of a partition; it says -1 where nothing was committed."""
     return Committed(group, at, offset if offset >= 0 else None, metadata or "")
 
 

@@ -5,7 +5,7 @@ import sys
 
 import structlog
 from aiokafka.errors import KafkaConnectionError
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from structlog.typing import FilteringBoundLogger, Processor
 
 from k2_shared.errors import K2Error
@@ -28,6 +28,7 @@ class Metrics:
         self.uncompared = Counter(
             "k2_records_uncompared", "duplicates too old to be compared with the first", registry=registry
         )
+        self.ready = Gauge("k2_ready", "1 while /readyz says so", registry=registry)
         self.halted = Gauge("k2_halted", "1 while too much was refused: look, then resume", registry=registry)
         self.duration = Histogram(
             "k2_processing_duration_seconds", "one batch", ["stage"], buckets=_DURATIONS, registry=registry
@@ -48,6 +49,7 @@ class Metrics:
         )
         self.partitions = PartitionMetrics(registry)
         self.feed = FeedMetrics(registry)
+        self.groups = GroupMetrics(registry)
         self.last_record = Gauge(
             "k2_last_record_timestamp_seconds",
             "exchange time of the newest trade",
@@ -66,6 +68,7 @@ class Metrics:
         self.expiries = Counter(
             "k2_table_expiries", "searches for snapshots to expire, by outcome", ["table", "outcome"], registry=registry
         )
+        ProcessCollector(registry=registry)  # when the process started, its memory; on Linux
         build = Gauge("k2_build_info", "what runs", ["service", "version"], registry=registry)
         build.labels(service, version).set(1)
 
@@ -93,6 +96,22 @@ class PartitionMetrics:
         self.state_bytes = Gauge("k2_state_bytes", "bytes of the remembered ids", labels, registry=registry)
         self.checkpoint = Gauge(
             "k2_checkpoint_timestamp_seconds", "when the state was last checkpointed", labels, registry=registry
+        )
+
+
+class GroupMetrics:
+    """What the broker says of each consumer group, asked by a process that is no member of any."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        labels = ["group", "topic", "partition"]
+        self.lag = Gauge(
+            "k2_consumer_group_lag", "offsets from the committed one to the end", labels, registry=registry
+        )
+        self.offset = Gauge(
+            "k2_consumer_group_offset", "the committed offset; -1 where there is none", labels, registry=registry
+        )
+        self.measured = Gauge(
+            "k2_consumer_group_measured_timestamp_seconds", "when the broker last told", ["group"], registry=registry
         )
 
 

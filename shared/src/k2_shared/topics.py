@@ -59,6 +59,10 @@ class Names:
         """A service's consumer group."""
         return f"{self.prefix}k2.{service}"
 
+    def table_group(self, table: str) -> str:
+        """The consumer group that fills a table."""
+        return self.group(f"iceberg_sink.{table}")
+
     def transactional_id(self, service: str, topic: str, partition: int) -> str:
         """The transactional id that fences every other owner of one input partition."""
         return f"{service}-v1-{self.topic(topic.removeprefix(self.prefix))}-{partition}"

@@ -1,75 +1,102 @@
 """The alerts ask for metrics that the code has, lead to a row of a runbook, and fire when they should."""
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from prometheus_client import generate_latest
+from tests.contract.alerts import promtool
 
 from k2_shared.telemetry import Metrics
 
 ROOT = Path(__file__).parents[3]
+FOLDER = ROOT / "deploy/prometheus"
+CASES = sorted(Path(__file__).parent.glob("*.yaml"))
 GROUPS: dict[str, list[dict[str, Any]]] = {
-    group["name"]: group["rules"]
-    for group in yaml.safe_load((ROOT / "deploy/prometheus/alerts.yaml").read_text())["groups"]
+    group["name"]: group["rules"] for group in yaml.safe_load((FOLDER / "alerts.yaml").read_text())["groups"]
 }
 RULES = [rule for rules in GROUPS.values() for rule in rules]
-FEEDS = ("feed_kraken", "feed_binance")
-CASES = Path(__file__).parent / "feeds.yaml"
-_TIMEOUT_S = 60
+OF_EACH = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+SCRAPED = {
+    each["job_name"]: each for each in yaml.safe_load((FOLDER / "prometheus.yaml").read_text())["scrape_configs"]
+}
+SHARED_RUNBOOKS = {
+    "k2-feeds": ("services/feed_kraken/README.md", "services/feed_binance/README.md"),
+    "k2-exactly-once": ("services/silver/README.md", "services/gold/README.md"),
+}
+UNMEASURED = {"k2", "exchange_sim"}  # a command, and what stands in for the venues
 
 
 def names() -> set[str]:
-    """Every metric's name as Prometheus reads it."""
-    return set(re.findall(r"^# TYPE (\S+)", generate_latest(Metrics("test", "0").registry).decode(), re.MULTILINE))
+    """Every metric's name as Prometheus reads it, and the one that it makes of each answer."""
+    text = generate_latest(Metrics("test", "0").registry).decode()
+    return {"up", *re.findall(r"^# TYPE (\S+)", text, re.MULTILINE)}
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+@OF_EACH
 def test_an_alert_asks_for_metrics_that_exist(rule: dict[str, Any]) -> None:
     """A renamed metric cannot silence an alert."""
-    asked = set(re.findall(r"\bk2_\w+", rule["expr"]))
+    asked = set(re.findall(r"\b(?:k2_\w+|process_\w+|up\b)", rule["expr"]))
     assert asked
     assert asked <= names()
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+@OF_EACH
 def test_an_alert_leads_to_its_row(rule: dict[str, Any]) -> None:
-    """The runbook's file has the words to look for."""
+    """The runbook has one row of it: what it means, where to look, what to do."""
     path, _, words = rule["annotations"]["runbook"].partition(", ")
-    assert words.strip('"') in (ROOT / path).read_text()
+    assert words == f'"{rule["alert"]}"'
+    assert_row(rule["alert"], path)
     assert rule["labels"]["severity"] in {"page", "ticket"}
 
 
-@pytest.mark.parametrize("feed", FEEDS)
-@pytest.mark.parametrize("rule", GROUPS["k2-feeds"], ids=lambda rule: rule["alert"])
-def test_an_alert_of_the_feeds_has_its_row_in_both(rule: dict[str, Any], feed: str) -> None:
-    """What it means, where to look, what to do; the summary names the exchange, and so the file."""
-    rows = [line for line in (ROOT / f"services/{feed}/README.md").read_text().splitlines() if rule["alert"] in line]
-    assert len(rows) == 1
+@pytest.mark.parametrize("group", SHARED_RUNBOOKS)
+def test_an_alert_of_several_services_has_its_row_in_each(group: str) -> None:
+    """The summary names the exchange or the job, and so the file; the checkpoint is gold's alone."""
+    for rule in GROUPS[group]:
+        for path in SHARED_RUNBOOKS[group]:
+            if (rule["alert"], path) != ("K2CheckpointOld", "services/silver/README.md"):
+                assert_row(rule["alert"], path)
+
+
+def assert_row(alert: str, path: str) -> None:
+    rows = [line for line in (ROOT / path).read_text().splitlines() if line.startswith(f"| `{alert}` |")]
+    assert len(rows) == 1, (alert, path)
     assert all(cell.strip() for cell in rows[0].strip("|").split("|"))
     assert rows[0].count("|") == 5
 
 
-@pytest.mark.parametrize("rule", GROUPS["k2-feeds"], ids=lambda rule: rule["alert"])
-def test_an_alert_of_the_feeds_is_tried_both_ways(rule: dict[str, Any]) -> None:
+@OF_EACH
+def test_an_alert_is_tried_both_ways(rule: dict[str, Any]) -> None:
     """There is a case in which it fires, and one in which it keeps quiet."""
     tried = {
         bool(asked["exp_alerts"])
-        for case in yaml.safe_load(CASES.read_text())["tests"]
+        for cases in CASES
+        for case in yaml.safe_load(cases.read_text())["tests"]
         for asked in case["alert_rule_test"]
         if asked["alertname"] == rule["alert"]
     }
     assert tried == {False, True}
 
 
-@pytest.mark.skipif(not shutil.which("promtool"), reason="needs promtool, which comes with Prometheus")
-def test_the_alerts_of_the_feeds_fire_when_they_should() -> None:
+@pytest.mark.parametrize("cases", CASES, ids=lambda path: path.stem)
+def test_the_alerts_fire_when_they_should(cases: Path) -> None:
     """Prometheus itself evaluates every case."""
-    done = subprocess.run(
-        ["promtool", "test", "rules", CASES.name], cwd=CASES.parent, capture_output=True, text=True, timeout=_TIMEOUT_S
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    promtool.run("test", "rules", cases.name, folder=cases.parent)
+
+
+def test_prometheus_reads_its_files() -> None:
+    """The configuration and every rule that it names."""
+    promtool.run("check", "config", "prometheus.yaml", folder=FOLDER)
+
+
+def test_every_service_is_scraped_under_its_name() -> None:
+    """And none of them can be forgotten: K2Absent asks for each job."""
+    services = {folder.parent.name for folder in (ROOT / "services").glob("*/pyproject.toml")} - UNMEASURED
+    assert set(SCRAPED) == services
+    for name, scraped in SCRAPED.items():
+        assert [target for each in scraped["static_configs"] for target in each["targets"]] == [f"{name}:6066"]
+    (absent,) = (rule for rule in RULES if rule["alert"] == "K2Absent")
+    assert sorted(re.findall(r'absent\(up\{job="(\w+)"\}\)', absent["expr"])) == sorted(services)

@@ -54,7 +54,7 @@ class TableSink(Service):  # type: ignore[misc]
         self._topics = [names.topic(name) for name in target.contract.topics]
         self._partitions = [at for name in target.contract.topics for at in names.partitions(name)]
         self._name = target.contract.name
-        self._group = names.group(f"iceberg_sink.{self._name}")
+        self._group = names.table_group(self._name)
         self._housekeeper = Housekeeper(self._name, target.table, settings, metrics)
         self._positions: dict[TopicPartition, int] = {}
         self._running = False

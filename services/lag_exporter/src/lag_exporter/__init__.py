@@ -1,0 +1,1 @@
+"""Says how far every consumer group is behind, as the broker knows it."""

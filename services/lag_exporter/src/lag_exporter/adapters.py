@@ -1,0 +1,44 @@
+"""What the broker says of consumer groups, asked as no member of any."""
+
+from collections.abc import Collection
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from k2_shared import kafka
+from k2_shared.resumption import committed_all, holds
+from k2_shared.settings import KafkaSettings
+from lag_exporter.domain import Reading
+
+
+class Broker:
+    """Asks for offsets; every method is bounded by ``KAFKA_REQUEST_TIMEOUT_MS``."""
+
+    def __init__(self, settings: KafkaSettings, admin: AIOKafkaAdminClient, reader: AIOKafkaConsumer) -> None:
+        self._settings = settings
+        self._admin = admin
+        self._reader = reader  # read_committed: for it a partition ends where the oldest open transaction begins
+
+    @classmethod
+    def reader(cls, settings: KafkaSettings) -> AIOKafkaConsumer:
+        """The client that asks for the ends; to be started by the caller."""
+        return kafka.consumer(settings)
+
+    async def readings(self, group: str, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Reading]:
+        """Ask for a group's offsets and its partitions' ends.
+
+        Raises:
+            KafkaError: the broker cannot say now.
+        """
+        committed = await committed_all(self._admin, group, partitions)
+        starts = await self._reader.beginning_offsets(list(partitions))
+        ends = await self._reader.end_offsets(list(partitions))
+        return {at: Reading(committed[at].offset, starts[at], ends[at]) for at in partitions}
+
+    async def has_record(self, at: TopicPartition, offsets: range) -> bool:
+        """Whether a committed record stands at one of these offsets.
+
+        Raises:
+            KafkaError, Halt, Unavailable: the broker does not have them any more, or cannot say now.
+        """
+        return await holds(self._settings, at, offsets)

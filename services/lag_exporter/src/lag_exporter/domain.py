@@ -1,0 +1,68 @@
+"""Which groups there are, and what of the offsets before them is unread: pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from k2_shared import contracts
+from k2_shared.topics import BRONZE, EXCHANGES, SILVER, Names
+
+
+def groups(names: Names) -> Mapping[str, tuple[str, ...]]:
+    """Every consumer group that must keep up, and the topics, by their contracts' names, that it reads."""
+    lower = [exchange.lower() for exchange in EXCHANGES]
+    inputs = {"silver": BRONZE, "gold": SILVER}
+    return {
+        **{names.group(of): tuple(topic.format(exchange=each) for each in lower) for of, topic in inputs.items()},
+        **{names.table_group(table.name): table.topics for table in contracts.tables().values()},
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the broker says of a group and a partition at one moment; ``end`` is where a read_committed reader ends."""
+
+    committed: int | None
+    log_start: int
+    end: int
+
+    @property
+    def first(self) -> int:
+        """The offset that the group would read next."""
+        return max(self.log_start, self.committed or 0)
+
+    @property
+    def offsets(self) -> int:
+        """The offsets from there to the end, those that hold no record included."""
+        return max(0, self.end - self.first)
+
+
+class Place:
+    """Where a group stands in a partition, and whether a record is before it.
+
+    Ends of transactions and what was aborted take offsets too: a group that has read all stands some offsets before
+    the end for as long as nothing comes. So where one stands still, it is looked up whether a record is there at all.
+    """
+
+    def __init__(self) -> None:
+        self._first = -1
+        self._barren_to = -1  # no record stands from the first up to here
+        self._has_record = False
+
+    def doubtful(self, reading: Reading) -> range:
+        """The offsets to look up for a record; empty while the group moves and where the answer is known."""
+        if reading.first != self._first:
+            self._first = self._barren_to = reading.first
+            self._has_record = False
+            return range(0)
+        return range(0) if self._has_record else range(self._barren_to, reading.end)
+
+    def looked_up(self, offsets: range, has_record: bool) -> None:
+        """Take the answer about what was doubtful."""
+        self._has_record = has_record
+        if not has_record:
+            self._barren_to = offsets.stop
+
+    def lag(self, reading: Reading) -> int:
+        """How many offsets the group is behind: none where no record is before it."""
+        has_read_all = reading.first == self._first and not self._has_record and self._barren_to >= reading.end
+        return 0 if has_read_all else reading.offsets

@@ -1,0 +1,109 @@
+"""The composition root of the lag exporter."""
+
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NoReturn
+
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+from mode import Service
+
+from k2_shared import kafka
+from k2_shared.agent import Shell, run
+from k2_shared.errors import K2Error
+from k2_shared.telemetry import Metrics, logger
+from k2_shared.topics import Names, administration, check
+from lag_exporter.adapters import Broker
+from lag_exporter.domain import Place, Reading, groups
+from lag_exporter.settings import LagSettings
+
+SERVICE = "lag_exporter"
+UNKNOWN = "group_lag_unknown"
+KNOWN = "group_lag_known"
+_OLD = 3  # intervals without a measurement after which a group is named as missing
+
+
+class LagExporter(Service):  # type: ignore[misc]
+    """Measures every group again and again; a group that cannot be measured keeps no other from it."""
+
+    def __init__(self, settings: LagSettings, metrics: Metrics) -> None:
+        super().__init__()
+        self._settings = settings
+        self._metrics = metrics
+        self._names = Names(settings.k2_prefix)
+        self._groups = groups(self._names)
+        self._places: defaultdict[tuple[str, TopicPartition], Place] = defaultdict(Place)
+        self._measured: dict[str, float] = {}  # by the monotonic clock
+        self._unknown: set[str] = set()
+        for group in self._groups:
+            metrics.groups.measured.labels(group).set(0)  # so that one that never is measured is told too
+
+    def not_ready(self) -> Sequence[str]:
+        """The groups of which nothing is known that is fresh."""
+        oldest = time.monotonic() - _OLD * self._settings.lag_interval_s
+        return [
+            f"the lag of {group} was not measured for {_OLD} times LAG_INTERVAL_S"
+            for group in self._groups
+            if self._measured.get(group, 0.0) < oldest
+        ]
+
+    async def on_start(self) -> None:
+        """Connect; a topic that is missing or is not as its contract says ends the start."""
+        self._admin = await self.add_async_context(administration(self._settings))
+        await check(self._admin, self._names, sorted({topic for topics in self._groups.values() for topic in topics}))
+        reader = await self.add_async_context(kafka.started(Broker.reader(self._settings), self._settings))
+        self._broker = Broker(self._settings, self._admin, reader)
+
+    async def on_started(self) -> None:
+        for group in self._groups:
+            self.add_future(self._work(group))
+
+    async def _work(self, group: str) -> None:
+        while not self.should_stop:
+            await self._try(group)
+            await self.sleep(self._settings.lag_interval_s)
+
+    async def _try(self, group: str) -> None:
+        """Measure a group, or say once that its lag is unknown: its gauges and their time stay as they are then."""
+        try:
+            await self._measure(group)
+        except (KafkaError, K2Error, OSError, TimeoutError) as error:
+            self._metrics.errors.labels(SERVICE, type(error).__name__).inc()
+            if group not in self._unknown:
+                self._unknown.add(group)
+                logger().warning(UNKNOWN, group=group, error=repr(error))
+            return
+        self._measured[group] = time.monotonic()
+        self._metrics.groups.measured.labels(group).set_to_current_time()
+        if group in self._unknown:
+            self._unknown.remove(group)
+            logger().info(KNOWN, group=group)
+
+    async def _measure(self, group: str) -> None:
+        await check(
+            self._admin, self._names, self._groups[group]
+        )  # for one that is not there a reader asks without end
+        partitions = [at for topic in self._groups[group] for at in self._names.partitions(topic)]
+        for at, reading in (await self._broker.readings(group, partitions)).items():
+            lag = await self._lag(self._places[group, at], at, reading)
+            labels = (group, at.topic, str(at.partition))
+            self._metrics.groups.lag.labels(*labels).set(lag)
+            self._metrics.groups.offset.labels(*labels).set(-1 if reading.committed is None else reading.committed)
+
+    async def _lag(self, place: Place, at: TopicPartition, reading: Reading) -> int:
+        if doubtful := place.doubtful(reading):
+            place.looked_up(doubtful, await self._broker.has_record(at, doubtful))
+        return place.lag(reading)
+
+
+def compose(settings: LagSettings, shell: Shell) -> LagExporter:
+    """Wire the exporter from its settings."""
+    exporter = LagExporter(settings, shell.metrics)
+    shell.health.not_ready = exporter.not_ready
+    return exporter
+
+
+def main() -> NoReturn:
+    """Run the lag exporter."""
+    run(SERVICE, LagSettings, compose)

@@ -1,0 +1,11 @@
+"""What the lag exporter can be told."""
+
+from pydantic import Field
+
+from k2_shared.settings import AgentSettings
+
+
+class LagSettings(AgentSettings):
+    """How often the broker is asked."""
+
+    lag_interval_s: float = Field(10.0, gt=0, le=300, description="seconds from one measurement to the next")

@@ -1,0 +1,51 @@
+"""The groups that are measured are those that the services read by."""
+
+from typing import Any, cast
+
+import pytest
+
+import gold.main
+import silver.main
+from gold.settings import GoldSettings
+from iceberg_sink.settings import SinkSettings
+from iceberg_sink.sink import TableSink, Target
+from k2_shared import contracts
+from k2_shared.agent import Health, Shell
+from k2_shared.telemetry import Metrics
+from k2_shared.topic_ids import Identity
+from k2_shared.topics import Names
+from lag_exporter.domain import groups
+from silver.settings import SilverSettings
+
+NAMES = Names("t.")
+MEASURED = groups(NAMES)
+
+
+def shell() -> Shell:
+    return Shell(cast("Any", None), Metrics("test", "0"), Health())
+
+
+def agents() -> list[Any]:
+    return [
+        silver.main.compose(SilverSettings.load(k2_prefix="t."), shell()),
+        gold.main.compose(GoldSettings.load(k2_prefix="t."), shell()),
+    ]
+
+
+@pytest.mark.parametrize("agent", agents(), ids=lambda agent: agent.pipeline.service)
+def test_an_exactly_once_agent_is_measured(agent: Any) -> None:
+    """By its own group, over its inputs."""
+    assert set(MEASURED[agent.group]) == set(agent.pipeline.inputs)
+
+
+@pytest.mark.parametrize("table", contracts.tables())
+def test_a_table_is_measured(table: str) -> None:
+    """By the group of its sink, over the topics of its contract."""
+    target = Target(contracts.tables()[table], cast("Any", None), lambda _: None, Identity("", {}))
+    sink = TableSink(SinkSettings.load(k2_prefix="t."), NAMES, target, Metrics("test", "0"))
+    assert [NAMES.topic(name) for name in MEASURED[sink._group]] == sink._topics
+
+
+def test_nobody_else_is_measured() -> None:
+    """A group that no service reads by would lag for ever."""
+    assert len(MEASURED) == len(agents()) + len(contracts.tables())
