@@ -25,6 +25,7 @@ FETCH_WAIT_MS = 30
 FETCH_TOTAL_BYTES = 16 * 1024 * 1024
 SESSION_TIMEOUT_MS = 10_000
 HEARTBEAT_MS = 3_000
+MAX_POLL_INTERVAL_MS = 300_000
 TRANSACTION_TIMEOUT_MS = 15_000
 STOP_TIMEOUT_S = 5.0
 ABANDONED = "client_abandoned"
@@ -49,6 +50,7 @@ def consumer(
         auto_offset_reset="none" if group else "earliest",
         session_timeout_ms=SESSION_TIMEOUT_MS,
         heartbeat_interval_ms=HEARTBEAT_MS,
+        max_poll_interval_ms=MAX_POLL_INTERVAL_MS,
         max_partition_fetch_bytes=FETCH_BYTES,
         fetch_max_bytes=FETCH_TOTAL_BYTES,
         fetch_min_bytes=FETCH_MIN_BYTES if group else 1,

@@ -7,11 +7,10 @@ changes. Whatever fails, the loop starts over from the fence with a new stage: i
 import asyncio
 import random
 import time
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError, NoOffsetForPartitionError, ProducerFenced
+from aiokafka.errors import KafkaError, ProducerFenced
 
 from k2_shared import kafka
 from k2_shared.breaker import Tripped, Window
@@ -44,7 +43,6 @@ class PartitionLoop:
         self._meter = agent.meter(at)
         self._window = Window(agent.limits.threshold)
         self._stopping = asyncio.Event()
-        self._fetching: asyncio.Task[Mapping[TopicPartition, Batch]] | None = None
         self._failures = 0
         topics = agent.pipeline.state
         self.output = self._beside(topics.output) if topics else None
@@ -56,8 +54,7 @@ class PartitionLoop:
     def stop(self) -> None:
         """Ask the loop to end after its current transaction."""
         self._stopping.set()
-        if self._fetching:
-            self._fetching.cancel()
+        self._agent.reader.leave(self._at)
 
     async def run(self) -> None:
         """Work until stopped; every failure but a fence starts over from the fence, a bounded number of times.
@@ -87,10 +84,13 @@ class PartitionLoop:
         await self._resumed()
 
     async def _resumed(self) -> None:
+        """Wait until the agent may work or this loop is to end; the partition stays ours meanwhile, and unread."""
+        self._agent.reader.pause(self._at)
         waits = [asyncio.create_task(wait) for wait in (self._agent.breaker.closed(), self._stopping.wait())]
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         for task in waits:
             task.cancel()
+        self._agent.reader.resume(self._at)
 
     async def _back_off(self, error: Exception) -> None:
         limits, self._failures = self._limits, self._failures + 1
@@ -110,7 +110,9 @@ class PartitionLoop:
         agent = self._agent
         fenced = kafka.producer(agent.settings, transactional_id=agent.transactional_id(self._at))
         async with kafka.started(fenced, agent.settings) as sender:
+            agent.reader.pause(self._at)
             stage = await self._recovered(await self._rewind())
+            agent.reader.resume(self._at)
             self.running, self._sent = True, 0
             while not self._stopping.is_set() and self._sent < self._limits.producer_records:
                 await self._cycle(sender, stage)
@@ -186,22 +188,10 @@ class PartitionLoop:
         while not self._stopping.is_set() and len(gathered) < limits.max_records:
             rest_ms = int((self._rested - time.monotonic()) * 1_000)
             wait_ms = rest_ms if rest_ms > 0 else 0 if gathered else limits.poll_ms
-            gathered += await self._fetch(wait_ms, limits.max_records - len(gathered))
+            gathered += await self._agent.reader.read(self._at, wait_ms, limits.max_records - len(gathered))
             if rest_ms <= 0:
                 break
         return gathered
-
-    async def _fetch(self, timeout_ms: int, max_records: int) -> Batch:
-        """The next records; none when the partition is given up: until all have let go, the reader answers nobody."""
-        reading = self._agent.reader.getmany(self._at, timeout_ms=timeout_ms, max_records=max_records)
-        self._fetching = asyncio.create_task(reading)
-        try:
-            await asyncio.wait([self._fetching])
-            return () if self._fetching.cancelled() else self._fetching.result().get(self._at, ())
-        except NoOffsetForPartitionError:  # the reader looked for one before we told it where to read
-            return ()
-        finally:
-            self._fetching.cancel()
 
     def _is_due(self) -> bool:
         return self.output is not None and time.monotonic() >= self._checkpoint_due

@@ -1,7 +1,7 @@
 """The agent around the exactly-once loops: one consumer group, one loop and transactional id per input partition."""
 
 import asyncio
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -14,6 +14,7 @@ from k2_shared import kafka
 from k2_shared.agent import Shell
 from k2_shared.breaker import Breaker, Threshold
 from k2_shared.failpoints import Failpoints
+from k2_shared.group_reader import GroupReader
 from k2_shared.meter import PartitionMeter
 from k2_shared.partition_loop import PartitionLoop
 from k2_shared.settings import KafkaSettings, StageSettings
@@ -71,7 +72,6 @@ class TransactionalAgent(Service, ConsumerRebalanceListener):  # type: ignore[mi
         self.limits = limits or Limits()
         self.breaker = Breaker(metrics.halted)
         self.group = names.group(pipeline.service)
-        self.reader: AIOKafkaConsumer = None
         self._metrics = metrics
         self.ends: dict[TopicPartition, int] = {}
         self.committed: dict[TopicPartition, int] = {}
@@ -119,12 +119,15 @@ class TransactionalAgent(Service, ConsumerRebalanceListener):  # type: ignore[mi
         self.make_stage = await self.pipeline.stages()
         broker = kafka.consumer(self.settings, committed=False)
         self._broker = await self.add_async_context(kafka.started(broker, self.settings))
-        reader = kafka.consumer(self.settings, group=self.group, instance=self.limits.instance)
-        self.reader = await self.add_async_context(kafka.started(reader, self.settings))
-        self.reader.subscribe([self.names.topic(name) for name in self.pipeline.inputs], listener=self)
+        member = kafka.consumer(self.settings, group=self.group, instance=self.limits.instance)
+        self.reader = GroupReader(member, self.limits.attempts)
+        await self.add_async_context(kafka.started(member, self.settings))
+        await self.add_async_context(aclosing(self.reader))
+        member.subscribe([self.names.topic(name) for name in self.pipeline.inputs], listener=self)
 
     async def on_started(self) -> None:
         self.add_future(self._observe())
+        self.add_future(self.reader.keep_polling())
 
     async def on_stop(self) -> None:
         await self._release()
