@@ -18,6 +18,7 @@ from faust.web import View
 from mode import Service
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from k2_shared.broker_watch import BrokerWatch
 from k2_shared.errors import ConfigError, K2Error, Unavailable
 from k2_shared.garbage import collect_rarely
 from k2_shared.settings import AgentSettings, KafkaSettings, print_config
@@ -33,15 +34,19 @@ SettingsT = TypeVar("SettingsT", bound=AgentSettings)
 
 @dataclass
 class Health:
-    """What the pages say: ``not_ready`` names what is still missing, ``resume`` ends a halt if there is one."""
+    """What the pages say: ``not_ready`` names what is still missing, ``resume`` ends a halt if there is one.
+
+    ``outside`` names what is missing beside the service itself, whatever that one knows of it.
+    """
 
     not_ready: Callable[[], Sequence[str]] = field(default=lambda: ["starting"])
+    outside: Callable[[], Sequence[str]] = field(default=list)
     resume: Callable[[], bool] = field(default=lambda: False)
     stopping: bool = False
 
     def missing(self) -> list[str]:
         """Why the agent is not ready; empty when it is."""
-        return ["stopping"] if self.stopping else list(self.not_ready())
+        return ["stopping"] if self.stopping else [*self.outside(), *self.not_ready()]
 
 
 @dataclass(frozen=True)
@@ -77,8 +82,11 @@ def _work(service: str, settings: SettingsT, compose: Callable[[SettingsT, Shell
     configure_logs(service, settings.log_level)
     with tempfile.TemporaryDirectory(prefix=f"k2-{service}-") as folder:
         shell = _shell(service, settings, Path(folder))
+        watch = BrokerWatch(settings)
+        shell.health.outside = watch.not_ready
         work = compose(settings, shell)
         collect_rarely()
+        shell.app.service(watch)
         shell.app.service(work)
         worker = _Worker(shell, settings.shutdown_grace_s)
         failure = _explained(_failure(worker), settings)

@@ -6,12 +6,14 @@ import sys
 import structlog
 from aiokafka.errors import KafkaConnectionError
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
-from structlog.typing import FilteringBoundLogger, Processor
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 from k2_shared.errors import K2Error
+from k2_shared.quiet import HELD_BACK, Quiet
 
 _AGES = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _DURATIONS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_CLIENTS = ("aiokafka", "faust.transport")
 _FILLS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
 
 
@@ -174,7 +176,7 @@ class FeedMetrics:
 
 
 def configure_logs(service: str, level: str) -> None:
-    """Log JSON lines to stdout; libraries' own logs too, from WARNING up."""
+    """Log JSON lines to stdout; libraries' own logs too, from WARNING up, a few lines a minute of each logger."""
     processors: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -191,16 +193,29 @@ def configure_logs(service: str, level: str) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processor=structlog.processors.JSONRenderer(),
-            foreign_pre_chain=[structlog.stdlib.add_logger_name, *processors],
+            foreign_pre_chain=[
+                structlog.stdlib.add_logger_name,
+                structlog.stdlib.ExtraAdder(allow=[HELD_BACK]),
+                *processors,
+                _retried,
+            ],
         )
     )
     handler.addFilter(_not_ours)
+    handler.addFilter(Quiet())
     logging.basicConfig(level=max(logging.WARNING, logging.getLevelName(level)), handlers=[handler], force=True)
 
 
 def _not_ours(record: logging.LogRecord) -> bool:
     """Drop Faust's traceback of an error that is said in one line at the end."""
     return not (record.exc_info and isinstance(record.exc_info[1], (K2Error, OSError, KafkaConnectionError)))
+
+
+def _retried(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """An error after which a Kafka client tries again is a warning; what it gives up comes to us, and is said by us."""
+    if event.get("level") == "error" and str(event.get("logger")).startswith(_CLIENTS):
+        event["level"] = "warning"
+    return event
 
 
 def logger() -> FilteringBoundLogger:

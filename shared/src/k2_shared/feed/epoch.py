@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from k2_shared import kafka
-from k2_shared.errors import ConfigError
+from k2_shared.errors import ConfigError, Unavailable
 from k2_shared.feed.backfill import Filler
 from k2_shared.feed.book import Book
 from k2_shared.feed.budget import Attempts
@@ -39,6 +39,7 @@ from k2_shared.topics import Names
 from k2_shared.trade import wire_prefix
 
 RESTORED = "feed_restored"
+_FAREWELL_SHARE = 1 / 4  # of the grace period: readers, the producer and the statistics need the rest
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,23 @@ class Epoch:
             keeper.count()
             if not capture.publisher.failed:
                 keeper.leave()
+                await self._written(checkpoints)
+
+    async def _written(self, checkpoints: Checkpoints) -> None:
+        """Write down what stands in Kafka, within a share of the grace period.
+
+        Raises:
+            Unavailable: Kafka does not take it.
+        """
+        limit_s = self.capture.settings.shutdown_grace_s * _FAREWELL_SHARE
+        try:
+            async with asyncio.timeout(limit_s):
                 await checkpoints.write()
+        except TimeoutError:
+            raise Unavailable(
+                f"Kafka did not take the last {self.capture.publisher.unacknowledged} records within {limit_s:.1f} s: "
+                "the next start asks REST for what is missing"
+            ) from None
 
     def _left(self) -> dict[str, Coverage]:
         """The coverages of symbols that are only not captured now: they go on from here when they come back."""

@@ -27,6 +27,7 @@ from k2_shared.topics import BRONZE, COVERAGE, DLQ, EVENTS, GAPS, RAW, SYMBOLS, 
 
 RESTARTED = "feed_restarted"
 RENEWED = "feed_producer_renewed"
+CUT = "feed_stop_cut"
 _PAIRS_ATTEMPTS = 5
 _RECOVERY = "recovery"
 
@@ -89,6 +90,9 @@ class Feed(Service):  # type: ignore[misc]
                 logger().info(RENEWED)
                 await self._renew()
             except (Unavailable, KafkaError) as error:
+                if self._stopping.is_set():
+                    logger().error(CUT, error=str(error))
+                    return
                 if isinstance(error, Unavailable) and self._epoch and not self._epoch.capture.publisher.failed:
                     raise
                 self._awaited = f"kafka: {error}"

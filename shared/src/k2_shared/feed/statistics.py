@@ -5,7 +5,7 @@ group was joined, which after a kill takes a session's timeout. Capturing neithe
 them.
 """
 
-from asyncio import timeout
+from asyncio import CancelledError, create_task, wait
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -28,7 +28,7 @@ from k2_shared.topics import EVENTS, GAPS, Names
 ENDED = "feed_statistics_ended"
 _STAGE = "statistics"
 _SESSION_S, _HEARTBEAT_S = 10.0, 3.0
-_STOP_S = 3.0
+_STOP_S, _THREAD_END_S = 3.0, 1.0
 
 
 class _DaemonThread(WorkerThread):  # type: ignore[misc]
@@ -37,6 +37,15 @@ class _DaemonThread(WorkerThread):  # type: ignore[misc]
     def __init__(self, service: Any, **kwargs: Any) -> None:
         super().__init__(service, **kwargs)
         self.daemon = True
+
+    def run(self) -> None:
+        """Run until stopped; a consumer that stops while its fetch waits to be tried again says it was cancelled."""
+        with suppress(CancelledError):
+            super().run()
+
+    def stop(self) -> None:
+        """Wait for the end, which blocks the loop of the service: not for long."""
+        self.is_stopped.wait(_THREAD_END_S)
 
 
 AIOKafkaConsumerThread.Worker = _DaemonThread
@@ -155,7 +164,8 @@ class Statistics(Service):  # type: ignore[misc]
             logger().error(ENDED, reason=repr(reason))
 
     async def on_stop(self) -> None:
-        """Leave the group; what takes too long is left to the session's end."""
-        with suppress(TimeoutError):
-            async with timeout(_STOP_S):
-                await self._app.stop()
+        """Leave the group; what takes too long is left to the session's end.
+
+        A stop of Faust's swallows its cancellation, part by part, and is left to itself.
+        """
+        await wait([create_task(self._app.stop())], timeout=_STOP_S)
