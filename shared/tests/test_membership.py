@@ -105,3 +105,68 @@ async def test_polls_that_fail_for_good_end_the_agent(run: Run, monkeypatch: pyt
         monkeypatch.setattr(agent.reader._consumer, "getmany", refuse)
         await eventually(lambda: agent.crash_reason, "the end")
         assert "3 polls failed in a row, the last with KafkaError" in str(agent.crash_reason)
+
+
+async def test_of_two_processes_under_one_name_the_older_halts_and_the_newer_works(run: Run) -> None:
+    """It says by which setting, writes nothing, and stays out of the group until an operator resumes it."""
+    async with run.agent(instance="toy-1") as older:
+        await run.write(b"a")
+        await run.wrote(1)
+        async with run.agent(instance="toy-1") as newer:
+            await eventually(lambda: older.breaker.reason, "the halt")
+            await eventually(lambda: newer._loops and not newer.not_ready(), "the newer one's readiness")
+            (missing,) = older.not_ready()
+            assert missing.startswith("halted: another process has taken over under K2_INSTANCE=toy-1")
+            assert missing.endswith("then 'k2 dlq resume'")
+            await eventually(lambda: not older._loops, "the release of the older one's partitions")
+            await outlast(run, newer)
+            await run.write(b"b")
+            await run.wrote(2)
+            assert not older.crash_reason
+            assert not newer.breaker.reason
+            assert older.breaker.resume()
+            await eventually(lambda: newer.breaker.reason, "the newer one's halt")
+            await eventually(lambda: older._loops and not older.not_ready(), "the older one's return")
+            await run.write(b"c")
+            await run.wrote(3)
+    assert await run.read(committed=False) == [b"a", b"b", b"c"]
+
+
+async def test_an_older_process_that_ends_while_it_is_halted_takes_nothing(run: Run) -> None:
+    """The newer one keeps every partition, undisturbed."""
+    async with run.agent(instance="toy-1") as older:
+        await eventually(lambda: older._loops and not older.not_ready(), "readiness")
+        async with run.agent(instance="toy-1") as newer:
+            await eventually(lambda: older.breaker.reason and not older._loops, "the halt")
+            await eventually(lambda: newer._loops and not newer.not_ready(), "the newer one's readiness")
+            loops = dict(newer._loops)
+            await older.stop()
+            await outlast(run, newer)
+            assert newer._loops == loops
+
+
+async def test_a_process_whose_session_ended_joins_again_under_its_name(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody took its name meanwhile: that is an ordinary rebalance, and no operator is asked."""
+    monkeypatch.setattr(kafka, "SESSION_TIMEOUT_MS", 6_000)  # the least that Kafka allows
+    await run.write(b"a")
+    async with run.agent(instance="toy-1") as agent:
+        await run.wrote(1)
+        coordinator = agent.reader._consumer._coordinator
+        before, beat = agent.reader.member_id, coordinator._do_heartbeat
+
+        async def silent() -> bool:
+            return True
+
+        monkeypatch.setattr(coordinator, "_do_heartbeat", silent)
+
+        async def expired() -> bool:
+            return not await members(run)
+
+        await eventually(expired, "the session's end", 60)
+        monkeypatch.setattr(coordinator, "_do_heartbeat", beat)
+        await eventually(lambda: agent.reader.member_id not in ("", before) and agent._loops, "the return")
+        await run.write(b"b")
+        await run.wrote(2)
+        assert not agent.breaker.reason

@@ -96,18 +96,18 @@ class Breaker:
         self._halted = halted
         self._closed = asyncio.Event()
         self._closed.set()
-        self.reason = ""
+        self.reason = self.advice = ""
 
-    def trip(self, reason: str) -> None:
-        """Halt the agent."""
-        self.reason = reason
+    def trip(self, reason: str, advice: str) -> None:
+        """Halt the agent; ``advice`` is what an operator does before the agent is resumed."""
+        self.reason, self.advice = reason, advice
         self._closed.clear()
         self._halted.set(1)
 
     def resume(self) -> bool:
         """Let the agent go on; whether it was halted."""
         was_halted = bool(self.reason)
-        self.reason = ""
+        self.reason = self.advice = ""
         self._closed.set()
         self._halted.set(0)
         return was_halted

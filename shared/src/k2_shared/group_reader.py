@@ -43,6 +43,11 @@ class GroupReader:
         self._attempts = attempts
         self._places: dict[TopicPartition, _Place] = {}
 
+    @property
+    def member_id(self) -> str:
+        """The id by which the broker knows this process in the group; empty while it is none of its members."""
+        return str(self._consumer._coordinator.member_id)
+
     def seek(self, at: TopicPartition, offset: int) -> None:
         """Read on from an offset, whatever was read before."""
         self._consumer.seek(at, offset)

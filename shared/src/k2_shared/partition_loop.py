@@ -59,8 +59,10 @@ class PartitionLoop:
     async def run(self) -> None:
         """Work until stopped; every failure but a fence starts over from the fence, a bounded number of times.
 
+        Ends by itself where another process has taken over under this one's name.
+
         Raises:
-            Halt: another owner fenced this one.
+            Halt: another owner fenced this one, which is none of its name.
             Unavailable: too many failures without a commit between them.
         """
         while not self._stopping.is_set():
@@ -68,7 +70,9 @@ class PartitionLoop:
                 await self._own()
             except ProducerFenced:
                 self._meter.transaction("fenced")
-                raise Halt(f"{self._agent.transactional_id(self._at)} was fenced by another owner") from None
+                if not await self._agent.is_replaced():
+                    raise Halt(f"{self._agent.transactional_id(self._at)} was fenced by another owner") from None
+                return  # the group gives it back, if an operator wants
             except Tripped as tripped:
                 await self._halt(str(tripped))
             except (KafkaError, TimeoutError, Unavailable) as error:
@@ -79,7 +83,7 @@ class PartitionLoop:
     async def _halt(self, reason: str) -> None:
         """Stand still with every other partition until an operator resumes, or the partition is revoked."""
         logger().error(HALTED, topic=self._at.topic, partition=self._at.partition, reason=reason)
-        self._agent.breaker.trip(f"{self._at.topic}[{self._at.partition}]: {reason}")
+        self._agent.breaker.trip(f"{self._at.topic}[{self._at.partition}]: {reason}", "look at the dead letters")
         self._window.pardon()
         await self._resumed()
 

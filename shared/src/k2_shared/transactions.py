@@ -16,7 +16,8 @@ from k2_shared.breaker import Breaker, Threshold
 from k2_shared.failpoints import Failpoints
 from k2_shared.group_reader import GroupReader
 from k2_shared.meter import PartitionMeter
-from k2_shared.partition_loop import PartitionLoop
+from k2_shared.namesake import Namesake
+from k2_shared.partition_loop import HALTED, PartitionLoop
 from k2_shared.settings import KafkaSettings, StageSettings
 from k2_shared.stage import Pipeline
 from k2_shared.telemetry import Metrics, logger
@@ -77,6 +78,7 @@ class TransactionalAgent(Service, ConsumerRebalanceListener):  # type: ignore[mi
         self.committed: dict[TopicPartition, int] = {}
         self._broker: AIOKafkaConsumer = None
         self.admin: AIOKafkaAdminClient = None
+        self._namesake = Namesake(self.group, self.limits.instance)
         self._loops: dict[TopicPartition, tuple[PartitionLoop, asyncio.Task[None]]] = {}
         self._assigned = False
 
@@ -105,7 +107,7 @@ class TransactionalAgent(Service, ConsumerRebalanceListener):  # type: ignore[mi
     def not_ready(self) -> list[str]:
         """What is missing until every assigned partition is being worked on."""
         if self.breaker.reason:
-            return [f"halted: {self.breaker.reason}; look at the dead letters, then 'k2 dlq resume'"]
+            return [f"halted: {self.breaker.reason}; {self.breaker.advice}, then 'k2 dlq resume'"]
         if not self._assigned:
             return ["partition assignment"]
         return [f"{at.topic}[{at.partition}]" for at, (loop, _) in self._loops.items() if not loop.running]
@@ -135,15 +137,53 @@ class TransactionalAgent(Service, ConsumerRebalanceListener):  # type: ignore[mi
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Start a loop for each partition; the loops fence before they read."""
         logger().info(ASSIGNED, partitions=len(assigned))
+        self._namesake.member_id = self.reader.member_id
         for at in assigned:
             loop = PartitionLoop(self, at)
             self._loops[at] = (loop, self.add_future(loop.run()))
         self._assigned = True
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        """End every loop after its current transaction, before somebody else may own the partition."""
+        """End every loop after its current transaction, before somebody else may own the partition.
+
+        aiokafka joins the group again as soon as this returns: where another process has the name, an operator decides.
+        """
         logger().info(REVOKED, partitions=len(revoked))
         await self._release()
+        if await self.is_replaced():
+            await self._stand_aside()
+
+    async def is_replaced(self) -> bool:
+        """Whether another process has taken over under K2_INSTANCE; this one is halted then."""
+        while not self.should_stop:
+            try:
+                replaced = await self._namesake.has_taken_over(self.admin)
+            except KafkaError as error:
+                self._metrics.errors.labels(self.pipeline.service, type(error).__name__).inc()
+                if not error.retriable:
+                    return False
+                await self.sleep(self.limits.backoff_s)
+            else:
+                if replaced:
+                    self._halt(*self._namesake.fault)
+                return replaced
+        return False
+
+    def _halt(self, reason: str, advice: str) -> None:
+        if self.breaker.reason != reason:
+            logger().error(HALTED, reason=reason, advice=advice)
+            self.breaker.trip(reason, advice)
+
+    async def _stand_aside(self) -> None:
+        """Stay out of the group until an operator resumes; told to stop, this process does not join it any more."""
+        waits = [asyncio.create_task(wait) for wait in (self.breaker.closed(), self._stopped.wait())]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for task in waits:
+            task.cancel()
+        coordination = asyncio.current_task()
+        if self.should_stop and coordination:
+            coordination.cancel()  # it would join once more before it looks whether it is to end
+            await asyncio.sleep(0)
 
     async def _release(self) -> None:
         owned, self._loops, self._assigned = self._loops, {}, False

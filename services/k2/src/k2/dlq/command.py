@@ -124,9 +124,9 @@ def _print_counts(counts: replaying.Counts, *, dry_run: bool, as_json: bool) -> 
 def resume(
     url: Annotated[str, typer.Argument(metavar="URL", help="The agent's web port, e.g. http://127.0.0.1:6066.")],
 ) -> None:
-    """Let an agent that halted on too many refusals go on."""
+    """Let an agent that halted go on: on too many refusals, or because another process has its name."""
     if resuming.resume(url):
-        _say(f"the agent at {url} goes on: the batch that halted it goes through, and counting starts anew")
+        _say(f"the agent at {url} goes on: a batch that halted it goes through, and counting starts anew")
     else:
         _say(f"the agent at {url} was not halted: nothing changed")
 

@@ -1,4 +1,4 @@
-"""Telling an agent that halted on too many refusals to go on."""
+"""Telling an agent that halted to go on."""
 
 import json
 from http.client import HTTPException
