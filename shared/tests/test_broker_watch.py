@@ -10,11 +10,13 @@ from structlog.testing import capture_logs
 from k2_shared import broker_watch, kafka
 from k2_shared.broker_watch import BACK, LOST, BrokerWatch
 from k2_shared.settings import KafkaSettings, RunSettings
+from k2_shared.telemetry import Metrics
 from k2_shared.testing.waiting import eventually
+from k2_shared.topic_watch import TopicWatch
 
 
 def watching(settings: KafkaSettings) -> BrokerWatch:
-    return BrokerWatch(settings)
+    return BrokerWatch(settings, TopicWatch(Metrics("test", "0").unread_partitions))
 
 
 @asynccontextmanager

@@ -23,6 +23,7 @@ from k2_shared.errors import ConfigError, K2Error, Unavailable
 from k2_shared.garbage import collect_rarely
 from k2_shared.settings import AgentSettings, KafkaSettings, print_config
 from k2_shared.telemetry import Metrics, configure_logs, logger
+from k2_shared.topic_watch import TopicWatch
 from k2_shared.topics import unreachable
 
 STARTED = "agent_started"
@@ -56,6 +57,7 @@ class Shell:
     app: faust.App
     metrics: Metrics
     health: Health
+    topics: TopicWatch
 
 
 def run(service: str, settings_type: type[SettingsT], compose: Callable[[SettingsT, Shell], Service]) -> NoReturn:
@@ -82,7 +84,7 @@ def _work(service: str, settings: SettingsT, compose: Callable[[SettingsT, Shell
     configure_logs(service, settings.log_level)
     with tempfile.TemporaryDirectory(prefix=f"k2-{service}-") as folder:
         shell = _shell(service, settings, Path(folder))
-        watch = BrokerWatch(settings)
+        watch = BrokerWatch(settings, shell.topics)
         shell.health.outside = watch.not_ready
         work = compose(settings, shell)
         collect_rarely()
@@ -129,7 +131,7 @@ def _shell(service: str, settings: AgentSettings, folder: Path) -> Shell:
         web_port=settings.web_port,
     )
     app.producer_only = True
-    shell = Shell(app, metrics, Health())
+    shell = Shell(app, metrics, Health(), TopicWatch(metrics.unread_partitions))
     metrics.ready.set_function(lambda: not shell.health.missing())
     _add_pages(shell)
     return shell

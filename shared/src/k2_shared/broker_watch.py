@@ -1,4 +1,4 @@
-"""Whether a Kafka broker answers, whatever the clients of an agent make of it: they retry, and say nothing to it."""
+"""Whether a Kafka broker answers, and what it says of the topics, whatever the clients of an agent make of it."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -10,7 +10,8 @@ from mode import Service
 from k2_shared.errors import Unavailable
 from k2_shared.settings import KafkaSettings
 from k2_shared.telemetry import logger
-from k2_shared.topic_ids import identify
+from k2_shared.topic_ids import describe
+from k2_shared.topic_watch import TopicWatch
 from k2_shared.topics import administration
 
 LOST = "broker_lost"
@@ -20,18 +21,24 @@ ANSWER_S = 3.0  # asked twice, over the old connection and a new one: within EVE
 
 
 class BrokerWatch(Service):  # type: ignore[misc]
-    """Asks on a connection of its own, every EVERY_S; says once that no broker answers, and once that one does."""
+    """Asks on a connection of its own, every EVERY_S; says once that no broker answers, and once that one does.
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    What it asks for are the topics, of which the answer is judged.
+    """
+
+    def __init__(self, settings: KafkaSettings, topics: TopicWatch) -> None:
         super().__init__()
+        self._topics = topics
         self._settings = settings.model_copy(update={"kafka_request_timeout_ms": int(ANSWER_S * 1_000)})
         self._connection = AsyncExitStack()
         self._admin: AIOKafkaAdminClient = None
         self.is_lost = False
 
     def not_ready(self) -> list[str]:
-        """The broker, while none answers."""
-        return [f"kafka: no broker answers at {self._settings.kafka_bootstrap_servers}"] if self.is_lost else []
+        """The broker, while none answers; or else the topics that are not whole."""
+        if self.is_lost:
+            return [f"kafka: no broker answers at {self._settings.kafka_bootstrap_servers}"]
+        return self._topics.not_ready()
 
     async def on_started(self) -> None:
         self.add_future(self._watch())
@@ -58,9 +65,10 @@ class BrokerWatch(Service):  # type: ignore[misc]
             async with asyncio.timeout(ANSWER_S):
                 if self._admin is None:
                     self._admin = await self._connection.enter_async_context(administration(self._settings))
-                await identify(self._admin, ())
+                found = await describe(self._admin, self._topics.topics)
         except (KafkaError, Unavailable, OSError) as error:  # a TimeoutError is an OSError
             self._admin = None
             await self._connection.aclose()
             return repr(error)
+        self._topics.judge(found.topics)
         return ""

@@ -115,7 +115,10 @@ def check(table: Table, contract: TableContract) -> None:
     found = [(field.name, str(field.field_type)) for field in table.schema().fields]
     if wanted != found:
         differs = sorted(set(wanted) ^ set(found))
-        raise ConfigError(f"table {'.'.join(table.name())} differs from its contract in {differs}: recreate it")
+        raise ConfigError(
+            f"table {'.'.join(table.name())} differs from its contract in {differs}: alter its columns, or run the "
+            "version of k2 that wrote it"
+        )
 
 
 def schema_of(contract: TableContract) -> Schema:

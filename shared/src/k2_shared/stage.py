@@ -110,3 +110,8 @@ class Pipeline:
     stages: Callable[[], Awaitable[StageFactory]]
     state: StateTopics | None = None
     sole: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def topics(self) -> list[str]:
+        """Every topic that is read or written, by the contract's name."""
+        return [*self.inputs, *self.outputs, *([self.state.checkpoints] if self.state else [])]

@@ -32,6 +32,12 @@ class Metrics:
         )
         self.ready = Gauge("k2_ready", "1 while /readyz says so", registry=registry)
         self.halted = Gauge("k2_halted", "1 while too much was refused: look, then resume", registry=registry)
+        self.unread_partitions = Gauge(
+            "k2_topic_unread_partitions",
+            "partitions beyond the contract's, which nobody reads",
+            ["topic"],
+            registry=registry,
+        )
         self.duration = Histogram(
             "k2_processing_duration_seconds", "one batch", ["stage"], buckets=_DURATIONS, registry=registry
         )

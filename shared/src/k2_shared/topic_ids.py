@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import for_code
+from aiokafka.errors import UnknownTopicOrPartitionError, for_code
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
     Boolean,
@@ -23,6 +23,7 @@ from aiokafka.protocol.types import (
 )
 
 from k2_shared.errors import ConfigError
+from k2_shared.topics import absent
 
 
 class _Uuid:
@@ -114,16 +115,49 @@ class Identity:
     topic_ids: dict[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Incarnation:
+    """A topic as it is now: its id, and how many partitions it has."""
+
+    topic_id: str
+    partitions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a broker says of its cluster and of topics; one that is None does not exist.
+
+    A topic of which it cannot say anything now, as while it is being created, is left out.
+    """
+
+    cluster_id: str
+    topics: dict[str, Incarnation | None]
+
+
+async def describe(admin: AIOKafkaAdminClient, topics: Iterable[str]) -> Description:
+    """Ask the broker who it is and how topics are."""
+    answer = await admin._send_request(_MetadataRequest(topics))
+    found: dict[str, Incarnation | None] = {}
+    for error_code, name, topic_id, _internal, partitions, *_ in answer.topics:
+        if not error_code:
+            found[name] = Incarnation(str(topic_id), len(partitions))
+        elif for_code(error_code) is UnknownTopicOrPartitionError:
+            found[name] = None
+    return Description(answer.cluster_id, found)
+
+
 async def identify(admin: AIOKafkaAdminClient, topics: Iterable[str]) -> Identity:
     """Ask the broker who it is and which topics these are.
 
     Raises:
         ConfigError: a topic does not exist.
     """
-    answer = await admin._send_request(_MetadataRequest(topics))
+    asked = list(topics)
+    found = await describe(admin, asked)
     ids = {}
-    for error_code, name, topic_id, *_ in answer.topics:
-        if error_code:
-            raise ConfigError(f"topic {name} does not exist ({for_code(error_code).__name__}): run 'k2 init'")
-        ids[name] = str(topic_id)
-    return Identity(answer.cluster_id, ids)
+    for name in asked:
+        topic = found.topics.get(name)
+        if topic is None:
+            raise ConfigError(absent(name, UnknownTopicOrPartitionError.errno))
+        ids[name] = topic.topic_id
+    return Identity(found.cluster_id, ids)

@@ -51,6 +51,10 @@ class Names:
         topic = self.topic(contract_name)
         return [TopicPartition(topic, partition) for partition in range(self.contract(topic).partitions)]
 
+    def partition_counts(self, used: Iterable[str]) -> dict[str, int]:
+        """How many partitions topics of this run have by their contracts; ``used`` are the contracts' names."""
+        return {self.topic(name): self.contract(name).partitions for name in used}
+
     def subject(self, topic: str) -> str:
         """The registry's subject for a topic's values."""
         return f"{topic}-value"
@@ -110,9 +114,46 @@ async def check(admin: AIOKafkaAdminClient, names: Names, used: Iterable[str]) -
         topic, wanted = found["topic"], names.contract(found["topic"]).partitions
         count = len(found["partitions"])
         if found["error_code"]:
-            raise ConfigError(f"topic {topic} does not exist ({for_code(found['error_code']).__name__}): run 'k2 init'")
-        if count != wanted:
-            raise ConfigError(f"topic {topic} has {count} partitions, its contract says {wanted}: recreate it")
+            raise ConfigError(absent(topic, found["error_code"]))
+        if fault := miscounted(topic, count, wanted):
+            raise ConfigError(fault)
+
+
+def absent(topic: str, error_code: int) -> str:
+    """What to say of a topic that is not there at a start."""
+    return (
+        f"topic {topic} does not exist ({for_code(error_code).__name__}): run 'k2 init'; "
+        "one that held records is restored with them first"
+    )
+
+
+def gone(topic: str) -> str:
+    """What to say of a topic that was deleted under its users."""
+    return (
+        f"topic {topic} was deleted: stop what writes to it and restore it with what it held; "
+        "made anew it is another topic, empty"
+    )
+
+
+def recreated(topic: str, first: str, now: str) -> str:
+    """What to say of a topic of the same name with another id."""
+    return (
+        f"topic {topic} was created anew: its id was {first} and is {now}; restart this agent, which then goes on, or "
+        "says what contradicts the new topic"
+    )
+
+
+def miscounted(topic: str, partitions: int, wanted: int) -> str:
+    """What to say of a topic with another partition count than its contract's; nothing where it is the same."""
+    if partitions == wanted:
+        return ""
+    said = f"topic {topic} has {partitions} partitions, its contract says {wanted}: "
+    if partitions < wanted:
+        return said + f"add the others (kafka-topics.sh --alter --partitions {wanted})"
+    return said + (
+        f"nobody reads partition {wanted} on, and Kafka takes none back; write what stands there once more, by its key "
+        f"to the first {wanted}, or begin another run (K2_PREFIX) with more of them in every trade topic's contract"
+    )
 
 
 async def apply_subjects(registry: Registry, names: Names, wanted: Iterable[TopicContract]) -> dict[str, int]:

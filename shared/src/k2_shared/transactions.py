@@ -83,7 +83,8 @@ class TransactionalAgent(Service, ConsumerRebalanceListener):  # type: ignore[mi
         self._assigned = False
 
     def in_shell(self, shell: Shell) -> Self:
-        """Show this agent's readiness on the shell's pages, and let its page resume it."""
+        """Show this agent's readiness on the shell's pages, let its page resume it, and have its topics watched."""
+        shell.topics.watch(self.names.partition_counts(self.pipeline.topics))
         shell.health.not_ready = self.not_ready
         shell.health.resume = self.breaker.resume
         return self
@@ -113,11 +114,8 @@ class TransactionalAgent(Service, ConsumerRebalanceListener):  # type: ignore[mi
         return [f"{at.topic}[{at.partition}]" for at, (loop, _) in self._loops.items() if not loop.running]
 
     async def on_start(self) -> None:
-        used = [*self.pipeline.inputs, *self.pipeline.outputs]
-        if self.pipeline.state:
-            used.append(self.pipeline.state.checkpoints)
         self.admin = await self.add_async_context(administration(self.settings))
-        await check(self.admin, self.names, used)
+        await check(self.admin, self.names, self.pipeline.topics)
         self.make_stage = await self.pipeline.stages()
         broker = kafka.consumer(self.settings, committed=False)
         self._broker = await self.add_async_context(kafka.started(broker, self.settings))
@@ -135,12 +133,18 @@ class TransactionalAgent(Service, ConsumerRebalanceListener):  # type: ignore[mi
         await self._release()
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        """Start a loop for each partition; the loops fence before they read."""
+        """Start a loop for each partition of the contract; the loops fence before they read.
+
+        One beyond them has no partition of its number to be written to: it is told by readiness, and left unread.
+        """
         logger().info(ASSIGNED, partitions=len(assigned))
         self._namesake.member_id = self.reader.member_id
         for at in assigned:
-            loop = PartitionLoop(self, at)
-            self._loops[at] = (loop, self.add_future(loop.run()))
+            if at.partition < self.names.contract(at.topic).partitions:
+                loop = PartitionLoop(self, at)
+                self._loops[at] = (loop, self.add_future(loop.run()))
+            else:
+                self.reader.pause(at)
         self._assigned = True
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:

@@ -13,6 +13,7 @@ from k2_shared import contracts
 from k2_shared.agent import Health, Shell
 from k2_shared.telemetry import Metrics
 from k2_shared.topic_ids import Identity
+from k2_shared.topic_watch import TopicWatch
 from k2_shared.topics import Names
 from lag_exporter.domain import groups
 from silver.settings import SilverSettings
@@ -22,7 +23,8 @@ MEASURED = groups(NAMES)
 
 
 def shell() -> Shell:
-    return Shell(cast("Any", None), Metrics("test", "0"), Health())
+    metrics = Metrics("test", "0")
+    return Shell(cast("Any", None), metrics, Health(), TopicWatch(metrics.unread_partitions))
 
 
 def agents() -> list[Any]:

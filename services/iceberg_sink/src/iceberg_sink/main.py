@@ -73,17 +73,16 @@ class IcebergSink(Service):  # type: ignore[misc]
         return {name: started.get(name) for name in contracts.tables()}
 
     async def _identify(self) -> Identity:
-        used = sorted({topic for table in contracts.tables().values() for topic in table.topics})
+        used = topics()
         async with administration(self._settings) as admin:
             await check(admin, self._names, used)
             return await identify(admin, [self._names.topic(name) for name in used])
 
     async def _schema_ids(self) -> dict[str, int]:
-        topics = {self._names.topic(n) for t in contracts.tables().values() for n in t.topics}
         async with Registry.connect(self._settings) as registry:
             return {
                 topic: await registry.schema_id(self._names.contract(topic), self._names.subject(topic))
-                for topic in topics
+                for topic in map(self._names.topic, topics())
             }
 
     def _targets(self, kafka: Identity, schema_ids: dict[str, int]) -> list[Target]:
@@ -127,10 +126,16 @@ def worst(errors: Sequence[K2Error]) -> K2Error:
     return kind("; ".join(map(str, errors)))
 
 
+def topics() -> list[str]:
+    """What the tables are fed from, by the contract's name."""
+    return sorted({topic for table in contracts.tables().values() for topic in table.topics})
+
+
 def compose(settings: SinkSettings, shell: Shell) -> IcebergSink:
     """Wire the sink from its settings."""
     sink = IcebergSink(settings, shell.metrics)
     shell.health.not_ready = sink.not_ready
+    shell.topics.watch(Names(settings.k2_prefix).partition_counts(topics()))
     return sink
 
 

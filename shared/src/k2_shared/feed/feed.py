@@ -58,10 +58,8 @@ class Feed(Service):  # type: ignore[misc]
 
     async def on_start(self) -> None:
         self._metrics.uncaptured(self._venue.exchange)
-        exchange = self._venue.exchange.lower()
-        used = [RAW.format(exchange=exchange), BRONZE.format(exchange=exchange), DLQ, GAPS, EVENTS, SYMBOLS, COVERAGE]
         async with administration(self._settings) as admin:
-            await check(admin, self._names, used)
+            await check(admin, self._names, topics(self._venue))
         timeout = aiohttp.ClientTimeout(total=self._settings.feed_rest_timeout_s)
         session = await self.add_async_context(aiohttp.ClientSession(timeout=timeout))
         budget = RestBudget(self._venue.rest_capacity, self._venue.rest_per_s, time.monotonic)
@@ -151,6 +149,12 @@ class Feed(Service):  # type: ignore[misc]
                 return found
 
 
+def topics(venue: Venue) -> list[str]:
+    """What the feed of a venue reads and writes, by the contract's name."""
+    exchange = venue.exchange.lower()
+    return [RAW.format(exchange=exchange), BRONZE.format(exchange=exchange), DLQ, GAPS, EVENTS, SYMBOLS, COVERAGE]
+
+
 def _said(refusal: str | None) -> str:
     return f": the venue refused it: {refusal}" if refusal else ""
 
@@ -160,5 +164,6 @@ def in_shell(shell: Shell, settings: FeedSettings, venue: Venue) -> Feed:
     names = Names(settings.k2_prefix)
     feed = Feed(settings, names, venue, shell.metrics)
     shell.health.not_ready = feed.not_ready
+    shell.topics.watch(names.partition_counts(topics(venue)))
     add_statistics(shell, settings, names)
     return feed
