@@ -1,7 +1,7 @@
-"""A TCP proxy before a broker that loses, delays or truncates chosen replies; it knows frames, not messages.
+"""A TCP proxy before a broker that loses, delays or truncates chosen replies, and brings chosen requests too late.
 
-A request is length, api key, version, correlation id; a reply is length, correlation id. Metadata and FindCoordinator
-replies are rewritten so that clients stay behind the proxy.
+It knows frames, not messages: a request is length, api key, version, correlation id; a reply is length, correlation
+id. Metadata and FindCoordinator replies are rewritten so that clients stay behind the proxy.
 """
 
 import asyncio
@@ -11,22 +11,11 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tests.faults.apis import FIND_COORDINATOR, METADATA
+from tests.faults.holding import Held
+
 Action = Literal["drop", "delay", "truncate", "loading"]
 
-PRODUCE, FETCH, METADATA, OFFSET_FETCH, FIND_COORDINATOR, JOIN_GROUP, HEARTBEAT = 0, 1, 3, 9, 10, 11, 12
-INIT_PRODUCER_ID, ADD_PARTITIONS_TO_TXN, ADD_OFFSETS_TO_TXN, END_TXN, TXN_OFFSET_COMMIT = 22, 24, 25, 26, 28
-APIS = {
-    "Produce": PRODUCE,
-    "Fetch": FETCH,
-    "OffsetFetch": OFFSET_FETCH,
-    "JoinGroup": JOIN_GROUP,
-    "Heartbeat": HEARTBEAT,
-    "InitProducerId": INIT_PRODUCER_ID,
-    "AddPartitionsToTxn": ADD_PARTITIONS_TO_TXN,
-    "AddOffsetsToTxn": ADD_OFFSETS_TO_TXN,
-    "EndTxn": END_TXN,
-    "TxnOffsetCommit": TXN_OFFSET_COMMIT,
-}
 HOST = "127.0.0.1"
 _LENGTH, _REQUEST, _REPLY = struct.Struct(">i"), struct.Struct(">hhi"), struct.Struct(">i")
 # What a coordinator that is loading answers to OffsetFetch 3: throttled for 0 ms, no topics, error 14 for the group.
@@ -67,6 +56,7 @@ class Proxy:
     def __init__(self, broker_port: int) -> None:
         self._broker_port = broker_port
         self._injections: list[Injection] = []
+        self._holds: list[Held] = []
         self._connections: set[asyncio.Task[None]] = set()
         self._cut = False
         self.port = 0
@@ -81,9 +71,18 @@ class Proxy:
         self._injections.append(Injection(api, action, times, delay_s))
         return self._injections[-1]
 
+    def hold(self, api: int, before: int | None = None, *, quiet: bool = False, last: bool = False) -> Held:
+        """Keep the next transactional request of an API from the broker, until ``before`` or until it is released.
+
+        Its connection is cut at once; where it is ``quiet``, it stays open and says nothing until the client gives up.
+        """
+        self._holds.append(Held(api, before, quiet, last, self._broker_port))
+        return self._holds[-1]
+
     def clear(self) -> None:
-        """Pass everything on again."""
+        """Pass everything on again; what is held is lost."""
         self._injections.clear()
+        self._holds.clear()
 
     @contextmanager
     def cut(self) -> Iterator[None]:
@@ -136,6 +135,9 @@ class Proxy:
     async def _requests(self, reader: asyncio.StreamReader, connection: _Connection) -> None:
         async for frame in _frames(reader):
             api, _version, correlation = _REQUEST.unpack_from(frame)
+            if stopping := [held for held in self._holds if not await held.passes(api, frame)]:
+                await _lost(reader, quiet=stopping[0].quiet)
+                return
             connection.waiting[correlation] = api
             await _send(connection.broker, frame)
 
@@ -187,6 +189,13 @@ async def _frames(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
             if not 0 < length <= _LARGEST_FRAME:
                 return
             yield await reader.readexactly(length)
+
+
+async def _lost(reader: asyncio.StreamReader, *, quiet: bool) -> None:
+    """What comes behind a held request: all of it is lost, until the client gives up where nobody tells it."""
+    if quiet:
+        async for _ in _frames(reader):
+            pass
 
 
 async def _send(writer: asyncio.StreamWriter, frame: bytes) -> None:

@@ -6,12 +6,14 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
 from tests.faults import kills, owners, servers, wire
+from tests.faults.apis import APIS, IN_TRANSACTION
 from tests.faults.faults import Fault, Injected
-from tests.faults.proxy import APIS, Action
+from tests.faults.proxy import Action
 from tests.faults.rig import SERVICES, Rig
 from tests.faults.slots import Slot
 
 _ACTIONS: tuple[Action, ...] = ("drop", "delay", "truncate")
+_WAYS = (False, True)
 _OFTEN, _AT_TIMES, _RARELY = 8, 3, 1
 _ALONE_EVERY = 8  # so many steps of the services for one fault of the servers
 
@@ -41,7 +43,7 @@ def of_servers() -> list[Fault]:
 
 
 def of_service(service: str) -> list[Fault]:
-    """Everything that can happen to one service's processes and to the replies that they get."""
+    """Everything that can happen to one service's processes and to their requests and replies."""
     return [
         *(Fault(f"{service} killed {point}", _OFTEN, _kill(service, point)) for point in kills.POINTS[service]),
         Fault(f"{service} killed anywhere", _OFTEN, lambda rig: kills.kill_anywhere(rig, _any(rig, service))),
@@ -51,6 +53,11 @@ def of_service(service: str) -> list[Fault]:
         Fault(f"{service} rebalance storm", _RARELY, lambda rig: owners.storm(rig, service)),
         Fault(f"{service}: OffsetFetch loading", _AT_TIMES, _reply(service, "OffsetFetch", "loading", times=8)),
         *(Fault(f"{service}: {a} {do}", _RARELY, _reply(service, a, do)) for a in APIS for do in _ACTIONS),
+        *(
+            Fault(f"{service}: {a} late", _AT_TIMES, _torn(service, a, killed))
+            for a in IN_TRANSACTION
+            for killed in _WAYS
+        ),
     ]
 
 
@@ -69,6 +76,10 @@ def _kill(service: str, point: str) -> Callable[[Rig], Injecting]:
 
 def _reply(service: str, api: str, action: Action, times: int = 1) -> Callable[[Rig], Injecting]:
     return lambda rig: wire.reply(rig, service, api, action, times)
+
+
+def _torn(service: str, api: str, killed: bool) -> Callable[[Rig], Injecting]:
+    return lambda rig: wire.torn(rig, service, api, rig.rng.choice(IN_TRANSACTION), killed=killed)
 
 
 def _broker(number: signal.Signals) -> Callable[[Rig], Injecting]:

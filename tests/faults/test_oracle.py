@@ -5,12 +5,13 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+from tests.faults.apis import PRODUCE
 from tests.faults.content import Content, Draft
 from tests.faults.deliveries import DeliveryLog, read_log
 from tests.faults.evidence import BRONZES, Evidence
 from tests.faults.oracle import Oracle
 from tests.faults.poison import KINDS, LARGEST_VALUE
-from tests.faults.proxy import PRODUCE, Action, Proxy
+from tests.faults.proxy import Action, Proxy
 from tests.faults.verifier import World, bronze
 
 from k2_shared.errors import InvalidRecord
@@ -58,18 +59,16 @@ def test_what_is_valid_is_valid() -> None:
 
 @pytest.mark.parametrize("action", ["drop", "truncate"])
 async def test_its_log_is_bronze_though_replies_were_lost(
-    topics: dict[str, int], run_settings: RunSettings, names: Names, tmp_path: Path, action: Action
+    topics: dict[str, int], run_settings: RunSettings, names: Names, proxy: Proxy, tmp_path: Path, action: Action
 ) -> None:
     """What the broker took without saying so is found there, and not sent again."""
     log = DeliveryLog(tmp_path / "deliveries.jsonl")
-    port = int(run_settings.kafka_bootstrap_servers.rpartition(":")[2])
-    async with Proxy(port).listening() as proxy:
-        changes = {"kafka_bootstrap_servers": proxy.address, "kafka_request_timeout_ms": 2_000}
-        oracle = Oracle(run_settings.model_copy(update=changes), names, iter(()), log, per_second=1)
-        await oracle.deliver(content(6, 50))
-        injection = proxy.inject(PRODUCE, action)
-        await oracle.deliver(content(6, 100)[50:])
-        await oracle.pause()
+    changes = {"kafka_bootstrap_servers": proxy.address, "kafka_request_timeout_ms": 2_000}
+    oracle = Oracle(run_settings.model_copy(update=changes), names, iter(()), log, per_second=1)
+    await oracle.deliver(content(6, 50))
+    injection = proxy.inject(PRODUCE, action)
+    await oracle.deliver(content(6, 100)[50:])
+    await oracle.pause()
     assert injection.done == 1
     assert list(read_log(tmp_path / "deliveries.jsonl")) == log.deliveries
     assert len(log.deliveries) == 100

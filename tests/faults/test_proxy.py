@@ -1,11 +1,10 @@
 """The proxy passes everything on, keeps clients behind it, and does to replies what it was told, with a real client."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
-from tests.faults.proxy import APIS, END_TXN, FETCH, INIT_PRODUCER_ID, OFFSET_FETCH, PRODUCE, Action, Proxy
+from tests.faults.apis import APIS, END_TXN, FETCH, INIT_PRODUCER_ID, OFFSET_FETCH, PRODUCE
+from tests.faults.proxy import Action, Proxy
 
 from k2_shared import kafka
 from k2_shared.errors import Unavailable
@@ -18,14 +17,6 @@ TOPIC = BRONZE.format(exchange="kraken")
 TIMEOUT_MS = 2_000
 
 pytestmark = pytest.mark.usefixtures("topics")
-
-
-@pytest.fixture
-async def proxy(run_settings: RunSettings) -> AsyncIterator[Proxy]:
-    """A proxy before the stack's broker."""
-    port = int(run_settings.kafka_bootstrap_servers.rpartition(":")[2])
-    async with Proxy(port).listening() as listening:
-        yield listening
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from rich.console import Console
-from tests.faults.proxy import PRODUCE
+from tests.faults.apis import PRODUCE
 from tests.faults.slots import until
 from tests.feeds import soak_market
 from tests.feeds.soak_market import LIVELY, Market

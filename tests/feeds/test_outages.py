@@ -7,7 +7,8 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 import pytest
-from tests.faults.proxy import PRODUCE, Proxy
+from tests.faults.apis import PRODUCE
+from tests.faults.proxy import Proxy
 from tests.feeds.marks import BOTH, KRAKEN
 from tests.feeds.rig import Rig, running
 from tests.feeds.sim import BTC

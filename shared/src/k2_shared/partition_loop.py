@@ -1,7 +1,8 @@
 """The exactly-once loop of one input partition: consume, process, produce and commit in one transaction.
 
 The order on every assignment is fence -> offsets -> state -> fetch; any other order doubles records when the owner
-changes. Whatever fails, the loop starts over from the fence with a new stage: it never retries a commit in place.
+changes. Whatever fails, the loop starts over from the fence with a new stage: it never retries a commit in place. A
+transaction in which a request had to be repeated is a producer's last.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ import random
 import time
 from typing import TYPE_CHECKING
 
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, ProducerFenced
 
 from k2_shared import kafka
@@ -17,6 +18,7 @@ from k2_shared.breaker import Tripped, Window
 from k2_shared.dlq import PREFIX
 from k2_shared.errors import Halt, Unavailable
 from k2_shared.failpoints import Place
+from k2_shared.kafka import Producer
 from k2_shared.records import Batch, ByTopic, Consumed
 from k2_shared.resumption import Committed, committed, holds
 from k2_shared.stage import Outcome, Stage, Stamp
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from k2_shared.transactions import TransactionalAgent
 
 RESTARTED = "partition_restarted"
+REPLACED = "producer_replaced"
 HALTED = "agent_halted"
 RESTORED = "state_restored"
 RELEASED = "state_released"
@@ -118,9 +121,16 @@ class PartitionLoop:
             stage = await self._recovered(await self._rewind())
             agent.reader.resume(self._at)
             self.running, self._sent = True, 0
-            while not self._stopping.is_set() and self._sent < self._limits.producer_records:
+            while not self._stopping.is_set() and self._is_good(sender):
                 await self._cycle(sender, stage)
             self._say(RELEASED, stage)
+
+    def _is_good(self, sender: Producer) -> bool:
+        """Whether a producer may begin another transaction: none of its requests can arrive in there by delay."""
+        if sender.unanswered:
+            where = {"topic": self._at.topic, "partition": self._at.partition}
+            logger().warning(REPLACED, **where, unanswered=sender.unanswered)
+        return not sender.unanswered and self._sent < self._limits.producer_records
 
     async def _rewind(self) -> Committed:
         """Go to the last committed offset, whatever was prefetched before the fence."""
@@ -169,7 +179,7 @@ class PartitionLoop:
             ids = stage.size().ids
             logger().info(event, topic=self._at.topic, partition=self._at.partition, ids=ids, digest=stage.digest())
 
-    async def _cycle(self, sender: AIOKafkaProducer, stage: Stage) -> None:
+    async def _cycle(self, sender: Producer, stage: Stage) -> None:
         batch = await self._gathered()
         if self._agent.breaker.reason:
             await self._resumed()
@@ -208,7 +218,7 @@ class PartitionLoop:
         """An offset below which all that this partition wrote is in its stage; as high as is known."""
         return max(self._stamped, self._written, self._agent.ends.get(self.output, 0))
 
-    async def _transact(self, sender: AIOKafkaProducer, stage: Stage, batch: Batch) -> None:
+    async def _transact(self, sender: Producer, stage: Stage, batch: Batch) -> None:
         """One transaction; where its outcome is unknown the caller starts over from the fence."""
         began, position = time.perf_counter(), await self._agent.reader.position(self._at)
         outcome = stage.process(batch) if batch else Outcome({})
@@ -238,7 +248,7 @@ class PartitionLoop:
         self._checkpoint_due = time.monotonic() + self._limits.checkpoint_s
         self._meter.checkpointed(stage.size())
 
-    async def _send(self, sender: AIOKafkaProducer, stage: Stage, outcome: Outcome, offset: tuple[int, str]) -> ByTopic:
+    async def _send(self, sender: Producer, stage: Stage, outcome: Outcome, offset: tuple[int, str]) -> ByTopic:
         """Write the outcome and the offset with its note; returns the letters that had to wait for the offsets."""
         agent, topics = self._agent, self._agent.pipeline.state
         writing = kafka.send_all(sender, agent.names, self._at.partition, outcome.outgoing)
