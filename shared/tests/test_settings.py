@@ -129,12 +129,30 @@ def test_every_client_gets_the_credentials_of_the_protocol(protocol: str, tls: b
     assert isinstance(client["ssl_context"], ssl.SSLContext) is tls
 
 
-def test_own_authorities_are_trusted_alone(tmp_path: Path) -> None:
-    """KAFKA_SSL_CAFILE takes the place of the system's authorities, and a file that is none is refused."""
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (KafkaSettings, "kafka_ssl_cafile"),
+        (RegistrySettings, "schema_registry_cafile"),
+        (LakeSettings, "iceberg_cafile"),
+        (LakeSettings, "s3_cafile"),
+    ],
+)
+def test_own_authorities_are_some(tmp_path: Path, kind: type[Settings], name: str) -> None:
+    """A file that takes the place of the system's authorities holds some, or is refused at the start."""
     (tmp_path / "ca.pem").write_text("not a certificate")
-    settings = KafkaSettings.load(kafka_security_protocol="SSL", kafka_ssl_cafile=tmp_path / "ca.pem")
-    with pytest.raises(ssl.SSLError):
-        settings.client()
+    for path in ("ca.pem", "none.pem"):
+        with pytest.raises(ConfigError, match=rf"{name.upper()}=.*{path}.* is not allowed: it is no PEM file"):
+            kind.load(**{name: tmp_path / path})
+
+
+@pytest.mark.parametrize("protocol", ["SASL_PLAINTEXT", "SASL_SSL"])
+def test_sasl_needs_a_user_and_a_password(protocol: str) -> None:
+    """Which of them is missing is said before any client is made; the other protocols need none."""
+    with pytest.raises(ConfigError, match=f"KAFKA_SECURITY_PROTOCOL={protocol} needs .*: KAFKA_SASL_PASSWORD not set"):
+        KafkaSettings.load(kafka_security_protocol=protocol, kafka_sasl_username="k2")
+    with pytest.raises(ConfigError, match="KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD not set"):
+        KafkaSettings.load(kafka_security_protocol=protocol)
 
 
 @pytest.mark.parametrize("given", ["", "before_send", "after_commit:stop", "during_checkpoint:kill:12"])

@@ -18,6 +18,7 @@ from faust.web import View
 from mode import Service
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from k2_shared.admission import refusal
 from k2_shared.broker_watch import BrokerWatch
 from k2_shared.errors import ConfigError, K2Error, Unavailable
 from k2_shared.garbage import collect_rarely
@@ -111,7 +112,7 @@ def _explained(failure: BaseException | None, settings: AgentSettings) -> BaseEx
     """Name the setting behind the failures of Faust's own broker client and web server."""
     match failure:
         case KafkaConnectionError():
-            return unreachable(settings, failure)
+            return asyncio.run(refusal(settings)) or unreachable(settings, failure)
         case OSError(errno=errno.EADDRINUSE):
             return ConfigError(f"WEB_PORT={settings.web_port} is taken by another process: choose a free port")
         case _:

@@ -10,7 +10,7 @@ import numpy as np
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
-from k2_shared import contracts
+from k2_shared import admission, contracts
 from k2_shared.errors import Halt, Unavailable
 from k2_shared.records import ByTopic, Offsets, Record
 from k2_shared.settings import KafkaSettings
@@ -104,12 +104,13 @@ async def started(client: Any, settings: KafkaSettings) -> AsyncIterator[Any]:
 
     Raises:
         Unavailable: no broker answered.
+        ConfigError: one did, and refuses what the settings say.
     """
     try:
         await client.start()
     except KafkaConnectionError as error:
         await _stop(client)
-        raise unreachable(settings, error) from None
+        raise await admission.refusal(settings) or unreachable(settings, error) from None
     try:
         yield client
     finally:

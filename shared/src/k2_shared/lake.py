@@ -3,6 +3,8 @@
 from typing import Any
 
 from pyiceberg.catalog.rest import RestCatalog
+from pyiceberg.catalog.rest.auth import AuthManager
+from pyiceberg.io import PY_IO_IMPL
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table
@@ -25,6 +27,7 @@ from requests.adapters import HTTPAdapter
 
 from k2_shared.contracts import TableContract
 from k2_shared.errors import ConfigError
+from k2_shared.object_store import CAFILE, ObjectStore
 from k2_shared.settings import LakeSettings
 from k2_shared.topics import Names
 
@@ -42,26 +45,29 @@ _TRANSFORMS: dict[str, Transform[Any, Any]] = {"day": DayTransform(), "identity"
 
 
 class _Deadline(HTTPAdapter):
-    """An HTTP adapter whose every request has a time limit."""
+    """An HTTP adapter whose every request has a time limit, and trusts the authorities that it was told."""
 
-    def __init__(self, timeout_s: float) -> None:
+    def __init__(self, timeout_s: float, cafile: str | None) -> None:
         self._timeout_s = timeout_s
+        self._cafile = cafile
         super().__init__()
 
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
         kwargs["timeout"] = self._timeout_s
+        if self._cafile:  # here, where no REQUESTS_CA_BUNDLE of the environment wins over it
+            kwargs["verify"] = self._cafile
         return super().send(request, *args, **kwargs)
 
 
 class Catalog(RestCatalog):
     """A REST catalog that cannot wait for ever."""
 
-    def _create_session(self) -> Session:
-        session = super()._create_session()
-        deadline = _Deadline(float(self.properties["timeout-s"]))
+    def _create_legacy_oauth2_auth_manager(self, session: Session) -> AuthManager:
+        """The library makes this first of a session, and asks for a token at once."""
+        deadline = _Deadline(float(self.properties["timeout-s"]), self.properties.get("cafile"))
         session.mount("http://", deadline)
         session.mount("https://", deadline)
-        return session
+        return super()._create_legacy_oauth2_auth_manager(session)
 
 
 def connect(settings: LakeSettings) -> Catalog:
@@ -74,6 +80,7 @@ def connect(settings: LakeSettings) -> Catalog:
         "oauth2-server-uri": settings.iceberg_oauth2_server_uri,
         "scope": "catalog",
         "timeout-s": str(settings.iceberg_timeout_s),
+        "cafile": settings.iceberg_cafile and str(settings.iceberg_cafile),
         "s3.endpoint": settings.s3_endpoint,
         "s3.access-key-id": settings.s3_access_key_id,
         "s3.secret-access-key": secret and secret.get_secret_value(),
@@ -82,6 +89,8 @@ def connect(settings: LakeSettings) -> Catalog:
         "s3.connect-timeout": str(settings.iceberg_timeout_s),
         "s3.request-timeout": str(settings.iceberg_timeout_s),
     }
+    if settings.s3_cafile:
+        properties |= {CAFILE: str(settings.s3_cafile), PY_IO_IMPL: f"{ObjectStore.__module__}.{ObjectStore.__name__}"}
     return Catalog("k2", **{name: value for name, value in properties.items() if value})
 
 

@@ -4,9 +4,9 @@ import os
 import ssl
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -15,6 +15,18 @@ from k2_shared.errors import ConfigError
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+
+
+def _authorities(path: Path) -> Path:
+    try:
+        ssl.create_default_context(cafile=str(path))
+    except OSError as error:  # of which an SSLError is one
+        raise ValueError(f"it is no PEM file of certificates ({error})") from None
+    return path
+
+
+CaFile = Annotated[Path, AfterValidator(_authorities)]
+"""A PEM file of the authorities to trust; they take the place of the system's."""
 
 
 class Settings(BaseSettings):
@@ -65,8 +77,20 @@ class KafkaSettings(Settings):
     kafka_sasl_mechanism: SaslMechanism = "SCRAM-SHA-512"
     kafka_sasl_username: str | None = None
     kafka_sasl_password: SecretStr | None = None
-    kafka_ssl_cafile: Path | None = Field(None, description="PEM file of the authorities to trust")
+    kafka_ssl_cafile: CaFile | None = Field(None, description="PEM file of the authorities to trust")
     kafka_request_timeout_ms: int = Field(30_000, ge=1_000, le=300_000)
+
+    @model_validator(mode="after")
+    def _has_credentials(self) -> Self:
+        """SASL is a user and a password: without them a client would fail somewhere in its library."""
+        given = {"KAFKA_SASL_USERNAME": self.kafka_sasl_username, "KAFKA_SASL_PASSWORD": self.kafka_sasl_password}
+        absent = [name for name, value in given.items() if not value]
+        if self.kafka_security_protocol.startswith("SASL") and absent:
+            raise ValueError(
+                f"KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol} needs {' and '.join(given)}: "
+                f"{' and '.join(absent)} not set"
+            )
+        return self
 
     @cached_property
     def ssl_context(self) -> ssl.SSLContext | None:
@@ -95,7 +119,7 @@ class RegistrySettings(Settings):
     schema_registry_url: str = Field("http://127.0.0.1:8081", pattern=r"^https?://", description="base URL")
     schema_registry_username: str | None = None
     schema_registry_password: SecretStr | None = None
-    schema_registry_cafile: Path | None = None
+    schema_registry_cafile: CaFile | None = None
     schema_registry_timeout_s: float = Field(10.0, gt=0, le=120)
 
 
@@ -107,10 +131,12 @@ class LakeSettings(Settings):
     iceberg_credential: SecretStr | None = Field(None, description="key:secret for the catalog's OAuth2")
     iceberg_oauth2_server_uri: str | None = None
     iceberg_timeout_s: float = Field(30.0, gt=0, le=300)
+    iceberg_cafile: CaFile | None = Field(None, description="PEM file of the authorities to trust, for the catalog")
     s3_endpoint: str = Field("http://127.0.0.1:8333", pattern=r"^https?://")
     s3_access_key_id: str | None = None
     s3_secret_access_key: SecretStr | None = None
     s3_region: str = "us-east-1"
+    s3_cafile: CaFile | None = Field(None, description="PEM file of the authorities to trust, for the object store")
 
 
 class RunSettings(KafkaSettings, RegistrySettings):

@@ -11,7 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, TopicAlreadyExistsError, for_code
 from aiokafka.partitioner import murmur2
 
-from k2_shared import contracts
+from k2_shared import admission, contracts
 from k2_shared.contracts import TopicContract
 from k2_shared.errors import ConfigError, Halt, Unavailable
 from k2_shared.registry import Registry
@@ -172,13 +172,14 @@ async def administration(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdmin
 
     Raises:
         Unavailable: no broker answered.
+        ConfigError: one did, and refuses what the settings say.
     """
     admin = AIOKafkaAdminClient(**settings.client())
     try:
         await admin.start()
         yield admin
     except KafkaConnectionError as error:
-        raise unreachable(settings, error) from None
+        raise await admission.refusal(settings) or unreachable(settings, error) from None
     finally:
         await admin.close()
 
@@ -186,5 +187,6 @@ async def administration(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdmin
 def unreachable(settings: KafkaSettings, error: Exception) -> Unavailable:
     """The error for a broker that does not answer."""
     return Unavailable(
-        f"no Kafka broker answered at {settings.kafka_bootstrap_servers} ({error}): check KAFKA_BOOTSTRAP_SERVERS"
+        f"no Kafka broker answered at {settings.kafka_bootstrap_servers} ({error}): check KAFKA_BOOTSTRAP_SERVERS, "
+        f"and whether it speaks KAFKA_SECURITY_PROTOCOL={settings.kafka_security_protocol}"
     )
