@@ -18,6 +18,7 @@ from faust.web import View
 from mode import Service
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from k2_shared import codecs
 from k2_shared.admission import refusal
 from k2_shared.broker_watch import BrokerWatch
 from k2_shared.errors import ConfigError, K2Error, Unavailable
@@ -74,6 +75,7 @@ def run(service: str, settings_type: type[SettingsT], compose: Callable[[Setting
             sys.exit(0)
         if sys.argv[1:]:
             raise ConfigError(f"{service} takes no argument but --print-config, given {sys.argv[1:]}")
+        codecs.check()
         sys.exit(_work(service, settings, compose))
     except K2Error as error:
         sys.stderr.write(f"{service}: {error}\n")

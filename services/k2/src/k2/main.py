@@ -14,6 +14,7 @@ from k2.dlq import command as dlq
 from k2.feed import command as feed
 from k2.gaps import command as gaps
 from k2.probe import command as probe
+from k2_shared import codecs
 from k2_shared.errors import K2Error
 
 _INTERRUPTED = 130
@@ -60,7 +61,7 @@ def _root(
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
-    pass
+    codecs.check()
 
 
 @app.command()

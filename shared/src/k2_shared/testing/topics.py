@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 from k2_shared import contracts, kafka
@@ -12,23 +12,38 @@ from k2_shared.settings import KafkaSettings, RunSettings
 from k2_shared.topics import Names, administration, apply_subjects, create
 
 
-async def create_lasting(settings: RunSettings) -> dict[str, int]:
+@dataclass(frozen=True)
+class _Lasting(contracts.TopicContract):
+    """A topic that keeps everything, in a codec of the broker's choice or as it came."""
+
+    codec: str = "producer"
+
+    @property
+    def config(self) -> dict[str, str]:
+        return {**super().config, "retention.ms": "-1", "compression.type": self.codec}
+
+
+async def create_lasting(settings: RunSettings, codec: str = "producer") -> dict[str, int]:
     """Create every topic and subject of the contracts for a run of its own; returns the schema ids by subject.
 
     Nothing expires: tests write records with fixed times of long ago, which retention would delete now and then.
     """
     names = Names(settings.k2_prefix)
-    wanted = [replace(contract, retention_ms=-1) for contract in contracts.topics().values()]
+    of = [
+        {field.name: getattr(contract, field.name) for field in fields(contract)}
+        for contract in contracts.topics().values()
+    ]
+    wanted = [_Lasting(**each, codec=codec) for each in of]
     async with administration(settings) as admin, Registry.connect(settings) as registry:
         await create(admin, names, wanted, replication=1)
         return await apply_subjects(registry, names, wanted)
 
 
 @asynccontextmanager
-async def lasting_topics(settings: RunSettings) -> AsyncIterator[dict[str, int]]:
+async def lasting_topics(settings: RunSettings, codec: str = "producer") -> AsyncIterator[dict[str, int]]:
     """Such topics for the length of a block, which gets the schema ids; deleted afterwards."""
     names = Names(settings.k2_prefix)
-    yield await create_lasting(settings)
+    yield await create_lasting(settings, codec)
     async with administration(settings) as admin:
         await admin.delete_topics([names.topic(name) for name in contracts.topics()])
 

@@ -1,0 +1,36 @@
+"""A feed whose topics are kept compressed: what it reads back at a start is read in every codec."""
+
+import signal
+from collections.abc import AsyncIterator
+
+import pytest
+from tests.feeds.conftest import Begin
+from tests.feeds.sim import BTC
+
+from k2_shared.codecs import CODECS
+from k2_shared.feed.ledger import GapState
+from k2_shared.settings import RunSettings
+from k2_shared.testing.topics import lasting_topics
+
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture(params=CODECS)
+async def topics(run_settings: RunSettings, request: pytest.FixtureRequest) -> AsyncIterator[dict[str, int]]:
+    """Every topic of the contracts, kept in one codec."""
+    async with lasting_topics(run_settings, request.param) as ids:
+        yield ids
+
+
+async def test_a_killed_feed_goes_on_from_what_stands_compressed(begin: Begin) -> None:
+    """Checkpoints, the ledger and bronze: the gap that was open is filled, and every id is there."""
+    rig = await begin("KRAKEN", FEED_CHECKPOINT_S="0.05")
+    await rig.sim.fault("rest_errors", count=50, value="status")
+    ((first, last),) = (await rig.sim.fault("drop_ids", symbol=BTC, count=100))["ids"]
+    await rig.wrote(GapState.OPENED, first, first)
+    await rig.feed.end(signal.SIGKILL)
+    await rig.sim.fault("rest_errors", count=1, value="status")
+    await rig.up()
+    await rig.wrote(GapState.FILLED, first, last)
+    accounts = await rig.whole()
+    assert not accounts[BTC].open
