@@ -93,7 +93,7 @@ test-exactly-once: .venv/.dev ## 200 faults on a pipeline under load, each prove
 		--build-constraint requirements.lock quixstreams --editable ./shared --editable ./services/silver
 	@touch $@
 
-bench-core: .venv-bench/.ready ## messages per CPU second of silver, gold, Faust and quixstreams, in one run
+bench-core: .venv-bench/.ready ## messages per CPU second of silver, gold, Faust and quixstreams, in one run; ours in 256 MB
 	@.venv/bin/k2 stack exec --state $(STATE)/bench -- .venv/bin/python -m tests.bench.core $(ARGS)
 
 bench-feeds: .venv/.dev ## trades per CPU second from the socket to acknowledged Kafka, and a plain client's

@@ -2,7 +2,8 @@
 
 Run it by ``make bench-core``. Each contender is a process of its own that reads the same records; its CPU time
 (user and system, native threads included, the broker not) is taken between the first tenth and the last of the
-records that a read_committed consumer finds in its output, so that start-up does not count.
+records that a read_committed consumer finds in its output, so that start-up does not count. Silver and gold are judged:
+more memory than ``LIMIT_MB`` resident is exit 1.
 """
 
 import argparse
@@ -37,6 +38,8 @@ VALID = SILVER.format(exchange=EXCHANGE.lower())
 WARM_UP = 0.1
 PATIENCE_S = 150.0
 DRAINED_MS = 500
+LIMIT_MB = 256.0  # of each of ours, at its largest
+OURS = ("silver", "gold")
 QUIX_PYTHON = ".venv-bench/bin/python"  # its own environment: it asks for other versions than ours
 CONTENDERS = Path(__file__).parent / "contenders"
 
@@ -180,7 +183,7 @@ async def run(count: int, only: set[str]) -> tuple[dict[str, Cost], list[Table]]
                     continue
                 await _create_output(bench, contender)
                 costs[contender.name] = await measure(bench, contender, Path(folder))
-        return costs, [await _parts(bench, name, costs[name]) for name in ("silver", "gold") if name in costs]
+        return costs, [await _parts(bench, name, costs[name]) for name in OURS if name in costs]
 
 
 async def _create_output(bench: Bench, contender: Contender) -> None:
@@ -205,14 +208,31 @@ def summary(costs: Mapping[str, Cost]) -> Table:
     return made
 
 
+def numbers(costs: Mapping[str, Cost]) -> dict[str, int]:
+    """Messages per CPU second of each, and the memory of ours."""
+    rates = {name: round(cost.per_cpu_second) for name, cost in costs.items()}
+    return rates | {f"{name}_peak_mb": round(costs[name].peak_mb) for name in OURS if name in costs}
+
+
+def judged(costs: Mapping[str, Cost]) -> list[str]:
+    """Which of ours took more memory than it may, in a sentence each."""
+    return [
+        f"{name} took {costs[name].peak_mb:.0f} MB of memory, more than {LIMIT_MB:.0f}"
+        for name in OURS
+        if name in costs and costs[name].peak_mb > LIMIT_MB
+    ]
+
+
 def main() -> None:
-    """Print tables for people and, last, one line of JSON."""
+    """Print tables for people and, last, one line of JSON; exit 1 where ours took too much."""
     parser = argparse.ArgumentParser(description="Messages per CPU second of silver, gold and their alternatives.")
     parser.add_argument("--records", type=int, default=600_000)
     parser.add_argument("--only", action="append", default=[], help="measure this contender alone; may be repeated")
     given = parser.parse_args()
     costs, inside = bounded(run(given.records, set(given.only)))
-    report([summary(costs), *inside], {name: round(cost.per_cpu_second) for name, cost in costs.items()})
+    report([summary(costs), *inside], numbers(costs))
+    if too_much := judged(costs):
+        raise SystemExit("; ".join(too_much))  # which is exit 1
 
 
 if __name__ == "__main__":
