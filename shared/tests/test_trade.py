@@ -11,7 +11,15 @@ from k2_shared.errors import InvalidRecord
 from k2_shared.testing.records import RECEIVED_NS, SCHEMA_ID, decimals, trade, trades, value
 from k2_shared.trade import Trade, decode, encode, fits, message_id, wire_prefix
 
-REASONS = {"null_value", "bad_magic", "unknown_schema", "undecodable", "trailing_bytes"}
+REASONS = {
+    "null_value",
+    "bad_magic",
+    "unknown_schema",
+    "undecodable",
+    "not_canonical",
+    "oversized",
+    "trailing_bytes",
+}
 VALUE = value(trade())
 BEYOND_CONTEXT = ["1e1000000", "-1e1000000", "1e-1000000", "NaN", "sNaN", "Infinity"]
 

@@ -36,7 +36,7 @@ def test_what_nothing_needs_goes_and_nothing_else(long: Any, make_batch: Any) ->
     owner = long.owner()
     state = owner.state()
     assert owner.expire(0.0) == 50
-    assert ids(long) == [7, *range(51, 151)]
+    assert ids(long) == [7, *range(52, 152)]
     assert owner.snapshots == 101
     assert owner.state() == long.owner().state() == state
     assert owner.expire(0.0) == 0

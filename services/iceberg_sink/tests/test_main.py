@@ -9,7 +9,7 @@ from iceberg_sink.adapters import Commit, LakeTable
 from iceberg_sink.patience import Patience
 from iceberg_sink.rows import envelope
 from iceberg_sink.settings import SinkSettings
-from iceberg_sink.sink import TableSink, Target
+from iceberg_sink.sink import Batch, TableSink, Target
 from k2_shared import contracts, kafka, lake
 from k2_shared.settings import RunSettings
 from k2_shared.telemetry import Metrics
@@ -145,22 +145,39 @@ async def test_records_that_were_read_before_a_failure_are_read_again(
     assert sink._reader.failures == 1
 
 
+async def test_a_batch_is_bounded_in_rows_and_bytes(
+    target: Target, run_settings: RunSettings, names: Names, tables: Any
+) -> None:
+    """However much waits: more commits, and all of it."""
+    limits = {"sink_interval_s": 0.5, "sink_max_rows": 7, "sink_max_bytes": 65_536}
+    settings = SinkSettings.load(k2_prefix=run_settings.k2_prefix, **limits)
+    sink = TableSink(settings, names, target, Metrics("iceberg_sink", "0"))
+    assert sink._has_room(Batch(count=6, bytes=65_535))
+    assert not sink._has_room(Batch(count=7))
+    assert not sink._has_room(Batch(bytes=65_536))
+    await _fill(sink, tables)
+    found = tables.load("bronze_crypto_trades").snapshots()
+    added = [int(s.summary["added-records"]) for s in found]
+    assert (sum(added), max(added)) == (60, 7)
+
+
 class OvertakenSink(TableSink):
     """A sink that another owner overtakes on one partition, between its first read and its commit."""
 
     other: LakeTable
     overtaken = 0
 
-    async def _collect(self) -> Any:
-        records = await super()._collect()
-        mine = {at: found for at, found in records.items() if at.partition == 1}
-        if mine and not self.overtaken:
+    def _to_rows(self, found: Any) -> Any:
+        self.mine = [record for at, records in found.items() if at.partition == 1 for record in records]
+        return super()._to_rows(found)
+
+    def _write(self, batch: Batch) -> None:
+        if self.mine and not self.overtaken:
             self.overtaken += 1
-            ((at, found),) = mine.items()
-            where = (at.topic, at.partition)
-            rows = envelope(self.other.arrow_schema)(found)
-            self.other.commit(Commit(rows, {where: 0}, {where: found[-1].offset + 1}))
-        return records
+            where = (self.mine[0].topic, 1)
+            rows = envelope(self.other.arrow_schema)(self.mine)
+            self.other.commit(Commit(rows, {where: 0}, {where: self.mine[-1].offset + 1}))
+        super()._write(batch)
 
 
 async def test_a_sink_that_is_overtaken_on_one_partition_goes_on_with_the_others(

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,8 +34,22 @@ _REPLAY_POLL_MS = 200
 _TRANSACTION_BACKOFF_MS = 20  # between transactions: the broker still writes the markers of the last
 
 
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """How a consumer asks for records: bytes of a partition and in all, and how long the broker waits for more."""
+
+    partition_bytes: int = FETCH_BYTES
+    total_bytes: int = FETCH_TOTAL_BYTES
+    wait_ms: int = FETCH_WAIT_MS
+
+
 def consumer(
-    settings: KafkaSettings, *, group: str | None = None, instance: str | None = None, committed: bool = True
+    settings: KafkaSettings,
+    *,
+    group: str | None = None,
+    instance: str | None = None,
+    committed: bool = True,
+    fetch: Fetch = Fetch(),  # frozen
 ) -> AIOKafkaConsumer:
     """A consumer that never commits by itself; without a group it starts at the earliest record.
 
@@ -51,10 +66,10 @@ def consumer(
         session_timeout_ms=SESSION_TIMEOUT_MS,
         heartbeat_interval_ms=HEARTBEAT_MS,
         max_poll_interval_ms=MAX_POLL_INTERVAL_MS,
-        max_partition_fetch_bytes=FETCH_BYTES,
-        fetch_max_bytes=FETCH_TOTAL_BYTES,
+        max_partition_fetch_bytes=fetch.partition_bytes,
+        fetch_max_bytes=fetch.total_bytes,
         fetch_min_bytes=FETCH_MIN_BYTES if group else 1,
-        fetch_max_wait_ms=FETCH_WAIT_MS,
+        fetch_max_wait_ms=fetch.wait_ms,
     )
 
 

@@ -4,12 +4,13 @@ from typing import Any
 
 from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.catalog.rest.auth import AuthManager
-from pyiceberg.io import PY_IO_IMPL
+from pyiceberg.io import PY_IO_IMPL, FileIO
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table
 from pyiceberg.table.sorting import NullOrder, SortDirection, SortField, SortOrder
 from pyiceberg.transforms import DayTransform, IdentityTransform, Transform
+from pyiceberg.typedef import EMPTY_DICT, Properties
 from pyiceberg.types import (
     BinaryType,
     DateType,
@@ -32,6 +33,7 @@ from k2_shared.settings import LakeSettings
 from k2_shared.topics import Names
 
 NAMESPACE = "market_data"
+_OF_A_STORE = ("s3.", "client.", "py-io-impl")
 _TYPES: dict[str, IcebergType] = {
     "string": StringType(),
     "binary": BinaryType(),
@@ -60,7 +62,22 @@ class _Deadline(HTTPAdapter):
 
 
 class Catalog(RestCatalog):
-    """A REST catalog that cannot wait for ever."""
+    """A REST catalog that cannot wait for ever, and whose tables share a client of their object store.
+
+    The library makes a client for every table that it loads, also when it loads one again: each holds memory, threads
+    and connections until garbage is looked for.
+    """
+
+    def __init__(self, name: str, **properties: str) -> None:
+        self._stores: dict[tuple[tuple[str, str], ...], FileIO] = {}
+        super().__init__(name, **properties)
+
+    def _load_file_io(self, properties: Properties = EMPTY_DICT, location: str | None = None) -> FileIO:
+        given = {**self.properties, **properties}
+        how = tuple(sorted((name, str(value)) for name, value in given.items() if name.startswith(_OF_A_STORE)))
+        if how not in self._stores:
+            self._stores = {how: super()._load_file_io(properties, location)}  # credentials are renewed, not gathered
+        return self._stores[how]
 
     def _create_legacy_oauth2_auth_manager(self, session: Session) -> AuthManager:
         """The library makes this first of a session, and asks for a token at once."""

@@ -17,6 +17,7 @@ from pyiceberg.table.update import AssertRefSnapshotId, AssertTableUUID, RemoveS
 
 from iceberg_sink.domain import Offsets, SinkState, agreed, superseded
 from iceberg_sink.history import landed, nearest_state
+from iceberg_sink.memory import Turns
 from iceberg_sink.patience import FAILURES, Patience, UsedUp, is_store, reason
 from iceberg_sink.retention import expendable
 from k2_shared.errors import Halt, Unavailable
@@ -82,11 +83,14 @@ class _Effort:
 class LakeTable:
     """One table and the state of one sink in it. Every method blocks; call it from one thread at a time."""
 
-    def __init__(self, table: Table, sink_id: str, kafka: Identity, patience: Patience) -> None:
+    def __init__(
+        self, table: Table, sink_id: str, kafka: Identity, patience: Patience, turns: Turns | None = None
+    ) -> None:
         self._table = table
         self._sink_id = sink_id
         self._kafka = kafka
         self.patience = patience
+        self._turns = turns or Turns()
         self._doing = ""
 
     @property
@@ -176,7 +180,8 @@ class LakeTable:
 
     def _write(self, rows: pa.Table, name: UUID) -> list[DataFile]:
         self._doing = "writing rows to the object store"
-        return list(_dataframe_to_data_files(self._table.metadata, rows, self._table.io, name))
+        with self._turns.mine():
+            return list(_dataframe_to_data_files(self._table.metadata, rows, self._table.io, name))
 
     def _append(self, batch: Commit, current: SinkState | None, effort: _Effort) -> SinkState:
         self._doing = "committing"

@@ -12,6 +12,7 @@ from requests.exceptions import RequestException
 
 from iceberg_sink import rows
 from iceberg_sink.adapters import LakeTable
+from iceberg_sink.memory import Turns, keep_small
 from iceberg_sink.patience import Patience, reason
 from iceberg_sink.settings import SinkSettings
 from iceberg_sink.sink import TableSink, Target
@@ -36,6 +37,7 @@ class IcebergSink(Service):  # type: ignore[misc]
         self._settings = settings
         self._metrics = metrics
         self._names = Names(settings.k2_prefix)
+        self._turns = Turns()
         self._sinks: list[TableSink] = []
 
     def not_ready(self) -> list[str]:
@@ -44,8 +46,7 @@ class IcebergSink(Service):  # type: ignore[misc]
         return [said for said in missing if said is not None]
 
     async def on_start(self) -> None:
-        kafka = await self._identify()
-        schema_ids = await self._schema_ids()
+        kafka, schema_ids = await asyncio.gather(self._identify(), self._schema_ids())
         for target in await asyncio.to_thread(self._targets, kafka, schema_ids):
             sink = TableSink(self._settings, self._names, target, self._metrics)
             self._sinks.append(await self.add_runtime_dependency(sink))
@@ -107,11 +108,11 @@ class IcebergSink(Service):  # type: ignore[misc]
         own = [self._names.topic(name) for name in contract.topics]
         fed_by = Identity(kafka.cluster_id, {topic: kafka.topic_ids[topic] for topic in own})
         patience = Patience(self._settings.sink_commit_attempts, partial(self._failed, contract.name))
-        table = LakeTable(loaded, self._settings.sink_id, fed_by, patience)
+        table = LakeTable(loaded, self._settings.sink_id, fed_by, patience, self._turns)
         to_rows = (
             rows.envelope(table.arrow_schema)
             if contract.rows == "envelope"
-            else rows.trades(table.arrow_schema, schema_ids, contract.sort_by)
+            else rows.trades(table.arrow_schema, schema_ids)
         )
         return Target(contract, table, to_rows, fed_by)
 
@@ -141,4 +142,5 @@ def compose(settings: SinkSettings, shell: Shell) -> IcebergSink:
 
 def main() -> NoReturn:
     """Run the Iceberg sink."""
+    keep_small()
     run(SERVICE, SinkSettings, compose)

@@ -36,10 +36,10 @@ def envelope(schema: pa.Schema) -> Rows:
     return rows
 
 
-def trades(schema: pa.Schema, schema_ids: Mapping[str, int], sort_by: Sequence[str]) -> Rows:
+def trades(schema: pa.Schema, schema_ids: Mapping[str, int]) -> Rows:
     """Rows of silver and gold: the decoded trade and what the table derives from its exchange time, in UTC.
 
-    ``schema_ids`` are the registry's ids by topic. The rows are sorted by ``sort_by``.
+    ``schema_ids`` are the registry's ids by topic.
     """
 
     def rows(batch: Batch) -> pa.Table:
@@ -50,10 +50,15 @@ def trades(schema: pa.Schema, schema_ids: Mapping[str, int], sort_by: Sequence[s
             columns[name] = _times(columns[name])
         columns["exchange_date"] = columns["timestamp"].cast(pa.date32())
         columns["exchange_hour"] = pc.hour(columns["timestamp"]).cast(pa.int32())
-        table = pa.table({name: columns[name] for name in schema.names}, schema=schema)
-        return table.sort_by([(name, "ascending") for name in sort_by]) if sort_by else table
+        return pa.table({name: columns[name] for name in schema.names}, schema=schema)
 
     return rows
+
+
+def gathered(parts: Sequence[pa.Table], sort_by: Sequence[str]) -> pa.Table:
+    """The parts of a batch as one, sorted by ``sort_by``."""
+    table = pa.concat_tables(parts)
+    return table.sort_by([(name, "ascending") for name in sort_by]) if sort_by else table
 
 
 def _decoded(record: Consumed, schema_id: int) -> dict[str, Any]:

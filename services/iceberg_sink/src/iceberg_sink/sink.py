@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow as pa
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from mode import Service
@@ -13,8 +14,9 @@ from mode import Service
 from iceberg_sink.adapters import Commit, LakeTable, Superseded
 from iceberg_sink.domain import Offsets, SinkState, check_world
 from iceberg_sink.housekeeping import Housekeeper
+from iceberg_sink.memory import give_back
 from iceberg_sink.patience import Interrupted
-from iceberg_sink.rows import Rows
+from iceberg_sink.rows import Rows, gathered
 from iceberg_sink.settings import SinkSettings
 from k2_shared import kafka
 from k2_shared.contracts import TableContract
@@ -28,7 +30,10 @@ STARTED = "table_sink_started"
 SUPERSEDED = "table_sink_superseded"
 ENDED = "table_sink_ended"
 INTERRUPTED = "table_sink_interrupted"
-_POLL_MS = 250
+_POLL_MS = 1_000
+_FETCH = kafka.Fetch(partition_bytes=256 * 1024, total_bytes=4 * 1024 * 1024, wait_ms=500)
+_CHUNK = 2_000  # records that are Python objects at a time
+_FIRST_S = 0.5
 _ATTEMPTS = 60
 _RETRY_S = 1.0
 
@@ -41,6 +46,25 @@ class Target:
     table: LakeTable
     rows: Rows
     kafka: Identity
+
+
+@dataclass
+class Batch:
+    """What was read and not committed yet: its rows in parts, where each partition stands, and the oldest receipt."""
+
+    parts: list[pa.Table] = field(default_factory=list)
+    touched: dict[TopicPartition, int] = field(default_factory=dict)
+    count: int = 0
+    bytes: int = 0
+    oldest_ns: int = 0
+
+    def take(self, found: Iterable[Sequence[Any]], rows: pa.Table) -> None:
+        """Add records' rows; the records themselves, which take several times as much, go."""
+        self.parts.append(rows)
+        self.count += rows.num_rows
+        self.bytes += rows.nbytes
+        oldest = min((received_ns(records[0].headers) or 0 for records in found), default=0)
+        self.oldest_ns = min(filter(None, (self.oldest_ns, oldest)), default=0)
 
 
 class TableSink(Service):  # type: ignore[misc]
@@ -58,11 +82,12 @@ class TableSink(Service):  # type: ignore[misc]
         self._housekeeper = Housekeeper(self._name, target.table, settings, metrics)
         self._positions: dict[TopicPartition, int] = {}
         self._running = False
+        self._began = False
         self.end: K2Error | None = None
         self.done = asyncio.Event()
 
     async def on_start(self) -> None:
-        reader = kafka.consumer(self._settings, group=self._group)
+        reader = kafka.consumer(self._settings, group=self._group, fetch=_FETCH)
         self._reader: AIOKafkaConsumer = await self.add_async_context(kafka.started(reader, self._settings))
         self._reader.assign(self._partitions)
 
@@ -145,47 +170,60 @@ class TableSink(Service):  # type: ignore[misc]
             self._reader.seek(at, self._positions[at])
 
     async def _batch(self) -> None:
-        records = await self._collect()
-        if not records:
+        batch = await self._collect()
+        if not batch.parts:
             return
-        touched = {at: await self._reader.position(at) for at in records}
-        commit = Commit(
-            rows=await asyncio.to_thread(self._target.rows, [r for found in records.values() for r in found]),
-            start={(at.topic, at.partition): self._positions[at] for at in touched},
-            end={(at.topic, at.partition): position for at, position in touched.items()},
-        )
         try:
             with self._metrics.duration.labels("iceberg_sink").time():
-                await asyncio.to_thread(self._target.table.commit, commit)
+                await asyncio.to_thread(self._write, batch)
         except Superseded as other:
             logger().warning(SUPERSEDED, table=self._name)
             self._metrics.commits.labels(self._name, "superseded").inc()
             self._rewind(other.offsets)
             return
-        await self._committed(records, touched)
+        await self._committed(batch)
         if self._housekeeper.due() and not self.should_stop:
             await asyncio.to_thread(self._housekeeper.work)
 
-    async def _collect(self) -> Mapping[TopicPartition, Sequence[Any]]:
-        """Records of at most ``sink_interval_s`` after the first, ``sink_max_rows`` and the stop."""
-        collected: dict[TopicPartition, list[Any]] = {}
-        count, deadline = 0, float("inf")
-        while count < self._settings.sink_max_rows and time.monotonic() < deadline and not self.should_stop:
-            room = self._settings.sink_max_rows - count
-            for at, found in (await self._reader.getmany(timeout_ms=_POLL_MS, max_records=room)).items():
-                collected.setdefault(at, []).extend(found)
-                count += len(found)
-                deadline = min(deadline, time.monotonic() + self._settings.sink_interval_s)
-        return collected
+    async def _collect(self) -> Batch:
+        """Rows of at most ``sink_interval_s`` after the first, ``sink_max_rows``, ``sink_max_bytes`` and the stop.
 
-    async def _committed(
-        self, records: Mapping[TopicPartition, Sequence[Any]], touched: Mapping[TopicPartition, int]
-    ) -> None:
-        name, count = self._name, sum(map(len, records.values()))
-        self._positions.update(touched)
-        self._metrics.commits.labels(name, "committed").inc()
-        self._metrics.rows.labels(name).inc(count)
-        oldest = min((received_ns(found[0].headers) or 0 for found in records.values()), default=0)
-        if oldest:
-            self._metrics.pipeline_age.labels(name).observe(max(0.0, time.time() - oldest / 1e9))
-        await self._reader.commit(dict(touched))
+        What a start finds is committed after ``_FIRST_S``: it has waited for the start already.
+        """
+        batch, deadline = Batch(), float("inf")
+        interval = self._settings.sink_interval_s if self._began else min(_FIRST_S, self._settings.sink_interval_s)
+        while self._has_room(batch) and time.monotonic() < deadline and not self.should_stop:
+            limit = min(_CHUNK, self._settings.sink_max_rows - batch.count)
+            if found := await self._reader.getmany(timeout_ms=_POLL_MS, max_records=limit):
+                deadline = min(deadline, time.monotonic() + interval)
+                for at in found:
+                    batch.touched[at] = await self._reader.position(at)
+                batch.take(found.values(), await asyncio.to_thread(self._to_rows, found))
+        return batch
+
+    def _has_room(self, batch: Batch) -> bool:
+        return batch.count < self._settings.sink_max_rows and batch.bytes < self._settings.sink_max_bytes
+
+    def _to_rows(self, found: Mapping[TopicPartition, Sequence[Any]]) -> pa.Table:
+        return self._target.rows([record for records in found.values() for record in records])
+
+    def _write(self, batch: Batch) -> None:
+        """Commit what was collected, and give back the memory that it took. Blocks."""
+        rows = gathered(batch.parts, self._target.contract.sort_by)
+        batch.parts.clear()
+        start = {(at.topic, at.partition): self._positions[at] for at in batch.touched}
+        end = {(at.topic, at.partition): position for at, position in batch.touched.items()}
+        try:
+            self._target.table.commit(Commit(rows, start, end))
+        finally:
+            del rows
+            give_back()
+
+    async def _committed(self, batch: Batch) -> None:
+        self._began = True
+        self._positions.update(batch.touched)
+        self._metrics.commits.labels(self._name, "committed").inc()
+        self._metrics.rows.labels(self._name).inc(batch.count)
+        if batch.oldest_ns:
+            self._metrics.pipeline_age.labels(self._name).observe(max(0.0, time.time() - batch.oldest_ns / 1e9))
+        await self._reader.commit(dict(batch.touched))

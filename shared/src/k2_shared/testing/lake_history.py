@@ -6,14 +6,14 @@ from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.table.update import AddSnapshotUpdate, SetSnapshotRefUpdate
 
 STEP_MS = 2
-_AT_ONCE = 2_000
+_AT_ONCE = 500  # a catalog takes longer for each
 _LONGEST_MS = 50_000  # catalogs refuse a snapshot that is a minute older than what they know
 
 
 def lengthen(table: Table, commits: int) -> None:
     """Put ``commits`` snapshots behind a table's head, ``STEP_MS`` apart where there is room; the last is of now.
 
-    Each is a copy of the head and has its rows; what the head says of a sink, all say.
+    Each is a copy of the head and has its rows; what the head says of a sink, all say. Their ids are their numbers.
     """
     head = table.current_snapshot()
     assert head is not None
@@ -21,11 +21,12 @@ def lengthen(table: Table, commits: int) -> None:
     first_ms = max(head.timestamp_ms, table.metadata.last_updated_ms)
     made, parent = list[Snapshot](), head
     for number in range(1, commits + 1):
+        sequence_number = (head.sequence_number or 0) + number
         parent = head.model_copy(
             update={
-                "snapshot_id": number,
+                "snapshot_id": sequence_number,
                 "parent_snapshot_id": parent.snapshot_id,
-                "sequence_number": (head.sequence_number or 0) + number,
+                "sequence_number": sequence_number,
                 "timestamp_ms": first_ms + number * STEP_MS,
             }
         )

@@ -1,0 +1,55 @@
+"""What keeps the process small: few heaps, memory that is given back, and one table that is written at a time."""
+
+import ctypes
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pyarrow as pa
+
+_M_ARENA_MAX = -8  # mallopt(3)
+_ARENAS, _THREADS, _WRITERS = 2, 2, 2
+
+
+def keep_small() -> None:
+    """Bound the heaps and threads of this process; to be called before any of them are made."""
+    if mallopt := _libc("mallopt"):
+        mallopt(_M_ARENA_MAX, _ARENAS)
+    pa.set_memory_pool(pa.system_memory_pool())  # what it frees, give_back() returns to the machine
+    pa.set_cpu_count(_THREADS)
+    pa.set_io_thread_count(_THREADS)
+    os.environ.setdefault("PYICEBERG_MAX_WORKERS", str(_WRITERS))
+
+
+def give_back() -> None:
+    """Return memory that is free in this process to the machine; takes a few milliseconds."""
+    if trim := _libc("malloc_trim"):
+        trim(0)
+
+
+def _libc(name: str) -> Callable[..., int] | None:
+    """A function of the C library, where it has it: glibc does."""
+    found: Callable[..., int] | None = getattr(ctypes.CDLL(None), name, None)
+    return found
+
+
+class Turns:
+    """Work that takes memory is done by one at a time; who has waited long enough goes on beside the other.
+
+    A table whose store hangs may so delay the others, and not hold them up.
+    """
+
+    def __init__(self, patience_s: float = 10.0) -> None:
+        self._patience_s = patience_s
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def mine(self) -> Iterator[None]:
+        """Have the turn for the length of the block. Blocks until it comes."""
+        had = self._lock.acquire(timeout=self._patience_s)
+        try:
+            yield
+        finally:
+            if had:
+                self._lock.release()
