@@ -1,5 +1,6 @@
 """What a long suite runs on: a stack of its own, whose servers may be ended, and a folder for the logs of one run."""
 
+import asyncio
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -9,17 +10,22 @@ from pathlib import Path
 from rich.console import Console
 
 from k2_local import Stack, StackSettings
+from k2_shared.probe import BrokenPromise, demand
 from k2_shared.settings import RunSettings
 
 
 @contextmanager
 def own_stack(state: Path, console: Console) -> Iterator[tuple[Stack, RunSettings]]:
-    """A stack that nobody else uses, and a run's settings on it."""
+    """A stack that nobody else uses, and a run's settings on it; its broker keeps its promises, or the run ends."""
     stack = Stack(StackSettings.load(k2_state_dir=state))
     try:
         stack.up(lambda line: console.print(line))
         found = {name.lower(): value for name, value in stack.env().items() if name.startswith(("KAFKA", "SCHEMA"))}
-        yield stack, RunSettings.load(k2_prefix=f"r{uuid.uuid4().hex[:8]}.", **found)
+        settings = RunSettings.load(k2_prefix=f"r{uuid.uuid4().hex[:8]}.", **found)
+        asyncio.run(demand(settings))
+        yield stack, settings
+    except BrokenPromise as broken:
+        raise SystemExit(f"{broken}") from None
     finally:
         stack.down()
 

@@ -6,7 +6,7 @@ id. Metadata and FindCoordinator replies are rewritten so that clients stay behi
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Literal
@@ -15,6 +15,8 @@ from tests.faults.apis import FIND_COORDINATOR, METADATA
 from tests.faults.holding import Held
 
 Action = Literal["drop", "delay", "truncate", "loading"]
+
+Change = Callable[[bytes], bytes]
 
 HOST = "127.0.0.1"
 _LENGTH, _REQUEST, _REPLY = struct.Struct(">i"), struct.Struct(">hhi"), struct.Struct(">i")
@@ -57,6 +59,7 @@ class Proxy:
         self._broker_port = broker_port
         self._injections: list[Injection] = []
         self._holds: list[Held] = []
+        self._changes: dict[int, Change] = {}
         self._connections: set[asyncio.Task[None]] = set()
         self._cut = False
         self.port = 0
@@ -78,6 +81,10 @@ class Proxy:
         """
         self._holds.append(Held(api, before, quiet, last, self._broker_port))
         return self._holds[-1]
+
+    def change(self, api: int, change: Change) -> None:
+        """Change every request of an API, so that the broker behind is one that answers otherwise."""
+        self._changes[api] = change
 
     def clear(self) -> None:
         """Pass everything on again; what is held is lost."""
@@ -139,7 +146,7 @@ class Proxy:
                 await _lost(reader, quiet=stopping[0].quiet)
                 return
             connection.waiting[correlation] = api
-            await _send(connection.broker, frame)
+            await _send(connection.broker, self._changes.get(api, _unchanged)(frame))
 
     async def _replies(self, reader: asyncio.StreamReader, connection: _Connection) -> None:
         async for frame in _frames(reader):
@@ -189,6 +196,10 @@ async def _frames(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
             if not 0 < length <= _LARGEST_FRAME:
                 return
             yield await reader.readexactly(length)
+
+
+def _unchanged(frame: bytes) -> bytes:
+    return frame
 
 
 async def _lost(reader: asyncio.StreamReader, *, quiet: bool) -> None:

@@ -1,5 +1,6 @@
 """Fixtures for tests on the real stack; a run of tests shares one, apart by prefix."""
 
+import asyncio
 import os
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -9,7 +10,9 @@ import hypothesis
 import pytest
 
 from k2_shared.children import Child
-from k2_shared.settings import RunSettings
+from k2_shared.errors import K2Error
+from k2_shared.probe import demand
+from k2_shared.settings import KafkaSettings, RunSettings
 from k2_shared.testing.topics import lasting_topics
 from k2_shared.topics import Names
 
@@ -18,6 +21,18 @@ hypothesis.settings.register_profile(
     "k2", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
 )
 hypothesis.settings.load_profile("k2")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Hold the broker to its promises before any test rests on them; the workers of xdist need not ask again."""
+    config = session.config
+    if hasattr(config, "workerinput") or config.option.collectonly or "KAFKA_BOOTSTRAP_SERVERS" not in os.environ:
+        return
+    try:
+        asyncio.run(demand(KafkaSettings.load()))
+    except K2Error as error:
+        pytest.exit(str(error), returncode=error.exit_code)
 
 
 @pytest.fixture

@@ -2,52 +2,96 @@
 
 import asyncio
 import json
+import re
 import sys
-from dataclasses import asdict, dataclass
+import uuid
+from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from k2.probe.bench import BrokerFailed, bench
-from k2.probe.checks import CHECKS
+from k2_local import Stack, StackSettings
+from k2_shared.errors import ConfigError, Unavailable
+from k2_shared.probe import Verdict, bench, judge, judged, leave_marks, marks_outlive_a_restart
 from k2_shared.settings import KafkaSettings
 
-
-@dataclass(frozen=True)
-class Verdict:
-    """One promise: kept, or what was seen instead."""
-
-    promise: str
-    kept: bool
-    seen: str = ""
+_NAME = "[A-Za-z0-9-]{1,40}"
 
 
 def probe_broker(
     bootstrap: Annotated[str | None, typer.Option(help="host:port; default: KAFKA_BOOTSTRAP_SERVERS.")] = None,
+    before_restart: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Leave marks under this name; then restart the broker.")
+    ] = None,
+    after_restart: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Look only for the marks left under this name, and delete them.")
+    ] = None,
+    restart_stack: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Probe the local stack in this folder, and restart its broker.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check on a real broker every promise that exactly-once rests on; exits 1 when one is broken."""
-    settings = KafkaSettings.load(**({"kafka_bootstrap_servers": bootstrap} if bootstrap else {}))
-    verdicts = asyncio.run(judge(settings))
+    _one_way(bootstrap, before_restart, after_restart, restart_stack)
+    if restart_stack:
+        verdicts = _with_restart(Stack(StackSettings.load(k2_state_dir=restart_stack)))
+    else:
+        settings = KafkaSettings.load(**({"kafka_bootstrap_servers": bootstrap} if bootstrap else {}))
+        verdicts = asyncio.run(_at(settings, before_restart, after_restart))
     if as_json:
         typer.echo(json.dumps([asdict(verdict) for verdict in verdicts]))
     raise typer.Exit(not all(verdict.kept for verdict in verdicts))
 
 
-async def judge(settings: KafkaSettings) -> list[Verdict]:
-    """Run every check; what a broker breaks is a verdict, not an error."""
-    verdicts = []
-    async with bench(settings) as place:
-        for name, check in CHECKS.items():
-            promise = name.replace("_", " ")
-            try:
-                await check(place)
-            except BrokerFailed as broken:
-                verdicts.append(Verdict(promise, kept=False, seen=str(broken)))
-            else:
-                verdicts.append(Verdict(promise, kept=True))
-            _say(verdicts[-1])
+def _one_way(bootstrap: str | None, before: str | None, after: str | None, stack: Path | None) -> None:
+    if sum(way is not None for way in (before, after, stack)) > 1:
+        raise ConfigError("--before-restart, --after-restart and --restart-stack exclude each other: give one of them")
+    if bootstrap is not None and stack is not None:
+        raise ConfigError("--restart-stack knows its broker: leave --bootstrap away")
+    for name in (before, after):
+        if name is not None and not re.fullmatch(_NAME, name):
+            raise ConfigError(f"the name {name!r} is not 1 to 40 letters, digits or hyphens")
+
+
+async def _at(settings: KafkaSettings, before: str | None, after: str | None) -> list[Verdict]:
+    if after:
+        return [await _after(settings, after)]
+    if not before:
+        return await judge(settings, _say)
+    verdicts = await _before(settings, before)
+    sys.stderr.write(f"restart the broker, then: k2 probe-broker --after-restart {before}\n")
     return verdicts
+
+
+def _with_restart(stack: Stack) -> list[Verdict]:
+    """Every check, and the marks over a restart of the stack's broker, which is ended in order."""
+    settings = KafkaSettings.load(kafka_bootstrap_servers=stack.env()["KAFKA_BOOTSTRAP_SERVERS"])
+    name, before = uuid.uuid4().hex[:8], _broker(stack)
+    verdicts = asyncio.run(_before(settings, name))
+    stack.down(only=["kafka"])
+    stack.up()
+    if _broker(stack) == before:
+        raise Unavailable(f"the broker of {stack.settings.state} was not restarted: it is process {before} as before")
+    return [*verdicts, asyncio.run(_after(settings, name))]
+
+
+def _broker(stack: Stack) -> int | None:
+    return next(part.pid for part in stack.status() if part.part == "kafka")
+
+
+async def _before(settings: KafkaSettings, name: str) -> list[Verdict]:
+    verdicts = await judge(settings, _say)
+    async with bench(settings, name, keep=True) as place:
+        await leave_marks(place)
+    return verdicts
+
+
+async def _after(settings: KafkaSettings, name: str) -> Verdict:
+    async with bench(settings, name) as place:
+        verdict = await judged(place, marks_outlive_a_restart)
+    _say(verdict)
+    return verdict
 
 
 def _say(verdict: Verdict) -> None:

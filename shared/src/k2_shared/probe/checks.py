@@ -5,9 +5,12 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from aiokafka import TopicPartition
+from aiokafka.client import ConnectionGroup, CoordinationType
 from aiokafka.errors import ProducerFenced
+from aiokafka.protocol.transaction import TxnOffsetCommitRequest
 
-from k2.probe.bench import Bench, expect
+from k2_shared.kafka import Producer
+from k2_shared.probe.bench import Bench, expect
 
 _COUNT = 10
 _ROUNDS = 10
@@ -68,6 +71,35 @@ async def a_second_owner_fences_the_first(bench: Bench) -> None:
                 await bench.write(second, at, 1)
     seen = len(await bench.read(at))
     expect(seen == 1, f"only the second owner's record is there, found {seen}")
+
+
+async def an_offset_of_an_older_epoch_is_refused(bench: Bench) -> None:
+    """What an owner that was shut out had sent changes no transaction of its successor, however late it comes."""
+    at = await bench.topic("epochs")
+    async with bench.writer("epochs") as first:
+        async with first.transaction():
+            await first.send_offsets_to_transaction({at: 1}, bench.group("epochs"))
+        late = _offset_commit(bench, first, at, 1)
+        async with bench.writer("epochs") as second, second.transaction():
+            await second.send_offsets_to_transaction({at: 2}, bench.group("epochs"))
+            coordinator = await second.client.coordinator_lookup(CoordinationType.GROUP, bench.group("epochs"))
+            said = await second.client.send(coordinator, late, group=ConnectionGroup.COORDINATION)
+    accepted = [topic for topic, partitions in said.errors for _, code in partitions if code == 0]
+    found = await bench.group_offset("epochs", at)
+    expect(not accepted, f"an offset of an older epoch is refused, and was accepted; the group is at {found}")
+    expect(found == 2, f"the group is at 2, where the younger epoch has moved it, found {found}")
+
+
+def _offset_commit(bench: Bench, sender: Producer, at: TopicPartition, offset: int) -> TxnOffsetCommitRequest:
+    """A request as a producer sends it in a transaction; aiokafka keeps id and epoch to itself."""
+    known = sender._txn_manager
+    return TxnOffsetCommitRequest(
+        transactional_id=known.transactional_id,
+        group_id=bench.group("epochs"),
+        producer_id=known.producer_id,
+        producer_epoch=known.producer_epoch,
+        topics=[(at.topic, [(at.partition, offset, "")])],
+    )
 
 
 async def _is_refused(committing: Awaitable[None]) -> bool:
@@ -150,6 +182,7 @@ CHECKS: Mapping[str, Callable[[Bench], Awaitable[None]]] = {
         aborted_records_are_hidden,
         the_last_stable_offset_is_honoured,
         a_second_owner_fences_the_first,
+        an_offset_of_an_older_epoch_is_refused,
         offsets_are_atomic_with_outputs,
         an_offset_read_after_fencing_is_current,
         compaction_keeps_the_newest_of_each_key,

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import UnknownTopicOrPartitionError
 
@@ -44,14 +44,25 @@ class Bench:
             await sender.partitions_for(topic)
         return at
 
+    async def has(self, name: str) -> bool:
+        """Whether a topic of this run is there."""
+        return f"{self.run}.{name}" in await self.admin.list_topics()
+
+    async def found(self, name: str) -> TopicPartition:
+        """A topic that an earlier bench of this run has kept; it is deleted with this one's."""
+        topic = f"{self.run}.{name}"
+        expect(await self.has(name), f"the topic {topic} is there, which was written before")
+        self.created.append(topic)
+        return TopicPartition(topic, 0)
+
     @asynccontextmanager
-    async def writer(self, transactional_id: str | None = None) -> AsyncIterator[AIOKafkaProducer]:
+    async def writer(self, transactional_id: str | None = None) -> AsyncIterator[kafka.Producer]:
         """A producer, transactional where it has an id; starting one fences the id's other owners."""
         name = f"{self.run}.{transactional_id}" if transactional_id else None
         async with kafka.started(kafka.producer(self.settings, transactional_id=name), self.settings) as sender:
             yield sender
 
-    async def write(self, sender: AIOKafkaProducer, at: TopicPartition, count: int) -> None:
+    async def write(self, sender: kafka.Producer, at: TopicPartition, count: int) -> None:
         """Write records and await each delivery."""
         deliveries = [await sender.send(at.topic, b"%d" % n, b"k%d" % n, partition=at.partition) for n in range(count)]
         for delivery in deliveries:
@@ -87,14 +98,18 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(settings: KafkaSettings, run: str | None = None) -> AsyncIterator[Bench]:
-    """A place on the broker; its topics are deleted at the end, unless ``run`` names one to come back to."""
+async def bench(settings: KafkaSettings, run: str | None = None, *, keep: bool = False) -> AsyncIterator[Bench]:
+    """A place on the broker, its own or an earlier one by name; its topics are deleted at the end, or kept.
+
+    Raises:
+        Unavailable: no broker answers.
+    """
     async with administration(settings) as admin:
-        place = Bench(settings, admin, run or f"k2-probe-{uuid.uuid4().hex[:8]}")
+        place = Bench(settings, admin, f"k2-probe-{run or uuid.uuid4().hex[:8]}")
         try:
             yield place
         finally:
-            if run is None and place.created:
+            if place.created and not keep:
                 await _delete(admin, place.created)
 
 
