@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import stamina
 import typer
 from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 from k2 import stack
 from k2.demo import command as demo
@@ -18,6 +19,7 @@ from k2_shared import codecs
 from k2_shared.errors import K2Error
 
 _INTERRUPTED = 130
+_MISUSED = 2
 
 
 class Commands(TyperGroup):
@@ -75,4 +77,18 @@ def init() -> None:
 def main() -> None:
     """The console script."""
     stamina.instrumentation.set_on_retry_hooks(())  # a person at a terminal is told of the outcome alone
-    app(prog_name="k2")
+    try:
+        sys.exit(app(prog_name="k2", standalone_mode=False))
+    except typer.Abort:
+        sys.stderr.write("k2: nothing was done\n")
+        sys.exit(1)
+    except TyperException as misuse:
+        sys.stderr.write(_misused(misuse))
+        sys.exit(_MISUSED)
+
+
+def _misused(misuse: TyperException) -> str:
+    """One line of what cannot be, and where to read what can; nothing where help was shown instead."""
+    said = " ".join(getattr(misuse, "format_message", misuse.__str__)().split())
+    command = getattr(getattr(misuse, "ctx", None), "command_path", "k2")
+    return f"k2: {said.removesuffix('.')}: '{command} --help' says what there is\n" if said else ""

@@ -46,6 +46,8 @@ def _run(options: Options, *, as_json: bool) -> int:
         sys.stdout.write(report.as_json() + "\n")
         for difference in report.differences:
             screen.say(f"differs: {difference}")
+        if options.keep:  # nobody else says how to stop it
+            screen.say(_next(options, reconciled=report.reconciled))
     else:
         console = Console(width=None if sys.stdout.isatty() else 120)
         report.print(console)

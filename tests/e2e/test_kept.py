@@ -1,0 +1,76 @@
+"""A demo that is kept and does not reconcile: it says so, stays up, and is stopped by its folder."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+from tests.e2e.demos import PATIENCE_S, Demos, RunningDemo
+from tests.e2e.recordings import kraken
+
+from k2_shared.records import Outgoing
+from k2_shared.registry import Registry
+from k2_shared.settings import RunSettings
+from k2_shared.testing.records import trade
+from k2_shared.testing.topics import write
+from k2_shared.topics import GOLD, Names, partition_for
+from k2_shared.trade import encode, wire_prefix
+
+AGENTS = {"exchange_sim", "feed_kraken", "silver", "gold", "iceberg_sink"}
+MADE_UP = trade(symbol="BTC/USD", trade_id=999_999_999)
+
+
+async def test_a_difference_is_exit_1_and_what_is_kept_stays_until_it_is_stopped(demos: Demos, tmp_path: Path) -> None:
+    """A trade that no exchange sent is named; everything is up till --stop, which leaves data and logs."""
+    kraken(tmp_path / "recorded", "xbtusd", 600)
+    demo = demos.start("--recordings", str(tmp_path / "recorded"), "--speed", "10", "--keep", "--json")
+    demo.wait_for(0.05)
+    await _make_up_a_trade(demo)
+
+    out, err = demo.process.communicate(timeout=PATIENCE_S)
+
+    found = json.loads(out)
+    assert (demo.process.returncode, found["reconciled"]) == (1, False)
+    assert [line for line in err.splitlines() if "differs: gold: " in line and MADE_UP.message_id in line], err
+    assert f"k2 demo --stop {demo.folder.relative_to(demo.cwd)}" in err
+    assert k2(demo, "stack", "status").returncode == 0
+    processes = [psutil.Process(demo.pid(agent)) for agent in AGENTS]
+    processes += [
+        psutil.Process(part["pid"]) for part in json.loads(k2(demo, "stack", "status", "--json").stdout)["parts"]
+    ]
+    assert len(processes) == len(AGENTS) + 3
+
+    for _ in range(2):  # the second time there is nothing left to stop
+        assert k2(demo, "demo", "--stop", str(demo.folder)).returncode == 0
+
+    _, alive = psutil.wait_procs(processes, timeout=0)
+    assert alive == []
+    assert k2(demo, "stack", "status").returncode == 1
+    assert {path.stem for path in demo.folder.glob("*.log")} == AGENTS
+
+
+async def _make_up_a_trade(demo: RunningDemo) -> None:
+    environment = json.loads(k2(demo, "stack", "env", "--json").stdout)
+    settings = RunSettings.load(**{name.lower(): value for name, value in environment.items()}, k2_prefix="")
+    names = Names()
+    contract = names.contract(GOLD)
+    async with Registry.connect(settings) as registry:
+        prefix = wire_prefix(await registry.schema_id(contract, names.subject(GOLD)))
+    now = time.time_ns()
+    record = Outgoing(GOLD, MADE_UP.key, encode(MADE_UP, now // 1_000, prefix), now // 1_000_000, ())
+    await write(settings, names, [record], partition_for(MADE_UP.key, contract.partitions))
+
+
+def k2(demo: RunningDemo, *words: str) -> "subprocess.CompletedProcess[str]":
+    """A command about a demo, in the folder where that was started."""
+    about = ("--state", str(demo.folder / "stack")) if words[0] == "stack" else ()
+    return subprocess.run(
+        [sys.executable, "-c", "from k2.main import main; main()", *words, *about],
+        cwd=demo.cwd,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
