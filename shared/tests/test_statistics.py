@@ -20,7 +20,7 @@ from k2_shared.settings import RunSettings
 from k2_shared.testing.plugin import Agents
 from k2_shared.testing.topics import write
 from k2_shared.testing.waiting import eventually
-from k2_shared.topics import EVENTS, GAPS, Names
+from k2_shared.topics import EVENTS, GAPS, Names, administration
 
 SINCE = 1_762_795_433_000_000
 
@@ -174,3 +174,35 @@ async def test_the_counts_of_a_killed_feed_begin_anew(
     child.start().wait_ready()
     await eventually(lambda: feeds(child)["events"], "the last start", 120)
     assert feeds(child)["events"] == {"KRAKEN": {"connected": 1}}
+
+
+async def test_groups_that_no_one_will_read_by_are_deleted(
+    topics: dict[str, int], agents: Agents, run_settings: RunSettings, names: Names
+) -> None:
+    """That of a feed that ended in order by itself, and that of a killed one by a feed of another name."""
+    here = {"PYTHONPATH": str(Path(__file__).parent)}
+    prefix = f"{names.prefix}k2-toy_feed-statistics-"
+
+    async def found() -> set[str]:
+        async with administration(run_settings) as admin:
+            every = await admin.list_consumer_groups()
+        return {group.removeprefix(prefix) for group, _ in every if group.startswith(prefix)}
+
+    async def is_gone() -> bool:
+        return await found() == {"new"}
+
+    old = agents.start("toy_feed", K2_INSTANCE="old", **here).wait_ready()
+    await eventually(lambda: "connected" in page(old), "the first count", 60)
+    assert await found() == {"old"}
+    assert await asyncio.to_thread(old.stop) == 0
+    assert await found() == set()
+    old.start().wait_ready()
+    await eventually(lambda: "connected" in page(old), "the second count", 60)
+    old.kill()
+    await write(run_settings, names, outgoing(event(EventKind.RESET, at=ledger.now_us())))
+    assert await found() == {"old"}
+    new = agents.start("toy_feed", K2_INSTANCE="new", **here).wait_ready()
+    await eventually(lambda: "connected" in page(new), "the new one's count", 60)
+    await eventually(is_gone, "the end of the old one's group", 120)
+    assert await asyncio.to_thread(new.stop) == 0
+    assert await found() == set()

@@ -12,11 +12,31 @@ import pytest
 from k2_local import Stack, StackSettings
 from k2_local.disk import write_json
 from k2_local.logs import tail
-from k2_local.processes import Process, spawn
+from k2_local.patience import Patience, Work
+from k2_local.processes import Process, completed, spawn
 from k2_local.records import Records
 from k2_shared.testing.waiting import wait_for
 
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); signal.pause()"
+BUSY = """
+import signal, sys, time
+def end(*_):
+    until = time.monotonic() + {seconds}
+    while time.monotonic() < until: pass
+    print("done", flush=True)
+    sys.exit(0)
+signal.signal(signal.SIGTERM, end)
+print("ready", flush=True)
+signal.pause()
+"""
+WRITING = """
+import os, signal, tempfile
+file = tempfile.TemporaryFile(dir=".")
+file.write(os.urandom(2_000_000)); file.flush(); os.fsync(file.fileno())
+print("written", flush=True)
+signal.pause()
+"""
+AT_ONCE, PATIENT = Patience(0, 0), Patience(30, 30)
 
 
 @pytest.fixture
@@ -35,7 +55,7 @@ def test_reused_pid_is_not_ours(stranger: subprocess.Popen[bytes]) -> None:
     """A process with our pid but another start time neither runs for us, nor is it ended."""
     ours = Process(stranger.pid, _started(stranger) - 100)
     assert not ours.running
-    assert ours.stop(grace_s=0)
+    assert ours.stop(AT_ONCE) is None
     assert stranger.poll() is None
 
 
@@ -52,15 +72,54 @@ def test_deaf_process_is_killed_after_the_deadline(tmp_path: Path) -> None:
     log = tmp_path / "log"
     process = spawn([sys.executable, "-c", STUBBORN], {}, log)
     wait_for(lambda: tail(log, 1) == ["deaf"], 60, "the child's first word")
-    assert not process.stop(grace_s=0.1)
+    assert process.stop(Patience(idle_s=0.1, limit_s=60)) == "and showed no sign of work for 0 s"
     assert not process.running
+
+
+def test_process_that_works_is_given_the_time_it_takes(tmp_path: Path) -> None:
+    """It ends by itself long after a process that does nothing would have been killed."""
+    log = tmp_path / "log"
+    process = spawn([sys.executable, "-c", BUSY.format(seconds=6)], {}, log)
+    wait_for(lambda: tail(log, 1) == ["ready"], 60, "the child's first word")
+    assert process.stop(Patience(idle_s=4, limit_s=120)) is None
+    assert tail(log, 1) == ["done"]
+
+
+def test_process_that_works_for_ever_is_killed_at_the_limit(tmp_path: Path) -> None:
+    """The caller learns which setting that was."""
+    log = tmp_path / "log"
+    process = spawn([sys.executable, "-c", BUSY.format(seconds=600)], {}, log)
+    wait_for(lambda: tail(log, 1) == ["ready"], 60, "the child's first word")
+    assert process.stop(Patience(idle_s=60, limit_s=0.3)) == "within K2_WORK_TIMEOUT_S=0.3, though it worked"
+    assert not process.running
+
+
+def test_work_is_measured(tmp_path: Path) -> None:
+    """CPU and bytes of a process that has both; none of one that has ended."""
+    log = tmp_path / "log"
+    process = spawn([sys.executable, "-c", WRITING], {}, log)
+    wait_for(lambda: tail(log, 1) == ["written"], 60, "the child's word")
+    assert process.work().cpu_s > 0
+    if hasattr(psutil.Process, "io_counters"):
+        assert process.work().written >= 1_000_000
+    assert process.stop(PATIENT) is None
+    assert process.work() == Work()
+
+
+def test_program_is_run_to_its_end() -> None:
+    """Its code and what it said; one that does nothing is killed."""
+    told = "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"
+    code, said = completed([sys.executable, "-c", told], Patience(60, 60))
+    assert (code, sorted(said.split())) == (3, ["err", "out"])
+    with pytest.raises(TimeoutError, match="no sign of work"):
+        completed([sys.executable, "-c", "import signal; signal.pause()"], Patience(0.5, 60))
 
 
 def test_process_outlives_the_terminal(tmp_path: Path) -> None:
     """It has a session of its own, so that Ctrl-C is not sent to it."""
     process = spawn([sys.executable, "-c", "import signal; signal.pause()"], {}, tmp_path / "log")
     assert os.getsid(process.pid) == process.pid
-    assert process.stop(grace_s=30)
+    assert process.stop(PATIENT) is None
 
 
 def test_ended_child_does_not_run(tmp_path: Path) -> None:
@@ -78,7 +137,7 @@ def test_child_that_its_parent_does_not_collect_has_ended() -> None:
         pid = int(careless.stdout.readline())
         process = Process(pid, float(psutil.Process(pid).create_time()))
         wait_for(lambda: psutil.Process(pid).name() == "sleep", 60, "the grandchild")
-        assert process.stop(grace_s=30)
+        assert process.stop(PATIENT) is None
         assert psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
         careless.kill()
 

@@ -73,6 +73,14 @@ def test_registry_writes_before_it_acknowledges(stack: Stack) -> None:
     assert any(word.endswith(";WRITE_DELAY=0") for word in psutil.Process(process.pid).cmdline())
 
 
+def test_registry_has_time_to_open_its_database(stack: Stack) -> None:
+    """As long as a start may take, not the 5 s that are its default."""
+    process = _records(stack).process("registry")
+    assert process is not None
+    option = f"-Dquarkus.datasource.h2.jdbc.acquisition-timeout={stack.settings.k2_work_timeout_s:.0f}S"
+    assert option in psutil.Process(process.pid).cmdline()
+
+
 async def test_broker_has_the_settings_of_a_single_node(stack: Stack) -> None:
     """Asking for an unknown topic does not create it."""
     admin = AIOKafkaAdminClient(bootstrap_servers=stack.env()["KAFKA_BOOTSTRAP_SERVERS"])

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 from k2_shared.errors import ConfigError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_SPARE = 16 * 1_048_576  # bytes; with less a broker cannot even create an index
 
 
 @contextmanager
@@ -25,11 +27,23 @@ def explained(folder: Path, variable: str) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in _FULL:
-            raise ConfigError(
-                f"no space left on the disk of {folder}: free some, or set {variable} to another disk"
-            ) from None
+            raise _full(folder, variable) from None
         reason = error.strerror or str(error)
         raise ConfigError(f"cannot use the folder {folder} ({reason}): make it writable, or set {variable}") from None
+
+
+def require_space(folder: Path, variable: str) -> None:
+    """Notice a disk that is full, or so full that nothing can work on it.
+
+    Raises:
+        ConfigError: it is.
+    """
+    if shutil.disk_usage(folder).free < _SPARE:
+        raise _full(folder, variable)
+
+
+def _full(folder: Path, variable: str) -> ConfigError:
+    return ConfigError(f"no space left on the disk of {folder}: free some, or set {variable} to another disk")
 
 
 def write_whole(path: Path, text: str, mode: int = 0o644) -> None:

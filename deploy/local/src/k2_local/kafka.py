@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import subprocess
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -14,11 +13,11 @@ from k2_local.artifacts import Downloads
 from k2_local.disk import write_whole
 from k2_local.parts import Launch, NotReadyError, Part, java
 from k2_local.ports import HOST, Claims, choose
+from k2_local.processes import completed
 from k2_shared.errors import Halt, Unavailable
 
 _LARGEST_MESSAGE = 8 * 1_048_576  # bytes
 _CHECK_TIMEOUT_S = 3
-_FORMAT_TIMEOUT_S = 60
 
 
 class Kafka(Part):
@@ -80,19 +79,13 @@ class Kafka(Part):
             "-c",
             os.fspath(properties),
         ]
+        command = java(256, "-XX:TieredStopAtLevel=1", *options, *tool)
         try:
-            done = subprocess.run(
-                java(256, "-XX:TieredStopAtLevel=1", *options, *tool),
-                capture_output=True,
-                text=True,
-                timeout=_FORMAT_TIMEOUT_S,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise Unavailable(f"kafka: its storage was not formatted within {_FORMAT_TIMEOUT_S} s") from None
-        if done.returncode:
-            lines = (done.stdout + done.stderr).strip().splitlines()
-            raise Unavailable(f"kafka: its storage could not be formatted: {' '.join(lines[-3:])}")
+            code, said = completed(command, self.site.settings.starting)
+        except TimeoutError as error:
+            raise Unavailable(f"kafka: its storage was not formatted {error}") from None
+        if code:
+            raise Unavailable(f"kafka: its storage could not be formatted: {' '.join(said.strip().splitlines()[-3:])}")
 
     def _properties(self) -> dict[str, object]:
         broker, controller = self.site.ports["kafka"], self.site.ports["kafka_controller"]

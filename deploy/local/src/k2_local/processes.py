@@ -10,6 +10,8 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 
+from k2_local.patience import Patience, Wait, Work
+
 MB = 1_000_000
 _SAME_START_S = 1.0  # clocks are corrected now and then; a pid is not reused within this
 _POLL_S = 0.05
@@ -45,30 +47,37 @@ class Process:
             return any(c.status == psutil.CONN_LISTEN and c.laddr.port == port for c in connections)
         return False
 
-    def stop(self, grace_s: float) -> bool:
-        """End it: SIGTERM, and SIGKILL after ``grace_s`` seconds. Returns whether it ended by itself in time.
+    def work(self) -> Work:
+        """What it has done since its start; nothing if it does not run."""
+        found = self._find()
+        with suppress(psutil.NoSuchProcess):
+            return _work(found) if found else Work()
+        return Work()
+
+    def stop(self, patience: Patience) -> str | None:
+        """End it: SIGTERM, and SIGKILL when patience is over. Returns why it was killed, None if it ended by itself.
 
         Blocks until it is gone. A process that is not ours is left alone.
         """
         found = self._find()
         if found is None:
-            return True
+            return None
         with suppress(psutil.NoSuchProcess):
+            wait = patience.with_(self)
             found.terminate()
-            if not self._ends_within(grace_s):
+            if reason := self._not_ended(wait):
                 found.kill()
-                self._ends_within(_KILL_S)
-                return False
-        return True
+                self._not_ended(Patience(_KILL_S, _KILL_S).with_(self))
+                return reason
+        return None
 
-    def _ends_within(self, limit_s: float) -> bool:
-        """Not psutil's wait: a zombie that its parent does not collect has ended too."""
-        deadline = time.monotonic() + limit_s
+    def _not_ended(self, wait: Wait) -> str | None:
+        """Wait for its end, or say why no longer. Not psutil's wait: a zombie that nobody collects has ended too."""
         while self.running:
-            if time.monotonic() > deadline:
-                return False
+            if reason := wait.over():
+                return reason
             time.sleep(_POLL_S)
-        return True
+        return None
 
     def _find(self) -> psutil.Process | None:
         try:
@@ -77,6 +86,36 @@ class Process:
             return found if same and found.status() != psutil.STATUS_ZOMBIE else None
         except psutil.NoSuchProcess:
             return None
+
+
+def _work(process: psutil.Process) -> Work:
+    with process.oneshot():
+        times = process.cpu_times()
+        written = process.io_counters().write_bytes if hasattr(process, "io_counters") else 0
+    return Work(times.user + times.system, written)
+
+
+def completed(argv: list[str], patience: Patience) -> tuple[int, str]:
+    """Run a program to its end; returns its exit code and what it printed, which must be little.
+
+    Raises:
+        TimeoutError: patience was over and it was killed; says why.
+    """
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as child:
+        wait = patience.with_(_process(child.pid))
+        while True:
+            try:
+                output, _ = child.communicate(timeout=_POLL_S)
+            except subprocess.TimeoutExpired:
+                if reason := wait.over():
+                    child.kill()
+                    raise TimeoutError(reason) from None
+            else:
+                return child.returncode, output
+
+
+def _process(pid: int) -> Process:
+    return Process(pid, psutil.Process(pid).create_time())
 
 
 def spawn(argv: list[str], environ: Mapping[str, str], log: Path) -> Process:
@@ -96,4 +135,4 @@ def spawn(argv: list[str], environ: Mapping[str, str], log: Path) -> Process:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    return Process(child.pid, psutil.Process(child.pid).create_time())
+    return _process(child.pid)

@@ -36,5 +36,20 @@ class Records:
         """The part was stopped on purpose."""
         self._path(part).unlink(missing_ok=True)
 
+    def begin(self, part: str) -> None:
+        """The part is about to start for the first time."""
+        write_json(self._begun(part), {})
+
+    def is_begun(self, part: str) -> bool:
+        """Whether a part has started and never worked: nothing that it wrote was acknowledged to anybody."""
+        return self._begun(part).exists()
+
+    def established(self, part: str) -> None:
+        """The part works: what is in its folder stays from now on."""
+        self._begun(part).unlink(missing_ok=True)
+
+    def _begun(self, part: str) -> Path:
+        return self._run / f"{part}.begun"
+
     def _path(self, part: str) -> Path:
         return self._run / f"{part}.json"

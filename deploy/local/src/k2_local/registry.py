@@ -46,4 +46,6 @@ class Registry(Part):
             "apicurio.datasource.url": f"jdbc:h2:file:{self.folder / 'registry'};WRITE_DELAY=0",
             "apicurio.datasource.jdbc.initial-size": 1,
             "apicurio.datasource.jdbc.min-size": 1,
+            # Opening the file may take long: after the 5 s that are its default it would end.
+            "quarkus.datasource.h2.jdbc.acquisition-timeout": f"{self.site.settings.k2_work_timeout_s:.0f}S",
         }

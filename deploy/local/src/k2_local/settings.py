@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from k2_local.patience import Patience
 from k2_shared.settings import Settings
 
 HIGHEST_PORT = 55_535  # SeaweedFS adds 10,000 to each of its ports for gRPC
@@ -32,8 +33,9 @@ class StackSettings(Settings):
     k2_seaweed_admin_port: int | None = PORT
     k2_kafka_heap_mb: int = Field(512, ge=256, le=65_536, description="MiB")
     k2_registry_heap_mb: int = Field(384, ge=192, le=16_384, description="MiB")
-    k2_start_timeout_s: float = Field(90.0, gt=0, le=600, description="from a part's start to its readiness")
-    k2_stop_timeout_s: float = Field(20.0, ge=0, le=300, description="from SIGTERM to SIGKILL")
+    k2_start_timeout_s: float = Field(90.0, gt=0, le=600, description="for a starting part without a sign of work")
+    k2_stop_timeout_s: float = Field(20.0, ge=0, le=300, description="for a stopping part without a sign of work")
+    k2_work_timeout_s: float = Field(300.0, gt=0, le=3_600, description="for a start or a stop that works all the time")
 
     @property
     def state(self) -> Path:
@@ -44,6 +46,16 @@ class StackSettings(Settings):
     def cache(self) -> Path:
         """The cache folder, absolute."""
         return self.k2_cache_dir.expanduser().absolute()
+
+    @property
+    def starting(self) -> Patience:
+        """With a part that starts."""
+        return Patience(self.k2_start_timeout_s, self.k2_work_timeout_s)
+
+    @property
+    def stopping(self) -> Patience:
+        """With a part that stops: SIGKILL follows, after which Kafka may serve old offsets."""
+        return Patience(self.k2_stop_timeout_s, self.k2_work_timeout_s)
 
     def port_set_by_hand(self, name: str) -> int | None:
         """The port that the operator gave for ``name`` (see ``ports.PORTS``), or None."""

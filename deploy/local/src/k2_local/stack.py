@@ -9,7 +9,7 @@ from shutil import rmtree
 
 from k2_local import ports
 from k2_local.artifacts import Cache
-from k2_local.disk import explained, locked
+from k2_local.disk import explained, locked, require_space
 from k2_local.environment import environment
 from k2_local.identity import identity_of
 from k2_local.kafka import Kafka
@@ -55,12 +55,13 @@ class Stack:
         """As ``up``, but return the names of the parts that this call started."""
         with self._exclusive(report), ports.Claims() as claims:
             missing = [name for name in NAMES if not self._runs(name)]
+            if missing:
+                require_space(self.settings.state, "K2_STATE_DIR")
             self._assign_ports(missing, claims, report)
             downloads = Cache(self.settings.cache, report).fetch()
             started = False
             try:
-                startup = Startup(self._records, claims, self.settings.k2_start_timeout_s, report)
-                startup.run(self._parts(), downloads)
+                Startup(self._records, claims, report).run(self._parts(), downloads)
                 started = True
             finally:
                 if not started:
@@ -68,7 +69,7 @@ class Stack:
             return missing
 
     def down(self, report: Report = _quiet, only: Iterable[str] = NAMES) -> None:
-        """Stop parts, all by default: SIGTERM, then SIGKILL after the deadline; nothing of others is ended."""
+        """Stop parts, all by default: SIGTERM, then SIGKILL for one that does nothing; nothing of others is ended."""
         if self.settings.state.is_dir():
             with self._exclusive(report):
                 self._stop(only, report)
@@ -143,7 +144,6 @@ class Stack:
     def _stop_part(self, name: str, report: Report) -> None:
         process = self._records.process(name)
         if process is not None and process.running:
-            grace = self.settings.k2_stop_timeout_s
-            in_time = process.stop(grace)
-            report(f"{name} is down" if in_time else f"{name} did not stop within {grace:.0f} s and was killed")
+            reason = process.stop(self.settings.stopping)
+            report(f"{name} did not stop {reason}: it was killed" if reason else f"{name} is down")
         self._records.forget(name)

@@ -4,8 +4,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from shutil import rmtree
 
 from k2_local.artifacts import Downloads
+from k2_local.disk import require_space
 from k2_local.logs import tail
 from k2_local.parts import NotReadyError, Part
 from k2_local.ports import Claims
@@ -24,16 +26,17 @@ class _AbandonedError(K2Error):
 class Startup:
     """One attempt to bring parts up."""
 
-    def __init__(self, records: Records, claims: Claims, timeout_s: float, report: Callable[[str], None]) -> None:
-        self._records, self._claims, self._timeout_s, self._report = records, claims, timeout_s, report
+    def __init__(self, records: Records, claims: Claims, report: Callable[[str], None]) -> None:
+        self._records, self._claims, self._report = records, claims, report
         self._abandoned = threading.Event()
 
     def run(self, parts: Sequence[Part], downloads: Downloads) -> None:
-        """Start what does not run and wait until all of ``parts`` are ready; blocks up to the timeout.
+        """Start what does not run and wait until all of ``parts`` are ready; blocks while they work, up to the limit.
 
         What was started is in the records, also after an error.
 
         Raises:
+            ConfigError: the disk became full.
             Unavailable: a part ended early or was not ready in time; names it and shows its log's end.
         """
         with ThreadPoolExecutor(len(parts)) as pool:
@@ -49,18 +52,20 @@ class Startup:
         began = time.monotonic()
         process = self._records.process(part.name)
         if process is None or not process.running:
+            self._clear(part)
             if rehearsal := part.rehearsal(self._claims):
                 self._rehearse(rehearsal, downloads)
             process = self._spawn(part, downloads)
         self._await(part, process)
+        self._records.established(part.name)
         self._report(f"{part.name} is up on port {part.port} ({time.monotonic() - began:.1f} s)")
 
     def _rehearse(self, part: Part, downloads: Downloads) -> None:
         self._report(f"{part.name} did not end in order: it starts and stops once before anybody may reach it")
         process = self._spawn(part, downloads)
         self._await(part, process)
-        if not process.stop(part.site.settings.k2_stop_timeout_s):
-            raise Unavailable(f"{part.name} did not stop within K2_STOP_TIMEOUT_S after its recovery: start it again")
+        if reason := process.stop(part.site.settings.stopping):
+            raise Unavailable(f"{part.name} did not stop after its recovery {reason}: start it again")
 
     def _spawn(self, part: Part, downloads: Downloads) -> Process:
         launch = part.prepare(downloads)
@@ -68,14 +73,22 @@ class Startup:
         self._records.remember(part.name, process)
         return process
 
+    def _clear(self, part: Part) -> None:
+        """Begin anew what never worked: a start that was cut, as by a full disk, may have left half of its files."""
+        if self._records.is_begun(part.name) and part.folder.exists():
+            self._report(f"{part.name} has never been up here: what its first start left is removed")
+            rmtree(part.folder)
+        if not part.folder.exists():
+            self._records.begin(part.name)
+
     def _await(self, part: Part, process: Process) -> None:
-        deadline = time.monotonic() + self._timeout_s
+        wait = part.site.settings.starting.with_(process)
         while (lacking := why_not_ready(part, process)) is not None:
+            require_space(part.site.settings.state, "K2_STATE_DIR")
             if not process.running:
                 raise Unavailable(_with_log(part, f"{part.name} ended while it was starting"))
-            if time.monotonic() > deadline:
-                text = f"{part.name} was not ready within {self._timeout_s:.0f} s: {lacking}"
-                raise Unavailable(_with_log(part, text))
+            if reason := wait.over():
+                raise Unavailable(_with_log(part, f"{part.name} was not ready {reason}: {lacking}"))
             if self._abandoned.wait(_POLL_S):
                 raise _AbandonedError(part.name)
 

@@ -5,7 +5,7 @@ group was joined, which after a kill takes a session's timeout. Capturing neithe
 them.
 """
 
-from asyncio import CancelledError, create_task, wait
+from asyncio import CancelledError, create_task, timeout, wait
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -16,19 +16,20 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from mode import Service
 from mode.threads import WorkerThread
 
-from k2_shared import kafka
+from k2_shared import groups, kafka
 from k2_shared.agent import Shell
-from k2_shared.errors import InvalidRecord
+from k2_shared.errors import InvalidRecord, Unavailable
 from k2_shared.feed import ledger
 from k2_shared.feed.counts import FeedCounts
 from k2_shared.feed.settings import FeedSettings
 from k2_shared.telemetry import logger
-from k2_shared.topics import EVENTS, GAPS, Names
+from k2_shared.topics import EVENTS, GAPS, Names, administration
 
 ENDED = "feed_statistics_ended"
 _STAGE = "statistics"
 _SESSION_S, _HEARTBEAT_S = 10.0, 3.0
 _STOP_S, _THREAD_END_S = 3.0, 1.0
+_TIDY_S, _TIDY_AFTER_S, _TIDY_EVERY_S = 30.0, 20.0, 300.0
 
 
 class _DaemonThread(WorkerThread):  # type: ignore[misc]
@@ -58,12 +59,13 @@ def add_statistics(shell: Shell, settings: FeedSettings, names: Names) -> None:
 
     To be called by a composition root, before the service that writes events is added: what that one says of its own
     start is then counted. The counts begin with the process; the answer says when, and whether they still go on. The
-    group is the same after a restart of the same K2_INSTANCE.
+    group is the same after a restart of the same K2_INSTANCE; it is deleted at an orderly end, and that of a process
+    that was killed by another of its service.
     """
     shell.metrics.feed.memory_limit.set(settings.feed_memory_limit_mb * 1e6)
     counts = FeedCounts(ledger.now_us())
-    group = f"{shell.app.conf.id}-{_STAGE}-{settings.k2_instance}"
-    statistics = Statistics(_app(shell, group), settings, names, group)
+    prefix = f"{shell.app.conf.id}-{_STAGE}-"
+    statistics = Statistics(_app(shell, f"{prefix}{settings.k2_instance}"), settings, names, prefix)
     statistics.count(EVENTS, _reader(EVENTS, lambda value: counts.event(ledger.events.read(value)), counts, shell))
     statistics.count(GAPS, _reader(GAPS, lambda value: counts.gap(ledger.gaps.read(value)), counts, shell))
     shell.app.service(statistics)
@@ -113,12 +115,14 @@ def _app(shell: Shell, group: str) -> faust.App:
 class Statistics(Service):  # type: ignore[misc]
     """Runs the agents beside the service."""
 
-    def __init__(self, app: faust.App, settings: FeedSettings, names: Names, group: str) -> None:
+    def __init__(self, app: faust.App, settings: FeedSettings, names: Names, prefix: str) -> None:
         super().__init__()
         self._app = app
         self._settings = settings
         self._names = names
-        self._group = group
+        self._group = f"{prefix}{settings.k2_instance}"
+        self._prefix = prefix  # of the groups of every process of the service
+        self._partitions = [at for topic in (EVENTS, GAPS) for at in names.partitions(topic)]
 
     @property
     def is_reading(self) -> bool:
@@ -142,15 +146,15 @@ class Statistics(Service):  # type: ignore[misc]
         Raises:
             Unavailable: no broker answered.
         """
-        at = [tp for topic in (EVENTS, GAPS) for tp in self._names.partitions(topic)]
         async with kafka.started(kafka.consumer(self._settings, group=self._group), self._settings) as reader:
-            reader.assign(at)
-            ends = await reader.end_offsets(at)
+            reader.assign(self._partitions)
+            ends = await reader.end_offsets(self._partitions)
             with suppress(CommitFailedError):  # a killed predecessor is a member yet; what it left is told by its time
                 await reader.commit(ends)
 
     async def on_started(self) -> None:
         self.add_future(self._read())
+        self.add_future(self._tidy())
 
     async def _read(self) -> None:
         reason: BaseException | None = None
@@ -163,9 +167,43 @@ class Statistics(Service):  # type: ignore[misc]
         if not self.should_stop:
             logger().error(ENDED, reason=repr(reason))
 
+    async def _tidy(self) -> None:
+        """Delete the groups of processes that were killed and did not come back under their name.
+
+        Twice in a row they must have been behind: a process sets its group to the ends before it joins it.
+        """
+        suspects: set[str] | None = None
+        while not self.should_stop:
+            try:
+                async with timeout(_TIDY_S):
+                    suspects = await self._deleted_abandoned(suspects or set())
+            except (KafkaError, Unavailable, TimeoutError):
+                suspects = None  # the next time is soon enough
+            await self.sleep(_TIDY_EVERY_S if suspects == set() else _TIDY_AFTER_S)
+
+    async def _deleted_abandoned(self, suspects: set[str]) -> set[str]:
+        """Delete those that are behind now as before and have no members; returns all that are behind."""
+        async with (
+            administration(self._settings) as admin,
+            kafka.started(kafka.consumer(self._settings), self._settings) as reader,
+        ):
+            ends = await reader.end_offsets(self._partitions)
+            found = await groups.behind(admin, self._prefix, ends) - {self._group}
+            for group in found & suspects:
+                await groups.delete(admin, group)
+        return found
+
     async def on_stop(self) -> None:
-        """Leave the group; what takes too long is left to the session's end.
+        """Leave the group and delete it; what takes too long is left to the session's end and to the next process.
 
         A stop of Faust's swallows its cancellation, part by part, and is left to itself.
         """
-        await wait([create_task(self._app.stop())], timeout=_STOP_S)
+        left, _ = await wait([create_task(self._app.stop())], timeout=_STOP_S)
+        with suppress(KafkaError, Unavailable, TimeoutError):
+            async with timeout(_STOP_S):
+                if left:
+                    await self._delete_group()
+
+    async def _delete_group(self) -> None:
+        async with administration(self._settings) as admin:
+            await groups.delete(admin, self._group)

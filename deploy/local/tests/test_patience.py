@@ -1,0 +1,60 @@
+"""A process is waited for as long as it works, up to a limit; the clock and the work are told here."""
+
+import pytest
+
+from k2_local.patience import Patience, Wait, Work
+
+PATIENCE = Patience(idle_s=20, limit_s=300)
+
+
+class Told:
+    """A process, and a clock, that say what the test says."""
+
+    def __init__(self) -> None:
+        self.now, self.done = 1_000.0, Work()
+
+    def work(self) -> Work:
+        return self.done
+
+    def clock(self) -> float:
+        return self.now
+
+    def after(self, wait: Wait, seconds: float, done: Work) -> str | None:
+        """What a wait says when so many seconds have passed in which so much was done."""
+        self.now += seconds
+        self.done = Work(self.done.cpu_s + done.cpu_s, self.done.written + done.written)
+        return wait.over()
+
+
+@pytest.mark.parametrize("done", [Work(cpu_s=0.2), Work(written=100_000)], ids=["cpu", "disk"])
+def test_work_is_waited_for(done: Work) -> None:
+    """Up to the limit, which is named."""
+    told = Told()
+    wait = PATIENCE.with_(told, told.clock)
+    assert [told.after(wait, 15, done) for _ in range(20)] == [None] * 20
+    assert told.after(wait, 15, done) == "within K2_WORK_TIMEOUT_S=300, though it worked"
+
+
+def test_idleness_is_not_waited_for() -> None:
+    """Work begins the time anew."""
+    told = Told()
+    wait = PATIENCE.with_(told, told.clock)
+    assert told.after(wait, 19, Work()) is None
+    assert told.after(wait, 0, Work(cpu_s=1)) is None
+    assert told.after(wait, 20, Work()) is None
+    assert told.after(wait, 1, Work()) == "and showed no sign of work for 20 s"
+
+
+def test_little_work_adds_up() -> None:
+    """On a slow machine a process gets a moment of the CPU now and then."""
+    told = Told()
+    wait = PATIENCE.with_(told, told.clock)
+    assert [told.after(wait, 4, Work(cpu_s=0.03)) for _ in range(50)] == [None] * 50
+
+
+def test_a_process_that_only_waits_does_not_work() -> None:
+    """What a sleeping process uses of the CPU is no sign."""
+    told = Told()
+    wait = PATIENCE.with_(told, told.clock)
+    said = [told.after(wait, 5, Work(cpu_s=0.002, written=4_096)) for _ in range(5)]
+    assert said == [None] * 4 + ["and showed no sign of work for 20 s"]
