@@ -94,13 +94,15 @@ class Producer(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka is not typed
             raise
 
 
-def producer(settings: KafkaSettings, *, transactional_id: str | None = None) -> Producer:
+def producer(
+    settings: KafkaSettings, *, transactional_id: str | None = None, transaction_ms: int = TRANSACTION_TIMEOUT_MS
+) -> Producer:
     """An idempotent producer with acks=all; transactional where an id is given."""
     transactional: dict[str, Any] = {}
     if transactional_id:
         transactional = {
             "transactional_id": transactional_id,
-            "transaction_timeout_ms": TRANSACTION_TIMEOUT_MS,
+            "transaction_timeout_ms": transaction_ms,
             "retry_backoff_ms": _TRANSACTION_BACKOFF_MS,
         }
     return Producer(

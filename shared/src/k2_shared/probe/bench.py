@@ -1,5 +1,7 @@
 """What the checks work with: topics of their own, producers, and both views of a partition."""
 
+import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +15,10 @@ from aiokafka.errors import UnknownTopicOrPartitionError
 from k2_shared import kafka
 from k2_shared.settings import KafkaSettings
 from k2_shared.topics import administration
+
+SETTLED_S = 60.0
+_POLL_S = 0.1
+_TRANSACTION_MS = 120_000  # longer than a check leaves one open on a slow machine, so that none ends by itself
 
 
 class BrokerFailed(Exception):
@@ -59,7 +65,8 @@ class Bench:
     async def writer(self, transactional_id: str | None = None) -> AsyncIterator[kafka.Producer]:
         """A producer, transactional where it has an id; starting one fences the id's other owners."""
         name = f"{self.run}.{transactional_id}" if transactional_id else None
-        async with kafka.started(kafka.producer(self.settings, transactional_id=name), self.settings) as sender:
+        sender = kafka.producer(self.settings, transactional_id=name, transaction_ms=_TRANSACTION_MS)
+        async with kafka.started(sender, self.settings):
             yield sender
 
     async def write(self, sender: kafka.Producer, at: TopicPartition, count: int) -> None:
@@ -84,6 +91,22 @@ class Bench:
         """The end of a partition: the last stable offset, or the high watermark."""
         async with kafka.started(kafka.consumer(self.settings, committed=committed), self.settings) as reader:
             return int((await reader.end_offsets([at]))[at])
+
+    async def settled(self, at: TopicPartition) -> None:
+        """Wait until no transaction is open in a partition: the broker answers a commit before its markers stand."""
+        deadline = time.monotonic() + SETTLED_S
+        while await self.end(at) < await self.end(at, committed=False):
+            expect(time.monotonic() < deadline, f"a transaction's end stands in {at.topic} within {SETTLED_S:.0f} s")
+            await asyncio.sleep(_POLL_S)
+
+    async def moved(self, group: str, at: TopicPartition, offset: int) -> int | None:
+        """Wait until a group stands at an offset; returns where it stands at last."""
+        deadline = time.monotonic() + SETTLED_S
+        while True:
+            found = await self.group_offset(group, at)
+            if found == offset or time.monotonic() > deadline:
+                return found
+            await asyncio.sleep(_POLL_S)
 
     async def group_offset(self, group: str, at: TopicPartition) -> int | None:
         """The offset that a group has committed."""

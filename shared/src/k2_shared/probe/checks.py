@@ -25,6 +25,7 @@ async def list_offsets_are_exact(bench: Bench) -> None:
         expect(await bench.end(at) == _COUNT, f"the end after {_COUNT} records is {_COUNT}")
         async with sender.transaction():
             await bench.write(sender, at, 1)
+    await bench.settled(at)
     end = await bench.end(at)
     expect(end == _COUNT + 2, f"a transaction of one record adds its marker: the end is {_COUNT + 2}, found {end}")
     offsets = [record.offset for record in await bench.read(at)]
@@ -40,6 +41,7 @@ async def aborted_records_are_hidden(bench: Bench) -> None:
         there = len(await bench.read(at, committed=False))
         expect(there == _COUNT, f"read_uncommitted sees {_COUNT} records of an open transaction, found {there}")
         await sender.abort_transaction()
+        await bench.settled(at)
         seen = len(await bench.read(at))
         expect(seen == 0, f"read_committed sees none of an aborted transaction, found {seen}")
 
@@ -55,6 +57,7 @@ async def the_last_stable_offset_is_honoured(bench: Bench) -> None:
         expect((stable, high) == (0, _COUNT + 1), f"stable offset 0 and high watermark {_COUNT + 1}: {stable}, {high}")
         expect(await bench.read(at) == [], "read_committed stops before an open transaction")
         await sender.commit_transaction()
+    await bench.settled(at)
     seen = len(await bench.read(at))
     expect(seen == _COUNT + 1, f"after the commit all {_COUNT + 1} records are readable, found {seen}")
 
@@ -69,6 +72,7 @@ async def a_second_owner_fences_the_first(bench: Bench) -> None:
             expect(await _is_refused(first.commit_transaction()), "the first owner's commit is refused as fenced")
             async with second.transaction():
                 await bench.write(second, at, 1)
+    await bench.settled(at)
     seen = len(await bench.read(at))
     expect(seen == 1, f"only the second owner's record is there, found {seen}")
 
@@ -85,7 +89,7 @@ async def an_offset_of_an_older_epoch_is_refused(bench: Bench) -> None:
             coordinator = await second.client.coordinator_lookup(CoordinationType.GROUP, bench.group("epochs"))
             said = await second.client.send(coordinator, late, group=ConnectionGroup.COORDINATION)
     accepted = [topic for topic, partitions in said.errors for _, code in partitions if code == 0]
-    found = await bench.group_offset("epochs", at)
+    found = await bench.moved("epochs", at, 2)
     expect(not accepted, f"an offset of an older epoch is refused, and was accepted; the group is at {found}")
     expect(found == 2, f"the group is at 2, where the younger epoch has moved it, found {found}")
 
@@ -123,7 +127,7 @@ async def offsets_are_atomic_with_outputs(bench: Bench) -> None:
         await bench.write(sender, at, 1)
         await sender.send_offsets_to_transaction({source: 7}, bench.group("atomic"))
         await sender.commit_transaction()
-    found = await bench.group_offset("atomic", source)
+    found = await bench.moved("atomic", source, 7)
     expect(found == 7, f"a committed transaction moves the group's offset to 7, found {found}")
 
 

@@ -44,6 +44,7 @@ async def marks_outlive_a_restart(bench: Bench) -> None:
     expect(offset == _TRANSACTIONS, f"the group is at {_TRANSACTIONS} as before the restart, found {offset}")
     async with bench.writer(_KEPT) as successor, successor.transaction():
         await bench.write(successor, at, 1)
+    await bench.settled(at)
     wanted = [b"%d" % n for _ in range(_TRANSACTIONS) for n in range(_RECORDS)] + [b"0"]
     found = [record.value for record in await bench.read(at)]
     expect(found == wanted, f"the {len(wanted)} committed records and no other are readable, found {len(found)}")
