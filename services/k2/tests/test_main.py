@@ -1,9 +1,12 @@
 """The root command: how misuse is told."""
 
+import os
 import subprocess
 import sys
 
 import pytest
+
+from k2_shared.settings import RunSettings
 
 
 @pytest.mark.parametrize(
@@ -32,6 +35,15 @@ def test_without_a_command_there_is_help(words: str) -> None:
     assert "k2: " not in done.stderr
 
 
-def k2(words: str) -> "subprocess.CompletedProcess[str]":
+def k2(words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-c", "from k2.main import main; main()", *words.split()]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    given = {**os.environ, **environment}
+    return subprocess.run(command, env=given, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_init_repeats_harmlessly_and_says_what_stands(run_settings: RunSettings) -> None:
+    """The second time everything is there, and nothing of it is touched."""
+    said = [k2("init", K2_PREFIX=run_settings.k2_prefix) for _ in range(2)]
+    assert [(done.returncode, done.stdout) for done in said] == [(0, ""), (0, "")], said
+    assert said[0].stderr.splitlines()[-1] == said[1].stderr.splitlines()[-1]
+    assert f"tables stand under {run_settings.k2_prefix}" in said[1].stderr
