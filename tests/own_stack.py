@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,19 +15,27 @@ from k2_shared.settings import RunSettings
 
 
 @contextmanager
-def own_stack(state: Path, console: Console) -> Iterator[tuple[Stack, RunSettings]]:
-    """A stack that nobody else uses, and a run's settings on it; its broker keeps its promises, or the run ends."""
+def servers(state: Path, report: Callable[[str], None] = lambda _line: None) -> Iterator[Stack]:
+    """Servers that nobody else uses, for the length of the block; they may be ended in it."""
     stack = Stack(StackSettings.load(k2_state_dir=state))
     try:
-        stack.up(lambda line: console.print(line))
-        found = {name.lower(): value for name, value in stack.env().items() if name.startswith(("KAFKA", "SCHEMA"))}
-        settings = RunSettings.load(k2_prefix=f"r{uuid.uuid4().hex[:8]}.", **found)
-        asyncio.run(demand(settings))
-        yield stack, settings
-    except BrokenPromise as broken:
-        raise SystemExit(f"{broken}") from None
+        stack.up(report)
+        yield stack
     finally:
         stack.down()
+
+
+@contextmanager
+def own_stack(state: Path, console: Console) -> Iterator[tuple[Stack, RunSettings]]:
+    """A stack that nobody else uses, and a run's settings on it; its broker keeps its promises, or the run ends."""
+    with servers(state, lambda line: console.print(line)) as stack:
+        found = {name.lower(): value for name, value in stack.env().items() if name.startswith(("KAFKA", "SCHEMA"))}
+        settings = RunSettings.load(k2_prefix=f"r{uuid.uuid4().hex[:8]}.", **found)
+        try:
+            asyncio.run(demand(settings))
+        except BrokenPromise as broken:
+            raise SystemExit(f"{broken}") from None
+        yield stack, settings
 
 
 def folder_in(state: Path, console: Console, whose: str) -> Path:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from tests.feeds.rig import Rig, running
+from tests.own_stack import servers
 
-from k2_local import Stack, StackSettings
+from k2_local import Stack
 from k2_shared.settings import RunSettings
 from k2_shared.testing.topics import lasting_topics
 from k2_shared.trade import Exchange
@@ -43,12 +44,8 @@ def begin(prepare: Begin) -> Begin:
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Servers that may be ended."""
-    stack = Stack(StackSettings.load(k2_state_dir=tmp_path_factory.mktemp("stack")))
-    try:
-        stack.up()
+    with servers(tmp_path_factory.mktemp("stack")) as stack:
         yield stack
-    finally:
-        stack.down()
 
 
 @pytest.fixture

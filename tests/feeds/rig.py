@@ -177,6 +177,16 @@ class Rig:
         ends = await asyncio.gather(*(slot.end(signal.SIGTERM) for slot in self.slots))
         return [ended for ended in ends if ended]
 
+    async def crash_amid_a_backfill(self, symbol: str) -> None:
+        """Kill the feed while REST cannot fill a gap; the next process, which can, fills it."""
+        await self.sim.fault("rest_errors", count=50, value="status")
+        ((first, last),) = (await self.sim.fault("drop_ids", symbol=symbol, count=100))["ids"]
+        await self.wrote(GapState.OPENED, first, first)
+        await self.feed.end(signal.SIGKILL)
+        await self.sim.fault("rest_errors", count=1, value="status")
+        await self.up()
+        await self.wrote(GapState.FILLED, first, last)
+
     async def restart(self, slot: Slot | None = None, *, after_trades: int = 0) -> None:
         """Kill a process as a crash would, let the venue trade, and start it again."""
         slot = slot or self.feed

@@ -1,6 +1,5 @@
 """A feed whose topics are kept compressed: what it reads back at a start is read in every codec."""
 
-import signal
 from collections.abc import AsyncIterator
 
 import pytest
@@ -8,7 +7,6 @@ from tests.feeds.conftest import Begin
 from tests.feeds.sim import BTC
 
 from k2_shared.codecs import CODECS
-from k2_shared.feed.ledger import GapState
 from k2_shared.settings import RunSettings
 from k2_shared.testing.topics import lasting_topics
 
@@ -25,12 +23,6 @@ async def topics(run_settings: RunSettings, request: pytest.FixtureRequest) -> A
 async def test_a_killed_feed_goes_on_from_what_stands_compressed(begin: Begin) -> None:
     """Checkpoints, the ledger and bronze: the gap that was open is filled, and every id is there."""
     rig = await begin("KRAKEN", FEED_CHECKPOINT_S="0.05")
-    await rig.sim.fault("rest_errors", count=50, value="status")
-    ((first, last),) = (await rig.sim.fault("drop_ids", symbol=BTC, count=100))["ids"]
-    await rig.wrote(GapState.OPENED, first, first)
-    await rig.feed.end(signal.SIGKILL)
-    await rig.sim.fault("rest_errors", count=1, value="status")
-    await rig.up()
-    await rig.wrote(GapState.FILLED, first, last)
+    await rig.crash_amid_a_backfill(BTC)
     accounts = await rig.whole()
     assert not accounts[BTC].open

@@ -66,13 +66,7 @@ async def test_a_stop_in_order_goes_on_without_reading_back(begin: Begin, venue:
 async def test_a_crash_amid_a_backfill_fills_the_rest(begin: Begin, venue: Exchange) -> None:
     """The gap that stands open in the ledger is closed by the next process."""
     rig = await begin(venue)
-    await rig.sim.fault("rest_errors", count=50, value="status")
-    ((first, last),) = (await rig.sim.fault("drop_ids", symbol=BTC, count=100))["ids"]
-    await rig.wrote(GapState.OPENED, first, first)
-    await rig.feed.end(signal.SIGKILL)
-    await rig.sim.fault("rest_errors", count=1, value="status")
-    await rig.up()
-    await rig.wrote(GapState.FILLED, first, last)
+    await rig.crash_amid_a_backfill(BTC)
     accounts = await rig.whole()
     assert not accounts[BTC].open
 

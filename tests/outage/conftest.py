@@ -6,23 +6,20 @@ from pathlib import Path
 
 import pytest
 from tests.outage.pipeline import AGENTS, Pipeline
+from tests.own_stack import servers
 
 from k2 import init
 from k2.demo.agents import Simulator, stop_all
 from k2.init import InitSettings
-from k2_local import Stack, StackSettings
+from k2_local import Stack
 from k2_shared.children import Child
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Servers that nobody else uses."""
-    stack = Stack(StackSettings.load(k2_state_dir=tmp_path_factory.mktemp("stack")))
-    try:
-        stack.up()
+    with servers(tmp_path_factory.mktemp("stack")) as stack:
         yield stack
-    finally:
-        stack.down()
 
 
 @pytest.fixture

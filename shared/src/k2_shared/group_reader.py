@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError, NoOffsetForPartitionError
 from k2_shared import kafka
 from k2_shared.errors import Unavailable
 from k2_shared.records import Batch
+from k2_shared.tasks import ended
 from k2_shared.telemetry import logger
 
 POLL_FAILED = "group_poll_failed"
@@ -110,20 +111,16 @@ class GroupReader:
 
     async def aclose(self) -> None:
         """End the polls; the consumer itself is somebody else's."""
-        polls = [place.poll for place in self._places.values() if place.poll and not place.poll.done()]
-        for poll in polls:
-            poll.cancel()
-        if polls:
-            await asyncio.wait(polls)
+        await ended(*(place.poll for place in self._places.values() if place.poll))
 
     def _polled(self, place: _Place, at: TopicPartition, timeout_ms: int, max_records: int) -> "asyncio.Task[Batch]":
-        def ended(poll: "asyncio.Task[Batch]") -> None:
+        def wake(poll: "asyncio.Task[Batch]") -> None:
             if not poll.cancelled():
                 poll.exception()  # taken: also where nobody reads on
             place.wake()
 
         poll = asyncio.create_task(self._poll(at, timeout_ms, max_records))
-        poll.add_done_callback(ended)
+        poll.add_done_callback(wake)
         return poll
 
     async def _poll(self, at: TopicPartition, timeout_ms: int, max_records: int) -> Batch:

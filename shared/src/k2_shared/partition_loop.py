@@ -22,6 +22,7 @@ from k2_shared.kafka import Producer
 from k2_shared.records import Batch, ByTopic, Consumed
 from k2_shared.resumption import Committed, committed, holds
 from k2_shared.stage import Outcome, Stage, Stamp
+from k2_shared.tasks import together
 from k2_shared.telemetry import logger
 from k2_shared.topics import DLQ
 
@@ -93,10 +94,7 @@ class PartitionLoop:
     async def _resumed(self) -> None:
         """Wait until the agent may work or this loop is to end; the partition stays ours meanwhile, and unread."""
         self._agent.reader.pause(self._at)
-        waits = [asyncio.create_task(wait) for wait in (self._agent.breaker.closed(), self._stopping.wait())]
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for task in waits:
-            task.cancel()
+        await together(self._agent.breaker.closed(), self._stopping.wait())
         self._agent.reader.resume(self._at)
 
     async def _back_off(self, error: Exception) -> None:

@@ -67,15 +67,7 @@ class Metrics:
         self.connected = Gauge("k2_websocket_connected", "1 while subscribed", ["exchange"], registry=registry)
         self.reconnects = Counter("k2_websocket_reconnects", "reconnects", ["exchange"], registry=registry)
         self.frames = Counter("k2_frames", "frames received by kind", ["exchange", "kind"], registry=registry)
-        self.commits = Counter(
-            "k2_table_commits", "Iceberg commits by outcome", ["table", "outcome"], registry=registry
-        )
-        self.rows = Counter("k2_table_rows", "rows committed to Iceberg", ["table"], registry=registry)
-        self.snapshots = Gauge("k2_table_snapshots", "snapshots in an Iceberg table", ["table"], registry=registry)
-        self.expired = Counter("k2_table_snapshots_expired", "snapshots removed", ["table"], registry=registry)
-        self.expiries = Counter(
-            "k2_table_expiries", "searches for snapshots to expire, by outcome", ["table", "outcome"], registry=registry
-        )
+        self.tables = TableMetrics(registry)
         ProcessCollector(registry=registry)  # when the process started, its memory; on Linux
         build = Gauge("k2_build_info", "what runs", ["service", "version"], registry=registry)
         build.labels(service, version).set(1)
@@ -104,6 +96,21 @@ class PartitionMetrics:
         self.state_bytes = Gauge("k2_state_bytes", "bytes of the remembered ids", labels, registry=registry)
         self.checkpoint = Gauge(
             "k2_checkpoint_timestamp_seconds", "when the state was last checkpointed", labels, registry=registry
+        )
+
+
+class TableMetrics:
+    """What the Iceberg sink says of each table."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.commits = Counter(
+            "k2_table_commits", "Iceberg commits by outcome", ["table", "outcome"], registry=registry
+        )
+        self.rows = Counter("k2_table_rows", "rows committed to Iceberg", ["table"], registry=registry)
+        self.snapshots = Gauge("k2_table_snapshots", "snapshots in an Iceberg table", ["table"], registry=registry)
+        self.expired = Counter("k2_table_snapshots_expired", "snapshots removed", ["table"], registry=registry)
+        self.expiries = Counter(
+            "k2_table_expiries", "searches for snapshots to expire, by outcome", ["table", "outcome"], registry=registry
         )
 
 

@@ -20,6 +20,7 @@ from k2_shared.namesake import Namesake
 from k2_shared.partition_loop import HALTED, PartitionLoop
 from k2_shared.settings import KafkaSettings, StageSettings
 from k2_shared.stage import Pipeline
+from k2_shared.tasks import together
 from k2_shared.telemetry import Metrics, logger
 from k2_shared.topics import Names, administration, check
 
@@ -180,10 +181,7 @@ class TransactionalAgent(Service, ConsumerRebalanceListener):  # type: ignore[mi
 
     async def _stand_aside(self) -> None:
         """Stay out of the group until an operator resumes; told to stop, this process does not join it any more."""
-        waits = [asyncio.create_task(wait) for wait in (self.breaker.closed(), self._stopped.wait())]
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for task in waits:
-            task.cancel()
+        await together(self.breaker.closed(), self._stopped.wait())
         coordination = asyncio.current_task()
         if self.should_stop and coordination:
             coordination.cancel()  # it would join once more before it looks whether it is to end

@@ -49,9 +49,9 @@ class Housekeeper:
             outcome, pause = "failed", min(interval, _SOON_S)
         else:
             outcome, pause = "done", interval
-            self._metrics.expired.labels(self._name).inc(expired)
+            self._metrics.tables.expired.labels(self._name).inc(expired)
             if expired:
                 logger().info(EXPIRED, table=self._name, snapshots=expired)
-        self._metrics.expiries.labels(self._name, outcome).inc()
-        self._metrics.snapshots.labels(self._name).set(self._table.snapshots)
+        self._metrics.tables.expiries.labels(self._name, outcome).inc()
+        self._metrics.tables.snapshots.labels(self._name).set(self._table.snapshots)
         self._next = self._clock() + pause

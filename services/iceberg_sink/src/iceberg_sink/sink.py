@@ -178,7 +178,7 @@ class TableSink(Service):  # type: ignore[misc]
                 await asyncio.to_thread(self._write, batch)
         except Superseded as other:
             logger().warning(SUPERSEDED, table=self._name)
-            self._metrics.commits.labels(self._name, "superseded").inc()
+            self._metrics.tables.commits.labels(self._name, "superseded").inc()
             self._rewind(other.offsets)
             return
         await self._committed(batch)
@@ -222,8 +222,8 @@ class TableSink(Service):  # type: ignore[misc]
     async def _committed(self, batch: Batch) -> None:
         self._began = True
         self._positions.update(batch.touched)
-        self._metrics.commits.labels(self._name, "committed").inc()
-        self._metrics.rows.labels(self._name).inc(batch.count)
+        self._metrics.tables.commits.labels(self._name, "committed").inc()
+        self._metrics.tables.rows.labels(self._name).inc(batch.count)
         if batch.oldest_ns:
             self._metrics.pipeline_age.labels(self._name).observe(max(0.0, time.time() - batch.oldest_ns / 1e9))
         await self._reader.commit(dict(batch.touched))

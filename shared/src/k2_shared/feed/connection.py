@@ -10,10 +10,10 @@ from typing import Protocol
 from k2_shared.feed.backoff import Backoff
 from k2_shared.feed.protocol import PONG, SHUTDOWN, Event, Notice, Refused, Subscribed, TradesReceived, VenueProtocol
 from k2_shared.feed.settings import FeedSettings
-from k2_shared.feed.tasks import together
 from k2_shared.feed.transport import Disconnected, Socket
 from k2_shared.feed.venue import Venue
 from k2_shared.origin import Origin
+from k2_shared.tasks import together
 
 _LOOK_S = 0.1
 

@@ -30,10 +30,10 @@ from k2_shared.feed.settings import FeedSettings
 from k2_shared.feed.slot import Slot
 from k2_shared.feed.spans import Spans
 from k2_shared.feed.store import Ledger, Restored, Store
-from k2_shared.feed.tasks import ended, together
 from k2_shared.feed.teller import Teller
 from k2_shared.feed.transport import TRANSPORTS
 from k2_shared.feed.venue import Venue
+from k2_shared.tasks import ended, together
 from k2_shared.telemetry import Metrics, logger
 from k2_shared.topics import Names
 from k2_shared.trade import wire_prefix

@@ -14,8 +14,8 @@ from k2_shared.feed.endpoints import Endpoints
 from k2_shared.feed.ledger import Cause, EventKind
 from k2_shared.feed.publisher import Congested
 from k2_shared.feed.settings import FeedSettings
-from k2_shared.feed.tasks import ended
 from k2_shared.feed.transport import Disconnected
+from k2_shared.tasks import ended
 
 LOST = (Disconnected, Congested, OSError, TimeoutError)
 _LOOK_S = 0.1

@@ -120,7 +120,7 @@ class Statistics(Service):  # type: ignore[misc]
         self._app = app
         self._settings = settings
         self._names = names
-        self._group = f"{prefix}{settings.k2_instance}"
+        self._group = str(app.conf.id)
         self._prefix = prefix  # of the groups of every process of the service
         self._partitions = [at for topic in (EVENTS, GAPS) for at in names.partitions(topic)]
 

@@ -5,7 +5,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 
-async def together(*work: Coroutine[Any, Any, None]) -> None:
+async def together(*work: Coroutine[Any, Any, object]) -> None:
     """Run all until the first ends, then cancel the others; raises what it raised."""
     tasks = [asyncio.ensure_future(each) for each in work]
     try:
