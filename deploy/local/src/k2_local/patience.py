@@ -14,11 +14,13 @@ class Work:
     """What a process has done since its start."""
 
     cpu_s: float = 0.0
+    waited_s: float = 0.0  # of its threads that are there now, for the CPU; 0 where the operating system does not tell
     written: int = 0  # bytes to the disk; 0 where the operating system does not tell
 
     def is_sign_after(self, before: "Work") -> bool:
-        """Whether it did more than a process does that only waits."""
-        return self.cpu_s >= before.cpu_s + _CPU_S or self.written >= before.written + _WRITTEN
+        """Whether it did, or wanted to do, more than a process does that is at rest."""
+        used = self.cpu_s >= before.cpu_s + _CPU_S or self.waited_s >= before.waited_s + _CPU_S
+        return used or self.written >= before.written + _WRITTEN
 
 
 class Working(Protocol):
@@ -46,16 +48,17 @@ class Wait:
 
     def __init__(self, patience: Patience, process: Working, clock: Callable[[], float]) -> None:
         self._patience, self._process, self._clock = patience, process, clock
-        self._began = self._worked = clock()
+        self._began = self._looked = clock()
         self._work = process.work()
 
     def over(self) -> str | None:
         """Why it is over, in words that follow what did not happen, or None while it is not."""
-        now, work = self._clock(), self._process.work()
-        if work.is_sign_after(self._work):
-            self._work, self._worked = work, now
-        if now - self._worked > self._patience.idle_s:
-            return f"and showed no sign of work for {self._patience.idle_s:.0f} s"
-        if now - self._began > self._patience.limit_s:
-            return f"within K2_WORK_TIMEOUT_S={self._patience.limit_s:g}, though it worked"
+        now, patience = self._clock(), self._patience
+        if now - self._began > patience.limit_s:
+            return f"within K2_WORK_TIMEOUT_S={patience.limit_s:g}"
+        if now - self._looked > patience.idle_s:
+            work = self._process.work()
+            if not work.is_sign_after(self._work):
+                return f"and showed no sign of work for {patience.idle_s:.0f} s"
+            self._looked, self._work = now, work
         return None

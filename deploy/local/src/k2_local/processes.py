@@ -92,7 +92,16 @@ def _work(process: psutil.Process) -> Work:
     with process.oneshot():
         times = process.cpu_times()
         written = process.io_counters().write_bytes if hasattr(process, "io_counters") else 0
-    return Work(times.user + times.system, written)
+    return Work(times.user + times.system, _waited_s(process.pid), written)
+
+
+def _waited_s(pid: int) -> float:
+    """For how long its threads have waited for the CPU: on a busy machine that is most of what a process does."""
+    waited_ns = 0
+    for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with suppress(OSError):  # the thread has ended
+            waited_ns += int(path.read_text().split()[1])
+    return waited_ns / 1e9
 
 
 def completed(argv: list[str], patience: Patience) -> tuple[int, str]:
