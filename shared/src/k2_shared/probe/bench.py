@@ -13,6 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import UnknownTopicOrPartitionError
 
 from k2_shared import kafka
+from k2_shared.errors import Unavailable
 from k2_shared.settings import KafkaSettings
 from k2_shared.topics import administration
 
@@ -125,7 +126,7 @@ async def bench(settings: KafkaSettings, run: str | None = None, *, keep: bool =
     """A place on the broker, its own or an earlier one by name; its topics are deleted at the end, or kept.
 
     Raises:
-        Unavailable: no broker answers.
+        Unavailable: no broker answers, or it does not forget the topics that it has deleted.
     """
     async with administration(settings) as admin:
         place = Bench(settings, admin, f"k2-probe-{run or uuid.uuid4().hex[:8]}")
@@ -137,7 +138,13 @@ async def bench(settings: KafkaSettings, run: str | None = None, *, keep: bool =
 
 
 async def _delete(admin: AIOKafkaAdminClient, topics: list[str]) -> None:
+    """Delete topics and wait until none is listed any more: the broker answers before it has forgotten them."""
     try:
         await admin.delete_topics(topics)
     except UnknownTopicOrPartitionError:
         return  # somebody else has tidied up
+    deadline = time.monotonic() + SETTLED_S
+    while left := set(topics) & set(await admin.list_topics()):
+        if time.monotonic() > deadline:
+            raise Unavailable(f"the broker lists {', '.join(sorted(left))} {SETTLED_S:.0f} s after it has deleted them")
+        await asyncio.sleep(_POLL_S)
