@@ -99,3 +99,11 @@ def _without_stack() -> dict[str, str]:
     """The environment of a newcomer, who has no stack yet."""
     prefixes = ("KAFKA_", "SCHEMA_", "ICEBERG_", "S3_", "K2_STATE")
     return {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
+
+
+def alive(process: psutil.Process) -> bool:
+    """Whether a process runs; one that has ended runs no more, also while nobody has collected it."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # it ended just now
+        return False

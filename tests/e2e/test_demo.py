@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.e2e.demos import Demos, RunningDemo
+from tests.e2e.demos import Demos, RunningDemo, alive
 from tests.e2e.recordings import binance, kraken
 
 from k2_shared.testing.waiting import wait_for
@@ -59,11 +59,7 @@ def test_agents_that_are_killed_and_restarted_by_hand_lose_and_double_nothing(de
 def _kill(demo: RunningDemo, agent: str) -> None:
     victim = psutil.Process(demo.pid(agent))
     victim.send_signal(signal.SIGKILL)
-    wait_for(lambda: not _alive(victim), 10, f"the end of {agent}")
-
-
-def _alive(process: psutil.Process) -> bool:
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    wait_for(lambda: not alive(victim), 10, f"the end of {agent}")
 
 
 def test_ctrl_c_stops_everything(demos: Demos) -> None:
@@ -105,7 +101,7 @@ def _end(demo: RunningDemo, number: signal.Signals, at_least: int) -> None:
     _, said = demo.process.communicate(timeout=120)
     assert demo.process.returncode == 128 + number
     assert "stopped" in said
-    assert [child for child in children if _alive(child)] == []
+    assert [child for child in children if alive(child)] == []
 
 
 @pytest.mark.parametrize(

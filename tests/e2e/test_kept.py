@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import psutil
-from tests.e2e.demos import PATIENCE_S, Demos, RunningDemo
+from tests.e2e.demos import PATIENCE_S, Demos, RunningDemo, alive
 from tests.e2e.recordings import kraken
 
 from k2_shared.records import Outgoing
@@ -45,8 +45,7 @@ async def test_a_difference_is_exit_1_and_what_is_kept_stays_until_it_is_stopped
     for _ in range(2):  # the second time there is nothing left to stop
         assert k2(demo, "demo", "--stop", str(demo.folder)).returncode == 0
 
-    _, alive = psutil.wait_procs(processes, timeout=0)
-    assert alive == []
+    assert [process for process in processes if alive(process)] == []
     assert k2(demo, "stack", "status").returncode == 1
     assert {path.stem for path in demo.folder.glob("*.log")} == AGENTS
 
