@@ -9,9 +9,9 @@ from aiokafka.admin import RecordsToDelete
 from aiokafka.errors import MessageSizeTooLargeError
 
 from k2_shared import kafka
-from k2_shared.children import free_port
 from k2_shared.errors import Halt, Unavailable
 from k2_shared.kafka import BATCH_BYTES, started
+from k2_shared.ports import free_port
 from k2_shared.records import Outgoing
 from k2_shared.settings import RunSettings
 from k2_shared.testing.topics import read, values, write

@@ -6,8 +6,8 @@ import pytest
 from aiohttp import web
 
 from k2_shared import contracts
-from k2_shared.children import free_port
 from k2_shared.errors import ConfigError, Halt, Unavailable
+from k2_shared.ports import free_port
 from k2_shared.registry import Registry
 from k2_shared.settings import RegistrySettings, RunSettings
 from k2_shared.topics import BRONZE, GOLD, RAW, Names, apply_subjects

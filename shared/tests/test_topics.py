@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from k2_shared import contracts
-from k2_shared.children import free_port
 from k2_shared.errors import ConfigError, Halt, Unavailable
+from k2_shared.ports import free_port
 from k2_shared.settings import KafkaSettings, RunSettings
 from k2_shared.testing.waiting import eventually
 from k2_shared.topic_ids import Identity, identify

@@ -25,8 +25,8 @@ from tests.bench.market import Market, distinct
 from tests.bench.stages import fetch, gold_parts, parts_table, silver_parts
 
 from k2_shared import kafka
-from k2_shared.children import free_port
 from k2_shared.origin import HEADER, Origin
+from k2_shared.ports import free_port
 from k2_shared.records import Outgoing, by_topic
 from k2_shared.settings import RunSettings
 from k2_shared.topics import BRONZE, GOLD, SILVER, administration, create, partition_for

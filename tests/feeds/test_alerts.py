@@ -14,8 +14,8 @@ from tests.feeds.rest_relay import relaying_rest
 from tests.feeds.sim import BTC, ETH
 from tests.feeds.watch import watching
 
-from k2_shared.children import free_port
 from k2_shared.feed.ledger import EventKind, GapState
+from k2_shared.ports import free_port
 from k2_shared.records import Outgoing
 from k2_shared.testing.topics import write
 from k2_shared.topics import COVERAGE

@@ -10,8 +10,8 @@ from tests.feeds.marks import BOTH
 from tests.feeds.relay import relaying
 from tests.feeds.rig import Rig
 
-from k2_shared.children import free_port
 from k2_shared.feed.ledger import Cause, EventKind, GapState
+from k2_shared.ports import free_port
 from k2_shared.records import Outgoing
 from k2_shared.testing.topics import read, write
 from k2_shared.topics import COVERAGE

@@ -5,9 +5,10 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from k2_local.ports import GRPC, PORTS, Claims, assign, choose, is_free
+from k2_local.ports import GRPC, PORTS, Claims, assign, choose
 from k2_local.settings import StackSettings
 from k2_shared.errors import ConfigError
+from k2_shared.ports import is_free
 
 Occupied = Callable[[int], AbstractContextManager[int]]
 

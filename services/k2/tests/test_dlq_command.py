@@ -16,9 +16,9 @@ from k2.dlq.reading import DeadLetters, Selection
 from k2.dlq.replay import replay, sending
 from k2.dlq.transform import Transform
 from k2.main import app
-from k2_shared.children import free_port
 from k2_shared.dlq import Refuser
 from k2_shared.errors import Halt, InvalidRecord, Unavailable
+from k2_shared.ports import free_port
 from k2_shared.records import Outgoing
 from k2_shared.settings import RunSettings
 from k2_shared.testing.plugin import Agents

@@ -12,9 +12,9 @@ from typer.testing import CliRunner, Result
 from k2.feed.overview import overview
 from k2.main import app
 from k2_shared import kafka
-from k2_shared.children import free_port
 from k2_shared.feed import ledger
 from k2_shared.feed.ledger import EventKind, EventRecord, SymbolRecord
+from k2_shared.ports import free_port
 from k2_shared.records import Outgoing
 from k2_shared.settings import RunSettings
 from k2_shared.testing.topics import read, write

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,16 +14,10 @@ from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 from k2_shared.errors import Unavailable
+from k2_shared.ports import HOST, free_port
 
 _PROBE_TIMEOUT_S = 2.0
 _POLL_S = 0.1
-
-
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_until(condition: Callable[[], bool], timeout_s: float, what: str, poll_s: float = _POLL_S) -> None:
@@ -55,7 +48,7 @@ class Child:
     def agent(cls, module: str, environment: Mapping[str, str], folder: Path) -> Self:
         """An agent on a free web port, logging into ``folder``."""
         port = free_port()
-        own = {"WEB_PORT": str(port), "WEB_HOST": "127.0.0.1"}
+        own = {"WEB_PORT": str(port), "WEB_HOST": HOST}
         return cls(module, {**environment, **own}, folder / f"{module}.log", port)
 
     def start(self) -> Self:
@@ -98,7 +91,7 @@ class Child:
         """What the agent says is missing until it is ready; empty when it is."""
         self.check()
         try:
-            with urlopen(f"http://127.0.0.1:{self.web_port}/readyz", timeout=_PROBE_TIMEOUT_S):
+            with urlopen(f"http://{HOST}:{self.web_port}/readyz", timeout=_PROBE_TIMEOUT_S):
                 return []
         except HTTPError as error:
             return list(json.loads(error.read())["missing"])

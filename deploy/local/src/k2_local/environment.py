@@ -1,8 +1,8 @@
 """The variables by which the project's programs find a stack."""
 
 from k2_local.parts import Site
-from k2_local.ports import HOST
 from k2_local.seaweed import REGION, WAREHOUSE
+from k2_shared.ports import HOST
 
 
 def environment(site: Site) -> dict[str, str]:

@@ -9,8 +9,8 @@ from typing import Self
 
 from k2_local.settings import StackSettings
 from k2_shared.errors import ConfigError
+from k2_shared.ports import claim, is_free
 
-HOST = "127.0.0.1"
 GRPC = 10_000  # SeaweedFS listens for gRPC at each of its ports plus this
 
 PORTS = {
@@ -27,8 +27,7 @@ _RELEASE_S = 3.0
 class Claims:
     """Ports that a starting stack has chosen, so that another one that starts at the same time chooses others.
 
-    A claim is a UDP socket with the port's number: it keeps nobody from listening there by TCP, which is what the ports
-    are for, and ends with the process. Claims are held until the stack listens.
+    Claims are held until the stack listens.
     """
 
     def __init__(self) -> None:
@@ -44,29 +43,11 @@ class Claims:
     def take(self, part: str, port: int) -> int | None:
         """Claim a port of a part; returns the first of those that come with it that somebody has, or None."""
         for one in _with_it(part, port):
-            if not self._take(one) or not is_free(one):
+            claimed = claim(one)
+            if claimed is None:
                 return one
+            self._held.append(claimed)
         return None
-
-    def _take(self, port: int) -> bool:
-        claim = socket.socket(type=socket.SOCK_DGRAM)
-        self._held.append(claim)
-        try:
-            claim.bind((HOST, port))
-        except OSError:
-            return False
-        return True
-
-
-def is_free(port: int) -> bool:
-    """Whether nobody listens on the port now."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-        return True
 
 
 def assign(

@@ -10,7 +10,8 @@ from urllib.request import urlopen
 
 import psutil  # type: ignore[import-untyped]
 
-from k2_shared.children import Child, free_port, wait_until
+from k2_shared.children import Child, wait_until
+from k2_shared.ports import free_port
 
 SIMULATOR = "exchange_sim"
 _STAGES = ("iceberg_sink", "gold", "silver")
