@@ -66,12 +66,17 @@ FAULTS: dict[str, Callable[[Owner], AbstractContextManager[Rule]]] = {
     "the store refuses manifests by 503": lambda owner: owner.store.refusing(503, MANIFEST),
     "the store is cut": lambda owner: owner.store.cut(),
     "the catalog is cut": lambda owner: owner.catalog.cut(),
-    "the catalog refuses to be read by 503": lambda owner: owner.catalog.refusing(503, REFRESH),
-    "the catalog answers what is no answer": lambda owner: owner.catalog.refusing(200, REFRESH),
-    "the catalog refuses to read by 501": lambda owner: owner.catalog.refusing(501, REFRESH),
     "the catalog refuses a commit by 500": lambda owner: owner.catalog.refusing(500, COMMIT),
     "the catalog refuses a commit by 403": lambda owner: owner.catalog.refusing(403, COMMIT),
     "the catalog's replies to commits are lost": lambda owner: owner.catalog.cut(COMMIT, after=True),
+}
+
+
+UNREADABLE: dict[str, Callable[[Owner], AbstractContextManager[Rule]]] = {
+    "the catalog is cut": lambda owner: owner.catalog.cut(),
+    "the catalog refuses to be read by 503": lambda owner: owner.catalog.refusing(503, REFRESH),
+    "the catalog answers what is no answer": lambda owner: owner.catalog.refusing(200, REFRESH),
+    "the catalog refuses to read by 501": lambda owner: owner.catalog.refusing(501, REFRESH),
 }
 
 
@@ -115,11 +120,28 @@ def test_attempts_that_are_used_up_say_what_failed(
     assert table.offsets() == []
 
 
-def test_reading_the_state_outlives_the_fault(owner: Owner) -> None:
-    """As at a start: the catalog is away for a moment."""
-    rule = owner.suffer(FAULTS["the catalog is cut"](owner))
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_a_first_commit_and_its_state_outlive_the_fault(owner: Owner, table: Any, make_batch: Any, name: str) -> None:
+    """As at a start: the catalog cannot be read for a moment."""
+    rule = owner.suffer(UNREADABLE[name](owner))
     assert owner.table.state() is None
     assert rule.done == len(owner.errors) == 2
+    owner.errors.clear()
+    rule = owner.suffer(UNREADABLE[name](owner))
+    owner.table.commit(make_batch(0, 5))
+    assert rule.done == len(owner.errors) == 2
+    assert table.offsets() == list(range(5))
+
+
+def test_after_an_own_commit_the_table_is_not_read_again(owner: Owner, table: Any, make_batch: Any) -> None:
+    """What the catalog answered to the commit is what there is; after another's commit it is read."""
+    owner.table.commit(make_batch(0, 5))
+    with owner.catalog.refusing(503, REFRESH) as rule:
+        owner.table.commit(make_batch(5, 7))
+        assert rule.done == 0
+    table.owner().commit(make_batch(0, 3, partition=1))
+    owner.table.commit(make_batch(7, 9))
+    assert (table.offsets(0), table.offsets(1)) == (list(range(9)), list(range(3)))
 
 
 def test_a_stop_ends_attempts_that_fail(owner: Owner, table: Any, make_batch: Any) -> None:
@@ -132,14 +154,14 @@ def test_a_stop_ends_attempts_that_fail(owner: Owner, table: Any, make_batch: An
     assert table.offsets() == []
 
 
-def test_a_dropped_table_halts_at_once(owner: Owner, table: Any, make_batch: Any) -> None:
+def test_a_dropped_table_halts(owner: Owner, table: Any, make_batch: Any) -> None:
     """It does not come back by waiting; the text says what to do."""
     owner.table.commit(make_batch(0, 5))
     table.catalog.drop_table(table.identifier)
     with pytest.raises(Halt, match=r"bronze_crypto_trades was dropped under a running sink: .*'k2 init'"):
         owner.table.commit(make_batch(5, 10))
-    assert owner.errors == []
-    table.create()
+    table.create()  # for the fixture, which drops it
+    assert len(owner.errors) <= 1  # of the attempt that did not know yet
 
 
 def test_what_cannot_be_dropped_is_left(owner: Owner, table: Any, make_batch: Any, wrap_commit: Any) -> None:

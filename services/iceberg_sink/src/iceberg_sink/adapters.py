@@ -92,6 +92,7 @@ class LakeTable:
         self.patience = patience
         self._turns = turns or Turns()
         self._doing = ""
+        self._fresh = False  # whether nothing but our own commit has been heard of since the table was read
 
     @property
     def arrow_schema(self) -> pa.Schema:
@@ -148,6 +149,9 @@ class LakeTable:
 
     def _look(self) -> SinkState | None:
         self._refresh()
+        return self._known()
+
+    def _known(self) -> SinkState | None:
         metadata = self._table.metadata
         prop = SinkState.from_properties(metadata.properties, self._sink_id)
         return agreed(nearest_state(metadata, self._sink_id), prop)
@@ -169,7 +173,12 @@ class LakeTable:
         self._table = found
 
     def _attempt(self, batch: Commit, effort: _Effort) -> SinkState:
-        current = self._look()
+        """One attempt; the table is read unless the last thing heard of it was our own commit.
+
+        A commit asserts the head and the table's id, so one that others have moved meanwhile refuses it, and is read.
+        """
+        current = self._known() if self._fresh else self._look()
+        self._fresh = False
         if current and effort.unknown and landed(self._table.metadata, self._sink_id, str(effort.id), effort.base):
             return current  # an attempt whose reply was lost
         if superseded(current, batch.start):
@@ -201,9 +210,10 @@ class LakeTable:
             if not effort.unknown:
                 effort.unknown, effort.base = True, self._table.metadata.current_snapshot_id
             raise
+        self._fresh = True
         return state
 
-    def expire(self, age_s: float) -> int:
+    def expire(self, age_s: float, clock: Callable[[], float] = time.time) -> int:
         """Remove the snapshots that nothing needs and that are older than ``age_s``; returns how many.
 
         It asserts every tag and branch that was looked at, so what another owner commits meanwhile refuses it. Files
@@ -214,7 +224,7 @@ class LakeTable:
         """
         self._refresh()
         metadata = self._table.metadata
-        found = expendable(metadata, int(age_s * 1_000), int(time.time() * 1_000))
+        found = expendable(metadata, int(age_s * 1_000), int(clock() * 1_000))
         if found:
             same_table = AssertTableUUID(uuid=metadata.table_uuid)
             refs = (

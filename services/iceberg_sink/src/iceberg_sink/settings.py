@@ -10,9 +10,9 @@ class SinkSettings(AgentSettings, LakeSettings):
 
     sink_id: str = Field("k2", pattern=r"^[a-z0-9-]{1,40}$", description="names the sink's state in the tables")
     sink_max_rows: int = Field(100_000, ge=1, le=200_000)
-    sink_max_bytes: int = Field(16_777_216, ge=65_536, le=268_435_456, description="of a batch's rows in memory")
+    sink_max_bytes: int = Field(8_388_608, ge=65_536, le=268_435_456, description="of a batch's rows in memory")
     sink_interval_s: float = Field(5.0, gt=0, le=600)
-    sink_commit_attempts: int = Field(20, ge=1, le=1_000, description="at reading or committing a table, each whole")
+    sink_commit_attempts: int = Field(20, ge=2, le=1_000, description="at reading or committing a table, each whole")
     sink_outlive_s: float = Field(30.0, ge=0, le=86_400, description="the others go on so long after a table's end")
     sink_snapshot_age_s: float = Field(3_600.0, ge=0, le=31_536_000, description="older snapshots are expired")
     sink_expire_interval_s: float = Field(3_600.0, gt=0, le=86_400)
