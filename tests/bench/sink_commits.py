@@ -116,7 +116,7 @@ def live(sink: Bronze, made: Table, commits: int) -> float | None:
 
 def expire(sink: Bronze, made: Table, kept: int) -> float:
     """Expire all but the newest ``kept`` snapshots; the ms that it took."""
-    oldest_s = made.refresh().snapshots()[-kept].timestamp_ms / 1e3
+    oldest_s = made.refresh().snapshots()[-kept:][0].timestamp_ms / 1e3
     began = time.perf_counter()
     sink.owner.expire(0.0, lambda: oldest_s)
     return 1e3 * (time.perf_counter() - began)

@@ -15,4 +15,4 @@ class SinkSettings(AgentSettings, LakeSettings):
     sink_commit_attempts: int = Field(20, ge=2, le=1_000, description="at reading or committing a table, each whole")
     sink_outlive_s: float = Field(30.0, ge=0, le=86_400, description="the others go on so long after a table's end")
     sink_snapshot_age_s: float = Field(3_600.0, ge=0, le=31_536_000, description="older snapshots are expired")
-    sink_expire_interval_s: float = Field(3_600.0, gt=0, le=86_400)
+    sink_expire_interval_s: float = Field(300.0, gt=0, le=86_400)
