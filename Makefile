@@ -4,13 +4,13 @@ STATE  ?= .k2
 WORKERS ?= 3
 INSTALL = .venv/bin/uv pip install --quiet --compile-bytecode --python $(1)/bin/python \
 	--constraint requirements.lock --build-constraint requirements.lock
-MEMBERS = shared deploy/local $(wildcard services/*)
+MEMBERS = shared shared/support deploy/local $(wildcard services/*)
 EDITABLE = $(foreach m,$(MEMBERS),--editable ./$(m))
 CORE_TESTS = $(wildcard services/*/tests/test_domain.py services/*/tests/test_facts.py services/*/tests/test_protocol.py \
 	services/*/tests/test_rules.py services/*/tests/test_rows.py services/*/tests/test_retention.py services/feed_*/tests/test_rest.py) \
 	services/k2/tests/test_demo_reconcile.py services/k2/tests/test_gaps_account.py \
-	$(patsubst %,shared/tests/test_%.py,avro columns encoder feed_blocks feed_checkpoint feed_copies feed_coverage \
-	feed_listings feed_patterns feed_rest feed_silent headers ledger symbol trade)
+	$(patsubst %,shared/tests/core/test_%.py,avro columns headers symbol trade) \
+	$(patsubst %,shared/tests/feed/test_%.py,encoder blocks checkpoint copies coverage listings patterns rest silent ledger)
 MANIFESTS = requirements.lock Makefile $(MEMBERS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
@@ -59,7 +59,7 @@ test-cores: .venv/.dev ## every branch of the pure cores is taken by a test of t
 test-service: .venv/.dev ## one service's tests with only its own dependencies (SERVICE=silver)
 	@test -d services/$(SERVICE)/tests || { echo "k2: SERVICE=$(SERVICE) is not one of: $(notdir $(wildcard services/*))" >&2; exit 2; }
 	@$(PYTHON) -m venv .venv-$(SERVICE)
-	@$(call INSTALL,.venv-$(SERVICE)) --editable './shared[testing]' --editable ./services/$(SERVICE)
+	@$(call INSTALL,.venv-$(SERVICE)) --editable ./shared --editable './shared/support[testing]' --editable ./services/$(SERVICE)
 	@.venv/bin/k2 stack exec --state $(STATE)/test -- .venv-$(SERVICE)/bin/python -m pytest services/$(SERVICE)/tests $(ARGS)
 
 test-crashes: .venv/.dev ## long tests of stack, broker, pipeline and demo under kill -9 (ARGS="-k broker")
@@ -119,7 +119,7 @@ format: .venv/.dev ## rewrite the code in the house format
 
 lock: .venv/bin/uv ## pin every dependency again, with hashes
 	@.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 \
-		--all-extras --group dev --no-emit-package k2-shared --no-emit-package k2-local \
+		--all-extras --group dev --no-emit-package k2-shared --no-emit-package k2-support --no-emit-package k2-local \
 		$(MEMBERS:%=%/pyproject.toml) pyproject.toml --output-file requirements.lock
 	@echo 'quixstreams' | .venv/bin/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
 		--python-version 3.11 --no-emit-package k2-shared shared/pyproject.toml services/silver/pyproject.toml - \

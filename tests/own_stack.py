@@ -10,8 +10,8 @@ from pathlib import Path
 from rich.console import Console
 
 from k2_local import Stack, StackSettings
-from k2_shared.probe import BrokenPromise, demand
-from k2_shared.settings import RunSettings
+from k2_shared.core.settings import RunSettings
+from k2_support.probe import BrokenPromise, demand
 
 
 @contextmanager

@@ -1,10 +1,10 @@
 """Fixtures of the shared tests."""
 
 import pytest
-from shared.tests.toy_stage import Run
+from shared.tests.stages.toy_stage import Run
 
-from k2_shared.settings import RunSettings
-from k2_shared.topics import Names
+from k2_shared.core.settings import RunSettings
+from k2_shared.kafka.topics import Names
 
 
 @pytest.fixture

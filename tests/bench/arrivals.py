@@ -11,8 +11,8 @@ import numpy as np
 from aiokafka import TopicPartition
 from tests.bench.harness import Bench
 
-from k2_shared import kafka
-from k2_shared.origin import received_ns
+from k2_shared.core.origin import received_ns
+from k2_shared.kafka import clients
 
 QUANTILES = (0.5, 0.99, 0.999)
 POLL_MS = 50  # only how long nothing is waited for: records end a poll at once
@@ -44,7 +44,7 @@ async def arriving(bench: Bench, topics: Iterable[str], partitions: Iterable[int
     """Note the records of some partitions as they become readable."""
     found = Arrivals()
     at = [TopicPartition(bench.names.topic(topic), partition) for topic in topics for partition in partitions]
-    async with kafka.started(kafka.consumer(bench.settings), bench.settings) as reader:
+    async with clients.started(clients.consumer(bench.settings), bench.settings) as reader:
         reader.assign(at)
         await reader.seek_to_beginning(*at)
         task = asyncio.create_task(_read(reader, found))

@@ -13,12 +13,12 @@ from gold.facts import entries
 from gold.reading import Reader
 from gold.settings import GoldSettings
 from gold.state import Symbol
-from k2_shared import kafka
-from k2_shared.columns import Longs
-from k2_shared.records import ByTopic, Outgoing
-from k2_shared.stage import Stamp
-from k2_shared.topics import GOLD, STATE, partition_for
-from k2_shared.trade import Exchange, record_key
+from k2_shared.core.columns import Longs
+from k2_shared.core.records import ByTopic, Outgoing
+from k2_shared.core.trade import Exchange, record_key
+from k2_shared.kafka import clients
+from k2_shared.kafka.topics import GOLD, STATE, partition_for
+from k2_shared.stages.stage import Stamp
 
 HOLES = 0.001
 NOTHING_AFTER = Stamp(input=0, output=0)
@@ -111,6 +111,6 @@ def _outgoing(records: ByTopic) -> list[Outgoing]:
 
 async def write(bench: Bench, checkpoint: Checkpoint) -> None:
     """Write a checkpoint to the state topic."""
-    async with kafka.started(kafka.producer(bench.settings), bench.settings) as sender:
+    async with clients.started(clients.producer(bench.settings), bench.settings) as sender:
         for (_, partition), records in checkpoint.records.items():
-            await kafka.send_all(sender, bench.names, partition, {STATE: records})
+            await clients.send_all(sender, bench.names, partition, {STATE: records})

@@ -18,9 +18,9 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.producer import sender
 from tests.bench.harness import Bench, Watch, broker_pid, own_topics, report, table
 
-from k2_shared import kafka
-from k2_shared.records import Outgoing
-from k2_shared.topics import GOLD
+from k2_shared.core.records import Outgoing
+from k2_shared.kafka import clients
+from k2_shared.kafka.topics import GOLD
 
 RECORD = Outgoing(GOLD, b"k", b"x" * 200, 1_762_795_434_000, ())
 
@@ -61,7 +61,7 @@ async def cycle(bench: Bench, producer: AIOKafkaProducer, partition: int) -> flo
     """One transaction of one record; its milliseconds."""
     began = time.perf_counter()
     await producer.begin_transaction()
-    await kafka.send_all(producer, bench.names, partition, {GOLD: [RECORD]})
+    await clients.send_all(producer, bench.names, partition, {GOLD: [RECORD]})
     await producer.commit_transaction()
     return (time.perf_counter() - began) * 1e3
 
@@ -70,8 +70,8 @@ async def measure(bench: Bench, partitions: int, pause_ms: int, count: int) -> C
     """Run ``count`` cycles in each partition at once."""
     async with AsyncExitStack() as stack:
         ids = [f"{bench.names.prefix}commits-{partition}" for partition in range(partitions)]
-        made = [kafka.producer(bench.settings, transactional_id=each) for each in ids]
-        producers = [await stack.enter_async_context(kafka.started(each, bench.settings)) for each in made]
+        made = [clients.producer(bench.settings, transactional_id=each) for each in ids]
+        producers = [await stack.enter_async_context(clients.started(each, bench.settings)) for each in made]
 
         async def work(partition: int) -> list[float]:
             took = []

@@ -24,13 +24,13 @@ from tests.bench.harness import Bench, Watch, bounded, own_topics, report, table
 from tests.bench.market import Market, distinct
 from tests.bench.stages import fetch, gold_parts, parts_table, silver_parts
 
-from k2_shared import kafka
-from k2_shared.origin import HEADER, Origin
-from k2_shared.ports import free_port
-from k2_shared.records import Outgoing, by_topic
-from k2_shared.settings import RunSettings
-from k2_shared.topics import BRONZE, GOLD, SILVER, administration, create, partition_for
-from k2_shared.trade import Exchange, encode, wire_prefix
+from k2_shared.core.origin import HEADER, Origin
+from k2_shared.core.records import Outgoing, by_topic
+from k2_shared.core.settings import RunSettings
+from k2_shared.core.trade import Exchange, encode, wire_prefix
+from k2_shared.kafka import clients
+from k2_shared.kafka.topics import BRONZE, GOLD, SILVER, administration, create, partition_for
+from k2_support.ports import free_port
 
 EXCHANGE: Exchange = "KRAKEN"
 SOURCE = BRONZE.format(exchange=EXCHANGE.lower())
@@ -79,9 +79,9 @@ async def load(bench: Bench, count: int) -> None:
         header = (HEADER, Origin(now, 1, 1).pack())
         record = Outgoing(SOURCE, trade.key, encode(trade, now // 1_000, prefix), now // 1_000_000, (header,))
         partitions.setdefault(partition_for(trade.key, _partitions(bench)), []).append(record)
-    async with kafka.started(kafka.producer(bench.settings), bench.settings) as sender:
+    async with clients.started(clients.producer(bench.settings), bench.settings) as sender:
         for partition, records in partitions.items():
-            await kafka.send_all(sender, bench.names, partition, by_topic(records))
+            await clients.send_all(sender, bench.names, partition, by_topic(records))
 
 
 def _partitions(bench: Bench) -> int:
@@ -91,7 +91,7 @@ def _partitions(bench: Bench) -> int:
 @asynccontextmanager
 async def counting(settings: RunSettings, topic: str, partitions: int) -> AsyncIterator[Any]:
     """A read_committed consumer at the start of a topic."""
-    async with kafka.started(kafka.consumer(settings), settings) as reader:
+    async with clients.started(clients.consumer(settings), settings) as reader:
         at = [TopicPartition(topic, partition) for partition in range(partitions)]
         reader.assign(at)
         await reader.seek_to_beginning(*at)

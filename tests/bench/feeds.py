@@ -20,7 +20,7 @@ from rich.table import Table
 from tests.bench.feeds_client import Cost, Kind, Task
 from tests.bench.harness import Bench, bounded, own_topics, report, table
 
-from k2_shared.trade import Exchange
+from k2_shared.core.trade import Exchange
 
 NAMES: Mapping[Kind, str] = {"websockets": "ours_websockets", "picows": "ours_picows", "plain": "plain"}
 Costs = dict[tuple[Kind, Exchange], Cost]

@@ -17,19 +17,19 @@ from websockets.asyncio.client import connect
 
 from feed_binance.protocol import BinanceProtocol
 from feed_kraken.protocol import KrakenProtocol
-from k2_shared import kafka
-from k2_shared.feed.book import Book
-from k2_shared.feed.encoder import encoder
-from k2_shared.feed.frames import FrameWriter
-from k2_shared.feed.protocol import TradesReceived
-from k2_shared.feed.publisher import Limits, Publisher
-from k2_shared.feed.transport import TRANSPORTS, Socket, SocketLimits
-from k2_shared.garbage import collect_rarely
-from k2_shared.origin import Origin
-from k2_shared.settings import RunSettings
-from k2_shared.telemetry import Metrics
-from k2_shared.topics import Names
-from k2_shared.trade import Exchange, wire_prefix
+from k2_shared.core.garbage import collect_rarely
+from k2_shared.core.origin import Origin
+from k2_shared.core.settings import RunSettings
+from k2_shared.core.telemetry import Metrics
+from k2_shared.core.trade import Exchange, wire_prefix
+from k2_shared.feed.publish.encoder import encoder
+from k2_shared.feed.publish.frames import FrameWriter
+from k2_shared.feed.publish.publisher import Limits, Publisher
+from k2_shared.feed.run.book import Book
+from k2_shared.feed.transport.transport import TRANSPORTS, Socket, SocketLimits
+from k2_shared.feed.venue.protocol import TradesReceived
+from k2_shared.kafka import clients
+from k2_shared.kafka.topics import Names
 
 Kind = Literal["websockets", "picows", "plain"]
 COPIES = 1_024
@@ -81,7 +81,7 @@ async def ours(task: Task) -> Cost:
     collect_rarely()
     settings, names = RunSettings.load(k2_prefix=task.prefix), Names(task.prefix)
     writer = FrameWriter(task.exchange, "bench", wire_prefix(task.schema_id))
-    async with kafka.started(kafka.producer(settings), settings) as sender:
+    async with clients.started(clients.producer(settings), settings) as sender:
         publisher = Publisher(sender, names, Metrics("bench", "0"), Limits(), writer)
         running = asyncio.create_task(publisher.run())
         protocol, book = _protocol(task), _book(task)
@@ -170,7 +170,7 @@ async def plain(task: Task) -> Cost:
     """The plain client."""
     settings, names = RunSettings.load(k2_prefix=task.prefix), Names(task.prefix)
     async with (
-        kafka.started(kafka.producer(settings), settings) as sender,
+        clients.started(clients.producer(settings), settings) as sender,
         connect(task.url, compression=None, ping_interval=None) as socket,
     ):
         client = Plain(task.exchange, names, symbols(task.exchange), wire_prefix(task.schema_id), sender)

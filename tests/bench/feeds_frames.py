@@ -6,7 +6,7 @@ from itertools import count, islice
 
 from exchange_sim.model import Recording
 from exchange_sim.recordings import DIALECTS, PACKAGED, load
-from k2_shared.trade import Exchange
+from k2_shared.core.trade import Exchange
 
 
 @dataclass(frozen=True)

@@ -8,19 +8,19 @@ from collections.abc import Iterator
 
 from feed_kraken.main import SERVICE
 from feed_kraken.protocol import KrakenProtocol
-from k2_shared import kafka
-from k2_shared.feed.book import Book
-from k2_shared.feed.frames import FrameWriter
-from k2_shared.feed.memory import resident_bytes
-from k2_shared.feed.protocol import TradesReceived
-from k2_shared.feed.publisher import Limits, Publisher
-from k2_shared.feed.settings import FeedSettings
-from k2_shared.feed.staleness import Laggards, Staleness
-from k2_shared.garbage import collect_rarely
-from k2_shared.origin import Origin
-from k2_shared.telemetry import Metrics
-from k2_shared.topics import Names
-from k2_shared.trade import wire_prefix
+from k2_shared.core.garbage import collect_rarely
+from k2_shared.core.origin import Origin
+from k2_shared.core.telemetry import Metrics
+from k2_shared.core.trade import wire_prefix
+from k2_shared.feed.coverage.staleness import Laggards, Staleness
+from k2_shared.feed.publish.frames import FrameWriter
+from k2_shared.feed.publish.publisher import Limits, Publisher
+from k2_shared.feed.run.book import Book
+from k2_shared.feed.run.memory import resident_bytes
+from k2_shared.feed.venue.protocol import TradesReceived
+from k2_shared.feed.venue.settings import FeedSettings
+from k2_shared.kafka import clients
+from k2_shared.kafka.topics import Names
 
 EACH = 1_100  # trades of a symbol: more than a window
 SOCKETS = (1, 2)
@@ -49,7 +49,7 @@ async def hold(count: int) -> float:
     collect_rarely()
     settings, names, metrics = FeedSettings.load(), Names(""), Metrics("bench", "0")
     symbols = [f"S{number}/USD" for number in range(count)]
-    sender = kafka.producer(settings)  # never started
+    sender = clients.producer(settings)  # never started
     publisher = Publisher(sender, names, metrics, Limits(), FrameWriter("KRAKEN", SERVICE, wire_prefix(1)))
     book, protocol = Book(settings.feed_copies_window), KrakenProtocol()
     lines = {number: Line(number, symbols) for number in SOCKETS}

@@ -12,11 +12,11 @@ from typing import Any
 from aiokafka import TopicPartition
 from fastavro import parse_schema, schemaless_writer
 
-from k2_shared.contracts import trade_schema
-from k2_shared.feed.lanes import Backlog, Batch, Lane
-from k2_shared.origin import HEADER, Origin
-from k2_shared.topics import BRONZE, RAW, Names, partition_for
-from k2_shared.trade import Exchange
+from k2_shared.core.contracts import trade_schema
+from k2_shared.core.origin import HEADER, Origin
+from k2_shared.core.trade import Exchange
+from k2_shared.feed.publish.lanes import Backlog, Batch, Lane
+from k2_shared.kafka.topics import BRONZE, RAW, Names, partition_for
 
 _SCHEMA = parse_schema(trade_schema())
 _QUANTUM = Decimal("0.00000001")

@@ -9,7 +9,7 @@ from typing import get_args
 from tests.bench.feeds_frames import frames
 from websockets.utils import accept_key
 
-from k2_shared.trade import Exchange
+from k2_shared.core.trade import Exchange
 
 _CHUNK_BYTES = 256 * 1024
 _TEXT = 0x81

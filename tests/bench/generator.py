@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 from tests.bench.market import Market, distinct
 
-from k2_shared import kafka
-from k2_shared.origin import HEADER, Origin
-from k2_shared.settings import RunSettings
-from k2_shared.topics import Names, partition_for
-from k2_shared.trade import Trade, encode, wire_prefix
+from k2_shared.core.origin import HEADER, Origin
+from k2_shared.core.settings import RunSettings
+from k2_shared.core.trade import Trade, encode, wire_prefix
+from k2_shared.kafka import clients
+from k2_shared.kafka.topics import Names, partition_for
 
 TICK_S = 0.005
 MAX_BATCHES_IN_FLIGHT = 2_000
@@ -104,7 +104,7 @@ async def generate(load: Load) -> Written:
     settings, names = RunSettings.load(k2_prefix=load.prefix), Names(load.prefix)
     prepared = deque(_prepared(load, names, tick) for tick in range(load.ticks))
     gc.freeze()  # the prepared records stay: a collection need not look at each of them
-    async with kafka.started(kafka.producer(settings), settings) as sender:
+    async with clients.started(clients.producer(settings), settings) as sender:
         begin_ns, cpu_s = time.time_ns() + HEAD_START_NS, time.process_time()
         _tell(str(begin_ns))
         late = await _write(sender, prepared, begin_ns)

@@ -16,10 +16,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.table import Table
 
-from k2_shared.children import Child
-from k2_shared.settings import RunSettings
-from k2_shared.testing.topics import lasting_topics
-from k2_shared.topics import Names
+from k2_shared.core.settings import RunSettings
+from k2_shared.kafka.topics import Names
+from k2_support.children import Child
+from k2_support.topics import lasting_topics
 
 PROBE_TIMEOUT_S = 5.0
 LIMIT_S = 500.0

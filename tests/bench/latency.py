@@ -21,8 +21,8 @@ from tests.bench.arrivals import Arrivals, arriving
 from tests.bench.generator import Generator, Load, Written
 from tests.bench.harness import Bench, Machine, Watch, bounded, broker_pid, counter, facts, own_topics, report, table
 
-from k2_shared.children import Child
-from k2_shared.topics import BRONZE, EXCHANGES, GOLD, SILVER
+from k2_shared.kafka.topics import BRONZE, EXCHANGES, GOLD, SILVER
+from k2_support.children import Child
 
 JVM_WARM_UP_S = 100.0  # at half the rate: for so long a broker that has just started compiles itself beside its work
 AGENTS_WARM_UP_S = 15.0  # the same, where the broker has worked before

@@ -9,21 +9,21 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeVar
 
-from k2_shared.feed.backfill import Filler, Judged, judge
-from k2_shared.feed.book import Book, Series
-from k2_shared.feed.checkpoint import Saved
-from k2_shared.feed.coverage import Coverage
-from k2_shared.feed.filling import Filling
-from k2_shared.feed.keeper import Keeper
-from k2_shared.feed.ledger import now_us
-from k2_shared.feed.rest import Page
-from k2_shared.feed.settings import FeedSettings
-from k2_shared.feed.shelf import Ignored, Shelf
-from k2_shared.feed.teller import Teller
-from k2_shared.records import Outgoing
-from k2_shared.telemetry import Metrics
-from k2_shared.testing.records import trade
-from k2_shared.trade import Trade
+from k2_shared.core.records import Outgoing
+from k2_shared.core.telemetry import Metrics
+from k2_shared.core.trade import Trade
+from k2_shared.feed.backfill.backfill import Filler, Judged, judge
+from k2_shared.feed.backfill.filling import Filling
+from k2_shared.feed.coverage.checkpoint import Saved
+from k2_shared.feed.coverage.coverage import Coverage
+from k2_shared.feed.coverage.ledger import now_us
+from k2_shared.feed.coverage.shelf import Ignored, Shelf
+from k2_shared.feed.run.book import Book, Series
+from k2_shared.feed.run.keeper import Keeper
+from k2_shared.feed.run.teller import Teller
+from k2_shared.feed.venue.rest import Page
+from k2_shared.feed.venue.settings import FeedSettings
+from k2_support.records import trade
 
 SYMBOL = trade().symbol
 PAGE = 1_000

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from k2_shared.topics import EXCHANGES
-from k2_shared.trade import Exchange, Trade
+from k2_shared.core.trade import Exchange, Trade
+from k2_shared.kafka.topics import EXCHANGES
 
 RUN = 10  # trades of one symbol in a row: a large order meets several small ones
 REPEAT_EVERY = 100

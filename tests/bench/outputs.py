@@ -10,13 +10,13 @@ from typing import Any
 from aiokafka import TopicPartition
 from tests.bench.harness import Bench
 
-from k2_shared import kafka
-from k2_shared.children import Child
-from k2_shared.partition_loop import RESTORED
-from k2_shared.testing.logs import events
-from k2_shared.topics import EXCHANGES, GOLD
-from k2_shared.trade import Exchange, record_key
-from k2_shared.transactions import REVOKED
+from k2_shared.core.trade import Exchange, record_key
+from k2_shared.kafka import clients
+from k2_shared.kafka.topics import EXCHANGES, GOLD
+from k2_shared.stages.partition_loop import RESTORED
+from k2_shared.stages.transactions import REVOKED
+from k2_support.children import Child
+from k2_support.logs import events
 
 POLL_MS = 50
 Place = tuple[Exchange, int]
@@ -71,8 +71,8 @@ async def watching(bench: Bench) -> AsyncIterator[Outputs]:
     """Watch all of gold from its end."""
     settings = bench.settings
     async with (
-        kafka.started(kafka.consumer(settings), settings) as committed,
-        kafka.started(kafka.consumer(settings, committed=False), settings) as ends,
+        clients.started(clients.consumer(settings), settings) as committed,
+        clients.started(clients.consumer(settings, committed=False), settings) as ends,
     ):
         at = bench.names.partitions(GOLD)
         committed.assign(at)

@@ -10,10 +10,10 @@ from pathlib import Path
 from tests.bench.harness import Bench
 from tests.bench.outputs import Outputs, Place, first, owned
 
-from k2_shared.children import Child
-from k2_shared.partition_loop import RESTORED
-from k2_shared.topics import EXCHANGES, STATE
-from k2_shared.transactions import ASSIGNED
+from k2_shared.kafka.topics import EXCHANGES, STATE
+from k2_shared.stages.partition_loop import RESTORED
+from k2_shared.stages.transactions import ASSIGNED
+from k2_support.children import Child
 
 FIRST, SECOND = "first", "second"
 RESTARTS = 3

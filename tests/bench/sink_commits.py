@@ -24,15 +24,16 @@ from iceberg_sink.adapters import Commit, LakeTable
 from iceberg_sink.patience import Patience
 from iceberg_sink.rows import envelope
 from iceberg_sink.settings import SinkSettings
-from k2_shared import contracts, lake
-from k2_shared.children import Child
-from k2_shared.records import Outgoing
-from k2_shared.settings import LakeSettings
-from k2_shared.testing.lake_history import lengthen
-from k2_shared.testing.records import ORIGIN, Record, trade, value
-from k2_shared.testing.topics import write
-from k2_shared.topic_ids import Identity
-from k2_shared.topics import BRONZE, EXCHANGES, GOLD, SILVER, Names
+from k2_shared.core import contracts
+from k2_shared.core.records import Outgoing
+from k2_shared.core.settings import LakeSettings
+from k2_shared.kafka.identities import Identity
+from k2_shared.kafka.topics import BRONZE, EXCHANGES, GOLD, SILVER, Names
+from k2_shared.lake import iceberg
+from k2_support.children import Child
+from k2_support.lake_history import lengthen
+from k2_support.records import ORIGIN, Record, trade, value
+from k2_support.topics import write
 
 LENGTHS = (10, 1_000, 20_000)
 ROWS = 1_500  # of a batch: five seconds at 300 rows a second
@@ -73,7 +74,7 @@ class Bronze:
     def __init__(self, made: Table) -> None:
         self._contract = contracts.tables()["bronze_crypto_trades"]
         self._topic = self._contract.topics[0]
-        self._to_rows = envelope(lake.schema_of(self._contract).as_arrow())
+        self._to_rows = envelope(iceberg.schema_of(self._contract).as_arrow())
         self.owner = LakeTable(made, "k2", Identity("bench", {self._topic: "bench"}), Patience(5))
         self._next = 0
 
@@ -91,8 +92,8 @@ class Bronze:
 @contextmanager
 def bronze(run: str) -> Iterator[tuple[Bronze, Table]]:
     """An empty bronze table under a prefix of its own; dropped in the end."""
-    catalog, names = lake.connect(LakeSettings.load()), Names(f"{run}.")
-    made = lake.create(catalog, names, contracts.tables()["bronze_crypto_trades"])
+    catalog, names = iceberg.connect(LakeSettings.load()), Names(f"{run}.")
+    made = iceberg.create(catalog, names, contracts.tables()["bronze_crypto_trades"])
     try:
         yield Bronze(made), catalog.load_table(made.name())
     finally:
@@ -182,9 +183,9 @@ async def first_commit(child: Child, began: float) -> float:
 
 async def measure_process(bench: Bench, folder: Path, each: int) -> Process:
     """A lag, an idle time, and a start with something to commit."""
-    catalog = lake.connect(LakeSettings.load())
+    catalog = iceberg.connect(LakeSettings.load())
     for contract in contracts.tables().values():
-        lake.create(catalog, bench.names, contract)
+        iceberg.create(catalog, bench.names, contract)
     lag = await write_lag(bench, each)
     settings = {"K2_PREFIX": bench.names.prefix}
     child = Child.agent("iceberg_sink", settings, folder).start()
@@ -208,7 +209,7 @@ async def measure_process(bench: Bench, folder: Path, each: int) -> Process:
     finally:
         child.kill()
         for name in contracts.tables():
-            catalog.drop_table((lake.namespace(bench.names), name))
+            catalog.drop_table((iceberg.namespace(bench.names), name))
     return Process(lag, seconds, ready_mb, peak_mb, idle.peak_mb, idle_cpu, restart_s)
 
 

@@ -13,13 +13,13 @@ from tests.bench.harness import Bench, table
 from gold.domain import GoldStage
 from gold.reading import Reader
 from gold.settings import GoldSettings
-from k2_shared import kafka
-from k2_shared.columns import TradeColumns, decode_columns
-from k2_shared.garbage import collect_rarely
-from k2_shared.records import Batch
-from k2_shared.topics import GOLD
-from k2_shared.trade import Exchange
-from k2_shared.transactions import Limits
+from k2_shared.core.columns import TradeColumns, decode_columns
+from k2_shared.core.garbage import collect_rarely
+from k2_shared.core.records import Batch
+from k2_shared.core.trade import Exchange
+from k2_shared.kafka import clients
+from k2_shared.kafka.topics import GOLD
+from k2_shared.stages.transactions import Limits
 from silver.rules import sound
 
 RUNS = 3
@@ -60,7 +60,7 @@ async def fetch(bench: Bench, topic: str) -> Fetched:
 
 async def _batches(bench: Bench, topic: str) -> AsyncIterator[tuple[int, Batch]]:
     """Every batch as a partition's loop gets it."""
-    async with kafka.started(kafka.consumer(bench.settings), bench.settings) as reader:
+    async with clients.started(clients.consumer(bench.settings), bench.settings) as reader:
         at = bench.names.partitions(topic)
         reader.assign(at)
         ends = await reader.end_offsets(at)

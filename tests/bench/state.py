@@ -18,7 +18,7 @@ from tests.bench.market import Market
 from tests.bench.outputs import watching
 from tests.bench.recovery import FIRST, SETTLE_S, Golds, Silence, recovery, shared
 
-from k2_shared.topics import SILVER, STATE
+from k2_shared.kafka.topics import SILVER, STATE
 
 SYMBOLS = 200
 CHECKPOINT_S = 5

@@ -4,9 +4,9 @@ from dataclasses import asdict
 
 from tests.bench.many_gaps import SYMBOL, Operations, Rig, costs
 
-from k2_shared import contracts
-from k2_shared.feed.coverage import Coverage, Gaps
-from k2_shared.topics import COVERAGE
+from k2_shared.core import contracts
+from k2_shared.feed.coverage.coverage import Coverage, Gaps
+from k2_shared.kafka.topics import COVERAGE
 
 FACTOR = 10.0  # a hundred times as many gaps; what walks all of them takes a hundred times as long
 ONE_BY_ONE = ("trade", "lost", "late", "tick", "look", "page", "saving")

@@ -12,8 +12,8 @@ from urllib.request import urlopen
 
 import psutil
 
-from k2_shared.testing.signals import sigint
-from k2_shared.testing.waiting import wait_for
+from k2_support.signals import sigint
+from k2_support.waiting import wait_for
 
 PATIENCE_S = 240.0
 

@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.demos import Demos, RunningDemo, alive
 from tests.e2e.recordings import binance, kraken
 
-from k2_shared.testing.waiting import wait_for
+from k2_support.waiting import wait_for
 
 KILLED = ("silver", "gold", "iceberg_sink")
 

@@ -10,13 +10,13 @@ import psutil
 from tests.e2e.demos import PATIENCE_S, Demos, RunningDemo, alive
 from tests.e2e.recordings import kraken
 
-from k2_shared.records import Outgoing
-from k2_shared.registry import Registry
-from k2_shared.settings import RunSettings
-from k2_shared.testing.records import trade
-from k2_shared.testing.topics import write
-from k2_shared.topics import GOLD, Names, partition_for
-from k2_shared.trade import encode, wire_prefix
+from k2_shared.core.records import Outgoing
+from k2_shared.core.settings import RunSettings
+from k2_shared.core.trade import encode, wire_prefix
+from k2_shared.kafka.registry import Registry
+from k2_shared.kafka.topics import GOLD, Names, partition_for
+from k2_support.records import trade
+from k2_support.topics import write
 
 AGENTS = {"exchange_sim", "feed_kraken", "silver", "gold", "iceberg_sink"}
 MADE_UP = trade(symbol="BTC/USD", trade_id=999_999_999)

@@ -8,14 +8,15 @@ import pytest
 from rich.console import Console
 from tests.own_stack import own_stack
 
-from k2_shared import contracts, lake
-from k2_shared.children import Child
-from k2_shared.records import Outgoing
-from k2_shared.settings import LakeSettings, RunSettings
-from k2_shared.testing.records import trade, value
-from k2_shared.testing.topics import lasting_topics, write
-from k2_shared.testing.waiting import eventually
-from k2_shared.topics import GOLD, Names
+from k2_shared.core import contracts
+from k2_shared.core.records import Outgoing
+from k2_shared.core.settings import LakeSettings, RunSettings
+from k2_shared.kafka.topics import GOLD, Names
+from k2_shared.lake import iceberg
+from k2_support.children import Child
+from k2_support.records import trade, value
+from k2_support.topics import lasting_topics, write
+from k2_support.waiting import eventually
 
 pytestmark = pytest.mark.long
 TABLE = "gold_crypto_trades"
@@ -33,12 +34,12 @@ async def test_a_sink_outlives_a_kill_of_catalog_and_store(tmp_path: Path, monke
         for name, given in stack.env().items():
             monkeypatch.setenv(name, given)
         names = Names(settings.k2_prefix)
-        catalog = lake.connect(LakeSettings.load())
+        catalog = iceberg.connect(LakeSettings.load())
         for contract in contracts.tables().values():
-            lake.create(catalog, names, contract)
+            iceberg.create(catalog, names, contract)
 
         def ids() -> list[int]:
-            found = catalog.load_table((lake.namespace(names), TABLE)).scan(selected_fields=("trade_id",)).to_arrow()
+            found = catalog.load_table((iceberg.namespace(names), TABLE)).scan(selected_fields=("trade_id",)).to_arrow()
             return sorted(map(int, found["trade_id"].to_pylist()))
 
         async with lasting_topics(settings) as schema_ids:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from tests.faults.proxy import Proxy
 
-from k2_shared.settings import RunSettings
+from k2_shared.core.settings import RunSettings
 
 
 @pytest.fixture

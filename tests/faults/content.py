@@ -8,10 +8,10 @@ from decimal import Decimal
 from tests.faults.deliveries import Kind, Refusal
 from tests.faults.poison import KINDS, OVERSIZED, Poison, large
 
-from k2_shared.origin import HEADER, Headers, Origin
-from k2_shared.testing.spellings import NAMED, PLAIN, Spelling
-from k2_shared.topics import BRONZE, EXCHANGES, partition_for
-from k2_shared.trade import Exchange, Trade, decode, encode, wire_prefix
+from k2_shared.core.origin import HEADER, Headers, Origin
+from k2_shared.core.trade import Exchange, Trade, decode, encode, wire_prefix
+from k2_shared.kafka.topics import BRONZE, EXCHANGES, partition_for
+from k2_support.spellings import NAMED, PLAIN, Spelling
 
 PARTITIONS = 12
 # Of each venue some in the lower half of the partitions and some in the upper, so that two processes have work.

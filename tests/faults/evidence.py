@@ -10,12 +10,12 @@ from typing import Any
 from aiokafka import TopicPartition
 from tests.faults.deliveries import Place, sha256
 
-from k2_shared import kafka
-from k2_shared.dlq import PREFIX
-from k2_shared.errors import InvalidRecord
-from k2_shared.settings import KafkaSettings
-from k2_shared.topics import BRONZE, DLQ, EXCHANGES, GOLD, SILVER, Names
-from k2_shared.trade import decode
+from k2_shared.core.errors import InvalidRecord
+from k2_shared.core.settings import KafkaSettings
+from k2_shared.core.trade import decode
+from k2_shared.kafka import clients
+from k2_shared.kafka.dlq import PREFIX
+from k2_shared.kafka.topics import BRONZE, DLQ, EXCHANGES, GOLD, SILVER, Names
 
 BRONZES = tuple(BRONZE.format(exchange=exchange.lower()) for exchange in EXCHANGES)
 SILVERS = tuple(SILVER.format(exchange=exchange.lower()) for exchange in EXCHANGES)
@@ -125,9 +125,9 @@ class Evidence:
 
     async def _new_records(self, *, committed: bool) -> list[Any]:
         positions = self._positions[committed]
-        reader = kafka.consumer(self.settings, committed=committed)
+        reader = clients.consumer(self.settings, committed=committed)
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(kafka.started(reader, self.settings))
+            await stack.enter_async_context(clients.started(reader, self.settings))
             reader.assign([at for topic in TOPICS for at in self.names.partitions(topic)])
             for at in reader.assignment():
                 reader.seek(at, positions.get(at, 0))

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from tests.faults.rig import Rig
 from tests.faults.slots import Slot, until
 
-from k2_shared.testing.logs import Event, events
+from k2_support.logs import Event, events
 
 
 @dataclass(frozen=True, slots=True)

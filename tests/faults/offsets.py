@@ -12,10 +12,10 @@ from tests.faults.deliveries import Place
 from tests.faults.evidence import BRONZES, SILVERS
 from tests.faults.verifier import Violation
 
-from k2_shared import kafka
-from k2_shared.errors import Unavailable
-from k2_shared.settings import KafkaSettings
-from k2_shared.topics import GOLD, STATE, Names, administration
+from k2_shared.core.errors import Unavailable
+from k2_shared.core.settings import KafkaSettings
+from k2_shared.kafka import clients
+from k2_shared.kafka.topics import GOLD, STATE, Names, administration
 
 Offsets = Mapping[TopicPartition, int]
 
@@ -32,7 +32,7 @@ def partitions(names: Names, topics: tuple[str, ...]) -> list[TopicPartition]:
 
 async def ends(settings: KafkaSettings, at: list[TopicPartition], *, stable: bool) -> Offsets:
     """The last stable offsets of partitions, or their high watermarks."""
-    async with kafka.started(kafka.consumer(settings, committed=stable), settings) as reader:
+    async with clients.started(clients.consumer(settings, committed=stable), settings) as reader:
         found: Offsets = await reader.end_offsets(at)
         return found
 
@@ -86,8 +86,8 @@ class OffsetWatch:
             await asyncio.sleep(_SAMPLE_S)
 
     async def _connected(self) -> None:
-        reader = kafka.consumer(self._settings)
-        async with administration(self._settings) as admin, kafka.started(reader, self._settings):
+        reader = clients.consumer(self._settings)
+        async with administration(self._settings) as admin, clients.started(reader, self._settings):
             while True:
                 groups = {service: await _committed(admin, self._names.group(service)) for service in INPUTS}
                 self.compare(groups, await reader.end_offsets(partitions(self._names, (*BRONZES, *SILVERS))))

@@ -11,11 +11,11 @@ from aiokafka.errors import KafkaError
 from tests.faults.content import Draft
 from tests.faults.deliveries import Delivery, DeliveryLog, Place, sha256
 
-from k2_shared import kafka
-from k2_shared.errors import Unavailable
-from k2_shared.origin import Origin, find
-from k2_shared.settings import KafkaSettings
-from k2_shared.topics import Names
+from k2_shared.core.errors import Unavailable
+from k2_shared.core.origin import Origin, find
+from k2_shared.core.settings import KafkaSettings
+from k2_shared.kafka import clients
+from k2_shared.kafka.topics import Names
 
 _BATCH_S = 0.1
 _ATTEMPTS, _BACKOFF_S = 120, 0.5
@@ -86,7 +86,7 @@ class Oracle:
         """Send what does not stand in bronze already; returns what was not acknowledged."""
         if self._sender is None:
             drafts = self._note(drafts, await self._standing(drafts))
-            self._sender = kafka.producer(self._settings)
+            self._sender = clients.producer(self._settings)
             await self._sender.start()
         futures = [await self._send(self._sender, draft) for draft in drafts]
         answers = await asyncio.gather(*futures, return_exceptions=True)
@@ -129,9 +129,9 @@ class Oracle:
     async def _standing(self, drafts: list[Draft]) -> dict[int, Place]:
         """Where the drafts stand that an earlier producer sent without an answer, by the number in their header."""
         at = {TopicPartition(self._names.topic(draft.topic), draft.partition) for draft in drafts}
-        reader = kafka.consumer(self._settings)
+        reader = clients.consumer(self._settings)
         found: dict[int, Place] = {}
-        async with kafka.started(reader, self._settings):
+        async with clients.started(reader, self._settings):
             reader.assign(list(at))
             ends = await reader.end_offsets(list(at))
             for here in at:

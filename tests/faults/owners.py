@@ -10,8 +10,8 @@ from tests.faults.offsets import INPUTS
 from tests.faults.rig import Rig
 from tests.faults.slots import Slot, until, up
 
-from k2_shared import kafka
-from k2_shared.topics import BRONZE, GOLD, SILVER, partition_for
+from k2_shared.kafka import clients
+from k2_shared.kafka.topics import BRONZE, GOLD, SILVER, partition_for
 
 ASSIGNED, REVOKED, FENCED = "partitions_assigned", "partitions_revoked", 3
 KEYS = (b"KRAKEN:BTC/USDT", b"KRAKEN:XRP/USD", b"BINANCE:BTC/USDT", b"BINANCE:SOL/EUR")
@@ -43,8 +43,8 @@ async def two_owners(rig: Rig, service: str) -> list[Injected]:
     partition = partition_for(key, 12)
     name = rig.names.transactional_id(service, source, partition)
     before = _fences(rig, service)
-    thief = kafka.producer(rig.settings, transactional_id=name)
-    async with kafka.started(thief, rig.settings):
+    thief = clients.producer(rig.settings, transactional_id=name)
+    async with clients.started(thief, rig.settings):
         await thief.begin_transaction()
         await thief.send_and_wait(rig.names.topic(target), b"of the second owner", partition=partition)
         await until(lambda: _fences(rig, service) > before, f"an owner of {name} that was fenced")

@@ -7,12 +7,12 @@ from typing import Any
 
 from tests.faults.deliveries import Refusal
 
-from k2_shared import contracts
-from k2_shared.avro import DECIMAL_BYTES
-from k2_shared.testing.records import encoded, fields, value
-from k2_shared.testing.spellings import Spelling
-from k2_shared.topics import BRONZE
-from k2_shared.trade import Trade
+from k2_shared.core import contracts
+from k2_shared.core.avro import DECIMAL_BYTES
+from k2_shared.core.trade import Trade
+from k2_shared.kafka.topics import BRONZE
+from k2_support.records import encoded, fields, value
+from k2_support.spellings import Spelling
 
 _YEAR_2100_US = 4_102_444_800_000_000
 _WIDE = Spelling(signs=DECIMAL_BYTES)

@@ -6,7 +6,7 @@ from typing import Literal
 from tests.faults.deliveries import Place
 from tests.faults.evidence import Facts, Seen
 
-from k2_shared.topics import partition_for
+from k2_shared.kafka.topics import partition_for
 
 Verdict = Literal["new", "duplicate", "conflict", "foreign_partition"]
 REFUSED: tuple[Verdict, ...] = ("conflict", "foreign_partition")

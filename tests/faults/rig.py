@@ -15,8 +15,8 @@ from tests.faults.proxy import Proxy
 from tests.faults.slots import Slot, Slots, until, up
 
 from k2_local import Stack
-from k2_shared.settings import RunSettings
-from k2_shared.topics import Names
+from k2_shared.core.settings import RunSettings
+from k2_shared.kafka.topics import Names
 
 SERVICES = ("silver", "gold")
 MEMBERS = 2  # the slots of a service that are always up; one more comes and goes in storms

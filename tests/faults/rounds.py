@@ -12,8 +12,8 @@ from tests.faults.slots import until, up
 from tests.faults.states import RELEASED, RESTORED, disagreements, latest
 from tests.faults.verifier import Violation, World, verify
 
-from k2_shared.errors import Unavailable
-from k2_shared.topics import GOLD
+from k2_shared.core.errors import Unavailable
+from k2_shared.kafka.topics import GOLD
 
 
 async def check(rig: Rig) -> list[Violation]:

@@ -23,10 +23,10 @@ from tests.own_stack import folder_in, own_stack
 
 from k2_local import Stack
 from k2_local.child import terminable
-from k2_shared.errors import K2Error
-from k2_shared.settings import RunSettings
-from k2_shared.testing.topics import create_lasting
-from k2_shared.topics import GOLD
+from k2_shared.core.errors import K2Error
+from k2_shared.core.settings import RunSettings
+from k2_shared.kafka.topics import GOLD
+from k2_support.topics import create_lasting
 
 PER_SECOND = 120
 ROUND = 10

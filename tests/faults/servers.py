@@ -10,7 +10,7 @@ from tests.faults.slots import Slot, until, up
 
 from k2_local import Stack
 from k2_local.records import Records
-from k2_shared.errors import ConfigError
+from k2_shared.core.errors import ConfigError
 
 UNAVAILABLE = 4
 

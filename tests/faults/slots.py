@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from k2_shared.children import Child
-from k2_shared.errors import Unavailable
-from k2_shared.testing.waiting import WAITS, Condition, came_true
+from k2_shared.core.errors import Unavailable
+from k2_support.children import Child
+from k2_support.waiting import WAITS, Condition, came_true
 
 PATIENCE_S = 90.0
 _POLL_S, _RESTART_S = 0.1, 0.5

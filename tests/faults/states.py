@@ -7,7 +7,7 @@ from pathlib import Path
 from aiokafka import TopicPartition
 from tests.faults.verifier import Violation
 
-from k2_shared.testing.logs import Event, events
+from k2_support.logs import Event, events
 
 RESTORED, RELEASED = "state_restored", "state_released"
 

@@ -14,10 +14,10 @@ from tests.faults.poison import KINDS, LARGEST_VALUE
 from tests.faults.proxy import Action, Proxy
 from tests.faults.verifier import World, bronze
 
-from k2_shared.errors import InvalidRecord
-from k2_shared.settings import RunSettings
-from k2_shared.topics import Names, partition_for
-from k2_shared.trade import decode
+from k2_shared.core.errors import InvalidRecord
+from k2_shared.core.settings import RunSettings
+from k2_shared.core.trade import decode
+from k2_shared.kafka.topics import Names, partition_for
 
 SCHEMA_ID = 7
 

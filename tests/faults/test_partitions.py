@@ -2,15 +2,15 @@
 
 import pytest
 from aiokafka import TopicPartition
-from shared.tests.toy_stage import IN, P, Run
+from shared.tests.stages.toy_stage import IN, P, Run
 from tests.faults.apis import END_TXN, PRODUCE
 from tests.faults.proxy import Injection, Proxy
 
-from k2_shared import kafka
-from k2_shared.settings import RunSettings
-from k2_shared.testing.waiting import eventually
-from k2_shared.topics import Names
-from k2_shared.transactions import TransactionalAgent
+from k2_shared.core.settings import RunSettings
+from k2_shared.kafka import clients
+from k2_shared.kafka.topics import Names
+from k2_shared.stages.transactions import TransactionalAgent
+from k2_support.waiting import eventually
 
 HELD_S = 10.0  # a reply is held back so long: less than a transaction may take, more than the other partitions need
 RECORD = b"x" * 10_000
@@ -72,7 +72,7 @@ async def test_an_agent_that_cannot_write_reads_no_further(run: Run, behind: Run
         await eventually(lambda: buffered(agent), "the fetch behind the batch")
         assert len([line for line in behind.asked if line.startswith("process")]) == 1
         assert await agent.reader.position(behind.at) <= BATCH
-        assert buffered(agent) <= kafka.FETCH_BYTES
+        assert buffered(agent) <= clients.FETCH_BYTES
         assert stuck.felt == 0
         await run.wrote(RECORDS)
     assert await run.read(committed=False) == [RECORD] * RECORDS

@@ -6,12 +6,12 @@ from aiokafka.errors import KafkaError
 from tests.faults.apis import APIS, END_TXN, FETCH, INIT_PRODUCER_ID, OFFSET_FETCH, PRODUCE
 from tests.faults.proxy import Action, Proxy
 
-from k2_shared import kafka
-from k2_shared.errors import Unavailable
-from k2_shared.settings import RunSettings
-from k2_shared.testing.topics import read
-from k2_shared.testing.waiting import eventually
-from k2_shared.topics import BRONZE, Names
+from k2_shared.core.errors import Unavailable
+from k2_shared.core.settings import RunSettings
+from k2_shared.kafka import clients
+from k2_shared.kafka.topics import BRONZE, Names
+from k2_support.topics import read
+from k2_support.waiting import eventually
 
 TOPIC = BRONZE.format(exchange="kraken")
 TIMEOUT_MS = 2_000
@@ -29,8 +29,8 @@ async def behind(run_settings: RunSettings, names: Names, proxy: Proxy) -> RunSe
 
 
 async def commit(settings: RunSettings, names: Names, value: bytes) -> None:
-    fenced = kafka.producer(settings, transactional_id=names.prefix)
-    async with kafka.started(fenced, settings) as sender, sender.transaction():
+    fenced = clients.producer(settings, transactional_id=names.prefix)
+    async with clients.started(fenced, settings) as sender, sender.transaction():
         await sender.send_and_wait(names.topic(TOPIC), value, partition=0)
 
 
@@ -48,7 +48,7 @@ async def committed(settings: RunSettings, names: Names, count: int = 1) -> list
 
 async def test_a_broker_that_is_cut_off_cannot_be_reached(behind: RunSettings, names: Names, proxy: Proxy) -> None:
     """Who was connected is not any more; afterwards all is as before."""
-    async with kafka.started(kafka.producer(behind), behind) as sender:
+    async with clients.started(clients.producer(behind), behind) as sender:
         await sender.send_and_wait(names.topic(TOPIC), b"before", partition=0)
         with proxy.cut():
             with pytest.raises(Unavailable):
@@ -73,7 +73,7 @@ async def test_a_lost_reply_is_not_a_lost_record(
 ) -> None:
     """The idempotent client asks again and the broker tells it apart; the proxy says what it did."""
     injection = proxy.inject(PRODUCE, action, delay_s=0.5)
-    async with kafka.started(kafka.producer(behind), behind) as sender:
+    async with clients.started(clients.producer(behind), behind) as sender:
         for value in (b"one", b"two"):
             try:
                 await sender.send_and_wait(names.topic(TOPIC), value, partition=0)
@@ -90,8 +90,8 @@ async def test_a_loading_coordinator_looks_like_no_committed_offset(
 ) -> None:
     """The client overlooks the error of the group, so an agent must not take its word that nothing was committed."""
     at = TopicPartition(names.topic(TOPIC), 0)
-    group = kafka.consumer(behind, group=names.group("silver"))
-    async with kafka.started(group, behind):
+    group = clients.consumer(behind, group=names.group("silver"))
+    async with clients.started(group, behind):
         group.assign([at])
         group.seek(at, 0)  # else it asks for the committed offset by itself, and may be given the answer that is meant
         await group.commit({at: 5})

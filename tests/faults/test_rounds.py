@@ -9,7 +9,7 @@ from tests.faults.faults import Injected
 from tests.faults.rig import Rig, running
 from tests.faults.rounds import check
 
-from k2_shared.settings import RunSettings
+from k2_shared.core.settings import RunSettings
 
 PER_SECOND = 150
 

@@ -4,14 +4,14 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from shared.tests.toy_stage import OUT, Run
+from shared.tests.stages.toy_stage import OUT, Run
 from tests.faults.apis import APIS, END_TXN, IN_TRANSACTION, TXN_OFFSET_COMMIT
 from tests.faults.proxy import Proxy
 
-from k2_shared import kafka
-from k2_shared.settings import RunSettings
-from k2_shared.testing.waiting import eventually
-from k2_shared.topics import Names
+from k2_shared.core.settings import RunSettings
+from k2_shared.kafka import clients
+from k2_shared.kafka.topics import Names
+from k2_support.waiting import eventually
 
 TIMEOUT_MS = 2_000
 
@@ -35,7 +35,7 @@ def behind(run: Run, proxy: Proxy) -> Run:
 
 def owner(run: Run) -> AbstractAsyncContextManager[AIOKafkaProducer]:
     """A producer of one transactional id, as aiokafka makes it; starting it ends what an older one left open."""
-    return kafka.started(kafka.producer(run.settings, transactional_id=run.names.prefix), run.settings)
+    return clients.started(clients.producer(run.settings, transactional_id=run.names.prefix), run.settings)
 
 
 async def transact(run: Run, sender: AIOKafkaProducer, number: int) -> None:

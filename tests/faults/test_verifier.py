@@ -10,8 +10,8 @@ from tests.faults.evidence import BRONZES, SILVERS, TOPICS, Letter, Seen, digest
 from tests.faults.reference import verdicts
 from tests.faults.verifier import Violation, World, verify
 
-from k2_shared.testing.records import Record
-from k2_shared.topics import DLQ, GOLD, Names
+from k2_shared.kafka.topics import DLQ, GOLD, Names
+from k2_support.records import Record
 
 SCHEMA_ID = 7
 Records = dict[str, list[Seen]]

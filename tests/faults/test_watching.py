@@ -12,8 +12,8 @@ from tests.faults.offsets import OffsetWatch
 from tests.faults.reference import verdicts
 from tests.faults.states import RELEASED, RESTORED, State, disagreements, latest
 
-from k2_shared.settings import RunSettings
-from k2_shared.topics import Names, partition_for
+from k2_shared.core.settings import RunSettings
+from k2_shared.kafka.topics import Names, partition_for
 
 AT = TopicPartition("in", 3)
 KEY = b"KRAKEN:BTC/USDT"

@@ -9,7 +9,7 @@ from tests.faults.deliveries import Delivery, Place
 from tests.faults.evidence import BRONZES, SILVERS, Letter, Seen
 from tests.faults.reference import REFUSED, Verdict, verdicts
 
-from k2_shared.topics import DLQ, EXCHANGES, GOLD, SILVER, Names
+from k2_shared.kafka.topics import DLQ, EXCHANGES, GOLD, SILVER, Names
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,12 @@ from tests.feeds.books import Account, Books, unaccounted
 from gold.domain import GoldStage
 from gold.reading import Reader
 from gold.settings import GoldSettings
-from k2_shared import kafka
-from k2_shared.records import Batch
-from k2_shared.registry import Registry
-from k2_shared.settings import RunSettings
-from k2_shared.topics import BRONZE, DLQ, GAPS, GOLD, SILVER, Names
-from k2_shared.trade import Exchange, decode
+from k2_shared.core.records import Batch
+from k2_shared.core.settings import RunSettings
+from k2_shared.core.trade import Exchange, decode
+from k2_shared.kafka import clients
+from k2_shared.kafka.registry import Registry
+from k2_shared.kafka.topics import BRONZE, DLQ, GAPS, GOLD, SILVER, Names
 from silver.domain import SilverStage
 from silver.settings import SilverSettings
 
@@ -60,7 +60,7 @@ async def auditing(
     settings: RunSettings, names: Names, takes: Mapping[str, Callable[[Batch], None]]
 ) -> AsyncIterator[Audit]:
     """An audit of topics, by the contracts' names."""
-    async with kafka.started(kafka.consumer(settings), settings) as reader:
+    async with clients.started(clients.consumer(settings), settings) as reader:
         yield Audit(reader, names, takes)
 
 

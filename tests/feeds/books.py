@@ -8,15 +8,15 @@ from itertools import pairwise
 
 import numpy as np
 
-from k2_shared.columns import Longs, decode_columns
-from k2_shared.dlq import PREFIX
-from k2_shared.errors import InvalidRecord
-from k2_shared.feed import ledger
-from k2_shared.feed.ledger import GapRecord, GapState
-from k2_shared.feed.spans import Span, Spans
-from k2_shared.origin import Headers, Source, find
-from k2_shared.records import Batch, Consumed
-from k2_shared.trade import Exchange, decode, record_key
+from k2_shared.core.columns import Longs, decode_columns
+from k2_shared.core.errors import InvalidRecord
+from k2_shared.core.origin import Headers, Source, find
+from k2_shared.core.records import Batch, Consumed
+from k2_shared.core.trade import Exchange, decode, record_key
+from k2_shared.feed.coverage import ledger
+from k2_shared.feed.coverage.ledger import GapRecord, GapState
+from k2_shared.feed.coverage.spans import Span, Spans
+from k2_shared.kafka.dlq import PREFIX
 
 _STAGE, _REASON, _DETAIL = (PREFIX + name for name in ("stage", "reason", "detail"))
 

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from tests.feeds.accounts import Account
 from tests.feeds.rig import Rig
 
-from k2_shared.feed.checkpoint import Checkpoint
-from k2_shared.feed.shelf import Ignored, Shelf
-from k2_shared.feed.spans import Span, Spans
-from k2_shared.testing.topics import read
-from k2_shared.topics import COVERAGE
+from k2_shared.feed.coverage.checkpoint import Checkpoint
+from k2_shared.feed.coverage.shelf import Ignored, Shelf
+from k2_shared.feed.coverage.spans import Span, Spans
+from k2_shared.kafka.topics import COVERAGE
+from k2_support.topics import read
 
 
 async def claimed(rig: Rig) -> dict[str, Spans]:

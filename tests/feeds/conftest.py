@@ -11,9 +11,9 @@ from tests.feeds.rig import Rig, running
 from tests.own_stack import servers
 
 from k2_local import Stack
-from k2_shared.settings import RunSettings
-from k2_shared.testing.topics import lasting_topics
-from k2_shared.trade import Exchange
+from k2_shared.core.settings import RunSettings
+from k2_shared.core.trade import Exchange
+from k2_support.topics import lasting_topics
 
 Begin = Callable[..., Awaitable[Rig]]
 

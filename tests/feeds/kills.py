@@ -19,11 +19,11 @@ from tests.feeds.soak_report import Report
 from tests.feeds.soak_rig import Rig, running
 from tests.feeds.soak_storm import KILL
 
-from k2_shared.errors import Unavailable
-from k2_shared.feed.ledger import EventKind
-from k2_shared.settings import RunSettings
-from k2_shared.testing.topics import create_lasting
-from k2_shared.trade import Exchange
+from k2_shared.core.errors import Unavailable
+from k2_shared.core.settings import RunSettings
+from k2_shared.core.trade import Exchange
+from k2_shared.feed.coverage.ledger import EventKind
+from k2_support.topics import create_lasting
 
 ROTATE_AFTER_S = 6
 LIFE_S = 3.0  # at most, after a rotation, or after the start where none is awaited

@@ -15,15 +15,15 @@ from tests.faults.slots import Ended, Slot, Slots, up
 from tests.feeds.accounts import Account, Books, accounts, auditing, schema_id, sources, through_gold, unaccounted
 from tests.feeds.sim import BTC, ETH, Plays, Sim, simulating
 
-from k2_shared.dlq import PREFIX
-from k2_shared.feed import ledger
-from k2_shared.feed.ledger import EventKind, EventRecord, GapRecord, GapState, Resumption, SymbolRecord, now_us
-from k2_shared.feed.spans import Span, Spans
-from k2_shared.settings import RunSettings
-from k2_shared.testing.topics import read, write
-from k2_shared.testing.waiting import came_true, eventually
-from k2_shared.topics import DLQ, EVENTS, GAPS, Names
-from k2_shared.trade import Exchange
+from k2_shared.core.settings import RunSettings
+from k2_shared.core.trade import Exchange
+from k2_shared.feed.coverage import ledger
+from k2_shared.feed.coverage.ledger import EventKind, EventRecord, GapRecord, GapState, Resumption, SymbolRecord, now_us
+from k2_shared.feed.coverage.spans import Span, Spans
+from k2_shared.kafka.dlq import PREFIX
+from k2_shared.kafka.topics import DLQ, EVENTS, GAPS, Names
+from k2_support.topics import read, write
+from k2_support.waiting import came_true, eventually
 
 PATIENCE_S = 90.0
 PLAYS = Plays({BTC: 600, ETH: 300})  # some two hundred trades a second

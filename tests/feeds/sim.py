@@ -13,9 +13,9 @@ from typing import Any
 import aiohttp
 
 from exchange_sim.recordings import PACKAGED
-from k2_shared.feed.spans import Span
-from k2_shared.testing.waiting import eventually
-from k2_shared.trade import Exchange
+from k2_shared.core.trade import Exchange
+from k2_shared.feed.coverage.spans import Span
+from k2_support.waiting import eventually
 
 BTC, ETH = "BTC/USDT", "ETH/USDT"
 # pairs whose names are not of the kind that one expects

@@ -25,12 +25,12 @@ from tests.feeds.soak_watch import Ids
 from tests.own_stack import folder_in, own_stack
 
 from k2_local.child import terminable
-from k2_shared.errors import Unavailable
-from k2_shared.feed.ledger import EventKind
-from k2_shared.feed.settings import FeedSettings
-from k2_shared.settings import RunSettings
-from k2_shared.testing.topics import create_lasting
-from k2_shared.testing.waiting import Condition
+from k2_shared.core.errors import Unavailable
+from k2_shared.core.settings import RunSettings
+from k2_shared.feed.coverage.ledger import EventKind
+from k2_shared.feed.venue.settings import FeedSettings
+from k2_support.topics import create_lasting
+from k2_support.waiting import Condition
 
 ROTATION = "rotation"
 _ASKED = (0, -signal.SIGTERM, -signal.SIGKILL)  # SIGTERM comes too early for an order now and then

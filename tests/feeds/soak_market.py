@@ -13,7 +13,7 @@ import aiohttp
 from tests.feeds.sim import Sim
 
 from exchange_sim.recordings import PACKAGED
-from k2_shared.trade import Exchange
+from k2_shared.core.trade import Exchange
 
 LAP_S = 20.0
 _STOP_S = 10.0

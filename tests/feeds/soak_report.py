@@ -13,8 +13,8 @@ from tests.feeds.books import Account, due
 from tests.feeds.soak_rig import Rig
 from tests.feeds.soak_watch import Ids, overlap
 
-from k2_shared.feed.spans import Span, Spans
-from k2_shared.trade import Exchange
+from k2_shared.core.trade import Exchange
+from k2_shared.feed.coverage.spans import Span, Spans
 
 _SHOWN, _SYMBOLS = 5, 12
 _SUMMED = ("assigned", "published", "backfilled", "quarantined", "unfillable", "open", "repeated")

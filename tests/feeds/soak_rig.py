@@ -17,12 +17,12 @@ from tests.feeds.sim import Sim
 from tests.feeds.soak_memory import Memory
 from tests.feeds.soak_watch import Ids, Records, watching
 
-from k2_shared.feed import ledger
-from k2_shared.feed.ledger import Resumption, SymbolRecord, now_us
-from k2_shared.settings import RunSettings
-from k2_shared.testing.topics import write
-from k2_shared.topics import Names
-from k2_shared.trade import Exchange
+from k2_shared.core.settings import RunSettings
+from k2_shared.core.trade import Exchange
+from k2_shared.feed.coverage import ledger
+from k2_shared.feed.coverage.ledger import Resumption, SymbolRecord, now_us
+from k2_shared.kafka.topics import Names
+from k2_support.topics import write
 
 SUPPRESSED = "k2_feed_suppressed_total"
 _READ_S, _SAMPLE_S = 0.5, 5.0

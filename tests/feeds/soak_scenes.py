@@ -16,9 +16,9 @@ from tests.feeds.soak_market import LIVELY, Market
 from tests.feeds.soak_rig import Rig
 from tests.feeds.soak_storm import RESET
 
-from k2_shared.errors import Unavailable
-from k2_shared.feed.ledger import EventKind
-from k2_shared.trade import Exchange
+from k2_shared.core.errors import Unavailable
+from k2_shared.core.trade import Exchange
+from k2_shared.feed.coverage.ledger import EventKind
 
 OUTAGE, HALTED, DROP, BURST = "rest_outage", "halted", "drop_ids", "burst"
 AWAY, SLOW = "kafka_away", "kafka_slow"

@@ -10,7 +10,7 @@ from tests.feeds import soak_market
 
 from exchange_sim.catalogue import INJECTED, Bound, Fault
 from exchange_sim.order import choices
-from k2_shared.trade import Exchange
+from k2_shared.core.trade import Exchange
 
 KILL, TERMINATE, RESET = "kill", "terminate", "id_reset"
 _ALL_SOCKETS = 0.25

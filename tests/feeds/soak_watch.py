@@ -8,14 +8,14 @@ from contextlib import asynccontextmanager
 from tests.feeds.accounts import Audit, auditing
 from tests.feeds.books import Account, Books, unaccounted
 
-from k2_shared.dlq import PREFIX
-from k2_shared.feed import ledger
-from k2_shared.feed.ledger import EventKind
-from k2_shared.feed.spans import Span, Spans
-from k2_shared.records import Batch
-from k2_shared.settings import RunSettings
-from k2_shared.topics import BRONZE, DLQ, EVENTS, EXCHANGES, GAPS, GOLD, Names
-from k2_shared.trade import Exchange, decode
+from k2_shared.core.records import Batch
+from k2_shared.core.settings import RunSettings
+from k2_shared.core.trade import Exchange, decode
+from k2_shared.feed.coverage import ledger
+from k2_shared.feed.coverage.ledger import EventKind
+from k2_shared.feed.coverage.spans import Span, Spans
+from k2_shared.kafka.dlq import PREFIX
+from k2_shared.kafka.topics import BRONZE, DLQ, EVENTS, EXCHANGES, GAPS, GOLD, Names
 
 Ids = Mapping[Exchange, Mapping[str, Sequence[Span]]]
 """Ranges of ids by venue and symbol."""

@@ -7,19 +7,19 @@ import pytest
 from tests.feeds.accounts import Passage, accounts, through_gold
 from tests.feeds.books import Account, Books, numberings, quarantined, unaccounted
 
-from k2_shared.dlq import Refuser
-from k2_shared.errors import InvalidRecord
-from k2_shared.feed import ledger
-from k2_shared.feed.frames import FrameWriter
-from k2_shared.feed.ledger import Cause, GapRecord, GapState
-from k2_shared.feed.spans import Span, Spans
-from k2_shared.origin import HEADER, Origin, Source
-from k2_shared.records import Outgoing
-from k2_shared.settings import RunSettings
-from k2_shared.testing.records import RECEIVED_NS, SCHEMA_ID, Record, records, trade, value
-from k2_shared.testing.topics import write
-from k2_shared.topics import BRONZE, Names, partition_for
-from k2_shared.trade import Trade, wire_prefix
+from k2_shared.core.errors import InvalidRecord
+from k2_shared.core.origin import HEADER, Origin, Source
+from k2_shared.core.records import Outgoing
+from k2_shared.core.settings import RunSettings
+from k2_shared.core.trade import Trade, wire_prefix
+from k2_shared.feed.coverage import ledger
+from k2_shared.feed.coverage.ledger import Cause, GapRecord, GapState
+from k2_shared.feed.coverage.spans import Span, Spans
+from k2_shared.feed.publish.frames import FrameWriter
+from k2_shared.kafka.dlq import Refuser
+from k2_shared.kafka.topics import BRONZE, Names, partition_for
+from k2_support.records import RECEIVED_NS, SCHEMA_ID, Record, records, trade, value
+from k2_support.topics import write
 
 SYMBOL = "BTC/USDT"
 REST = ((HEADER, Origin(RECEIVED_NS, 5, 1, Source.REST).pack()),)

@@ -14,12 +14,12 @@ from tests.feeds.rest_relay import relaying_rest
 from tests.feeds.sim import BTC, ETH
 from tests.feeds.watch import watching
 
-from k2_shared.feed.ledger import EventKind, GapState
-from k2_shared.ports import free_port
-from k2_shared.records import Outgoing
-from k2_shared.testing.topics import write
-from k2_shared.topics import COVERAGE
-from k2_shared.trade import Exchange
+from k2_shared.core.records import Outgoing
+from k2_shared.core.trade import Exchange
+from k2_shared.feed.coverage.ledger import EventKind, GapState
+from k2_shared.kafka.topics import COVERAGE
+from k2_support.ports import free_port
+from k2_support.topics import write
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 LASTING_S = 600  # longer than the test

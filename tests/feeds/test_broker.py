@@ -12,9 +12,9 @@ from tests.feeds.sim import BTC
 
 from k2_local import Stack
 from k2_local.records import Records
-from k2_shared.feed.ledger import EventKind
-from k2_shared.settings import RunSettings
-from k2_shared.trade import Exchange
+from k2_shared.core.settings import RunSettings
+from k2_shared.core.trade import Exchange
+from k2_shared.feed.coverage.ledger import EventKind
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 

@@ -6,9 +6,9 @@ import pytest
 from tests.feeds.conftest import Begin
 from tests.feeds.sim import BTC
 
-from k2_shared.codecs import CODECS
-from k2_shared.settings import RunSettings
-from k2_shared.testing.topics import lasting_topics
+from k2_shared.core.settings import RunSettings
+from k2_shared.kafka.codecs import CODECS
+from k2_support.topics import lasting_topics
 
 pytestmark = pytest.mark.long
 

@@ -10,12 +10,12 @@ from tests.feeds.marks import BOTH
 from tests.feeds.relay import relaying
 from tests.feeds.rig import Rig
 
-from k2_shared.feed.ledger import Cause, EventKind, GapState
-from k2_shared.ports import free_port
-from k2_shared.records import Outgoing
-from k2_shared.testing.topics import read, write
-from k2_shared.topics import COVERAGE
-from k2_shared.trade import Exchange
+from k2_shared.core.records import Outgoing
+from k2_shared.core.trade import Exchange
+from k2_shared.feed.coverage.ledger import Cause, EventKind, GapState
+from k2_shared.kafka.topics import COVERAGE
+from k2_support.ports import free_port
+from k2_support.topics import read, write
 
 pytestmark = pytest.mark.long
 ALLOWED = {"KRAKEN": (120, 600.0), "BINANCE": (240, 300.0)}  # attempts in any so many seconds

@@ -8,9 +8,9 @@ from tests.feeds.marks import BOTH, KRAKEN
 from tests.feeds.rest_relay import relaying_rest
 from tests.feeds.sim import BTC, ETH, Plays
 
-from k2_shared.feed.ledger import Cause, EventKind, GapState
-from k2_shared.testing.waiting import eventually
-from k2_shared.trade import Exchange
+from k2_shared.core.trade import Exchange
+from k2_shared.feed.coverage.ledger import Cause, EventKind, GapState
+from k2_support.waiting import eventually
 
 pytestmark = pytest.mark.long
 FAST = Plays({BTC: 600, ETH: 300}, lap_s=2.0)

@@ -10,15 +10,15 @@ import feed_binance.main
 import feed_kraken.main
 from feed_binance.settings import BinanceSettings
 from feed_kraken.settings import KrakenSettings
-from k2_shared.errors import Unavailable
-from k2_shared.feed.budget import RestBudget
-from k2_shared.feed.history import RestHistory
-from k2_shared.feed.protocol import Subscribed, TradesReceived
-from k2_shared.feed.rest import RestClient
-from k2_shared.feed.transport import TRANSPORTS, Disconnected, Socket, SocketLimits, TransportName
-from k2_shared.feed.venue import Venue
-from k2_shared.telemetry import Metrics
-from k2_shared.trade import Trade
+from k2_shared.core.errors import Unavailable
+from k2_shared.core.telemetry import Metrics
+from k2_shared.core.trade import Trade
+from k2_shared.feed.backfill.history import RestHistory
+from k2_shared.feed.transport.transport import TRANSPORTS, Disconnected, Socket, SocketLimits, TransportName
+from k2_shared.feed.venue.budget import RestBudget
+from k2_shared.feed.venue.protocol import Subscribed, TradesReceived
+from k2_shared.feed.venue.rest import RestClient
+from k2_shared.feed.venue.venue import Venue
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
 

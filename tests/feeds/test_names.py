@@ -12,19 +12,19 @@ from tests.feeds.accounts import Passage
 from feed_binance.protocol import BinanceProtocol
 from feed_kraken.protocol import KrakenProtocol
 from k2.feed.target import Target, Wanted
-from k2_shared import contracts
-from k2_shared.columns import decode_columns
-from k2_shared.dlq import Refuser
-from k2_shared.errors import InvalidRecord
-from k2_shared.feed import ledger
-from k2_shared.feed.counts import FeedCounts
-from k2_shared.feed.frames import FrameWriter
-from k2_shared.feed.ledger import EventKind, EventRecord, SymbolRecord
-from k2_shared.feed.protocol import Subscribed, TradesReceived, VenueProtocol
-from k2_shared.telemetry import Metrics
-from k2_shared.testing.records import RECEIVED_NS, SCHEMA_ID, Record
-from k2_shared.topics import partition_for
-from k2_shared.trade import Exchange, Trade, decode, message_id, wire_prefix
+from k2_shared.core import contracts
+from k2_shared.core.columns import decode_columns
+from k2_shared.core.errors import InvalidRecord
+from k2_shared.core.telemetry import Metrics
+from k2_shared.core.trade import Exchange, Trade, decode, message_id, wire_prefix
+from k2_shared.feed.coverage import ledger
+from k2_shared.feed.coverage.counts import FeedCounts
+from k2_shared.feed.coverage.ledger import EventKind, EventRecord, SymbolRecord
+from k2_shared.feed.publish.frames import FrameWriter
+from k2_shared.feed.venue.protocol import Subscribed, TradesReceived, VenueProtocol
+from k2_shared.kafka.dlq import Refuser
+from k2_shared.kafka.topics import partition_for
+from k2_support.records import RECEIVED_NS, SCHEMA_ID, Record
 
 PARTITIONS = 12
 

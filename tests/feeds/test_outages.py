@@ -16,10 +16,10 @@ from tests.feeds.watch import watching
 
 from k2_local import Stack
 from k2_local.records import Records
-from k2_shared.feed.ledger import EventKind
-from k2_shared.settings import RunSettings
-from k2_shared.testing.waiting import eventually
-from k2_shared.trade import Exchange
+from k2_shared.core.settings import RunSettings
+from k2_shared.core.trade import Exchange
+from k2_shared.feed.coverage.ledger import EventKind
+from k2_support.waiting import eventually
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 LASTS_S = 60.0

@@ -8,11 +8,11 @@ from tests.feeds.marks import BOTH
 from tests.feeds.sim import BTC
 from tests.feeds.tape import handed, overtaken
 
-from k2_shared.feed.ledger import EventKind
-from k2_shared.testing.topics import read
-from k2_shared.testing.waiting import eventually
-from k2_shared.topics import BRONZE, RAW
-from k2_shared.trade import Exchange
+from k2_shared.core.trade import Exchange
+from k2_shared.feed.coverage.ledger import EventKind
+from k2_shared.kafka.topics import BRONZE, RAW
+from k2_support.topics import read
+from k2_support.waiting import eventually
 
 pytestmark = pytest.mark.long
 

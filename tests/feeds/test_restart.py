@@ -12,10 +12,10 @@ from tests.feeds.marks import BOTH
 from tests.feeds.rig import Rig
 from tests.feeds.sim import BTC, ETH
 
-from k2_shared.feed.ledger import Cause, EventKind, GapState
-from k2_shared.ports import free_port
-from k2_shared.topics import COVERAGE, administration
-from k2_shared.trade import Exchange
+from k2_shared.core.trade import Exchange
+from k2_shared.feed.coverage.ledger import Cause, EventKind, GapState
+from k2_shared.kafka.topics import COVERAGE, administration
+from k2_support.ports import free_port
 
 pytestmark = pytest.mark.long
 

@@ -5,8 +5,8 @@ from tests.feeds.conftest import Begin
 from tests.feeds.marks import BOTH
 from tests.feeds.sim import BTC, ETH, Plays
 
-from k2_shared.feed.ledger import Cause, EventKind
-from k2_shared.trade import Exchange
+from k2_shared.core.trade import Exchange
+from k2_shared.feed.coverage.ledger import Cause, EventKind
 
 pytestmark = pytest.mark.long
 

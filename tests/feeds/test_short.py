@@ -4,8 +4,8 @@ from tests.feeds.conftest import Begin
 from tests.feeds.marks import BOTH
 from tests.feeds.sim import BTC
 
-from k2_shared.feed.ledger import Cause, EventKind, GapState
-from k2_shared.trade import Exchange
+from k2_shared.core.trade import Exchange
+from k2_shared.feed.coverage.ledger import Cause, EventKind, GapState
 
 
 @BOTH

@@ -17,13 +17,13 @@ from tests.feeds.soak_storm import KILL, RESET, TERMINATE, Strike, storm
 from tests.feeds.soak_watch import Records, overlap
 
 from exchange_sim.catalogue import INJECTED
-from k2_shared.dlq import Refuser
-from k2_shared.errors import InvalidRecord
-from k2_shared.feed import ledger
-from k2_shared.feed.ledger import EventKind, EventRecord
-from k2_shared.feed.spans import Spans
-from k2_shared.testing.records import SCHEMA_ID, Record, records, trade
-from k2_shared.topics import BRONZE, DLQ, EVENTS, GOLD
+from k2_shared.core.errors import InvalidRecord
+from k2_shared.feed.coverage import ledger
+from k2_shared.feed.coverage.ledger import EventKind, EventRecord
+from k2_shared.feed.coverage.spans import Spans
+from k2_shared.kafka.dlq import Refuser
+from k2_shared.kafka.topics import BRONZE, DLQ, EVENTS, GOLD
+from k2_support.records import SCHEMA_ID, Record, records, trade
 
 SYMBOL = "BTC/USDT"
 MEGABYTE = 1_000_000

@@ -11,12 +11,12 @@ from tests.feeds.rig import Rig
 from tests.feeds.sim import BTC, ETH, NAMED, Plays
 
 from exchange_sim.garbage import FORMS
-from k2_shared.feed.ledger import Cause, EventKind, GapState, Resumption
-from k2_shared.origin import Origin, find
-from k2_shared.testing.topics import read
-from k2_shared.testing.waiting import eventually
-from k2_shared.topics import BRONZE
-from k2_shared.trade import Exchange, decode
+from k2_shared.core.origin import Origin, find
+from k2_shared.core.trade import Exchange, decode
+from k2_shared.feed.coverage.ledger import Cause, EventKind, GapState, Resumption
+from k2_shared.kafka.topics import BRONZE
+from k2_support.topics import read
+from k2_support.waiting import eventually
 
 pytestmark = pytest.mark.long
 ONE_OF_TWO = Plays({BTC: 600, ETH: 300}, captured=[BTC])

@@ -14,7 +14,7 @@ from tests.contract.alerts import promtool
 from tests.feeds.rig import PATIENCE_S, Rig, scraped
 from tests.feeds.rules import Judge, Labels, Rule, Scrape
 
-from k2_shared.testing.waiting import eventually
+from k2_support.waiting import eventually
 
 EVERY_S = 0.5
 SHORTENED = 60.0  # a minute of the rule is a second of the test

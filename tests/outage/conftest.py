@@ -12,7 +12,7 @@ from k2 import init
 from k2.demo.agents import Simulator, stop_all
 from k2.init import InitSettings
 from k2_local import Stack
-from k2_shared.children import Child
+from k2_support.children import Child
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import psutil
 
 from k2_local import Stack
 from k2_local.records import Records
-from k2_shared.children import Child
+from k2_support.children import Child
 
 AGENTS = ("silver", "gold", "iceberg_sink", "feed_kraken", "feed_binance")
 

@@ -6,10 +6,10 @@ import time
 import pytest
 from tests.outage.pipeline import AGENTS, Pipeline, names_broker, said
 
-from k2_shared.broker_watch import BACK, LOST
-from k2_shared.children import Child
-from k2_shared.feed.feed import CUT
-from k2_shared.testing.waiting import wait_for
+from k2_shared.feed.run.feed import CUT
+from k2_shared.kafka.broker_watch import BACK, LOST
+from k2_support.children import Child
+from k2_support.waiting import wait_for
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 KNOWN_S = 10.0

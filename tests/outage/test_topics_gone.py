@@ -6,10 +6,10 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from tests.outage.pipeline import AGENTS, Pipeline
 
-from k2_shared import contracts
-from k2_shared.settings import KafkaSettings
-from k2_shared.testing.waiting import eventually
-from k2_shared.topics import BRONZE, DLQ, GOLD, SILVER, STATE, Names, administration, create
+from k2_shared.core import contracts
+from k2_shared.core.settings import KafkaSettings
+from k2_shared.kafka.topics import BRONZE, DLQ, GOLD, SILVER, STATE, Names, administration, create
+from k2_support.waiting import eventually
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 KRAKEN = "kraken"

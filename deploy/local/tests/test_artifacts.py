@@ -17,7 +17,7 @@ import pytest
 from jgo.maven import _core, _resolver
 
 from k2_local.artifacts import Artifact, Cache, pinned
-from k2_shared.errors import ConfigError
+from k2_shared.core.errors import ConfigError
 
 JAR, TAR = "org.one:first:1.0:jar", "org.two:app:2.0:tar.gz:all"
 

@@ -15,8 +15,8 @@ from pyiceberg.catalog import Catalog, load_catalog
 from k2_local import Stack
 from k2_local.records import Records
 from k2_local.status import whole
-from k2_shared.ports import is_free
-from k2_shared.testing.waiting import wait_for
+from k2_support.ports import is_free
+from k2_support.waiting import wait_for
 
 Occupied = Callable[[int], AbstractContextManager[int]]
 

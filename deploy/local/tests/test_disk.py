@@ -15,8 +15,8 @@ from k2_local import Stack, StackSettings
 from k2_local.records import Records
 from k2_local.stack import NAMES
 from k2_local.status import whole
-from k2_shared.errors import ConfigError, K2Error
-from k2_shared.testing.waiting import wait_for
+from k2_shared.core.errors import ConfigError, K2Error
+from k2_support.waiting import wait_for
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 SIZE_MB = 400

@@ -9,7 +9,7 @@ from k2_local.identity import identity_of
 from k2_local.records import Records
 from k2_local.stack import NAMES
 from k2_local.status import whole
-from k2_shared.errors import ConfigError, Halt, Unavailable
+from k2_shared.core.errors import ConfigError, Halt, Unavailable
 
 
 def _is_down(settings: StackSettings) -> bool:

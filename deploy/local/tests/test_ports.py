@@ -7,8 +7,8 @@ import pytest
 
 from k2_local.ports import GRPC, PORTS, Claims, assign, choose
 from k2_local.settings import StackSettings
-from k2_shared.errors import ConfigError
-from k2_shared.ports import is_free
+from k2_shared.core.errors import ConfigError
+from k2_support.ports import is_free
 
 Occupied = Callable[[int], AbstractContextManager[int]]
 

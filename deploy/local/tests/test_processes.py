@@ -15,7 +15,7 @@ from k2_local.logs import tail
 from k2_local.patience import Patience, Work
 from k2_local.processes import Process, completed, spawn
 from k2_local.records import Records
-from k2_shared.testing.waiting import wait_for
+from k2_support.waiting import wait_for
 
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); signal.pause()"
 BUSY = """

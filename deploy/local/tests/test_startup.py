@@ -12,7 +12,7 @@ from k2_local.parts import Launch, Part, Site
 from k2_local.ports import Claims, choose
 from k2_local.records import Records
 from k2_local.startup import Startup
-from k2_shared.errors import ConfigError, Unavailable
+from k2_shared.core.errors import ConfigError, Unavailable
 
 LISTEN = "import socket, signal; server = socket.create_server(('127.0.0.1', {port})); signal.pause()"
 FAIL = "raise SystemExit('a start that failed')"

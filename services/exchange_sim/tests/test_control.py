@@ -13,7 +13,7 @@ import pytest
 from exchange_sim import connection, outbox
 from exchange_sim.catalogue import INJECTED
 from exchange_sim.inject import EFFECTS
-from k2_shared.errors import ConfigError
+from k2_shared.core.errors import ConfigError
 
 Simulate = Callable[..., Awaitable[Any]]
 Cut = Callable[[Mapping[str, int]], Path]

@@ -17,7 +17,7 @@ import pytest
 
 from exchange_sim.main import main
 from exchange_sim.settings import SimSettings, from_command_line
-from k2_shared.errors import ConfigError
+from k2_shared.core.errors import ConfigError
 
 DEADLINE_S = 20
 Cut = Callable[[Mapping[str, int]], Path]

@@ -9,7 +9,7 @@ import pytest
 from exchange_sim import symbols
 from exchange_sim.model import Recording
 from exchange_sim.recordings import PACKAGED, load
-from k2_shared.errors import ConfigError
+from k2_shared.core.errors import ConfigError
 
 Lines = Callable[[str], list[str]]
 Write = Callable[[Path, list[str]], Path]

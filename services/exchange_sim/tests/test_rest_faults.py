@@ -11,7 +11,7 @@ import pytest
 
 from exchange_sim.conditions import Conditions
 from exchange_sim.rest_gate import KRAKEN_CALLS, WEIGHT_LIMIT, BinanceGate, KrakenGate
-from k2_shared.testing.waiting import eventually
+from k2_support.waiting import eventually
 
 Simulate = Callable[..., Awaitable[Any]]
 Cut = Callable[[Mapping[str, int]], Path]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from exchange_sim.recordings import load
-from k2_shared.errors import ConfigError
+from k2_shared.core.errors import ConfigError
 
 Simulate = Callable[..., Awaitable[Any]]
 Cut = Callable[[Mapping[str, int]], Path]

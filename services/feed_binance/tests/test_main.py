@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
-from k2_shared import contracts
-from k2_shared.settings import RunSettings
-from k2_shared.testing.plugin import Agents
-from k2_shared.testing.venue import captured, serving
-from k2_shared.testing.waiting import eventually
-from k2_shared.topics import Names
+from k2_shared.core import contracts
+from k2_shared.core.settings import RunSettings
+from k2_shared.kafka.topics import Names
+from k2_support.plugin import Agents
+from k2_support.venue import captured, serving
+from k2_support.waiting import eventually
 
 FRAME = (contracts.ROOT / "examples/valid/binance_frame.json").read_bytes()
 UNFIT = FRAME.replace(b'"q":"0.02000000"', b'"q":"46000000000.00000000"')

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feed_binance.protocol import BinanceProtocol
-from k2_shared import contracts
-from k2_shared.feed.protocol import Event, Notice, Refused, Subscribed, TradesReceived, Unreadable
-from k2_shared.testing.records import example, value
-from k2_shared.trade import Trade, decode
+from k2_shared.core import contracts
+from k2_shared.core.trade import Trade, decode
+from k2_shared.feed.venue.protocol import Event, Notice, Refused, Subscribed, TradesReceived, Unreadable
+from k2_support.records import example, value
 
 PAIRS = {"BTC/USDT": "BTCUSDT", "1INCH/USDT": "1INCHUSDT"}
 ROW: dict[str, Any] = {

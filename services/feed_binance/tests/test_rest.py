@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from feed_binance.rest import BinanceRest
-from k2_shared.feed.listings import Listing, Pairs
+from k2_shared.feed.venue.listings import Listing, Pairs
 
 ROW: dict[str, Any] = {
     "id": 3735683259,

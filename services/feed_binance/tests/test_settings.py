@@ -3,7 +3,7 @@
 import pytest
 
 from feed_binance.settings import BinanceSettings
-from k2_shared.errors import ConfigError
+from k2_shared.core.errors import ConfigError
 
 
 def test_endpoints_of_the_protocol_are_taken() -> None:

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feed_kraken.protocol import KrakenProtocol
-from k2_shared import contracts
-from k2_shared.feed.protocol import Event, Notice, Refused, Subscribed, TradesReceived, Unreadable
-from k2_shared.testing.records import example, value
-from k2_shared.trade import Trade, decode
+from k2_shared.core import contracts
+from k2_shared.core.trade import Trade, decode
+from k2_shared.feed.venue.protocol import Event, Notice, Refused, Subscribed, TradesReceived, Unreadable
+from k2_support.records import example, value
 
 ROW = (
     '{"symbol":"BTC/USDT","side":"buy","price":118832.9,"qty":0.00409283,"ord_type":"market",'

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from feed_kraken.rest import KrakenRest
-from k2_shared.feed.listings import Listing, Pairs
-from k2_shared.feed.rest import TooManyCalls
+from k2_shared.feed.venue.listings import Listing, Pairs
+from k2_shared.feed.venue.rest import TooManyCalls
 
 ROW = ["118832.90000", "0.00409283", 1753245706.9198447, "b", "l", "", 9622656]
 REST = KrakenRest()

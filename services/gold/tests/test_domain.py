@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from gold.domain import GoldStage
 from gold.reading import Reader
-from k2_shared.errors import Halt
-from k2_shared.records import Outgoing
-from k2_shared.stage import Outcome, Stamp
-from k2_shared.testing.records import SCHEMA_ID, Record, encoded, fields, records, trade, trades
-from k2_shared.testing.spellings import NAMED, PLAIN, Spelling
-from k2_shared.topics import DLQ, GOLD, STATE, partition_for
-from k2_shared.trade import message_id
+from k2_shared.core.errors import Halt
+from k2_shared.core.records import Outgoing
+from k2_shared.core.trade import message_id
+from k2_shared.kafka.topics import DLQ, GOLD, STATE, partition_for
+from k2_shared.stages.stage import Outcome, Stamp
+from k2_support.records import SCHEMA_ID, Record, encoded, fields, records, trade, trades
+from k2_support.spellings import NAMED, PLAIN, Spelling
 
 COMPARED = 256
 KEY = trade().key

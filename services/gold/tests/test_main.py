@@ -1,13 +1,13 @@
 """Gold as a process on the real stack."""
 
-from k2_shared.records import Outgoing
-from k2_shared.settings import RunSettings
-from k2_shared.testing.plugin import Agents
-from k2_shared.testing.records import trade, value
-from k2_shared.testing.topics import read, write
-from k2_shared.testing.waiting import eventually
-from k2_shared.topics import DLQ, EXCHANGES, GOLD, SILVER, Names, partition_for
-from k2_shared.trade import Exchange, message_id
+from k2_shared.core.records import Outgoing
+from k2_shared.core.settings import RunSettings
+from k2_shared.core.trade import Exchange, message_id
+from k2_shared.kafka.topics import DLQ, EXCHANGES, GOLD, SILVER, Names, partition_for
+from k2_support.plugin import Agents
+from k2_support.records import trade, value
+from k2_support.topics import read, write
+from k2_support.waiting import eventually
 
 
 def written(exchange: Exchange, trade_id: int, schema_id: int) -> Outgoing:

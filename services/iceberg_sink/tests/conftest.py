@@ -11,13 +11,14 @@ from pyiceberg.catalog.rest import RestCatalog
 from iceberg_sink import rows
 from iceberg_sink.adapters import Commit, LakeTable
 from iceberg_sink.patience import Patience
-from k2_shared import contracts, lake
-from k2_shared.records import Outgoing
-from k2_shared.settings import LakeSettings, RunSettings
-from k2_shared.testing.records import ORIGIN, Record, trade, value
-from k2_shared.testing.topics import write
-from k2_shared.topic_ids import Identity
-from k2_shared.topics import BRONZE, GOLD, Names
+from k2_shared.core import contracts
+from k2_shared.core.records import Outgoing
+from k2_shared.core.settings import LakeSettings, RunSettings
+from k2_shared.kafka.identities import Identity
+from k2_shared.kafka.topics import BRONZE, GOLD, Names
+from k2_shared.lake import iceberg
+from k2_support.records import ORIGIN, Record, trade, value
+from k2_support.topics import write
 
 CONTRACT = contracts.tables()["bronze_crypto_trades"]
 TOPIC = CONTRACT.topics[0]
@@ -34,14 +35,14 @@ class Lake:
         self.create()
 
     def connect(self) -> RestCatalog:
-        return lake.connect(LakeSettings.load())
+        return iceberg.connect(LakeSettings.load())
 
     def create(self) -> None:
-        lake.create(self.catalog, self.names, CONTRACT)
+        iceberg.create(self.catalog, self.names, CONTRACT)
 
     @property
     def identifier(self) -> tuple[str, str]:
-        return lake.namespace(self.names), CONTRACT.name
+        return iceberg.namespace(self.names), CONTRACT.name
 
     def load(self) -> Any:
         return self.catalog.load_table(self.identifier)
@@ -80,7 +81,7 @@ def batch(start: int, end: int, partition: int = 0) -> Commit:
 
 
 def to_rows(found: list[Record]) -> pa.Table:
-    return rows.envelope(lake.schema_of(CONTRACT).as_arrow())(found)
+    return rows.envelope(iceberg.schema_of(CONTRACT).as_arrow())(found)
 
 
 def before_commit(table: LakeTable, hook: Callable[[Callable[[], Any]], Any]) -> None:
@@ -120,19 +121,19 @@ class Tables:
 
     def __init__(self, names: Names) -> None:
         self.names = names
-        self.catalog = lake.connect(LakeSettings.load())
+        self.catalog = iceberg.connect(LakeSettings.load())
         for contract in contracts.tables().values():
-            lake.create(self.catalog, names, contract)
+            iceberg.create(self.catalog, names, contract)
 
     def load(self, name: str) -> Any:
-        return self.catalog.load_table((lake.namespace(self.names), name))
+        return self.catalog.load_table((iceberg.namespace(self.names), name))
 
     def column(self, name: str, column: str) -> list[Any]:
         return sorted(self.load(name).scan(selected_fields=(column,)).to_arrow()[column].to_pylist())
 
     def drop(self) -> None:
         for name in contracts.tables():
-            identifier = (lake.namespace(self.names), name)
+            identifier = (iceberg.namespace(self.names), name)
             if self.catalog.table_exists(identifier):
                 self.catalog.drop_table(identifier)
 

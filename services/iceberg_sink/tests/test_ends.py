@@ -3,13 +3,13 @@
 from typing import Any
 
 from iceberg_sink.main import worst
-from k2_shared import lake
-from k2_shared.children import Child
-from k2_shared.errors import Halt, Unavailable
-from k2_shared.settings import LakeSettings
-from k2_shared.testing.gate import Gate
-from k2_shared.testing.plugin import Agents
-from k2_shared.testing.waiting import eventually
+from k2_shared.core.errors import Halt, Unavailable
+from k2_shared.core.settings import LakeSettings
+from k2_shared.lake import iceberg
+from k2_support.children import Child
+from k2_support.gate import Gate
+from k2_support.plugin import Agents
+from k2_support.waiting import eventually
 
 
 def last_line(child: Child) -> str:
@@ -46,7 +46,7 @@ async def test_a_table_that_gives_up_ends_no_other(feeder: Any, agents: Agents, 
 async def test_a_table_that_is_dropped_ends_no_other(feeder: Any, agents: Agents, tables: Any) -> None:
     """The others go on, and the exit is 3 with a line that names the table."""
     child = agents.start("iceberg_sink", SINK_INTERVAL_S="0.2", SINK_OUTLIVE_S="10").wait_ready(90)
-    tables.catalog.drop_table((lake.namespace(tables.names), "gold_crypto_trades"))
+    tables.catalog.drop_table((iceberg.namespace(tables.names), "gold_crypto_trades"))
     await feeder.write(5)
     await eventually(lambda: child.exit_code is not None, "the exit", 90)
     assert child.exit_code == 3

@@ -12,8 +12,8 @@ from requests.exceptions import ConnectionError as NoConnection
 from iceberg_sink import adapters, history
 from iceberg_sink.housekeeping import Housekeeper
 from iceberg_sink.settings import SinkSettings
-from k2_shared.telemetry import Metrics
-from k2_shared.testing.lake_history import lengthen
+from k2_shared.core.telemetry import Metrics
+from k2_support.lake_history import lengthen
 
 TOPIC = "market.crypto.trades.binance"
 

@@ -10,13 +10,15 @@ from iceberg_sink.patience import Patience
 from iceberg_sink.rows import envelope
 from iceberg_sink.settings import SinkSettings
 from iceberg_sink.sink import Batch, TableSink, Target
-from k2_shared import contracts, kafka, lake
-from k2_shared.settings import RunSettings
-from k2_shared.telemetry import Metrics
-from k2_shared.testing.plugin import Agents
-from k2_shared.testing.waiting import eventually
-from k2_shared.topic_ids import identify
-from k2_shared.topics import BRONZE, EXCHANGES, GOLD, Names, administration
+from k2_shared.core import contracts
+from k2_shared.core.settings import RunSettings
+from k2_shared.core.telemetry import Metrics
+from k2_shared.kafka import clients
+from k2_shared.kafka.identities import identify
+from k2_shared.kafka.topics import BRONZE, EXCHANGES, GOLD, Names, administration
+from k2_shared.lake import iceberg
+from k2_support.plugin import Agents
+from k2_support.waiting import eventually
 
 
 async def test_what_was_read_is_committed_or_read_again(
@@ -44,9 +46,9 @@ async def test_what_was_read_is_committed_or_read_again(
     assert child.stop() == 0
     assert tables.column("bronze_crypto_trades", "offset") == list(range(130))
     assert tables.column("gold_crypto_trades", "trade_id") == sorted(feeder.ids)
-    reader = kafka.consumer(run_settings, group=names.group("iceberg_sink.gold_crypto_trades"))
-    async with kafka.started(reader, run_settings):
-        at = kafka.TopicPartition(names.topic(GOLD), 1)
+    reader = clients.consumer(run_settings, group=names.group("iceberg_sink.gold_crypto_trades"))
+    async with clients.started(reader, run_settings):
+        at = clients.TopicPartition(names.topic(GOLD), 1)
         assert await reader.committed(at) == 130
 
 
@@ -68,8 +70,8 @@ async def test_a_table_recreated_between_two_runs_halts_with_3(feeder: Any, agen
     child = agents.start("iceberg_sink", SINK_INTERVAL_S="0.2").wait_ready(90)
     await eventually(lambda: len(tables.column("gold_crypto_trades", "trade_id")) == 3, "the rows", 60)
     assert child.stop() == 0
-    tables.catalog.drop_table((lake.namespace(tables.names), "gold_crypto_trades"))
-    lake.create(tables.catalog, tables.names, contracts.tables()["gold_crypto_trades"])
+    tables.catalog.drop_table((iceberg.namespace(tables.names), "gold_crypto_trades"))
+    iceberg.create(tables.catalog, tables.names, contracts.tables()["gold_crypto_trades"])
     child = agents.start("iceberg_sink", SINK_OUTLIVE_S="0")
     await eventually(lambda: child.exit_code is not None, "the halt", 90)
     assert child.exit_code == 3

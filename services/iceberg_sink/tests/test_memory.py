@@ -10,8 +10,8 @@ from pyiceberg.io.pyarrow import PyArrowFileIO
 
 from iceberg_sink.memory import Turns, give_back
 from iceberg_sink.sink import Batch
-from k2_shared import lake
-from k2_shared.settings import LakeSettings
+from k2_shared.core.settings import LakeSettings
+from k2_shared.lake import iceberg
 
 BOUNDED = """
 import os
@@ -76,6 +76,6 @@ def test_tables_share_a_client_of_their_store(table: Any) -> None:
     again = table.load()
     assert first.io is again.io
     assert isinstance(first.io, PyArrowFileIO)
-    other = lake.connect(LakeSettings.load(s3_endpoint="http://127.0.0.1:1")).load_table(table.identifier)
+    other = iceberg.connect(LakeSettings.load(s3_endpoint="http://127.0.0.1:1")).load_table(table.identifier)
     assert other.io is not first.io
     assert other.io.properties["s3.endpoint"] == "http://127.0.0.1:1"

@@ -9,9 +9,9 @@ import pytest
 
 from iceberg_sink.adapters import LakeTable
 from iceberg_sink.patience import Interrupted, Patience
-from k2_shared.errors import Halt, Unavailable
-from k2_shared.settings import LakeSettings
-from k2_shared.testing.gate import Gate, Rule
+from k2_shared.core.errors import Halt, Unavailable
+from k2_shared.core.settings import LakeSettings
+from k2_support.gate import Gate, Rule
 
 TOPIC = "market.crypto.trades.binance"
 

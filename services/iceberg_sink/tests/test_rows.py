@@ -10,18 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iceberg_sink import rows
-from k2_shared import contracts, lake
-from k2_shared.errors import Halt
-from k2_shared.testing.records import RECEIVED_NS, SCHEMA_ID, Record, fields, records, trade, trades, value
-from k2_shared.testing.spellings import PLAIN, Spelling, spellings
-from k2_shared.trade import Trade
+from k2_shared.core import contracts
+from k2_shared.core.errors import Halt
+from k2_shared.core.trade import Trade
+from k2_shared.lake import iceberg
+from k2_support.records import RECEIVED_NS, SCHEMA_ID, Record, fields, records, trade, trades, value
+from k2_support.spellings import PLAIN, Spelling, spellings
 
 TABLES = contracts.tables()
 TOPIC = "market.crypto.trades.gold"
 
 
 def schema(name: str) -> pa.Schema:
-    return lake.schema_of(TABLES[name]).as_arrow()
+    return iceberg.schema_of(TABLES[name]).as_arrow()
 
 
 def enveloped(*found: Record) -> list[dict[str, Any]]:

@@ -12,8 +12,8 @@ from structlog.testing import capture_logs
 
 from iceberg_sink.adapters import CONFLICT, LakeTable, Superseded
 from iceberg_sink.domain import SinkState, check_world
-from k2_shared.errors import Halt, Unavailable
-from k2_shared.topic_ids import Identity
+from k2_shared.core.errors import Halt, Unavailable
+from k2_shared.kafka.identities import Identity
 
 TOPIC = "market.crypto.trades.binance"
 KAFKA = Identity("cluster-1", {TOPIC: "topic-1"})

@@ -14,7 +14,7 @@ from k2.demo.oracle import Delivered, Recorded
 from k2.demo.reconcile import SHOWN, Expected, Sides, differences
 from k2.demo.report import Report
 from k2.demo.tables import TableRows
-from k2_shared.errors import ConfigError
+from k2_shared.core.errors import ConfigError
 
 BTC, ETH, SHIB = "KRAKEN:BTC/USD:1", "BINANCE:ETH/USDT:7", "BINANCE:SHIB/USDT:9"
 RECORDED: Recorded = {"KRAKEN:BTC/USD": {1: True}, "BINANCE:ETH/USDT": {7: True}, "BINANCE:SHIB/USDT": {9: False}}

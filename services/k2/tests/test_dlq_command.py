@@ -16,16 +16,16 @@ from k2.dlq.reading import DeadLetters, Selection
 from k2.dlq.replay import replay, sending
 from k2.dlq.transform import Transform
 from k2.main import app
-from k2_shared.dlq import Refuser
-from k2_shared.errors import Halt, InvalidRecord, Unavailable
-from k2_shared.ports import free_port
-from k2_shared.records import Outgoing
-from k2_shared.settings import RunSettings
-from k2_shared.testing.plugin import Agents
-from k2_shared.testing.records import RECEIVED_NS, Record, trade, value
-from k2_shared.testing.topics import read, values, write
-from k2_shared.testing.waiting import eventually
-from k2_shared.topics import BRONZE, DLQ, GOLD, RAW, Names, partition_for
+from k2_shared.core.errors import Halt, InvalidRecord, Unavailable
+from k2_shared.core.records import Outgoing
+from k2_shared.core.settings import RunSettings
+from k2_shared.kafka.dlq import Refuser
+from k2_shared.kafka.topics import BRONZE, DLQ, GOLD, RAW, Names, partition_for
+from k2_support.plugin import Agents
+from k2_support.ports import free_port
+from k2_support.records import RECEIVED_NS, Record, trade, value
+from k2_support.topics import read, values, write
+from k2_support.waiting import eventually
 
 KRAKEN = BRONZE.format(exchange="kraken")
 KEY = trade().key

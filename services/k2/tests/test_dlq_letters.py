@@ -12,11 +12,11 @@ from k2.dlq.description import describe
 from k2.dlq.letter import Letter, Place
 from k2.dlq.replay import Counts, Parcel, replay
 from k2.dlq.transform import Transform
-from k2_shared.dlq import ATTEMPT, Refuser, Stage
-from k2_shared.errors import ConfigError, InvalidRecord
-from k2_shared.records import Outgoing
-from k2_shared.testing.records import ORIGIN, Record, trade, value
-from k2_shared.topics import BRONZE, DLQ, RAW, Names, partition_for
+from k2_shared.core.errors import ConfigError, InvalidRecord
+from k2_shared.core.records import Outgoing
+from k2_shared.kafka.dlq import ATTEMPT, Refuser, Stage
+from k2_shared.kafka.topics import BRONZE, DLQ, RAW, Names, partition_for
+from k2_support.records import ORIGIN, Record, trade, value
 
 NAMES = Names("run1.")
 KRAKEN = BRONZE.format(exchange="kraken")

@@ -11,14 +11,14 @@ from typer.testing import CliRunner, Result
 
 from k2.feed.overview import overview
 from k2.main import app
-from k2_shared import kafka
-from k2_shared.feed import ledger
-from k2_shared.feed.ledger import EventKind, EventRecord, SymbolRecord
-from k2_shared.ports import free_port
-from k2_shared.records import Outgoing
-from k2_shared.settings import RunSettings
-from k2_shared.testing.topics import read, write
-from k2_shared.topics import EVENTS, SYMBOLS, Names
+from k2_shared.core.records import Outgoing
+from k2_shared.core.settings import RunSettings
+from k2_shared.feed.coverage import ledger
+from k2_shared.feed.coverage.ledger import EventKind, EventRecord, SymbolRecord
+from k2_shared.kafka import clients
+from k2_shared.kafka.topics import EVENTS, SYMBOLS, Names
+from k2_support.ports import free_port
+from k2_support.topics import read, write
 
 K2 = Callable[..., Awaitable[Result]]
 Reply = Callable[[SymbolRecord], EventRecord]
@@ -49,7 +49,7 @@ async def feed(settings: RunSettings, names: Names, reply: Reply) -> AsyncIterat
     """A feed that answers every order, after an event of another symbol and a record that is none."""
 
     async def serve() -> None:
-        async with kafka.started(kafka.consumer(settings), settings) as reader:
+        async with clients.started(clients.consumer(settings), settings) as reader:
             reader.assign(names.partitions(SYMBOLS))
             async for order in reader:
                 others = [Outgoing(EVENTS, None, b"?", 1, ()), ledger.events.outgoing(event(EventKind.REJECTED, "A/B"))]

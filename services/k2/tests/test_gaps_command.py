@@ -8,13 +8,13 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from k2.main import app
-from k2_shared.feed import ledger
-from k2_shared.feed.ledger import Cause, GapRecord, GapState
-from k2_shared.records import Outgoing
-from k2_shared.settings import RunSettings
-from k2_shared.testing.topics import write
-from k2_shared.topics import GAPS, Names
-from k2_shared.trade import Exchange
+from k2_shared.core.records import Outgoing
+from k2_shared.core.settings import RunSettings
+from k2_shared.core.trade import Exchange
+from k2_shared.feed.coverage import ledger
+from k2_shared.feed.coverage.ledger import Cause, GapRecord, GapState
+from k2_shared.kafka.topics import GAPS, Names
+from k2_support.topics import write
 
 K2 = Callable[..., Awaitable[Result]]
 SECOND = 1_000_000

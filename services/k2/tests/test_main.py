@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from k2_shared.settings import RunSettings
+from k2_shared.core.settings import RunSettings
 
 
 @pytest.mark.parametrize(

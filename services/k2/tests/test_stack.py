@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from k2_local import Stack, StackSettings
-from k2_shared.testing.signals import sigint
-from k2_shared.testing.waiting import wait_for
+from k2_support.signals import sigint
+from k2_support.waiting import wait_for
 
 K2 = [sys.executable, "-c", "from k2.main import main; main()"]
 DEADLINE_S = 90.0

@@ -2,8 +2,8 @@
 
 import pytest
 
-from k2_shared import contracts
-from k2_shared.topics import Names
+from k2_shared.core import contracts
+from k2_shared.kafka.topics import Names
 from lag_exporter.domain import Place, Reading, groups
 
 

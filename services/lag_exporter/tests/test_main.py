@@ -6,14 +6,14 @@ from urllib.request import urlopen
 from aiokafka import AIOKafkaProducer, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
-from k2_shared import kafka
-from k2_shared.children import Child
-from k2_shared.records import Outgoing
-from k2_shared.settings import RunSettings
-from k2_shared.testing.plugin import Agents
-from k2_shared.testing.topics import write
-from k2_shared.testing.waiting import eventually
-from k2_shared.topics import BRONZE, GOLD, SILVER, Names, administration
+from k2_shared.core.records import Outgoing
+from k2_shared.core.settings import RunSettings
+from k2_shared.kafka import clients
+from k2_shared.kafka.topics import BRONZE, GOLD, SILVER, Names, administration
+from k2_support.children import Child
+from k2_support.plugin import Agents
+from k2_support.topics import write
+from k2_support.waiting import eventually
 
 TOPIC = BRONZE.format(exchange="kraken")
 SECOND = SILVER.format(exchange="kraken")
@@ -52,15 +52,15 @@ class Exporter:
 async def commit(settings: RunSettings, names: Names, offset: int, group: str = "silver", topic: str = TOPIC) -> None:
     """Commit for a group, as nobody that is a member."""
     at = TopicPartition(names.topic(topic), 1)
-    async with kafka.started(kafka.consumer(settings, group=names.group(group)), settings) as member:
+    async with clients.started(clients.consumer(settings, group=names.group(group)), settings) as member:
         member.assign([at])
         await member.commit({at: offset})
 
 
 async def transact(settings: RunSettings, names: Names, topic: str, *, commits: bool, records: int = 1) -> None:
     """One transaction on the partition."""
-    sender: AIOKafkaProducer = kafka.producer(settings, transactional_id=f"{names.prefix}lag-test")
-    async with kafka.started(sender, settings):
+    sender: AIOKafkaProducer = clients.producer(settings, transactional_id=f"{names.prefix}lag-test")
+    async with clients.started(sender, settings):
         await sender.begin_transaction()
         for _ in range(records):
             await sender.send_and_wait(names.topic(topic), b"v", b"k", partition=1)
@@ -112,8 +112,8 @@ async def test_an_open_transaction_is_the_end(
     """What stands behind its first record cannot be read by anybody, so it is nobody's lag."""
     await write(run_settings, names, records(2), partition=1)
     await commit(run_settings, names, 1)
-    sender = kafka.producer(run_settings, transactional_id=f"{names.prefix}open")
-    async with kafka.started(sender, run_settings):
+    sender = clients.producer(run_settings, transactional_id=f"{names.prefix}open")
+    async with clients.started(sender, run_settings):
         await sender.begin_transaction()
         await sender.send_and_wait(names.topic(TOPIC), b"v", b"k", partition=1)
         await write(run_settings, names, records(4), partition=1)

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k2_shared.avro import DECIMAL_BYTES
-from k2_shared.records import Outgoing
-from k2_shared.testing.records import RECEIVED_NS, SCHEMA_ID, Record, encoded, fields, records, trade, trades, value
-from k2_shared.testing.spellings import NAMED, PLAIN, Spelling
-from k2_shared.topics import DLQ, SILVER
+from k2_shared.core.avro import DECIMAL_BYTES
+from k2_shared.core.records import Outgoing
+from k2_shared.kafka.topics import DLQ, SILVER
+from k2_support.records import RECEIVED_NS, SCHEMA_ID, Record, encoded, fields, records, trade, trades, value
+from k2_support.spellings import NAMED, PLAIN, Spelling
 from silver.domain import SilverStage
 
 GOOD = value(trade())

@@ -4,14 +4,14 @@ from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
 
-from k2_shared.records import Outgoing
-from k2_shared.settings import RunSettings
-from k2_shared.testing.plugin import Agents
-from k2_shared.testing.records import trade, value
-from k2_shared.testing.topics import read, values, write
-from k2_shared.testing.waiting import eventually
-from k2_shared.topics import BRONZE, DLQ, SILVER, Names, administration
-from k2_shared.trade import Trade
+from k2_shared.core.records import Outgoing
+from k2_shared.core.settings import RunSettings
+from k2_shared.core.trade import Trade
+from k2_shared.kafka.topics import BRONZE, DLQ, SILVER, Names, administration
+from k2_support.plugin import Agents
+from k2_support.records import trade, value
+from k2_support.topics import read, values, write
+from k2_support.waiting import eventually
 
 
 def written(of: Trade, schema_id: int) -> Outgoing:

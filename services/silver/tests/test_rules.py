@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from k2_shared import contracts
-from k2_shared.columns import decode_columns
-from k2_shared.testing.records import encoded, example, fields, trade, trades
-from k2_shared.trade import Trade, decode
+from k2_shared.core import contracts
+from k2_shared.core.columns import decode_columns
+from k2_shared.core.trade import Trade, decode
+from k2_support.records import encoded, example, fields, trade, trades
 from silver.rules import RULES, VENUE_BIRTH_US, Context, broken, sound
 
 NOW_US = 1_800_000_000_000_000

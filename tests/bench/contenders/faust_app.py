@@ -7,7 +7,7 @@ from typing import Any
 
 import faust
 
-from k2_shared.trade import decode
+from k2_shared.core.trade import decode
 from silver.rules import Context, broken
 
 BOOTSTRAP, SOURCE, OUTPUT, SCHEMA_ID = sys.argv[1:5]

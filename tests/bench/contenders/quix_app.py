@@ -6,7 +6,7 @@ import time
 
 from quixstreams import Application
 
-from k2_shared.trade import decode
+from k2_shared.core.trade import decode
 from silver.rules import Context, broken
 
 BOOTSTRAP, SOURCE, OUTPUT, SCHEMA_ID, GUARANTEE = sys.argv[1:6]

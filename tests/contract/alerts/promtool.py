@@ -14,7 +14,7 @@ import pytest
 
 from k2_local import StackSettings
 from k2_local.disk import explained, locked
-from k2_shared.errors import ConfigError, K2Error
+from k2_shared.core.errors import ConfigError, K2Error
 
 PACKAGE = "prometheus"
 REQUIRED = "PROMTOOL"  # set to "required", its absence is a failure

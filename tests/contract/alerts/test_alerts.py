@@ -9,7 +9,7 @@ import yaml
 from prometheus_client import generate_latest
 from tests.contract.alerts import promtool
 
-from k2_shared.telemetry import Metrics
+from k2_shared.core.telemetry import Metrics
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "deploy/prometheus"

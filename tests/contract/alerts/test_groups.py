@@ -9,12 +9,12 @@ import silver.main
 from gold.settings import GoldSettings
 from iceberg_sink.settings import SinkSettings
 from iceberg_sink.sink import TableSink, Target
-from k2_shared import contracts
-from k2_shared.agent import Health, Shell
-from k2_shared.telemetry import Metrics
-from k2_shared.topic_ids import Identity
-from k2_shared.topic_watch import TopicWatch
-from k2_shared.topics import Names
+from k2_shared.core import contracts
+from k2_shared.core.telemetry import Metrics
+from k2_shared.kafka.identities import Identity
+from k2_shared.kafka.topic_watch import TopicWatch
+from k2_shared.kafka.topics import Names
+from k2_shared.stages.agent import Health, Shell
 from lag_exporter.domain import groups
 from silver.settings import SilverSettings
 

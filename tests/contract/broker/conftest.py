@@ -7,7 +7,7 @@ import pytest
 from tests.faults.apis import FETCH, LIST_OFFSETS
 from tests.faults.proxy import Change, Proxy
 
-from k2_shared.settings import KafkaSettings, RunSettings
+from k2_shared.core.settings import KafkaSettings, RunSettings
 
 _CLIENT_AT, _STRING = 8, struct.Struct(">h")
 # Where the isolation level stands behind the client's name, in the versions that aiokafka and this broker agree on.

@@ -8,9 +8,9 @@ import psutil
 import pytest
 
 from k2_local import Stack, StackSettings
-from k2_shared.probe import BrokerFailed, bench, expect, leave_marks, marks_outlive_a_restart
-from k2_shared.settings import KafkaSettings
-from k2_shared.testing.waiting import eventually
+from k2_shared.core.settings import KafkaSettings
+from k2_support.probe import BrokerFailed, bench, expect, leave_marks, marks_outlive_a_restart
+from k2_support.waiting import eventually
 
 
 def test_a_broken_promise_is_told_apart() -> None:

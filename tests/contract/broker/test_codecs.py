@@ -12,16 +12,18 @@ import aiokafka.codec
 import pytest
 from aiokafka.errors import UnsupportedCodecError
 
-from k2_shared import contracts, kafka, lake
-from k2_shared.codecs import CODECS
-from k2_shared.records import Outgoing
-from k2_shared.settings import LakeSettings, RunSettings
-from k2_shared.testing.plugin import Agents
-from k2_shared.testing.records import trade, value
-from k2_shared.testing.topics import lasting_topics, read, values, write
-from k2_shared.testing.waiting import eventually
-from k2_shared.topics import BRONZE, DLQ, EXCHANGES, GOLD, STATE, Names, partition_for
-from k2_shared.trade import message_id
+from k2_shared.core import contracts
+from k2_shared.core.records import Outgoing
+from k2_shared.core.settings import LakeSettings, RunSettings
+from k2_shared.core.trade import message_id
+from k2_shared.kafka import clients
+from k2_shared.kafka.codecs import CODECS
+from k2_shared.kafka.topics import BRONZE, DLQ, EXCHANGES, GOLD, STATE, Names, partition_for
+from k2_shared.lake import iceberg
+from k2_support.plugin import Agents
+from k2_support.records import trade, value
+from k2_support.topics import lasting_topics, read, values, write
+from k2_support.waiting import eventually
 
 SERVICES = ["feed_binance", "feed_kraken", "silver", "gold", "iceberg_sink", "lag_exporter"]
 # zstd in each run; the others, whose reading differs by one call of the library, where there is more time.
@@ -38,12 +40,12 @@ async def topics(run_settings: RunSettings, request: pytest.FixtureRequest) -> A
 @pytest.fixture
 def catalog(names: Names) -> Iterator[Any]:
     """Every table of the contracts."""
-    found = lake.connect(LakeSettings.load())
+    found = iceberg.connect(LakeSettings.load())
     for contract in contracts.tables().values():
-        lake.create(found, names, contract)
+        iceberg.create(found, names, contract)
     yield found
     for name in contracts.tables():
-        found.drop_table((lake.namespace(names), name))
+        found.drop_table((iceberg.namespace(names), name))
 
 
 async def assert_kept_in(settings: RunSettings, names: Names, topic: str, codec: str) -> None:
@@ -66,7 +68,7 @@ async def test_every_topic_is_read_in_every_codec(
         assert values(await read(run_settings, names, topic)) == data
         await assert_kept_in(run_settings, names, topic, codec)
     at = names.partitions(STATE)[0]
-    assert await kafka.latest(run_settings, at, len(data)) == {b"key%d" % n: each for n, each in enumerate(data)}
+    assert await clients.latest(run_settings, at, len(data)) == {b"key%d" % n: each for n, each in enumerate(data)}
 
 
 @pytest.mark.parametrize(("topics", "codec"), EACH, indirect=["topics"])
@@ -107,7 +109,7 @@ async def test_the_pipeline_goes_from_bronze_to_its_tables(
     assert sorted(message_id(record.value) for record in await read(run_settings, names, GOLD)) == expected
 
     def in_table() -> list[str]:
-        table = catalog.load_table((lake.namespace(names), "gold_crypto_trades"))
+        table = catalog.load_table((iceberg.namespace(names), "gold_crypto_trades"))
         return sorted(table.scan(selected_fields=("message_id",)).to_arrow()["message_id"].to_pylist())
 
     await eventually(lambda: in_table() == expected, "every trade in the table", 120)

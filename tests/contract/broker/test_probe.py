@@ -15,10 +15,10 @@ from typer.testing import CliRunner, Result
 
 from k2.main import app
 from k2_local import Stack, StackSettings
-from k2_shared.errors import ConfigError
-from k2_shared.probe import Bench, bench, judge, judged, leave_marks
-from k2_shared.probe.checks import CHECKS
-from k2_shared.settings import KafkaSettings, RunSettings
+from k2_shared.core.errors import ConfigError
+from k2_shared.core.settings import KafkaSettings, RunSettings
+from k2_support.probe import Bench, bench, judge, judged, leave_marks
+from k2_support.probe.checks import CHECKS
 
 K2 = Callable[..., Awaitable[Result]]
 SESSION = """

@@ -12,7 +12,7 @@ from tests.contract.compose.composefile import ROOT, Compose
 
 from exchange_sim.settings import SimSettings
 from k2.init import InitSettings
-from k2_shared.settings import Settings
+from k2_shared.core.settings import Settings
 
 SERVICES = sorted(folder.parent.name for folder in (ROOT / "services").glob("*/pyproject.toml"))
 SERVERS = {"kafka", "registry", "registry-db", "seaweedfs", "prometheus"}

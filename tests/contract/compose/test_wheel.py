@@ -10,7 +10,7 @@ import pytest
 from tests.contract.compose.composefile import ROOT
 
 LOAD = """
-from k2_shared import contracts
+from k2_shared.core import contracts
 print(contracts.__file__)
 print(sorted(contracts.topics()), sorted(contracts.tables()), contracts.schema_text("trade_v3.avsc"))
 """

@@ -12,8 +12,8 @@ from tests.contract.protocols.mutation import mutated, spaced
 
 from feed_binance.protocol import BinanceProtocol
 from feed_kraken.protocol import KrakenProtocol
-from k2_shared.feed.protocol import Event, TradesReceived, Unreadable, VenueProtocol
-from k2_shared.trade import Trade
+from k2_shared.core.trade import Trade
+from k2_shared.feed.venue.protocol import Event, TradesReceived, Unreadable, VenueProtocol
 
 SEED = 7
 Fact = tuple[str, int, Decimal, Decimal, str]

@@ -14,7 +14,7 @@ from jgo.maven import MavenContext, PythonResolver
 
 from k2_local.artifacts import Artifact
 from k2_local.parts import java
-from k2_shared.trade import DECIMAL_SCALE
+from k2_shared.core.trade import DECIMAL_SCALE
 
 TOOLS = Artifact(
     "f8e4d0d945852dc2f91c3bf88f7dcb8cabc00e0fc295bb92e893e54945e08085",

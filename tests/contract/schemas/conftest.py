@@ -9,7 +9,7 @@ import requests
 from tests.contract.schemas.avro_tools import AvroTools, fetch
 
 from k2_local import StackSettings
-from k2_shared.settings import RunSettings
+from k2_shared.core.settings import RunSettings
 
 SCHEMA = Path(__file__).parents[3] / "schemas" / "trade_v3.avsc"
 Call = Callable[..., requests.Response]

@@ -6,9 +6,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tests.contract.schemas.avro_tools import AvroTools
 
-from k2_shared.testing.records import fields, trade, trades
-from k2_shared.testing.spellings import spelt
-from k2_shared.trade import Trade, decode, encode, wire_prefix
+from k2_shared.core.trade import Trade, decode, encode, wire_prefix
+from k2_support.records import fields, trade, trades
+from k2_support.spellings import spelt
 
 SCHEMA_ID = 7
 RECEIVED_US = 1_762_795_434_000_000

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from tests.contract.schemas.conftest import Call
 
-from k2_shared import contracts
-from k2_shared.topics import BRONZE, Names
-from k2_shared.trade import DECIMAL_LIMIT, DECIMAL_SCALE
+from k2_shared.core import contracts
+from k2_shared.core.trade import DECIMAL_LIMIT, DECIMAL_SCALE
+from k2_shared.kafka.topics import BRONZE, Names
 
 TOPIC = BRONZE.format(exchange="kraken")
 WITH_SCHEMA = [contract for contract in contracts.topics().values() if contract.schema]

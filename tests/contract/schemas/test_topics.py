@@ -4,9 +4,9 @@ from typing import Any
 
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from k2_shared import contracts
-from k2_shared.settings import RunSettings
-from k2_shared.topics import Names, administration, create
+from k2_shared.core import contracts
+from k2_shared.core.settings import RunSettings
+from k2_shared.kafka.topics import Names, administration, create
 
 
 async def test_config(run_settings: RunSettings, names: Names) -> None:

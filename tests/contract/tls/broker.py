@@ -13,8 +13,8 @@ from k2_local.artifacts import Cache, Downloads
 from k2_local.identity import identity_of
 from k2_local.kafka import Kafka
 from k2_local.parts import NotReadyError, Site, java
-from k2_shared.ports import free_port
-from k2_shared.testing.waiting import wait_for
+from k2_support.ports import free_port
+from k2_support.waiting import wait_for
 
 USER, PASSWORD = "k2", "hunter2-correct-horse"
 PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")

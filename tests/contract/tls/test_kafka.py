@@ -10,13 +10,13 @@ from tests.contract.tls.authority import Authority
 from tests.contract.tls.broker import MECHANISMS
 from tests.contract.tls.conftest import Environment
 
-from k2_shared.errors import ConfigError, Unavailable
-from k2_shared.records import Outgoing
-from k2_shared.settings import RunSettings
-from k2_shared.testing.plugin import Agents
-from k2_shared.testing.topics import lasting_topics, read, write
-from k2_shared.testing.waiting import eventually, wait_for
-from k2_shared.topics import BRONZE, DLQ, Names, administration
+from k2_shared.core.errors import ConfigError, Unavailable
+from k2_shared.core.records import Outgoing
+from k2_shared.core.settings import RunSettings
+from k2_shared.kafka.topics import BRONZE, DLQ, Names, administration
+from k2_support.plugin import Agents
+from k2_support.topics import lasting_topics, read, write
+from k2_support.waiting import eventually, wait_for
 
 TOPIC = BRONZE.format(exchange="kraken")
 WAYS = [

@@ -9,17 +9,18 @@ from requests.exceptions import Timeout
 from tests.contract.tls.authority import Authority
 from tests.contract.tls.conftest import Environment
 
-from k2_shared import contracts, lake
-from k2_shared.lake import Catalog
-from k2_shared.settings import LakeSettings
-from k2_shared.topics import Names
+from k2_shared.core import contracts
+from k2_shared.core.settings import LakeSettings
+from k2_shared.kafka.topics import Names
+from k2_shared.lake import iceberg
+from k2_shared.lake.iceberg import Catalog
 
 CONTRACT = contracts.tables()["gold_crypto_trades"]
 
 
 def connected(environment: Environment, **changes: str) -> Catalog:
     given = {name.lower(): value for name, value in {**environment, **changes}.items()}
-    return lake.connect(LakeSettings.load(**given))
+    return iceberg.connect(LakeSettings.load(**given))
 
 
 def append(table: Table) -> None:
@@ -31,7 +32,7 @@ def append(table: Table) -> None:
 def test_a_table_is_made_written_and_read_through_tls(lake_tls: Environment, names: Names) -> None:
     """The catalog and the store are each reached under its own certificate, and both really behind it."""
     catalog = connected(lake_tls)
-    table = lake.create(catalog, names, CONTRACT)
+    table = iceberg.create(catalog, names, CONTRACT)
     append(table)
     assert connected(lake_tls).load_table(table.name()).scan().count() == 3
     assert table.io.properties["s3.endpoint"].startswith("https://")
@@ -43,7 +44,7 @@ def test_who_is_signed_by_a_stranger_is_not_trusted(
 ) -> None:
     """Each setting is for its own server; neither falls back to the system's authorities, or to the other's."""
     with pytest.raises(OSError, match=r"(?i)certificate"):
-        append(lake.create(connected(lake_tls, **{name: str(stranger.cafile)}), names, CONTRACT))
+        append(iceberg.create(connected(lake_tls, **{name: str(stranger.cafile)}), names, CONTRACT))
 
 
 def test_a_catalog_that_says_nothing_is_not_waited_for() -> None:

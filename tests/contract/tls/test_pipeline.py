@@ -11,11 +11,11 @@ from tests.e2e import recordings
 
 from k2.demo import agents
 from k2.demo.agents import Fleet, Simulator
-from k2_shared import lake
-from k2_shared.settings import LakeSettings, RunSettings
-from k2_shared.testing.topics import read
-from k2_shared.testing.waiting import eventually
-from k2_shared.topics import GOLD, Names
+from k2_shared.core.settings import LakeSettings, RunSettings
+from k2_shared.kafka.topics import GOLD, Names
+from k2_shared.lake import iceberg
+from k2_support.topics import read
+from k2_support.waiting import eventually
 
 TRADES = 60
 FEEDS = {"feed_kraken": {"KRAKEN_SYMBOLS": "BTC/USD"}, "feed_binance": {"BINANCE_SYMBOLS": "SHIB/USDT"}}
@@ -50,7 +50,7 @@ async def test_trades_reach_the_tables(everything: Environment, names: Names, tm
 async def _arrived(environment: Environment, names: Names) -> bool:
     given = {name.lower(): value for name, value in environment.items()}
     in_topic = len(await read(RunSettings.load(**given), names, GOLD))
-    table = lake.connect(LakeSettings.load(**given)).load_table((lake.namespace(names), "gold_crypto_trades"))
+    table = iceberg.connect(LakeSettings.load(**given)).load_table((iceberg.namespace(names), "gold_crypto_trades"))
     return in_topic == table.scan().count() == 2 * TRADES
 
 

@@ -20,7 +20,7 @@ from jgo.maven import MavenContext, PythonResolver
 
 from k2_local.disk import explained, locked
 from k2_local.progress import Advance, Report, transfer
-from k2_shared.errors import ConfigError
+from k2_shared.core.errors import ConfigError
 
 _AT_ONCE = 4
 _TIMEOUT_S = 60

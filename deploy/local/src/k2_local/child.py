@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from k2_shared.errors import ConfigError
+from k2_shared.core.errors import ConfigError
 
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 _SIGNALLED = 128  # a shell's exit code for a death by signal is this plus its number

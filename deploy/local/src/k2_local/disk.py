@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from k2_shared.errors import ConfigError
+from k2_shared.core.errors import ConfigError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _SPARE = 16 * 1_048_576  # bytes; with less a broker cannot even create an index

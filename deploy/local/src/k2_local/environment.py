@@ -2,7 +2,7 @@
 
 from k2_local.parts import Site
 from k2_local.seaweed import REGION, WAREHOUSE
-from k2_shared.ports import HOST
+from k2_support.ports import HOST
 
 
 def environment(site: Site) -> dict[str, str]:

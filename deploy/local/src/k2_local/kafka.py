@@ -14,8 +14,8 @@ from k2_local.disk import write_whole
 from k2_local.parts import Launch, NotReadyError, Part, java
 from k2_local.ports import Claims, choose
 from k2_local.processes import completed
-from k2_shared.errors import Halt, Unavailable
-from k2_shared.ports import HOST
+from k2_shared.core.errors import Halt, Unavailable
+from k2_support.ports import HOST
 
 _LARGEST_MESSAGE = 8 * 1_048_576  # bytes
 _CHECK_TIMEOUT_S = 3

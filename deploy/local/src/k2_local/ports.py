@@ -8,8 +8,8 @@ from types import TracebackType
 from typing import Self
 
 from k2_local.settings import StackSettings
-from k2_shared.errors import ConfigError
-from k2_shared.ports import claim, is_free
+from k2_shared.core.errors import ConfigError
+from k2_support.ports import claim, is_free
 
 GRPC = 10_000  # SeaweedFS listens for gRPC at each of its ports plus this
 

@@ -6,7 +6,7 @@ import requests
 
 from k2_local.artifacts import Downloads
 from k2_local.parts import Launch, NotReadyError, Part, java
-from k2_shared.ports import HOST
+from k2_support.ports import HOST
 
 _CHECK_TIMEOUT_S = 3
 

@@ -9,7 +9,7 @@ from requests_aws4auth import AWS4Auth  # type: ignore[import-untyped]
 
 from k2_local.artifacts import Downloads
 from k2_local.parts import Launch, NotReadyError, Part
-from k2_shared.ports import HOST
+from k2_support.ports import HOST
 
 REGION = "us-east-1"
 BUCKET = "lake"

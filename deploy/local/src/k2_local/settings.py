@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import Field
 
 from k2_local.patience import Patience
-from k2_shared.settings import Settings
+from k2_shared.core.settings import Settings
 
 HIGHEST_PORT = 55_535  # SeaweedFS adds 10,000 to each of its ports for gRPC
 PORT = Field(None, ge=1024, le=HIGHEST_PORT, description="a free port; default: one is chosen and remembered")

@@ -20,7 +20,7 @@ from k2_local.seaweed import Seaweed
 from k2_local.settings import StackSettings
 from k2_local.startup import Startup
 from k2_local.status import PartStatus, status_of
-from k2_shared.errors import ConfigError, Unavailable
+from k2_shared.core.errors import ConfigError, Unavailable
 
 Report = Callable[[str], None]
 

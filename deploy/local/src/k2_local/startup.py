@@ -13,7 +13,7 @@ from k2_local.parts import NotReadyError, Part
 from k2_local.ports import Claims
 from k2_local.processes import Process, spawn
 from k2_local.records import Records
-from k2_shared.errors import K2Error, Unavailable
+from k2_shared.core.errors import K2Error, Unavailable
 
 _POLL_S = 0.1
 _TAIL = 15  # lines of a part's log in the message of its failure

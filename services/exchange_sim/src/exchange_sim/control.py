@@ -11,7 +11,7 @@ from exchange_sim.inject import Injector
 from exchange_sim.model import Venue
 from exchange_sim.ranges import Range, assigned, ids_of, summary
 from exchange_sim.tape import Tape
-from k2_shared.errors import ConfigError
+from k2_shared.core.errors import ConfigError
 
 _WHAT: Mapping[str, Callable[[Tape], list[Range]]] = {
     "ids": assigned,

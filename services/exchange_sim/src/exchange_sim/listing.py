@@ -7,7 +7,7 @@ from typing import Protocol
 
 from exchange_sim.model import VENUES, Instrument, Trade, Venue
 from exchange_sim.symbols import KRAKEN_REST
-from k2_shared.symbol import checked
+from k2_shared.core.symbol import checked
 
 FORM = "VENUE:BASE/QUOTE:PRICE_DECIMALS[:STATUS]"
 TRADING: Mapping[Venue, str] = {"KRAKEN": "online", "BINANCE": "TRADING"}

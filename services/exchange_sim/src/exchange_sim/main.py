@@ -13,7 +13,7 @@ from exchange_sim.oracle import OracleLog
 from exchange_sim.recordings import load
 from exchange_sim.server import Simulator
 from exchange_sim.settings import SimSettings, from_command_line
-from k2_shared.errors import ConfigError, K2Error
+from k2_shared.core.errors import ConfigError, K2Error
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
-from k2_shared.errors import ConfigError
+from k2_shared.core.errors import ConfigError
 
 BATCH = 1_000
 

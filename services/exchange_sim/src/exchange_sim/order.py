@@ -8,7 +8,7 @@ from typing import Any
 from exchange_sim.acks import WRONG
 from exchange_sim.catalogue import INJECTED, Bound, Fault
 from exchange_sim.model import Venue
-from k2_shared.errors import ConfigError
+from k2_shared.core.errors import ConfigError
 
 FIELDS = ("kind", "venue", "symbol", "count", "seconds", "value", "ids")
 MAX_IDS = 100_000

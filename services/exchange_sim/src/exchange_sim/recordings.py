@@ -10,7 +10,7 @@ from pathlib import Path
 
 from exchange_sim import binance, kraken, symbols
 from exchange_sim.model import Dialect, Instrument, Recording, Trade, Venue
-from k2_shared.errors import ConfigError
+from k2_shared.core.errors import ConfigError
 
 PACKAGED = Path(__file__).parent / "recordings"
 DIALECTS: dict[Venue, Dialect] = {"KRAKEN": kraken, "BINANCE": binance}

@@ -25,7 +25,7 @@ from exchange_sim.settings import SimSettings
 from exchange_sim.storm import Due, script, storm, strike
 from exchange_sim.strikes import Strikes
 from exchange_sim.venue import Stage
-from k2_shared.errors import ConfigError
+from k2_shared.core.errors import ConfigError
 
 HEARTBEAT_S = 1.0  # https://docs.kraken.com/api/docs/websocket-v2/heartbeat
 PING_S = 20.0  # https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams

@@ -12,7 +12,7 @@ from exchange_sim import listing
 from exchange_sim.faults import Rates
 from exchange_sim.model import VENUES, Venue
 from exchange_sim.recordings import PACKAGED
-from k2_shared.settings import Settings, print_config
+from k2_shared.core.settings import Settings, print_config
 
 _PREFIX = "sim_"
 

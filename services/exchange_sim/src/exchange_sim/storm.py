@@ -12,7 +12,7 @@ from exchange_sim.catalogue import INJECTED, Bound, Fault
 from exchange_sim.inject import Injector
 from exchange_sim.model import Venue
 from exchange_sim.order import Markets, Order, choices, parse
-from k2_shared.errors import ConfigError
+from k2_shared.core.errors import ConfigError
 
 
 class Due(NamedTuple):

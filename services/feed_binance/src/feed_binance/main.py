@@ -5,10 +5,10 @@ from typing import NoReturn
 from feed_binance.protocol import BinanceProtocol
 from feed_binance.rest import BinanceRest
 from feed_binance.settings import BinanceSettings
-from k2_shared.agent import Shell, run
-from k2_shared.feed.budget import Allowance
-from k2_shared.feed.feed import Feed, in_shell
-from k2_shared.feed.venue import Venue
+from k2_shared.feed.run.feed import Feed, in_shell
+from k2_shared.feed.venue.budget import Allowance
+from k2_shared.feed.venue.venue import Venue
+from k2_shared.stages.agent import Shell, run
 
 SERVICE = "feed_binance"
 # Binance's limits: 300 connection attempts in five minutes, 5 messages a second, a connection's life of 24 h, and

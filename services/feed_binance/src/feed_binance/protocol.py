@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from k2_shared.feed import numbers
-from k2_shared.feed.protocol import (
+from k2_shared.core.trade import Exchange, Side, Trade
+from k2_shared.feed.venue import numbers
+from k2_shared.feed.venue.protocol import (
     BROKEN,
     OTHER,
     SHUTDOWN,
@@ -20,7 +21,6 @@ from k2_shared.feed.protocol import (
     TradesReceived,
     Unreadable,
 )
-from k2_shared.trade import Exchange, Side, Trade
 
 _LIST_ID = 2
 _STREAMS_A_MESSAGE = 200

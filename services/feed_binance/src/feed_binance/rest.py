@@ -10,10 +10,10 @@ from urllib.parse import urlencode
 import msgspec
 
 from feed_binance.protocol import FIRST_MICROSECOND_TIME
-from k2_shared.feed import numbers
-from k2_shared.feed.listings import Listing, Pairs, listing, read_each
-from k2_shared.feed.rest import Call, Page
-from k2_shared.trade import Trade
+from k2_shared.core.trade import Trade
+from k2_shared.feed.venue import numbers
+from k2_shared.feed.venue.listings import Listing, Pairs, listing, read_each
+from k2_shared.feed.venue.rest import Call, Page
 
 _PAGE = 1_000
 _PAIRS_WEIGHT, _TRADES_WEIGHT = 20, 25

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from k2_shared.feed.settings import FeedSettings, SocketUrls, Symbols, spoken_at
+from k2_shared.feed.venue.settings import FeedSettings, SocketUrls, Symbols, spoken_at
 
 
 class BinanceSettings(FeedSettings):

@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from k2_shared.feed import numbers
-from k2_shared.feed.protocol import BROKEN, OTHER, Event, Notice, Refused, Subscribed, TradesReceived, Unreadable
-from k2_shared.trade import Exchange, Side, Trade
+from k2_shared.core.trade import Exchange, Side, Trade
+from k2_shared.feed.venue import numbers
+from k2_shared.feed.venue.protocol import BROKEN, OTHER, Event, Notice, Refused, Subscribed, TradesReceived, Unreadable
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SIDES: Mapping[str, Side] = {"buy": "BUY", "sell": "SELL"}

@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from k2_shared.feed import numbers
-from k2_shared.feed.listings import Listing, Pairs, listing, read_each
-from k2_shared.feed.rest import Call, Page, TooManyCalls
-from k2_shared.trade import Side, Trade
+from k2_shared.core.trade import Side, Trade
+from k2_shared.feed.venue import numbers
+from k2_shared.feed.venue.listings import Listing, Pairs, listing, read_each
+from k2_shared.feed.venue.rest import Call, Page, TooManyCalls
 
 # REST and v1 name two assets otherwise than v2 does.
 _V2_ASSETS = {"XBT": "BTC", "XDG": "DOGE"}

@@ -13,13 +13,13 @@ import numpy as np
 from gold.facts import entries
 from gold.reading import Reader, Rows
 from gold.state import Symbol, Verdict
-from k2_shared.columns import Flags, Longs
-from k2_shared.dlq import Refuser
-from k2_shared.errors import Halt, InvalidRecord
-from k2_shared.records import Batch, ByTopic, Consumed, Offsets, Outgoing
-from k2_shared.stage import Latest, Outcome, Stage, Stamp, StateSize
-from k2_shared.topics import DLQ, GOLD, STATE
-from k2_shared.trade import Exchange, record_key
+from k2_shared.core.columns import Flags, Longs
+from k2_shared.core.errors import Halt, InvalidRecord
+from k2_shared.core.records import Batch, ByTopic, Consumed, Offsets, Outgoing
+from k2_shared.core.trade import Exchange, record_key
+from k2_shared.kafka.dlq import Refuser
+from k2_shared.kafka.topics import DLQ, GOLD, STATE
+from k2_shared.stages.stage import Latest, Outcome, Stage, Stamp, StateSize
 
 _VERSION = "v1"
 

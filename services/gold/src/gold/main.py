@@ -7,11 +7,11 @@ from aiokafka import TopicPartition
 from gold.domain import GoldStage
 from gold.reading import Reader
 from gold.settings import GoldSettings
-from k2_shared.agent import Shell, run
-from k2_shared.registry import Registry
-from k2_shared.stage import Pipeline, StageFactory, StateTopics
-from k2_shared.topics import DLQ, EXCHANGES, GOLD, SILVER, STATE, Names
-from k2_shared.transactions import Limits, TransactionalAgent
+from k2_shared.kafka.registry import Registry
+from k2_shared.kafka.topics import DLQ, EXCHANGES, GOLD, SILVER, STATE, Names
+from k2_shared.stages.agent import Shell, run
+from k2_shared.stages.stage import Pipeline, StageFactory, StateTopics
+from k2_shared.stages.transactions import Limits, TransactionalAgent
 
 SERVICE = "gold"
 

@@ -8,11 +8,11 @@ from functools import lru_cache
 import numpy as np
 
 from gold.facts import Prints, fingerprints
-from k2_shared.columns import KEY_BYTES, Longs, TradeColumns, decode_columns
-from k2_shared.errors import InvalidRecord
-from k2_shared.records import Batch
-from k2_shared.topics import partition_for
-from k2_shared.trade import DECIMAL_SCALE, Exchange, decode, record_key
+from k2_shared.core.columns import KEY_BYTES, Longs, TradeColumns, decode_columns
+from k2_shared.core.errors import InvalidRecord
+from k2_shared.core.records import Batch
+from k2_shared.core.trade import DECIMAL_SCALE, Exchange, decode, record_key
+from k2_shared.kafka.topics import partition_for
 
 _MAX_SYMBOLS = 65_536
 _MAX_ID = 2**63 - 1

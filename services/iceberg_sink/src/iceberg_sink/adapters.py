@@ -20,9 +20,9 @@ from iceberg_sink.history import landed, nearest_state
 from iceberg_sink.memory import Turns
 from iceberg_sink.patience import FAILURES, Patience, UsedUp, is_store, reason
 from iceberg_sink.retention import expendable
-from k2_shared.errors import Halt, Unavailable
-from k2_shared.telemetry import logger
-from k2_shared.topic_ids import Identity
+from k2_shared.core.errors import Halt, Unavailable
+from k2_shared.core.telemetry import logger
+from k2_shared.kafka.identities import Identity
 
 T = TypeVar("T")
 

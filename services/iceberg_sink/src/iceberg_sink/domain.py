@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from k2_shared.errors import Halt
-from k2_shared.topic_ids import Identity
+from k2_shared.core.errors import Halt
+from k2_shared.kafka.identities import Identity
 
 Position = tuple[str, int]  # topic, partition
 Offsets = Mapping[Position, int]  # the next offset to read

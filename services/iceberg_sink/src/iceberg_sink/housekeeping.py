@@ -8,7 +8,7 @@ from pyiceberg.exceptions import CommitFailedException
 from iceberg_sink.adapters import LakeTable
 from iceberg_sink.patience import FAILURES, reason
 from iceberg_sink.settings import SinkSettings
-from k2_shared.telemetry import Metrics, logger
+from k2_shared.core.telemetry import Metrics, logger
 
 EXPIRED = "table_snapshots_expired"
 NOT_EXPIRED = "table_snapshots_not_expired"

@@ -16,14 +16,15 @@ from iceberg_sink.memory import Turns, keep_small
 from iceberg_sink.patience import Patience, reason
 from iceberg_sink.settings import SinkSettings
 from iceberg_sink.sink import TableSink, Target
-from k2_shared import contracts, lake
-from k2_shared.agent import Shell, run
-from k2_shared.contracts import TableContract
-from k2_shared.errors import ConfigError, Halt, K2Error, Unavailable
-from k2_shared.registry import Registry
-from k2_shared.telemetry import Metrics, logger
-from k2_shared.topic_ids import Identity, identify
-from k2_shared.topics import Names, administration, check
+from k2_shared.core import contracts
+from k2_shared.core.contracts import TableContract
+from k2_shared.core.errors import ConfigError, Halt, K2Error, Unavailable
+from k2_shared.core.telemetry import Metrics, logger
+from k2_shared.kafka.identities import Identity, identify
+from k2_shared.kafka.registry import Registry
+from k2_shared.kafka.topics import Names, administration, check
+from k2_shared.lake import iceberg
+from k2_shared.stages.agent import Shell, run
 
 SERVICE = "iceberg_sink"
 ATTEMPT_FAILED = "table_attempt_failed"
@@ -88,7 +89,7 @@ class IcebergSink(Service):  # type: ignore[misc]
 
     def _targets(self, kafka: Identity, schema_ids: dict[str, int]) -> list[Target]:
         try:
-            catalog = lake.connect(self._settings)
+            catalog = iceberg.connect(self._settings)
             return [self._target(catalog, contract, kafka, schema_ids) for contract in contracts.tables().values()]
         except (RESTError, RequestException) as error:
             raise Unavailable(
@@ -99,12 +100,12 @@ class IcebergSink(Service):  # type: ignore[misc]
     def _target(
         self, catalog: RestCatalog, contract: TableContract, kafka: Identity, schema_ids: dict[str, int]
     ) -> Target:
-        identifier = (lake.namespace(self._names), contract.name)
+        identifier = (iceberg.namespace(self._names), contract.name)
         try:
             loaded = catalog.load_table(identifier)
         except NoSuchTableError:
             raise ConfigError(f"table {'.'.join(identifier)} does not exist: run 'k2 init'") from None
-        lake.check(loaded, contract)
+        iceberg.check(loaded, contract)
         own = [self._names.topic(name) for name in contract.topics]
         fed_by = Identity(kafka.cluster_id, {topic: kafka.topic_ids[topic] for topic in own})
         patience = Patience(self._settings.sink_commit_attempts, partial(self._failed, contract.name))

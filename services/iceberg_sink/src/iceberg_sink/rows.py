@@ -6,10 +6,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from k2_shared.errors import Halt, InvalidRecord
-from k2_shared.origin import received_ns
-from k2_shared.records import Batch, Consumed
-from k2_shared.trade import decode
+from k2_shared.core.errors import Halt, InvalidRecord
+from k2_shared.core.origin import received_ns
+from k2_shared.core.records import Batch, Consumed
+from k2_shared.core.trade import decode
 
 _TIME = pa.timestamp("us", tz="UTC")
 

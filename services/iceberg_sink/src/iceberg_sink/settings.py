@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from k2_shared.settings import AgentSettings, LakeSettings
+from k2_shared.core.settings import AgentSettings, LakeSettings
 
 
 class SinkSettings(AgentSettings, LakeSettings):

@@ -18,20 +18,20 @@ from iceberg_sink.memory import give_back
 from iceberg_sink.patience import Interrupted
 from iceberg_sink.rows import Rows, gathered
 from iceberg_sink.settings import SinkSettings
-from k2_shared import kafka
-from k2_shared.contracts import TableContract
-from k2_shared.errors import Halt, K2Error, Unavailable
-from k2_shared.origin import received_ns
-from k2_shared.telemetry import Metrics, logger
-from k2_shared.topic_ids import Identity
-from k2_shared.topics import Names
+from k2_shared.core.contracts import TableContract
+from k2_shared.core.errors import Halt, K2Error, Unavailable
+from k2_shared.core.origin import received_ns
+from k2_shared.core.telemetry import Metrics, logger
+from k2_shared.kafka import clients
+from k2_shared.kafka.identities import Identity
+from k2_shared.kafka.topics import Names
 
 STARTED = "table_sink_started"
 SUPERSEDED = "table_sink_superseded"
 ENDED = "table_sink_ended"
 INTERRUPTED = "table_sink_interrupted"
 _POLL_MS = 1_000
-_FETCH = kafka.Fetch(partition_bytes=256 * 1024, total_bytes=4 * 1024 * 1024, wait_ms=500)
+_FETCH = clients.Fetch(partition_bytes=256 * 1024, total_bytes=4 * 1024 * 1024, wait_ms=500)
 _CHUNK = 2_000  # records that are Python objects at a time
 _FIRST_S = 0.5
 _ATTEMPTS = 60
@@ -87,8 +87,8 @@ class TableSink(Service):  # type: ignore[misc]
         self.done = asyncio.Event()
 
     async def on_start(self) -> None:
-        reader = kafka.consumer(self._settings, group=self._group, fetch=_FETCH)
-        self._reader: AIOKafkaConsumer = await self.add_async_context(kafka.started(reader, self._settings))
+        reader = clients.consumer(self._settings, group=self._group, fetch=_FETCH)
+        self._reader: AIOKafkaConsumer = await self.add_async_context(clients.started(reader, self._settings))
         self._reader.assign(self._partitions)
 
     async def on_started(self) -> None:

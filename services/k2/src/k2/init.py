@@ -6,11 +6,13 @@ from pydantic import Field
 from pyiceberg.exceptions import RESTError
 from requests.exceptions import RequestException
 
-from k2_shared import contracts, lake, topics
-from k2_shared.errors import Unavailable
-from k2_shared.registry import Registry
-from k2_shared.settings import LakeSettings, RunSettings
-from k2_shared.topics import Names
+from k2_shared.core import contracts
+from k2_shared.core.errors import Unavailable
+from k2_shared.core.settings import LakeSettings, RunSettings
+from k2_shared.kafka import topics
+from k2_shared.kafka.registry import Registry
+from k2_shared.kafka.topics import Names
+from k2_shared.lake import iceberg
 
 
 class InitSettings(RunSettings, LakeSettings):
@@ -29,9 +31,9 @@ def apply(settings: InitSettings) -> str:
     names = Names(settings.k2_prefix)
     asyncio.run(_topics_and_subjects(settings, names))
     try:
-        catalog = lake.connect(settings)
+        catalog = iceberg.connect(settings)
         for contract in contracts.tables().values():
-            lake.create(catalog, names, contract)
+            iceberg.create(catalog, names, contract)
     except (RESTError, RequestException) as error:
         raise Unavailable(f"the Iceberg catalog at {settings.iceberg_catalog_uri} failed: {error}") from None
     where = f" under {settings.k2_prefix}" if settings.k2_prefix else ""

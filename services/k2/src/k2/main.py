@@ -15,8 +15,8 @@ from k2.dlq import command as dlq
 from k2.feed import command as feed
 from k2.gaps import command as gaps
 from k2.probe import command as probe
-from k2_shared import codecs
-from k2_shared.errors import K2Error
+from k2_shared.core.errors import K2Error
+from k2_shared.kafka import codecs
 
 _INTERRUPTED = 130
 _MISUSED = 2

@@ -17,7 +17,7 @@ from k2_local import PartStatus, Stack, StackSettings, child
 from k2_local.logs import follow, last
 from k2_local.stack import NAMES
 from k2_local.status import whole
-from k2_shared.errors import ConfigError
+from k2_shared.core.errors import ConfigError
 
 app = typer.Typer(help="Kafka, schema registry, S3 and Iceberg catalog on this machine.", no_args_is_help=True)
 

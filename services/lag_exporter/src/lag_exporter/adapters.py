@@ -5,9 +5,9 @@ from collections.abc import Collection
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from k2_shared import kafka
-from k2_shared.resumption import committed_all, holds
-from k2_shared.settings import KafkaSettings
+from k2_shared.core.settings import KafkaSettings
+from k2_shared.kafka import clients
+from k2_shared.kafka.resumption import committed_all, holds
 from lag_exporter.domain import Reading
 
 
@@ -22,7 +22,7 @@ class Broker:
     @classmethod
     def reader(cls, settings: KafkaSettings) -> AIOKafkaConsumer:
         """The client that asks for the ends; to be started by the caller."""
-        return kafka.consumer(settings)
+        return clients.consumer(settings)
 
     async def readings(self, group: str, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Reading]:
         """Ask for a group's offsets and its partitions' ends.

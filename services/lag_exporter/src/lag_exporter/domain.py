@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from k2_shared import contracts
-from k2_shared.topics import BRONZE, EXCHANGES, SILVER, Names
+from k2_shared.core import contracts
+from k2_shared.kafka.topics import BRONZE, EXCHANGES, SILVER, Names
 
 
 def groups(names: Names) -> Mapping[str, tuple[str, ...]]:

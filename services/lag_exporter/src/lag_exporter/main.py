@@ -9,11 +9,11 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from mode import Service
 
-from k2_shared import kafka
-from k2_shared.agent import Shell, run
-from k2_shared.errors import K2Error
-from k2_shared.telemetry import Metrics, logger
-from k2_shared.topics import Names, administration, check
+from k2_shared.core.errors import K2Error
+from k2_shared.core.telemetry import Metrics, logger
+from k2_shared.kafka import clients
+from k2_shared.kafka.topics import Names, administration, check
+from k2_shared.stages.agent import Shell, run
 from lag_exporter.adapters import Broker
 from lag_exporter.domain import Place, Reading, groups
 from lag_exporter.settings import LagSettings
@@ -52,7 +52,7 @@ class LagExporter(Service):  # type: ignore[misc]
         """Connect; a topic that is missing or is not as its contract says ends the start."""
         self._admin = await self.add_async_context(administration(self._settings))
         await check(self._admin, self._names, sorted({topic for topics in self._groups.values() for topic in topics}))
-        reader = await self.add_async_context(kafka.started(Broker.reader(self._settings), self._settings))
+        reader = await self.add_async_context(clients.started(Broker.reader(self._settings), self._settings))
         self._broker = Broker(self._settings, self._admin, reader)
 
     async def on_started(self) -> None:

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from k2_shared.settings import AgentSettings
+from k2_shared.core.settings import AgentSettings
 
 
 class LagSettings(AgentSettings):

@@ -7,13 +7,13 @@ from itertools import compress
 
 import numpy as np
 
-from k2_shared.columns import decode_columns
-from k2_shared.dlq import Refuser
-from k2_shared.errors import InvalidRecord
-from k2_shared.records import Batch, ByTopic, Consumed, Outgoing
-from k2_shared.stage import Outcome, Stage
-from k2_shared.topics import DLQ, SILVER
-from k2_shared.trade import Exchange, decode
+from k2_shared.core.columns import decode_columns
+from k2_shared.core.errors import InvalidRecord
+from k2_shared.core.records import Batch, ByTopic, Consumed, Outgoing
+from k2_shared.core.trade import Exchange, decode
+from k2_shared.kafka.dlq import Refuser
+from k2_shared.kafka.topics import DLQ, SILVER
+from k2_shared.stages.stage import Outcome, Stage
 from silver.rules import Context, broken, sound
 
 

@@ -4,11 +4,11 @@ from typing import NoReturn
 
 from aiokafka import TopicPartition
 
-from k2_shared.agent import Shell, run
-from k2_shared.registry import Registry
-from k2_shared.stage import Pipeline, StageFactory
-from k2_shared.topics import BRONZE, DLQ, EXCHANGES, SILVER, Names
-from k2_shared.transactions import Limits, TransactionalAgent
+from k2_shared.kafka.registry import Registry
+from k2_shared.kafka.topics import BRONZE, DLQ, EXCHANGES, SILVER, Names
+from k2_shared.stages.agent import Shell, run
+from k2_shared.stages.stage import Pipeline, StageFactory
+from k2_shared.stages.transactions import Limits, TransactionalAgent
 from silver.domain import SilverStage
 from silver.settings import SilverSettings
 

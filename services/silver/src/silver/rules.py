@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from k2_shared.columns import Flags, TradeColumns
-from k2_shared.symbol import unfit
-from k2_shared.trade import Exchange, fits
+from k2_shared.core.columns import Flags, TradeColumns
+from k2_shared.core.symbol import unfit
+from k2_shared.core.trade import Exchange, fits
 
 _TRADE_ID = re.compile(r"[1-9][0-9]{0,18}")
 _LONG_MAX = 2**63 - 1

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from k2_shared.settings import StageSettings
+from k2_shared.stages.settings import StageSettings
 
 
 class SilverSettings(StageSettings):

@@ -10,8 +10,8 @@ from urllib.request import urlopen
 
 import psutil  # type: ignore[import-untyped]
 
-from k2_shared.children import Child, wait_until
-from k2_shared.ports import free_port
+from k2_support.children import Child, wait_until
+from k2_support.ports import free_port
 
 SIMULATOR = "exchange_sim"
 _STAGES = ("iceberg_sink", "gold", "silver")

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from k2.demo.options import Options
 from k2_local import child
-from k2_shared.errors import ConfigError
+from k2_shared.core.errors import ConfigError
 
 
 def demo(

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from k2_shared import kafka
-from k2_shared.origin import received_ns
-from k2_shared.settings import KafkaSettings
-from k2_shared.topics import BRONZE, DLQ, EXCHANGES, GOLD, RAW, SILVER, Names
-from k2_shared.trade import message_id
+from k2_shared.core.origin import received_ns
+from k2_shared.core.settings import KafkaSettings
+from k2_shared.core.trade import message_id
+from k2_shared.kafka import clients
+from k2_shared.kafka.topics import BRONZE, DLQ, EXCHANGES, GOLD, RAW, SILVER, Names
 
 STAGES: dict[str, tuple[str, ...]] = {
     "raw": tuple(RAW.format(exchange=e.lower()) for e in EXCHANGES),
@@ -85,7 +85,7 @@ class Observer:
     async def _read(self, stage: str) -> None:
         at = [partition for topic in STAGES[stage] for partition in self._names.partitions(topic)]
         identified = stage not in {"raw", "dlq"}
-        async with kafka.started(kafka.consumer(self._settings), self._settings) as reader:
+        async with clients.started(clients.consumer(self._settings), self._settings) as reader:
             reader.assign(at)
             await reader.seek_to_beginning(*at)
             while True:

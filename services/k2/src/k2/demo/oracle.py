@@ -9,8 +9,8 @@ from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
 
-from k2_shared.errors import ConfigError
-from k2_shared.trade import fits
+from k2_shared.core.errors import ConfigError
+from k2_shared.core.trade import fits
 
 _V2_ASSETS = {"XBT": "BTC", "XDG": "DOGE"}
 # Longest first; TUSD and the like are quotes on Binance alone: on Kraken they would split XBTUSD as XB/TUSD.

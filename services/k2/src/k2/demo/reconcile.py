@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from k2.demo.observer import StageCount
 from k2.demo.oracle import Delivered, Recorded
 from k2.demo.tables import TableRows
-from k2_shared.topics import EXCHANGES
-from k2_shared.trade import Exchange
+from k2_shared.core.trade import Exchange
+from k2_shared.kafka.topics import EXCHANGES
 
 SHOWN = 10
 

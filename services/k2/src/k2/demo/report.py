@@ -11,7 +11,7 @@ from rich.table import Table
 
 from k2.demo.observer import StageCount, percentile
 from k2.demo.reconcile import Difference, Sides
-from k2_shared.trade import WIRE_PREFIX_BYTES, decode
+from k2_shared.core.trade import WIRE_PREFIX_BYTES, decode
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -18,8 +18,8 @@ from k2.demo.screen import Moment, Screen
 from k2.demo.tables import Tables
 from k2.init import InitSettings
 from k2_local import Stack, StackSettings, child
-from k2_shared.errors import K2Error
-from k2_shared.topics import EXCHANGES, Names
+from k2_shared.core.errors import K2Error
+from k2_shared.kafka.topics import EXCHANGES, Names
 
 _TICK_S = 0.5
 _STALLED_S = 60.0

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import duckdb
 
-from k2_shared import contracts, lake
-from k2_shared.settings import LakeSettings
-from k2_shared.topics import Names
+from k2_shared.core import contracts
+from k2_shared.core.settings import LakeSettings
+from k2_shared.kafka.topics import Names
+from k2_shared.lake import iceberg
 
 _EXTENSIONS = ("httpfs", "avro", "iceberg")
 
@@ -28,7 +29,7 @@ class Tables:
 
     def __init__(self, settings: LakeSettings, names: Names) -> None:
         self._settings = settings
-        self._namespace = lake.namespace(names)
+        self._namespace = iceberg.namespace(names)
 
     def read(self) -> dict[str, TableRows]:
         """Every table of the contracts."""
@@ -40,7 +41,7 @@ class Tables:
 
     def counts(self) -> dict[str, int]:
         """The rows of every table as its current snapshot says; cheap, for watching."""
-        catalog = lake.connect(self._settings)
+        catalog = iceberg.connect(self._settings)
         found = {}
         for name in contracts.tables():
             snapshot = catalog.load_table((self._namespace, name)).current_snapshot()
@@ -50,7 +51,7 @@ class Tables:
 
     def gold_ages_ms(self) -> "array[float]":
         """For each gold row: from the receipt of its frame to the commit of its snapshot, ms."""
-        table = lake.connect(self._settings).load_table((self._namespace, "gold_crypto_trades"))
+        table = iceberg.connect(self._settings).load_table((self._namespace, "gold_crypto_trades"))
         committed = {snapshot.snapshot_id: snapshot.timestamp_ms for snapshot in table.snapshots()}
         ages = array("d")
         connection = self._connect()

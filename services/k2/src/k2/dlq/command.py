@@ -19,10 +19,10 @@ from k2.dlq.description import describe
 from k2.dlq.letter import Place
 from k2.dlq.reading import DeadLetters, Selection
 from k2.dlq.transform import Transform
-from k2_shared.dlq import Stage
-from k2_shared.errors import ConfigError, Unavailable
-from k2_shared.settings import RunSettings
-from k2_shared.topics import Names
+from k2_shared.core.errors import ConfigError, Unavailable
+from k2_shared.core.settings import RunSettings
+from k2_shared.kafka.dlq import Stage
+from k2_shared.kafka.topics import Names
 
 Result = TypeVar("Result")
 

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from k2.dlq.letter import Letter
-from k2_shared import origin
-from k2_shared.errors import InvalidRecord
-from k2_shared.trade import WIRE_PREFIX_BYTES, decode
+from k2_shared.core import origin
+from k2_shared.core.errors import InvalidRecord
+from k2_shared.core.trade import WIRE_PREFIX_BYTES, decode
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -7,11 +7,11 @@ from typing import Self
 
 from aiokafka import TopicPartition
 
-from k2_shared.dlq import ATTEMPT, PREFIX
-from k2_shared.errors import ConfigError, InvalidRecord
-from k2_shared.origin import Headers
-from k2_shared.records import Consumed, Outgoing
-from k2_shared.topics import BRONZE, EXCHANGES, SILVER, Names, partition_for
+from k2_shared.core.errors import ConfigError, InvalidRecord
+from k2_shared.core.origin import Headers
+from k2_shared.core.records import Consumed, Outgoing
+from k2_shared.kafka.dlq import ATTEMPT, PREFIX
+from k2_shared.kafka.topics import BRONZE, EXCHANGES, SILVER, Names, partition_for
 
 READ_TOPICS = tuple(name.format(exchange=exchange.lower()) for name in (BRONZE, SILVER) for exchange in EXCHANGES)
 

@@ -9,10 +9,10 @@ from typing import Any
 from aiokafka import TopicPartition
 
 from k2.dlq.letter import Letter, Place
-from k2_shared import kafka
-from k2_shared.errors import ConfigError, Unavailable
-from k2_shared.settings import KafkaSettings
-from k2_shared.topics import DLQ, Names, administration, check
+from k2_shared.core.errors import ConfigError, Unavailable
+from k2_shared.core.settings import KafkaSettings
+from k2_shared.kafka import clients
+from k2_shared.kafka.topics import DLQ, Names, administration, check
 
 BATCH = 1_000
 _FETCH_TIMEOUT_S = 20.0
@@ -73,14 +73,14 @@ class DeadLetters:
         async with administration(self.settings) as admin:
             await check(admin, self.names, [DLQ])
         at = self.names.partitions(DLQ)
-        async with kafka.started(kafka.consumer(self.settings, committed=False), self.settings) as reader:
+        async with clients.started(clients.consumer(self.settings, committed=False), self.settings) as reader:
             first, end = await reader.beginning_offsets(at), await reader.end_offsets(at)
         return {tp.partition: range(first[tp], end[tp]) for tp in at}
 
     async def _all(self, spans: Spans) -> AsyncIterator[Sequence[Letter]]:
         for partition, span in spans.items():
             if span:
-                async for batch in kafka.replay(self.settings, self._partition(partition), span.start, span.stop):
+                async for batch in clients.replay(self.settings, self._partition(partition), span.start, span.stop):
                     yield [Letter.of(record, self.names) for record in batch if record.offset in span]
 
     async def _named(self, spans: Spans, places: Sequence[Place]) -> AsyncIterator[Sequence[Letter]]:
@@ -104,7 +104,7 @@ class DeadLetters:
 
     async def _fetch(self, place: Place) -> Any | None:
         at = self._partition(place.partition)
-        async with kafka.started(kafka.consumer(self.settings), self.settings) as reader:
+        async with clients.started(clients.consumer(self.settings), self.settings) as reader:
             reader.assign([at])
             reader.seek(at, place.offset)
             try:

@@ -15,10 +15,10 @@ from aiokafka.errors import KafkaError, ProducerFenced
 from k2.dlq.letter import READ_TOPICS, Letter, Place
 from k2.dlq.reading import DeadLetters
 from k2.dlq.transform import Transform
-from k2_shared import kafka
-from k2_shared.errors import ConfigError, Halt, InvalidRecord, Unavailable
-from k2_shared.records import Outgoing, by_topic
-from k2_shared.topics import DLQ, Names, administration, check
+from k2_shared.core.errors import ConfigError, Halt, InvalidRecord, Unavailable
+from k2_shared.core.records import Outgoing, by_topic
+from k2_shared.kafka import clients
+from k2_shared.kafka.topics import DLQ, Names, administration, check
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ async def sending(source: DeadLetters) -> AsyncIterator[Deliver]:
     async with administration(settings) as admin:
         await check(admin, names, READ_TOPICS)
     owner = names.transactional_id("dlq-replay", DLQ, 0)
-    async with kafka.started(kafka.producer(settings, transactional_id=owner), settings) as sender:
+    async with clients.started(clients.producer(settings, transactional_id=owner), settings) as sender:
 
         async def deliver(parcels: Sequence[Parcel]) -> None:
             if parcels:
@@ -116,4 +116,4 @@ async def _commit(sender: AIOKafkaProducer, names: Names, parcels: Sequence[Parc
         by_partition.setdefault(parcel.to.partition, []).append(parcel.record)
     async with sender.transaction():
         for partition, records in by_partition.items():
-            await kafka.send_all(sender, names, partition, by_topic(records))
+            await clients.send_all(sender, names, partition, by_topic(records))

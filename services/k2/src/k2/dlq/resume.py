@@ -6,7 +6,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from k2_shared.errors import ConfigError, Unavailable
+from k2_shared.core.errors import ConfigError, Unavailable
 
 _TIMEOUT_S = 10.0
 _MAX_ANSWER_BYTES = 10_000

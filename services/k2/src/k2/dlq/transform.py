@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from k2.dlq.letter import Letter
-from k2_shared.errors import ConfigError
+from k2_shared.core.errors import ConfigError
 
 _SIGNATURE = "def transform(letter: Letter) -> Letter | None"
 

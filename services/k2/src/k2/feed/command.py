@@ -13,11 +13,11 @@ from k2.feed import orders
 from k2.feed.overview import Line, overview, table
 from k2.feed.reading import run, told
 from k2.feed.target import Target, Wanted, name
-from k2_shared.errors import ConfigError
-from k2_shared.feed import ledger
-from k2_shared.feed.ledger import EventKind, EventRecord, Resumption, SymbolRecord, moment
-from k2_shared.settings import RunSettings
-from k2_shared.topics import EVENTS, SYMBOLS
+from k2_shared.core.errors import ConfigError
+from k2_shared.core.settings import RunSettings
+from k2_shared.feed.coverage import ledger
+from k2_shared.feed.coverage.ledger import EventKind, EventRecord, Resumption, SymbolRecord, moment
+from k2_shared.kafka.topics import EVENTS, SYMBOLS
 
 _REJECTED = 1
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer
 
-from k2_shared import kafka
-from k2_shared.errors import InvalidRecord, Unavailable
-from k2_shared.feed import ledger
-from k2_shared.feed.ledger import EventKind, EventRecord, SymbolRecord
-from k2_shared.records import by_topic
-from k2_shared.settings import RunSettings
-from k2_shared.topics import EVENTS, SYMBOLS, Names, administration, check
+from k2_shared.core.errors import InvalidRecord, Unavailable
+from k2_shared.core.records import by_topic
+from k2_shared.core.settings import RunSettings
+from k2_shared.feed.coverage import ledger
+from k2_shared.feed.coverage.ledger import EventKind, EventRecord, SymbolRecord
+from k2_shared.kafka import clients
+from k2_shared.kafka.topics import EVENTS, SYMBOLS, Names, administration, check
 
 _POLL_MS = 200
 
@@ -40,8 +40,8 @@ async def write(settings: RunSettings, order: Order) -> None:
     names = Names(settings.k2_prefix)
     async with administration(settings) as admin:
         await check(admin, names, [SYMBOLS])
-    async with kafka.started(kafka.producer(settings), settings) as sender:
-        await kafka.send_all(sender, names, 0, by_topic([ledger.symbols.outgoing(order.record)]))
+    async with clients.started(clients.producer(settings), settings) as sender:
+        await clients.send_all(sender, names, 0, by_topic([ledger.symbols.outgoing(order.record)]))
 
 
 async def give(settings: RunSettings, order: Order, timeout_s: float) -> EventRecord:
@@ -55,7 +55,7 @@ async def give(settings: RunSettings, order: Order, timeout_s: float) -> EventRe
     async with administration(settings) as admin:
         await check(admin, names, [SYMBOLS, EVENTS])
     at = names.partitions(EVENTS)
-    async with kafka.started(kafka.consumer(settings), settings) as reader:
+    async with clients.started(clients.consumer(settings), settings) as reader:
         reader.assign(at)
         await reader.seek_to_end(*at)
         for tp in at:

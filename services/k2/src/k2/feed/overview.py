@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rich.table import Table
 
 from k2.feed.target import name
-from k2_shared.feed.ledger import EventKind, EventRecord, SymbolRecord, moment
+from k2_shared.feed.coverage.ledger import EventKind, EventRecord, SymbolRecord, moment
 
 _CAPTURED = {
     EventKind.SUBSCRIBED: "yes",

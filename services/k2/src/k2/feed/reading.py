@@ -8,10 +8,10 @@ from typing import Any, Generic, TypeVar
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from k2_shared import kafka
-from k2_shared.errors import InvalidRecord, Unavailable
-from k2_shared.settings import RunSettings
-from k2_shared.topics import Names, administration, check
+from k2_shared.core.errors import InvalidRecord, Unavailable
+from k2_shared.core.settings import RunSettings
+from k2_shared.kafka import clients
+from k2_shared.kafka.topics import Names, administration, check
 
 T = TypeVar("T")
 
@@ -58,13 +58,13 @@ async def _batches(settings: RunSettings, topic: str) -> AsyncIterator[Sequence[
         await check(admin, names, [topic])
     for at in names.partitions(topic):
         span = await _span(settings, at)
-        async for batch in kafka.replay(settings, at, span.start, span.stop):
+        async for batch in clients.replay(settings, at, span.start, span.stop):
             yield [record for record in batch if record.offset < span.stop]
 
 
 async def _span(settings: RunSettings, at: TopicPartition) -> range:
     """The offsets that a partition has now."""
-    async with kafka.started(kafka.consumer(settings, committed=False), settings) as reader:
+    async with clients.started(clients.consumer(settings, committed=False), settings) as reader:
         return range((await reader.beginning_offsets([at]))[at], (await reader.end_offsets([at]))[at])
 
 

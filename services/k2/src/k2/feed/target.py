@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Protocol, Self
 
-from k2_shared.errors import ConfigError
-from k2_shared.symbol import unfit
-from k2_shared.topics import EXCHANGES
-from k2_shared.trade import Exchange
+from k2_shared.core.errors import ConfigError
+from k2_shared.core.symbol import unfit
+from k2_shared.core.trade import Exchange
+from k2_shared.kafka.topics import EXCHANGES
 
 
 class OfSymbol(Protocol):

@@ -4,9 +4,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from k2_shared.feed.ledger import Cause, GapRecord, GapState
-from k2_shared.feed.spans import Spans
-from k2_shared.trade import Exchange
+from k2_shared.core.trade import Exchange
+from k2_shared.feed.coverage.ledger import Cause, GapRecord, GapState
+from k2_shared.feed.coverage.spans import Spans
 
 
 @dataclass(frozen=True, slots=True)

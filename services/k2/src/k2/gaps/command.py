@@ -12,9 +12,9 @@ from rich.table import Table
 from k2.feed.reading import run, told
 from k2.feed.target import Wanted, name
 from k2.gaps.account import Gap, account
-from k2_shared.feed import ledger
-from k2_shared.settings import RunSettings
-from k2_shared.topics import GAPS
+from k2_shared.core.settings import RunSettings
+from k2_shared.feed.coverage import ledger
+from k2_shared.kafka.topics import GAPS
 
 _SETTLED = 100
 

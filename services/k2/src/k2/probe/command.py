@@ -12,9 +12,9 @@ from typing import Annotated
 import typer
 
 from k2_local import Stack, StackSettings
-from k2_shared.errors import ConfigError, Unavailable
-from k2_shared.probe import Verdict, bench, judge, judged, leave_marks, marks_outlive_a_restart
-from k2_shared.settings import KafkaSettings
+from k2_shared.core.errors import ConfigError, Unavailable
+from k2_shared.core.settings import KafkaSettings
+from k2_support.probe import Verdict, bench, judge, judged, leave_marks, marks_outlive_a_restart
 
 _NAME = "[A-Za-z0-9-]{1,40}"
 

@@ -1,0 +1,162 @@
+"""Settings: flat environment variables, read once, refused with a sentence that helps."""
+
+import os
+import ssl
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from k2_shared.core.errors import ConfigError
+
+SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+
+
+def _authorities(path: Path) -> Path:
+    try:
+        ssl.create_default_context(cafile=str(path))
+    except OSError as error:  # of which an SSLError is one
+        raise ValueError(f"it is no PEM file of certificates ({error})") from None
+    return path
+
+
+CaFile = Annotated[Path, AfterValidator(_authorities)]
+"""A PEM file of the authorities to trust; they take the place of the system's."""
+
+
+class Settings(BaseSettings):
+    """Base of every settings class; a field ``kafka_bootstrap_servers`` is read from its upper-case name."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    @classmethod
+    def load(cls, **overrides: Any) -> Self:
+        """Read the environment.
+
+        Raises:
+            ConfigError: a value is missing or wrong; names each variable, what was given and what is allowed.
+        """
+        try:
+            return cls(**overrides)
+        except ValidationError as error:
+            raise ConfigError("; ".join(_explain(cls, found) for found in error.errors())) from None
+
+    def public(self) -> dict[str, str]:
+        """Every setting by its variable's name, secrets hidden."""
+        return {name.upper(): str(value) for name, value in self.model_dump().items()}
+
+
+def _explain(cls: type[BaseSettings], found: ErrorDetails) -> str:
+    if not found["loc"]:
+        return found["msg"].removeprefix("Value error, ")
+    field = str(found["loc"][0])
+    name = field.upper()
+    about = cls.model_fields[field].description if field in cls.model_fields else None
+    hint = f" ({about})" if about else ""
+    if found["type"] == "missing":
+        return f"{name} is not set{hint}"
+    given = "***" if _is_secret(cls, field) else repr(os.environ.get(name, found["input"]))
+    return f"{name}={given} is not allowed: {found['msg'].removeprefix('Value error, ')}{hint}"
+
+
+def _is_secret(cls: type[BaseSettings], field: str) -> bool:
+    kind = cls.model_fields[field].annotation if field in cls.model_fields else None
+    return SecretStr in (kind, *get_args(kind))
+
+
+class KafkaSettings(Settings):
+    """How to reach the broker; every Kafka client of the project is made from this."""
+
+    kafka_bootstrap_servers: str = Field("127.0.0.1:9092", description="host:port[,host:port]")
+    kafka_security_protocol: SecurityProtocol = "PLAINTEXT"
+    kafka_sasl_mechanism: SaslMechanism = "SCRAM-SHA-512"
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: SecretStr | None = None
+    kafka_ssl_cafile: CaFile | None = Field(None, description="PEM file of the authorities to trust")
+    kafka_request_timeout_ms: int = Field(30_000, ge=1_000, le=300_000)
+
+    @model_validator(mode="after")
+    def _has_credentials(self) -> Self:
+        """SASL is a user and a password: without them a client would fail somewhere in its library."""
+        given = {"KAFKA_SASL_USERNAME": self.kafka_sasl_username, "KAFKA_SASL_PASSWORD": self.kafka_sasl_password}
+        absent = [name for name, value in given.items() if not value]
+        if self.kafka_security_protocol.startswith("SASL") and absent:
+            raise ValueError(
+                f"KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol} needs {' and '.join(given)}: "
+                f"{' and '.join(absent)} not set"
+            )
+        return self
+
+    @cached_property
+    def ssl_context(self) -> ssl.SSLContext | None:
+        """The TLS context, or None where the protocol has no TLS."""
+        if not self.kafka_security_protocol.endswith("SSL"):
+            return None
+        return ssl.create_default_context(cafile=str(self.kafka_ssl_cafile) if self.kafka_ssl_cafile else None)
+
+    def client(self) -> dict[str, Any]:
+        """Keyword arguments that every aiokafka client takes."""
+        secret = self.kafka_sasl_password
+        return {
+            "bootstrap_servers": self.kafka_bootstrap_servers,
+            "request_timeout_ms": self.kafka_request_timeout_ms,
+            "security_protocol": self.kafka_security_protocol,
+            "ssl_context": self.ssl_context,
+            "sasl_mechanism": self.kafka_sasl_mechanism if "SASL" in self.kafka_security_protocol else "PLAIN",
+            "sasl_plain_username": self.kafka_sasl_username,
+            "sasl_plain_password": secret.get_secret_value() if secret else None,
+        }
+
+
+class RegistrySettings(Settings):
+    """How to reach the schema registry (Confluent's API)."""
+
+    schema_registry_url: str = Field("http://127.0.0.1:8081", pattern=r"^https?://", description="base URL")
+    schema_registry_username: str | None = None
+    schema_registry_password: SecretStr | None = None
+    schema_registry_cafile: CaFile | None = None
+    schema_registry_timeout_s: float = Field(10.0, gt=0, le=120)
+
+
+class LakeSettings(Settings):
+    """How to reach the Iceberg REST catalog and its object store."""
+
+    iceberg_catalog_uri: str = Field("http://127.0.0.1:8181", pattern=r"^https?://")
+    iceberg_warehouse: str = "s3://warehouse"
+    iceberg_credential: SecretStr | None = Field(None, description="key:secret for the catalog's OAuth2")
+    iceberg_oauth2_server_uri: str | None = None
+    iceberg_timeout_s: float = Field(30.0, gt=0, le=300)
+    iceberg_cafile: CaFile | None = Field(None, description="PEM file of the authorities to trust, for the catalog")
+    s3_endpoint: str = Field("http://127.0.0.1:8333", pattern=r"^https?://")
+    s3_access_key_id: str | None = None
+    s3_secret_access_key: SecretStr | None = None
+    s3_region: str = "us-east-1"
+    s3_cafile: CaFile | None = Field(None, description="PEM file of the authorities to trust, for the object store")
+
+
+class RunSettings(KafkaSettings, RegistrySettings):
+    """The broker and registry of a run, and the run's place among others on them."""
+
+    k2_prefix: str = Field(
+        "",
+        pattern=r"^([a-z0-9][a-z0-9-]{0,30}\.)?$",
+        description="put before topics, groups, transactional ids and namespaces; ends in a dot",
+    )
+
+
+class AgentSettings(RunSettings):
+    """What every agent has besides: its web port, its logs and how long it may take to stop."""
+
+    web_host: str = "0.0.0.0"  # noqa: S104  # a container's port is reached from outside
+    web_port: int = Field(6066, ge=1, le=65_535)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    shutdown_grace_s: float = Field(20.0, gt=0, le=300, description="from SIGTERM to exit")
+
+
+def print_config(settings: Settings) -> str:
+    """Render settings for ``--print-config``: a line each, secrets hidden."""
+    return "\n".join(f"{name}={value}" for name, value in sorted(settings.public().items()))

@@ -1,0 +1,237 @@
+"""Every metric of the project, and its logs. A name stands here and nowhere else."""
+
+import logging
+import sys
+
+import structlog
+from aiokafka.errors import KafkaConnectionError
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+
+from k2_shared.core.errors import K2Error
+from k2_shared.core.quiet import HELD_BACK, Quiet
+
+_AGES = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+_DURATIONS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_CLIENTS = ("aiokafka", "faust.transport")
+_FILLS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
+
+
+class Metrics:
+    """One process's metrics; counters count only after success."""
+
+    def __init__(self, service: str, version: str) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.received = Counter("k2_records_received", "records read", ["topic"], registry=registry)
+        self.sent = Counter("k2_records_sent", "records written and acknowledged", ["topic"], registry=registry)
+        self.rejected = Counter("k2_records_rejected", "records sent to the DLQ", ["reason"], registry=registry)
+        self.duplicates = Counter("k2_records_duplicates", "records dropped as duplicates", registry=registry)
+        self.errors = Counter("k2_errors", "failed attempts", ["stage", "error_type"], registry=registry)
+        self.uncompared = Counter(
+            "k2_records_uncompared", "duplicates too old to be compared with the first", registry=registry
+        )
+        self.ready = Gauge("k2_ready", "1 while /readyz says so", registry=registry)
+        self.halted = Gauge("k2_halted", "1 while too much was refused: look, then resume", registry=registry)
+        self.unread_partitions = Gauge(
+            "k2_topic_unread_partitions",
+            "partitions beyond the contract's, which nobody reads",
+            ["topic"],
+            registry=registry,
+        )
+        self.duration = Histogram(
+            "k2_processing_duration_seconds", "one batch", ["stage"], buckets=_DURATIONS, registry=registry
+        )
+        self.pipeline_age = Histogram(
+            "k2_pipeline_age_seconds",
+            "now - receipt of the frame, the oldest record of each batch",
+            ["stage"],
+            buckets=_AGES,
+            registry=registry,
+        )
+        self.event_age = Histogram(
+            "k2_event_age_seconds",
+            "now - exchange time, the newest trade of each batch",
+            ["stage"],
+            buckets=_AGES,
+            registry=registry,
+        )
+        self.partitions = PartitionMetrics(registry)
+        self.feed = FeedMetrics(registry)
+        self.groups = GroupMetrics(registry)
+        self.last_record = Gauge(
+            "k2_last_record_timestamp_seconds",
+            "exchange time of the newest trade",
+            ["exchange", "symbol"],
+            registry=registry,
+        )
+        self.connected = Gauge("k2_websocket_connected", "1 while subscribed", ["exchange"], registry=registry)
+        self.reconnects = Counter("k2_websocket_reconnects", "reconnects", ["exchange"], registry=registry)
+        self.frames = Counter("k2_frames", "frames received by kind", ["exchange", "kind"], registry=registry)
+        self.tables = TableMetrics(registry)
+        ProcessCollector(registry=registry)  # when the process started, its memory; on Linux
+        build = Gauge("k2_build_info", "what runs", ["service", "version"], registry=registry)
+        build.labels(service, version).set(1)
+
+    def uncaptured(self, exchange: str) -> None:
+        """No capture of a venue runs: there is no socket, and nothing on its way to Kafka."""
+        self.connected.labels(exchange).set(0)
+        self.feed.unacknowledged.set(0)
+        for gauge in (self.feed.sockets, self.feed.stale_symbols, self.feed.unacknowledged_s):
+            gauge.labels(exchange).set(0)
+
+
+class PartitionMetrics:
+    """What the exactly-once agents say of each input partition."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        labels = ["topic", "partition"]
+        self.records = Counter(
+            "k2_partition_records", "records by what became of them", [*labels, "outcome"], registry=registry
+        )
+        self.transactions = Counter(
+            "k2_transactions", "transactions by outcome", [*labels, "outcome"], registry=registry
+        )
+        self.lag = Gauge("k2_lag_offsets", "offsets behind the partition's end", labels, registry=registry)
+        self.state_ids = Gauge("k2_state_ids", "trade ids remembered", labels, registry=registry)
+        self.state_bytes = Gauge("k2_state_bytes", "bytes of the remembered ids", labels, registry=registry)
+        self.checkpoint = Gauge(
+            "k2_checkpoint_timestamp_seconds", "when the state was last checkpointed", labels, registry=registry
+        )
+
+
+class TableMetrics:
+    """What the Iceberg sink says of each table."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.commits = Counter(
+            "k2_table_commits", "Iceberg commits by outcome", ["table", "outcome"], registry=registry
+        )
+        self.rows = Counter("k2_table_rows", "rows committed to Iceberg", ["table"], registry=registry)
+        self.snapshots = Gauge("k2_table_snapshots", "snapshots in an Iceberg table", ["table"], registry=registry)
+        self.expired = Counter("k2_table_snapshots_expired", "snapshots removed", ["table"], registry=registry)
+        self.expiries = Counter(
+            "k2_table_expiries", "searches for snapshots to expire, by outcome", ["table", "outcome"], registry=registry
+        )
+
+
+class GroupMetrics:
+    """What the broker says of each consumer group, asked by a process that is no member of any."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        labels = ["group", "topic", "partition"]
+        self.lag = Gauge(
+            "k2_consumer_group_lag", "offsets from the committed one to the end", labels, registry=registry
+        )
+        self.offset = Gauge(
+            "k2_consumer_group_offset", "the committed offset; -1 where there is none", labels, registry=registry
+        )
+        self.measured = Gauge(
+            "k2_consumer_group_measured_timestamp_seconds", "when the broker last told", ["group"], registry=registry
+        )
+
+
+class FeedMetrics:
+    """What the feeds say of their sockets, their gaps and themselves; every label is one of a bounded set."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self._add_gaps()
+        self._add_sockets()
+        self._add_process()
+
+    def _add_gaps(self) -> None:
+        """What became of missing ids; ``state`` is opened, filled or unfillable."""
+        self.gaps = self._counter("k2_feed_gaps", "records of the gap ledger", "exchange", "state")
+        self.gap_ids = self._counter("k2_feed_gap_ids", "ids in records of the gap ledger", "exchange", "state")
+        self.open_gap_ids = self._gauge("k2_feed_open_gap_ids", "ids missing now", "exchange", "symbol")
+        self.gap_fill = Histogram(
+            "k2_feed_gap_fill_seconds",
+            "from the opening of a gap to its filling",
+            ["exchange"],
+            buckets=_FILLS,
+            registry=self._registry,
+        )
+        self.rest_calls = self._counter("k2_feed_rest_calls", "REST calls by outcome", "exchange", "outcome")
+        self.stopped_symbols = self._gauge(
+            "k2_feed_stopped_symbols", "symbols that wait for an operator after a reset of their ids", "exchange"
+        )
+
+    def _add_sockets(self) -> None:
+        """How the feed hears the venue."""
+        self.sockets = self._gauge("k2_feed_sockets", "sockets whose subscriptions are confirmed", "exchange")
+        self.suppressed = self._counter("k2_feed_suppressed", "copies from another socket not published", "exchange")
+        self.stale_symbols = self._gauge(
+            "k2_feed_stale_symbols", "symbols of which no socket brings the trades", "exchange"
+        )
+        self.rotations = self._counter("k2_feed_rotations", "rotations by outcome", "exchange", "outcome")
+        self.failovers = self._counter("k2_feed_failovers", "changes to another endpoint of the venue", "exchange")
+        self.connect_attempts = self._gauge(
+            "k2_feed_connect_attempts", "connection attempts in the venue's window", "exchange"
+        )
+        self.peer_lost = self._counter("k2_feed_peer_lost", "sockets found dead by reason", "exchange", "reason")
+        self.clock_skew = self._gauge("k2_feed_clock_skew_seconds", "exchange time - our time of receipt", "exchange")
+
+    def _add_process(self) -> None:
+        """What bounds the process."""
+        self.memory = self._gauge("k2_feed_memory_bytes", "resident memory of the process")
+        self.memory_limit = self._gauge("k2_feed_memory_limit_bytes", "beyond it the process drains and restarts")
+        self.unacknowledged = self._gauge("k2_feed_unacknowledged", "records that Kafka has not acknowledged")
+        self.unacknowledged_s = self._gauge(
+            "k2_feed_unacknowledged_seconds", "for how long Kafka owes an acknowledgement", "exchange"
+        )
+        self.congested = self._counter("k2_feed_congested", "times that reading waited for Kafka", "exchange")
+
+    def _counter(self, name: str, about: str, *labels: str) -> Counter:
+        return Counter(name, about, labels, registry=self._registry)
+
+    def _gauge(self, name: str, about: str, *labels: str) -> Gauge:
+        return Gauge(name, about, labels, registry=self._registry)
+
+
+def configure_logs(service: str, level: str) -> None:
+    """Log JSON lines to stdout; libraries' own logs too, from WARNING up, a few lines a minute of each logger."""
+    processors: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[*processors, structlog.processors.JSONRenderer()],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(service=service)
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processor=structlog.processors.JSONRenderer(),
+            foreign_pre_chain=[
+                structlog.stdlib.add_logger_name,
+                structlog.stdlib.ExtraAdder(allow=[HELD_BACK]),
+                *processors,
+                _retried,
+            ],
+        )
+    )
+    handler.addFilter(_not_ours)
+    handler.addFilter(Quiet())
+    logging.basicConfig(level=max(logging.WARNING, logging.getLevelName(level)), handlers=[handler], force=True)
+
+
+def _not_ours(record: logging.LogRecord) -> bool:
+    """Drop Faust's traceback of an error that is said in one line at the end."""
+    return not (record.exc_info and isinstance(record.exc_info[1], (K2Error, OSError, KafkaConnectionError)))
+
+
+def _retried(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """An error after which a Kafka client tries again is a warning; what it gives up comes to us, and is said by us."""
+    if event.get("level") == "error" and str(event.get("logger")).startswith(_CLIENTS):
+        event["level"] = "warning"
+    return event
+
+
+def logger() -> FilteringBoundLogger:
+    """The project's logger; event names are constants of the module that logs them."""
+    bound: FilteringBoundLogger = structlog.get_logger()
+    return bound

@@ -1,0 +1,1 @@
+"""Which ids of a symbol are known to be in Kafka, and which are missing."""

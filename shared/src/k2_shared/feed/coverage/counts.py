@@ -1,0 +1,87 @@
+"""Counts of what the feeds said, kept in memory; pure."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from k2_shared.feed.coverage.ledger import EventRecord, GapRecord, GapState, moment
+from k2_shared.feed.coverage.spans import Spans
+
+MAX_SYMBOLS = 10_000  # both exchanges have some thousand; this bounds what a stranger's records can take
+
+
+@dataclass
+class SymbolCounts:
+    """What was said of one symbol, or of an exchange; ``ids`` by the state of the records about them."""
+
+    last_event: EventRecord | None = None
+    ids: Counter[str] = field(default_factory=Counter)
+    open: Spans = field(default_factory=Spans)
+
+    def gap(self, record: GapRecord) -> None:
+        """Count a record's ids; a range that is opened again while it is open is the same gap."""
+        if record.state is GapState.OPENED:
+            for span in self.open.without(record.first_id, record.last_id):
+                self.ids[record.state.value] += span[1] - span[0] + 1
+                self.open.add(*span)
+            return
+        self.ids[record.state.value] += max(0, record.count)
+        self.open.remove(record.first_id, record.last_id)
+
+    def shown(self) -> dict[str, Any]:
+        """As it is shown."""
+        ids = {state.value: self.ids[state.value] for state in GapState}
+        return {"last_event": _event(self.last_event), "gap_ids": {**ids, "open": len(self.open)}}
+
+
+def _event(event: EventRecord | None) -> dict[str, str] | None:
+    if event is None:
+        return None
+    return {"kind": event.kind.value, "at": moment(event.at), "service": event.service, "detail": event.detail}
+
+
+class FeedCounts:
+    """Counts of what the feeds said since a time in microseconds; pure, and bounded."""
+
+    def __init__(self, since: int) -> None:
+        self._since = since
+        self._events: Counter[tuple[str, str]] = Counter()
+        self._symbols: dict[str, SymbolCounts] = {}
+        self._unreadable: Counter[str] = Counter()
+
+    def event(self, record: EventRecord) -> None:
+        """Count an event and keep it as the last of its symbol."""
+        if record.at < self._since:
+            return
+        self._events[record.exchange, record.kind.value] += 1
+        if of := self._of(record):
+            of.last_event = record
+
+    def gap(self, record: GapRecord) -> None:
+        """Count the ids of a gap."""
+        if record.at >= self._since and (of := self._of(record)):
+            of.gap(record)
+
+    def unreadable(self, topic: str) -> None:
+        """Count a value that is no record."""
+        self._unreadable[topic] += 1
+
+    def _of(self, record: EventRecord | GapRecord) -> SymbolCounts | None:
+        """The counts of a record's symbol; None where there are too many symbols to be true."""
+        name = f"{record.exchange}:{record.symbol}" if record.symbol else record.exchange
+        if name not in self._symbols and len(self._symbols) >= MAX_SYMBOLS:
+            return None
+        return self._symbols.setdefault(name, SymbolCounts())
+
+    def shown(self) -> dict[str, Any]:
+        """As ``GET /feeds`` answers: events by exchange and kind; symbols by EXCHANGE:SYMBOL, or EXCHANGE."""
+        events: dict[str, dict[str, int]] = {}
+        for (exchange, kind), count in sorted(self._events.items()):
+            events.setdefault(exchange, {})[kind] = count
+        symbols = {name: counts.shown() for name, counts in sorted(self._symbols.items())}
+        return {
+            "since": moment(self._since),
+            "events": events,
+            "symbols": symbols,
+            "unreadable": dict(self._unreadable),
+        }

@@ -1,0 +1,30 @@
+"""Symbols of which the venue had trades that no socket brought, until a socket brings trades again."""
+
+from collections.abc import Container, Iterable
+
+from k2_shared.feed.coverage.staleness import Line
+
+
+class Silent:
+    """Holds a symbol until one socket has brought two ids of it: a snapshot shows what was, not what is."""
+
+    def __init__(self) -> None:
+        self._symbols: dict[str, dict[int, int]] = {}  # the first id seen of each socket, by the socket's number
+
+    def note(self, symbol: str) -> None:
+        """The venue has trades of a symbol that no socket brought."""
+        self._symbols.setdefault(symbol, {})
+
+    def look(self, lines: Iterable[Line], captured: Container[str]) -> set[str]:
+        """The symbols that are silent still, of those captured."""
+        now = list(lines)
+        for symbol, seen in list(self._symbols.items()):
+            if symbol not in captured or _speaks(symbol, seen, now):
+                del self._symbols[symbol]
+        return set(self._symbols)
+
+
+def _speaks(symbol: str, seen: dict[int, int], lines: Iterable[Line]) -> bool:
+    """Whether some socket has brought another id than the first that was seen of it."""
+    brought = {line.id: line.last[symbol] for line in lines if symbol in line.last}
+    return any(seen.setdefault(number, last) != last for number, last in brought.items())

@@ -1,0 +1,188 @@
+"""The durable coverage: checkpoints that never run ahead of bronze, and its rebuilding from them and from bronze.
+
+A checkpoint says which ids stood in Kafka when it was written, and from which bronze offset on nothing of its writer is
+in it. Whatever checkpoint is read, replaying bronze from its offset gives all ids that stand there: so an older one, or
+one of another process of the same feed, costs time and loses nothing, and the coverage never goes back.
+"""
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from k2_shared.core.errors import InvalidRecord
+from k2_shared.core.settings import KafkaSettings
+from k2_shared.core.trade import decode, record_key
+from k2_shared.feed.coverage import ledger
+from k2_shared.feed.coverage.checkpoint import Checkpoint
+from k2_shared.feed.coverage.coverage import Coverage, Limits, Verdict
+from k2_shared.feed.coverage.ledger import GapRecord, GapState
+from k2_shared.feed.coverage.shelf import Ignored, Shelf
+from k2_shared.feed.coverage.spans import Spans
+from k2_shared.kafka import clients
+from k2_shared.kafka.topics import BRONZE, COVERAGE, GAPS, Names, partition_for
+
+
+@dataclass
+class Ledger:
+    """What the ledger says of one symbol."""
+
+    open: Spans = field(default_factory=Spans)
+    unfillable: Spans = field(default_factory=Spans)
+    opened_at: int = 0  # when the newest range was opened, in µs
+
+    def take(self, record: GapRecord) -> None:
+        """Read one record on."""
+        if record.state is GapState.OPENED:
+            self.open.add(record.first_id, record.last_id)
+            self.unfillable.remove(record.first_id, record.last_id)
+            self.opened_at = record.opened_at
+            return
+        self.open.remove(record.first_id, record.last_id)
+        if record.state is GapState.UNFILLABLE:
+            self.unfillable.add(record.first_id, record.last_id)
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What stands in Kafka: coverages and ledgers by symbol, and recent connection attempts in seconds.
+
+    ``ends`` are those of bronze by partition; ``chunks`` are what ``Shelf.own_chunks`` says. ``replayed`` counts the
+    bronze records that were read, and ``ignored``, by reason, what could not be read.
+    """
+
+    coverages: Mapping[str, Coverage]
+    ledgers: Mapping[str, Ledger]
+    attempts: list[float]
+    ends: Mapping[int, int]
+    chunks: Mapping[str, frozenset[str]]
+    replayed: int
+    ignored: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Store(Shelf):
+    """One feed's durable coverage."""
+
+    settings: KafkaSettings
+    names: Names
+    schema_id: int
+    limits: Limits = field(default_factory=Limits)
+
+    def partition(self, symbol: str) -> int:
+        """Where a symbol's bronze records are."""
+        return partition_for(record_key(self.exchange, symbol), self.names.contract(self._bronze).partitions)
+
+    async def restore(self) -> Restored:
+        """Read everything; bronze only from the oldest stamp of each partition on.
+
+        Raises:
+            Halt: bronze ends before what the checkpoints say.
+            Unavailable: the broker does not answer.
+        """
+        spans, ignored = await self._spans(), Ignored()
+        values = await clients.latest(self.settings, self._at(COVERAGE), spans[self._at(COVERAGE)].stop)
+        checkpoints = self.read_checkpoints(values, ignored)
+        coverages = {symbol: each.coverage(self.limits) for symbol, each in checkpoints.items()}
+        replayed = await self._replay(spans, checkpoints, coverages)
+        ledgers = await self._ledgers(spans[self._at(GAPS)], coverages, ignored)
+        for symbol, told in ledgers.items():
+            for span in told.unfillable:
+                coverages[symbol].settle(*span)
+        return Restored(
+            coverages=coverages,
+            ledgers=ledgers,
+            attempts=self.read_attempts(values, ignored),
+            ends={at.partition: span.stop for at, span in spans.items() if at.topic == self._bronze},
+            chunks=self.own_chunks(values),
+            replayed=replayed,
+            ignored=ignored.counts,
+        )
+
+    async def end(self, symbol: str) -> int:
+        """The end of the bronze partition of a symbol."""
+        return (await self._spans())[TopicPartition(self._bronze, self.partition(symbol))].stop
+
+    @property
+    def bronze(self) -> str:
+        """The contract's name of the topic that the trades are in."""
+        return BRONZE.format(exchange=self.exchange.lower())
+
+    @property
+    def _bronze(self) -> str:
+        return self.names.topic(self.bronze)
+
+    def _at(self, topic: str) -> TopicPartition:
+        return TopicPartition(self.names.topic(topic), 0)
+
+    def _stamps(self, checkpoints: Mapping[str, Checkpoint]) -> dict[int, int]:
+        """The oldest stamp of each partition."""
+        stamps: dict[int, int] = {}
+        for symbol, checkpoint in checkpoints.items():
+            partition = self.partition(symbol)
+            stamps[partition] = min(checkpoint.stamp, stamps.get(partition, checkpoint.stamp))
+        return stamps
+
+    async def _spans(self) -> Mapping[TopicPartition, range]:
+        """The offsets that every partition has, uncommitted records included."""
+        reader: AIOKafkaConsumer = clients.consumer(self.settings, committed=False)
+        every = [*self.names.partitions(self.bronze), self._at(COVERAGE), self._at(GAPS)]
+        async with clients.started(reader, self.settings):
+            starts, ends = await reader.beginning_offsets(every), await reader.end_offsets(every)
+        return {at: range(starts[at], ends[at]) for at in every}
+
+    async def _replay(
+        self,
+        spans: Mapping[TopicPartition, range],
+        checkpoints: Mapping[str, Checkpoint],
+        coverages: Mapping[str, Coverage],
+    ) -> int:
+        """Bring coverages up to what stands in bronze; returns how many records were read."""
+        replayed = 0
+        for partition, stamp in self._stamps(checkpoints).items():
+            at = TopicPartition(self._bronze, partition)
+            start = max(stamp, spans[at].start)  # what retention took away is asked of REST again
+            async for batch in clients.replay(self.settings, at, start, spans[at].stop):
+                self._account(batch, checkpoints, coverages)
+                replayed += len(batch)
+        return replayed
+
+    def _account(
+        self, batch: Iterable[Any], checkpoints: Mapping[str, Checkpoint], coverages: Mapping[str, Coverage]
+    ) -> None:
+        """Account for a batch; what lies before a symbol's own stamp may be of a numbering that has ended."""
+        for record in batch:
+            with suppress(InvalidRecord):  # no feed writes such a record; silver refuses it
+                trade = decode(record.value, self.schema_id)
+                checkpoint = checkpoints.get(trade["symbol"])
+                if checkpoint and record.offset >= checkpoint.stamp:
+                    stands(coverages[trade["symbol"]], trade["source_sequence"], trade["timestamp"])
+
+    async def _ledgers(self, span: range, coverages: Mapping[str, Coverage], ignored: Ignored) -> Mapping[str, Ledger]:
+        ledgers: dict[str, Ledger] = {}
+        async for batch in clients.replay(self.settings, self._at(GAPS), span.start, span.stop):
+            for record in batch:
+                try:
+                    told = ledger.gaps.read(record.value)
+                except InvalidRecord as error:
+                    ignored.note(InvalidRecord("unreadable_gap", error.detail))
+                    continue
+                coverage = coverages.get(told.symbol)
+                if told.exchange == self.exchange and coverage and told.opened_at >= coverage.began_at:
+                    ledgers.setdefault(told.symbol, Ledger()).take(told)
+        return ledgers
+
+
+def stands(coverage: Coverage, trade_id: int, timestamp: int) -> None:
+    """Account for an id that was found in bronze; of a symbol that just began the first ids may be in any order."""
+    if not coverage.begun and timestamp >= coverage.since_us and trade_id > 0:
+        coverage.begin(trade_id)
+        coverage.fresh = True
+    if not coverage.begun:
+        return
+    if coverage.fresh and trade_id < coverage.first:
+        coverage.reopen(trade_id)
+    if coverage.offer(trade_id, timestamp) is Verdict.FILLS:
+        coverage.settle(trade_id, trade_id)

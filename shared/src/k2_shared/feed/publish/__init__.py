@@ -1,0 +1,1 @@
+"""Trades and frames to Kafka."""

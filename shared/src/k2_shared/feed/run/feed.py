@@ -1,0 +1,169 @@
+"""A feed as a service: captures until told to stop, and starts over from Kafka after every failure of Kafka."""
+
+import asyncio
+import time
+from contextlib import suppress
+from dataclasses import replace
+
+import aiohttp
+from aiokafka.errors import KafkaError
+from mode import Service
+
+from k2_shared.core.backoff import Backoff
+from k2_shared.core.errors import Unavailable
+from k2_shared.core.telemetry import Metrics, logger
+from k2_shared.feed.backfill.history import ask_pairs
+from k2_shared.feed.run.epoch import Epoch, Parts, opened
+from k2_shared.feed.run.keeper import WornOut
+from k2_shared.feed.run.statistics import add_statistics
+from k2_shared.feed.venue.budget import RestBudget
+from k2_shared.feed.venue.listings import Pairs
+from k2_shared.feed.venue.rest import RestClient
+from k2_shared.feed.venue.settings import FeedSettings
+from k2_shared.feed.venue.venue import Venue
+from k2_shared.kafka.registry import Registry
+from k2_shared.kafka.topics import BRONZE, COVERAGE, DLQ, EVENTS, GAPS, RAW, SYMBOLS, Names, administration, check
+from k2_shared.stages.agent import Shell
+
+RESTARTED = "feed_restarted"
+RENEWED = "feed_producer_renewed"
+CUT = "feed_stop_cut"
+_PAIRS_ATTEMPTS = 5
+_RECOVERY = "recovery"
+
+
+class Feed(Service):  # type: ignore[misc]
+    """Captures one venue over redundant sockets."""
+
+    def __init__(self, settings: FeedSettings, names: Names, venue: Venue, metrics: Metrics) -> None:
+        super().__init__()
+        self._settings, self._names, self._venue, self._metrics = settings, names, venue, metrics
+        self._backoff = Backoff(settings.feed_backoff_base_s, settings.feed_backoff_cap_s)
+        self._stopping = asyncio.Event()
+        self._epoch: Epoch | None = None
+        self._awaited = _RECOVERY
+        self._running: asyncio.Future[None] | None = None
+
+    def not_ready(self) -> list[str]:
+        """The symbols that no socket carries, and a Kafka that takes nothing."""
+        if self._epoch is None:
+            return [self._awaited]
+        capture = self._epoch.capture
+        absent = sorted(capture.names.keys() - capture.confirmed)
+        missing = [f"subscription {symbol}{_said(capture.refusals.get(symbol))}" for symbol in absent]
+        owed_s = capture.publisher.unacknowledged_s
+        if owed_s >= self._settings.feed_stall_s:
+            missing.append(f"kafka: nothing acknowledged for {owed_s:.0f} s")
+        return missing
+
+    async def on_start(self) -> None:
+        self._metrics.uncaptured(self._venue.exchange)
+        async with administration(self._settings) as admin:
+            await check(admin, self._names, topics(self._venue))
+        timeout = aiohttp.ClientTimeout(total=self._settings.feed_rest_timeout_s)
+        session = await self.add_async_context(aiohttp.ClientSession(timeout=timeout))
+        budget = RestBudget(self._venue.rest_capacity, self._venue.rest_per_s, time.monotonic)
+        rest = RestClient(session, self._venue.rest_url, self._venue.exchange, budget, self._metrics.feed)
+        self._parts = await self._prepared(rest)
+
+    async def on_started(self) -> None:
+        self._running = self.add_future(self._run())
+
+    async def on_stop(self) -> None:
+        """Close the sockets, see that Kafka has what was read, and write down what that is."""
+        self._stopping.set()
+        if self._running:
+            await asyncio.wait([self._running])
+
+    async def _run(self) -> None:
+        """Capture; when Kafka fails, start over from what stands there: REST has what was missed meanwhile.
+
+        Raises:
+            Unavailable: the venue is out of reach, memory is used up, or Kafka failed too often in a row.
+        """
+        while not self._stopping.is_set():
+            try:
+                await self._once()
+            except WornOut:
+                logger().info(RENEWED)
+                await self._renew()
+            except (Unavailable, KafkaError) as error:
+                if self._stopping.is_set():
+                    logger().error(CUT, error=str(error))
+                    return
+                if isinstance(error, Unavailable) and self._epoch and not self._epoch.capture.publisher.failed:
+                    raise
+                self._awaited = f"kafka: {error}"
+                self._leave()
+                await self._back_off(error)
+                await self._renew()
+            finally:
+                self._leave()
+
+    async def _once(self) -> None:
+        async with opened(self._parts) as epoch:
+            self._epoch, self._awaited = epoch, _RECOVERY
+            await epoch.begin(self._parts.pairs)
+            await epoch.work(self._stopping, self._backoff.succeeded)
+
+    def _leave(self) -> None:
+        """No capture runs until the next one."""
+        self._epoch = None
+        self._metrics.uncaptured(self._venue.exchange)
+
+    async def _renew(self) -> None:
+        """Ask for the pairs anew, where REST answers: what was listed since the start may be captured by now."""
+        with suppress(Unavailable):
+            self._parts = replace(self._parts, pairs=await ask_pairs(self._parts.rest, self._venue))
+
+    async def _back_off(self, error: Exception) -> None:
+        delay_s = self._backoff.next_delay()
+        logger().warning(RESTARTED, error=repr(error), failures=self._backoff.failures, retry_in_s=round(delay_s, 3))
+        if self._backoff.failures >= self._settings.feed_connect_attempts:
+            raise Unavailable(f"Kafka failed {self._backoff.failures} times in a row, the last with {error!r}")
+        await self.sleep(delay_s)
+
+    async def _prepared(self, rest: RestClient) -> Parts:
+        """The schema's id and the venue's list of pairs.
+
+        Raises:
+            Unavailable: the registry or the venue does not answer.
+        """
+        venue, topic = self._venue, self._names.topic(BRONZE.format(exchange=self._venue.exchange.lower()))
+        async with Registry.connect(self._settings) as registry:
+            schema_id = await registry.schema_id(self._names.contract(topic), self._names.subject(topic))
+        return Parts(self._settings, self._names, venue, self._metrics, rest, schema_id, await self._pairs(rest))
+
+    async def _pairs(self, rest: RestClient) -> Pairs:
+        venue, backoff = self._venue, Backoff(0.5, 5.0)
+        while True:
+            try:
+                found = await ask_pairs(rest, venue)
+                found.check(venue.symbols)
+            except Unavailable as error:
+                delay_s = backoff.next_delay()
+                if backoff.failures >= _PAIRS_ATTEMPTS:
+                    raise Unavailable(f"{error}: check {venue.exchange}_REST_URL") from None
+                await self.sleep(delay_s)
+            else:
+                return found
+
+
+def topics(venue: Venue) -> list[str]:
+    """What the feed of a venue reads and writes, by the contract's name."""
+    exchange = venue.exchange.lower()
+    return [RAW.format(exchange=exchange), BRONZE.format(exchange=exchange), DLQ, GAPS, EVENTS, SYMBOLS, COVERAGE]
+
+
+def _said(refusal: str | None) -> str:
+    return f": the venue refused it: {refusal}" if refusal else ""
+
+
+def in_shell(shell: Shell, settings: FeedSettings, venue: Venue) -> Feed:
+    """A venue's feed and its statistics, in the shell of its process."""
+    names = Names(settings.k2_prefix)
+    feed = Feed(settings, names, venue, shell.metrics)
+    shell.health.not_ready = feed.not_ready
+    shell.topics.watch(names.partition_counts(topics(venue)))
+    add_statistics(shell, settings, names)
+    return feed

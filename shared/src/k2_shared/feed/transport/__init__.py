@@ -1,0 +1,1 @@
+"""The socket to a venue: frames in, frames out, reconnecting."""

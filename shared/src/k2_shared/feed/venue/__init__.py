@@ -1,0 +1,1 @@
+"""What a venue is: its protocol, its REST, its listings, its budgets."""

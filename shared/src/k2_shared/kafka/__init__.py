@@ -1,0 +1,1 @@
+"""Kafka: clients, topics and their identities, groups, where to resume, dead letters, the registry."""

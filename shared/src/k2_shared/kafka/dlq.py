@@ -1,0 +1,56 @@
+"""Dead letters: the refused record whole, with headers that say who refused it and why."""
+
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Literal
+
+from k2_shared.core.errors import InvalidRecord
+from k2_shared.core.origin import Headers
+from k2_shared.core.records import Consumed, Outgoing
+from k2_shared.kafka.topics import DLQ
+
+Stage = Literal["feed", "silver", "gold"]
+PREFIX = "k2-dlq-"
+ATTEMPT = f"{PREFIX}attempt"
+MAX_DETAIL_BYTES = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Refuser:
+    """The stage that refuses records."""
+
+    stage: Stage
+    service: str
+
+    def refuse(self, record: Consumed, error: InvalidRecord, **said: str) -> Outgoing:
+        """Wrap a consumed record, saying more if need be; key, value, timestamp and its own headers stay untouched."""
+        where = {"topic": record.topic, "partition": str(record.partition), "offset": str(record.offset), **said}
+        headers = record.headers + self._headers(where, error, _attempt(record.headers))
+        return Outgoing(DLQ, record.key, record.value, record.timestamp, headers)
+
+    def refuse_frame(self, frame: Outgoing, error: InvalidRecord) -> Outgoing:
+        """Wrap a frame that is on its way to ``frame.topic`` and so has no offset yet."""
+        headers = frame.headers + self._headers({"topic": frame.topic}, error, 1)
+        return Outgoing(DLQ, frame.key, frame.value, frame.timestamp, headers)
+
+    def _headers(self, where: dict[str, str], error: InvalidRecord, attempt: int) -> Headers:
+        said = where | {
+            "stage": self.stage,
+            "reason": error.reason,
+            "service": self.service,
+            "version": version("k2-shared"),
+            "attempt": str(attempt),
+            "time": str(time.time_ns()),
+        }
+        detail = error.detail.encode("utf-8", "backslashreplace")[:MAX_DETAIL_BYTES].decode("utf-8", "ignore").encode()
+        return (
+            *((PREFIX + name, value.encode()) for name, value in said.items()),
+            (f"{PREFIX}detail", detail),
+        )
+
+
+def _attempt(headers: Headers) -> int:
+    """The number of this refusal: one more than the last attempt that the record carries; not ours, not counted."""
+    said = (value for name, value in headers if name == ATTEMPT)
+    return 1 + max((int(value) for value in said if value and value.isdigit() and len(value) < 10), default=0)

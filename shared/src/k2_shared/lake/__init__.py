@@ -1,0 +1,1 @@
+"""Iceberg: the catalog, the tables and their object store."""

@@ -1,0 +1,185 @@
+"""The Iceberg catalog and the tables of the contracts."""
+
+from typing import Any
+
+from pyiceberg.catalog.rest import RestCatalog
+from pyiceberg.catalog.rest.auth import AuthManager
+from pyiceberg.io import PY_IO_IMPL, FileIO
+from pyiceberg.partitioning import PartitionField, PartitionSpec
+from pyiceberg.schema import Schema
+from pyiceberg.table import Table
+from pyiceberg.table.sorting import NullOrder, SortDirection, SortField, SortOrder
+from pyiceberg.transforms import DayTransform, IdentityTransform, Transform
+from pyiceberg.typedef import EMPTY_DICT, Properties
+from pyiceberg.types import (
+    BinaryType,
+    DateType,
+    DecimalType,
+    IcebergType,
+    IntegerType,
+    LongType,
+    MapType,
+    NestedField,
+    StringType,
+    TimestamptzType,
+)
+from requests import PreparedRequest, Response, Session
+from requests.adapters import HTTPAdapter
+
+from k2_shared.core.contracts import TableContract
+from k2_shared.core.errors import ConfigError
+from k2_shared.core.settings import LakeSettings
+from k2_shared.kafka.topics import Names
+from k2_shared.lake.object_store import CAFILE, ObjectStore
+
+NAMESPACE = "market_data"
+_OF_A_STORE = ("s3.", "client.", "py-io-impl")
+_TYPES: dict[str, IcebergType] = {
+    "string": StringType(),
+    "binary": BinaryType(),
+    "int": IntegerType(),
+    "long": LongType(),
+    "date": DateType(),
+    "timestamptz": TimestamptzType(),
+    "decimal(18, 8)": DecimalType(18, 8),
+}
+_TRANSFORMS: dict[str, Transform[Any, Any]] = {"day": DayTransform(), "identity": IdentityTransform()}
+
+
+class _Deadline(HTTPAdapter):
+    """An HTTP adapter whose every request has a time limit, and trusts the authorities that it was told."""
+
+    def __init__(self, timeout_s: float, cafile: str | None) -> None:
+        self._timeout_s = timeout_s
+        self._cafile = cafile
+        super().__init__()
+
+    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
+        kwargs["timeout"] = self._timeout_s
+        if self._cafile:  # here, where no REQUESTS_CA_BUNDLE of the environment wins over it
+            kwargs["verify"] = self._cafile
+        return super().send(request, *args, **kwargs)
+
+
+class Catalog(RestCatalog):
+    """A REST catalog that cannot wait for ever, and whose tables share a client of their object store.
+
+    The library makes a client for every table that it loads, also when it loads one again: each holds memory, threads
+    and connections until garbage is looked for.
+    """
+
+    def __init__(self, name: str, **properties: str) -> None:
+        self._stores: dict[tuple[tuple[str, str], ...], FileIO] = {}
+        super().__init__(name, **properties)
+
+    def _load_file_io(self, properties: Properties = EMPTY_DICT, location: str | None = None) -> FileIO:
+        given = {**self.properties, **properties}
+        how = tuple(sorted((name, str(value)) for name, value in given.items() if name.startswith(_OF_A_STORE)))
+        if how not in self._stores:
+            self._stores = {how: super()._load_file_io(properties, location)}  # credentials are renewed, not gathered
+        return self._stores[how]
+
+    def _create_legacy_oauth2_auth_manager(self, session: Session) -> AuthManager:
+        """The library makes this first of a session, and asks for a token at once."""
+        deadline = _Deadline(float(self.properties["timeout-s"]), self.properties.get("cafile"))
+        session.mount("http://", deadline)
+        session.mount("https://", deadline)
+        return super()._create_legacy_oauth2_auth_manager(session)
+
+
+def connect(settings: LakeSettings) -> Catalog:
+    """Open the catalog; reads its configuration from the server."""
+    secret = settings.s3_secret_access_key
+    properties = {
+        "uri": settings.iceberg_catalog_uri,
+        "warehouse": settings.iceberg_warehouse,
+        "credential": settings.iceberg_credential and settings.iceberg_credential.get_secret_value(),
+        "oauth2-server-uri": settings.iceberg_oauth2_server_uri,
+        "scope": "catalog",
+        "timeout-s": str(settings.iceberg_timeout_s),
+        "cafile": settings.iceberg_cafile and str(settings.iceberg_cafile),
+        "s3.endpoint": settings.s3_endpoint,
+        "s3.access-key-id": settings.s3_access_key_id,
+        "s3.secret-access-key": secret and secret.get_secret_value(),
+        "s3.region": settings.s3_region,
+        "s3.force-virtual-addressing": "false",
+        "s3.connect-timeout": str(settings.iceberg_timeout_s),
+        "s3.request-timeout": str(settings.iceberg_timeout_s),
+    }
+    if settings.s3_cafile:
+        properties |= {CAFILE: str(settings.s3_cafile), PY_IO_IMPL: f"{ObjectStore.__module__}.{ObjectStore.__name__}"}
+    return Catalog("k2", **{name: value for name, value in properties.items() if value})
+
+
+def namespace(names: Names) -> str:
+    """The namespace of a run's tables."""
+    own = names.prefix.rstrip(".").replace("-", "_")
+    return f"{own}_{NAMESPACE}" if own else NAMESPACE
+
+
+def create(catalog: RestCatalog, names: Names, contract: TableContract) -> Table:
+    """Create a table by its contract; one that stands is returned as it is."""
+    catalog.create_namespace_if_not_exists(namespace(names))
+    schema = schema_of(contract)
+    table: Table = catalog.create_table_if_not_exists(
+        (namespace(names), contract.name),
+        schema=schema,
+        partition_spec=_spec(contract, schema),
+        sort_order=_order(contract, schema),
+        properties=dict(contract.properties),
+    )
+    return table
+
+
+def check(table: Table, contract: TableContract) -> None:
+    """Refuse a table whose columns are not its contract's.
+
+    Raises:
+        ConfigError: names the table and what differs.
+    """
+    wanted = [(field.name, str(field.field_type)) for field in schema_of(contract).fields]
+    found = [(field.name, str(field.field_type)) for field in table.schema().fields]
+    if wanted != found:
+        differs = sorted(set(wanted) ^ set(found))
+        raise ConfigError(
+            f"table {'.'.join(table.name())} differs from its contract in {differs}: alter its columns, or run the "
+            "version of k2 that wrote it"
+        )
+
+
+def schema_of(contract: TableContract) -> Schema:
+    """A contract's columns as an Iceberg schema, field ids from 1 in their order."""
+    map_ids = len(contract.columns) + 1
+    return Schema(
+        *(
+            NestedField(number, name, _type(kind, map_ids), required=False)
+            for number, (name, kind) in enumerate(contract.columns, start=1)
+        )
+    )
+
+
+def _type(kind: str, map_ids: int) -> IcebergType:
+    if kind == "map<string, string>":
+        return MapType(map_ids, StringType(), map_ids + 1, StringType(), value_required=False)
+    return _TYPES[kind]
+
+
+def _spec(contract: TableContract, schema: Schema) -> PartitionSpec:
+    fields = (
+        PartitionField(
+            schema.find_field(field.column).field_id,
+            1000 + number,
+            _TRANSFORMS[field.transform],
+            field.column if field.transform == "identity" else f"{field.column}_{field.transform}",
+        )
+        for number, field in enumerate(contract.partition_by)
+    )
+    return PartitionSpec(*fields)
+
+
+def _order(contract: TableContract, schema: Schema) -> SortOrder:
+    fields = (
+        SortField(schema.find_field(column).field_id, IdentityTransform(), SortDirection.ASC, NullOrder.NULLS_FIRST)
+        for column in contract.sort_by
+    )
+    return SortOrder(*fields, order_id=1 if contract.sort_by else 0)

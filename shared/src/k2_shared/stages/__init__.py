@@ -1,0 +1,1 @@
+"""Agents from topic to topic, exactly once."""

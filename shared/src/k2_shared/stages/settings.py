@@ -1,0 +1,20 @@
+"""What an exactly-once agent can be told."""
+
+from pydantic import Field
+
+from k2_shared.core.settings import AgentSettings
+from k2_shared.stages import failpoints
+
+
+class StageSettings(AgentSettings):
+    """What an exactly-once agent has besides: its name in the group, its breaker, and a test's failpoint."""
+
+    k2_instance: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9._-]{1,200}$",
+        description="this process's own name among its service's, kept over restarts",
+    )
+    breaker_records: int = Field(1_000, ge=1, le=1_000_000, description="judge the last so many of a partition")
+    breaker_share: float = Field(0.5, gt=0, le=1, description="halt when more than this share is refused")
+    breaker_run: int = Field(200, ge=1, le=1_000_000, description="halt when so many in a row are refused")
+    k2_failpoint: str = Field("", pattern=failpoints.PATTERN, description="for tests: NAME[:kill|stop[:N]]")

@@ -1,1 +1,0 @@
-"""What the tests of two or more packages need."""

@@ -1,0 +1,80 @@
+"""Fixtures for tests on the real stack; a run of tests shares one, apart by prefix."""
+
+import asyncio
+import os
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from k2_shared.core.errors import K2Error
+from k2_shared.core.settings import KafkaSettings, RunSettings
+from k2_shared.kafka.topics import Names
+from k2_support.children import Child
+from k2_support.probe import demand
+from k2_support.topics import lasting_topics
+
+# How fast examples come says what else the machine does, and nothing of the code.
+hypothesis.settings.register_profile(
+    "k2", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)
+hypothesis.settings.load_profile("k2")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Hold the broker to its promises before any test rests on them; the workers of xdist need not ask again."""
+    config = session.config
+    if hasattr(config, "workerinput") or config.option.collectonly or "KAFKA_BOOTSTRAP_SERVERS" not in os.environ:
+        return
+    try:
+        asyncio.run(demand(KafkaSettings.load()))
+    except K2Error as error:
+        pytest.exit(str(error), returncode=error.exit_code)
+
+
+@pytest.fixture
+def run_settings() -> RunSettings:
+    """The shared stack, under a prefix that no other test has."""
+    if "KAFKA_BOOTSTRAP_SERVERS" not in os.environ:
+        pytest.fail("this test needs the stack: run it by 'make test', or under 'k2 stack exec --'")
+    return RunSettings.load(k2_prefix=f"t{uuid.uuid4().hex[:8]}.")
+
+
+@pytest.fixture
+def names(run_settings: RunSettings) -> Names:
+    """The names of this test's topics, groups and tables."""
+    return Names(run_settings.k2_prefix)
+
+
+@pytest.fixture
+async def topics(run_settings: RunSettings) -> AsyncIterator[dict[str, int]]:
+    """Every topic and subject of the contracts, for this test alone; yields the schema ids by subject."""
+    async with lasting_topics(run_settings) as ids:
+        yield ids
+
+
+class Agents:
+    """Starts agents on this test's prefix."""
+
+    def __init__(self, prefix: str, folder: Path) -> None:
+        self._prefix = prefix
+        self._folder = folder
+        self.started: list[Child] = []
+
+    def start(self, module: str, **environment: str) -> Child:
+        """Start an agent; its readiness is the caller's to await."""
+        child = Child.agent(module, {"K2_PREFIX": self._prefix, **environment}, self._folder)
+        self.started.append(child.start())
+        return child
+
+
+@pytest.fixture
+def agents(run_settings: RunSettings, tmp_path: Path) -> Iterator[Agents]:
+    """Agents as processes; whatever still runs at the end of the test is killed."""
+    runner = Agents(run_settings.k2_prefix, tmp_path)
+    yield runner
+    for child in runner.started:
+        child.kill()

@@ -1,0 +1,109 @@
+"""Trades and consumed records for tests, made by hand or by hypothesis."""
+
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from fastavro import parse_schema, schemaless_writer
+from hypothesis import strategies as st
+
+from k2_shared.core import contracts
+from k2_shared.core.origin import HEADER, Headers, Origin
+from k2_shared.core.trade import Trade, decode, encode, wire_prefix
+
+SCHEMA_ID = 7
+RECEIVED_NS = 1_762_795_434_000_000_123
+ORIGIN = Origin(RECEIVED_NS, connection_id=5, frame_number=1)
+
+
+def _unchecked(field: dict[str, Any]) -> dict[str, Any]:
+    """A field without its limits: the same bytes, but any decimal is written."""
+    kind = field["type"]
+    return {**field, "type": {**kind, "precision": 60}} if "precision" in kind else field
+
+
+_UNCHECKED = parse_schema(
+    {**contracts.trade_schema(), "fields": [_unchecked(field) for field in contracts.trade_schema()["fields"]]}
+)
+
+
+@dataclass(frozen=True)
+class Record:
+    """A consumed record; what is not given is as a feed would write it."""
+
+    key: bytes | None
+    value: bytes | None
+    topic: str = "market.crypto.trades.kraken"
+    partition: int = 0
+    offset: int = 0
+    timestamp: int = RECEIVED_NS // 1_000_000
+    headers: Headers = ((HEADER, ORIGIN.pack()),)
+
+
+def trade(**changes: Any) -> Trade:
+    """A valid Kraken trade, with changes."""
+    fields: dict[str, Any] = {
+        "exchange": "KRAKEN",
+        "symbol": "BTC/USDT",
+        "trade_id": 10_218_208,
+        "timestamp": 1_762_795_433_971_744,
+        "price": Decimal("105433.60000"),
+        "quantity": Decimal("0.00027625"),
+        "side": "BUY",
+        "vendor_data": {"ord_type": "limit"},
+    }
+    return Trade(**{**fields, **changes})
+
+
+def value(of: Trade, schema_id: int = SCHEMA_ID) -> bytes:
+    """A trade's record value."""
+    return encode(of, RECEIVED_NS // 1_000, wire_prefix(schema_id))
+
+
+def fields(of: Trade) -> dict[str, Any]:
+    """A trade's twelve fields as they are decoded."""
+    return decode(value(of), SCHEMA_ID)
+
+
+def encoded(trade_fields: Mapping[str, Any], schema_id: int = SCHEMA_ID) -> bytes:
+    """A record value from twelve fields, whatever they say: as a writer without our checks would encode them."""
+    buffer = io.BytesIO()
+    buffer.write(wire_prefix(schema_id))
+    schemaless_writer(buffer, _UNCHECKED, dict(trade_fields))
+    return buffer.getvalue()
+
+
+def example(path: str) -> Record:
+    """The record of an example of trades in ``schemas/examples``."""
+    said = contracts.example(path)
+    amounts = {name: Decimal(said["value"][name]) for name in ("price", "quantity")}
+    return Record(said["key"].encode(), encoded({**said["value"], **amounts}))
+
+
+def records(trades: Iterable[Trade], topic: str = "market.crypto.trades.kraken") -> list[Record]:
+    """Consumed records of one partition, offsets from 0."""
+    return [Record(t.key, value(t), topic, offset=offset) for offset, t in enumerate(trades)]
+
+
+def decimals(minimum: str = "0.00000001") -> st.SearchStrategy[Decimal]:
+    """Every positive decimal(18,8)."""
+    return st.decimals(minimum, "9999999999.99999999", places=8)
+
+
+def trades() -> st.SearchStrategy[Trade]:
+    """Every trade that V3 holds."""
+    bases = st.sampled_from(["BTC", "ETH", "1INCH", "AAPLx", "ETH2.S", "币安人生"])
+    symbol = st.builds("{}/{}".format, bases, st.sampled_from(["USD", "USDT"]))
+    return st.builds(
+        Trade,
+        exchange=st.sampled_from(["BINANCE", "KRAKEN"]),
+        symbol=symbol,
+        trade_id=st.integers(1, 2**63 - 1),
+        timestamp=st.integers(1_500_000_000_000_000, 1_762_000_000_000_000),
+        price=decimals(),
+        quantity=decimals(),
+        side=st.sampled_from(["BUY", "SELL"]),
+        vendor_data=st.none() | st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=3),
+    )

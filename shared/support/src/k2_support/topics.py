@@ -1,0 +1,75 @@
+"""Reading and writing whole topics in tests."""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, fields
+from typing import Any
+
+from k2_shared.core import contracts
+from k2_shared.core.records import Outgoing, by_topic
+from k2_shared.core.settings import KafkaSettings, RunSettings
+from k2_shared.kafka import clients
+from k2_shared.kafka.registry import Registry
+from k2_shared.kafka.topics import Names, administration, apply_subjects, create
+
+
+@dataclass(frozen=True)
+class _Lasting(contracts.TopicContract):
+    """A topic that keeps everything, in a codec of the broker's choice or as it came."""
+
+    codec: str = "producer"
+
+    @property
+    def config(self) -> dict[str, str]:
+        return {**super().config, "retention.ms": "-1", "compression.type": self.codec}
+
+
+async def create_lasting(settings: RunSettings, codec: str = "producer") -> dict[str, int]:
+    """Create every topic and subject of the contracts for a run of its own; returns the schema ids by subject.
+
+    Nothing expires: tests write records with fixed times of long ago, which retention would delete now and then.
+    """
+    names = Names(settings.k2_prefix)
+    of = [
+        {field.name: getattr(contract, field.name) for field in fields(contract)}
+        for contract in contracts.topics().values()
+    ]
+    wanted = [_Lasting(**each, codec=codec) for each in of]
+    async with administration(settings) as admin, Registry.connect(settings) as registry:
+        await create(admin, names, wanted, replication=1)
+        return await apply_subjects(registry, names, wanted)
+
+
+@asynccontextmanager
+async def lasting_topics(settings: RunSettings, codec: str = "producer") -> AsyncIterator[dict[str, int]]:
+    """Such topics for the length of a block, which gets the schema ids; deleted afterwards."""
+    names = Names(settings.k2_prefix)
+    yield await create_lasting(settings, codec)
+    async with administration(settings) as admin:
+        await admin.delete_topics([names.topic(name) for name in contracts.topics()])
+
+
+async def read(settings: KafkaSettings, names: Names, topic: str, *, committed: bool = True) -> list[Any]:
+    """Every record of a topic up to its end now; by partition, in order. ``topic`` is the contract's name."""
+    reader = clients.consumer(settings, committed=committed)
+    at = names.partitions(topic)
+    found: list[Any] = []
+    async with clients.started(reader, settings):
+        reader.assign(at)
+        ends = await reader.end_offsets(at)
+        await reader.seek_to_beginning(*at)
+        while any([await reader.position(tp) < ends[tp] for tp in at]):
+            for batch in (await reader.getmany(timeout_ms=200)).values():
+                found += batch
+    return sorted(found, key=lambda record: (record.partition, record.offset))
+
+
+async def write(settings: KafkaSettings, names: Names, records: Iterable[Outgoing], partition: int = 0) -> None:
+    """Write records to one partition."""
+    async with clients.started(clients.producer(settings), settings) as sender:
+        await clients.send_all(sender, names, partition, by_topic(records))
+
+
+def values(records: Sequence[Any]) -> list[bytes | None]:
+    """The records' values."""
+    return [record.value for record in records]

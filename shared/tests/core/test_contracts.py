@@ -1,0 +1,123 @@
+"""The contracts in ``schemas/`` hold together, and their examples are what they say."""
+
+import json
+from decimal import Decimal
+
+import pytest
+
+from k2_shared.core import contracts
+from k2_shared.core.contracts import TopicContract
+from k2_shared.core.errors import InvalidRecord
+from k2_shared.core.trade import Trade, decode, encode, wire_prefix
+from k2_shared.kafka.topics import BRONZE, COVERAGE, DLQ, EVENTS, EXCHANGES, GAPS, GOLD, RAW, SILVER, STATE, SYMBOLS
+from k2_support.records import Record, example, fields, trade
+
+SERVICES = {"feed_kraken", "feed_binance", "silver", "gold", "iceberg_sink", "k2"}
+TOPICS = list(contracts.topics().values())
+TRADE_TOPICS = [topic for topic in TOPICS if topic.name.startswith("market.crypto.trades.")]
+TRADE_EXAMPLES = sorted({path for topic in TOPICS if topic.schema for path in topic.examples})
+INVALID = sorted(entry.name for entry in (contracts.ROOT / "examples/invalid").iterdir())
+
+
+def test_topics_of_the_code_are_the_topics_of_the_contracts() -> None:
+    """Every name that the code builds has a contract, and no contract is unused."""
+    lower = [exchange.lower() for exchange in EXCHANGES]
+    built = {pattern.format(exchange=exchange) for pattern in (RAW, BRONZE, SILVER) for exchange in lower}
+    assert built | {GOLD, STATE, DLQ, GAPS, EVENTS, SYMBOLS, COVERAGE} == set(contracts.topics())
+
+
+@pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
+def test_topic_contract_is_whole(topic: TopicContract) -> None:
+    """A contract names its writers and readers; Avro topics alone have a schema in the registry."""
+    assert topic.producers
+    assert topic.consumers
+    assert topic.purpose
+    assert set(topic.producers) <= SERVICES
+    assert (topic.schema, topic.compatibility) == (
+        ("trade_v3.avsc", "NONE") if topic.value_format == "avro" else (None, None)
+    )
+    for path in topic.examples:
+        assert contracts.example(path)
+
+
+@pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
+def test_records_of_trades_alone_lead_to_their_frame(topic: TopicContract) -> None:
+    """What holds trades says where each came from; checkpoints and the feeds' own records come from no frame."""
+    of_trades = topic in TRADE_TOPICS and topic.cleanup_policy == "delete"
+    assert ("k2-origin" in topic.headers) == of_trades
+
+
+def test_every_topic_of_trades_has_the_same_partition_count() -> None:
+    """A record keeps its partition number from the feed to gold."""
+    assert {topic.partitions for topic in TRADE_TOPICS} == {12}
+
+
+def test_topics_of_the_feeds_have_one_partition() -> None:
+    """What the feeds say, and are told, is read in the order in which it was written."""
+    assert {topic.partitions for topic in TOPICS if topic not in TRADE_TOPICS} == {1}
+
+
+def test_a_dead_letter_has_room_for_a_record_and_its_headers() -> None:
+    """The DLQ takes whatever any other topic takes, with the reason in its headers."""
+    others = max(topic.max_message_bytes for topic in TOPICS if topic.name != DLQ)
+    assert contracts.topics()[DLQ].max_message_bytes >= others + 64 * 1024
+
+
+@pytest.mark.parametrize("table", contracts.tables().values(), ids=lambda table: table.name)
+def test_table_contract_refers_to_what_is_there(table: contracts.TableContract) -> None:
+    """A table reads topics that exist and is laid out by columns that it has."""
+    columns = {name for name, _ in table.columns}
+    assert set(table.topics) <= set(contracts.topics())
+    assert {field.column for field in table.partition_by} | set(table.sort_by) <= columns
+    assert len(columns) == len(table.columns)
+
+
+def test_trade_tables_begin_with_the_schemas_fields() -> None:
+    """Silver has 13 columns and gold 14: the schema's twelve, then what is derived."""
+    schema = [field["name"] for field in contracts.trade_schema()["fields"]]
+    for name, derived in (("silver_kraken_trades", 1), ("silver_binance_trades", 1), ("gold_crypto_trades", 2)):
+        columns = [column for column, _ in contracts.tables()[name].columns]
+        assert columns[:12] == schema
+        assert len(columns) == 12 + derived
+    assert dict(contracts.tables()["gold_crypto_trades"].columns)["price"] == "decimal(18, 8)"
+
+
+def test_a_type_without_a_column_type_is_named() -> None:
+    """A schema change that no table can hold fails at once."""
+    with pytest.raises(TypeError, match="'items': 'long'"):
+        contracts._column_type({"type": "array", "items": "long"})
+
+
+def test_schema_text_is_one_text() -> None:
+    """The registry gets compact JSON with sorted keys, equal to the file."""
+    text = contracts.schema_text("trade_v3.avsc")
+    assert json.loads(text) == contracts.trade_schema()
+    assert text == json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"))
+
+
+def _trade(found: dict[str, object]) -> Trade:
+    names = ("exchange", "symbol", "timestamp", "price", "quantity", "side", "vendor_data")
+    return trade(trade_id=int(str(found["trade_id"])), **{name: found[name] for name in names})
+
+
+@pytest.mark.parametrize("path", TRADE_EXAMPLES)
+def test_valid_example_survives_its_encoding(path: str) -> None:
+    """An example's fields are what a feed encodes and what is decoded."""
+    record, said = example(path), contracts.example(path)["value"]
+    found = decode(record.value, 7)
+    assert {**found, "price": str(found["price"]), "quantity": str(found["quantity"])} == said
+    of = _trade(found)
+    assert encode(of, found["ingestion_timestamp"], wire_prefix(7)) == record.value
+    assert of.key == record.key
+
+
+@pytest.mark.parametrize("path", INVALID)
+def test_invalid_example_breaks_a_rule_and_not_the_schema(path: str) -> None:
+    """An example of a broken rule can be read; only the size of a number is refused while encoding."""
+    record: Record = example(f"invalid/{path}")
+    found = decode(record.value, 7)
+    assert found.keys() == fields(trade()).keys()
+    if path == "decimal_overflow.json":
+        with pytest.raises(InvalidRecord) as refused:
+            encode(_trade({**found, "quantity": Decimal("46000000000.00000000")}), 0, wire_prefix(7))
+        assert refused.value.reason == "decimal_overflow"

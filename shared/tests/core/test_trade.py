@@ -1,0 +1,169 @@
+"""The trade codec: exact both ways, and no bytes get anything but a trade or a named refusal out of it."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from k2_shared.core.errors import InvalidRecord
+from k2_shared.core.trade import Trade, decode, encode, fits, message_id, wire_prefix
+from k2_support.records import RECEIVED_NS, SCHEMA_ID, decimals, trade, trades, value
+
+REASONS = {
+    "null_value",
+    "bad_magic",
+    "unknown_schema",
+    "undecodable",
+    "not_canonical",
+    "oversized",
+    "trailing_bytes",
+}
+VALUE = value(trade())
+BEYOND_CONTEXT = ["1e1000000", "-1e1000000", "1e-1000000", "NaN", "sNaN", "Infinity"]
+
+
+def outcome(data: bytes | None) -> dict[str, Any] | str:
+    """What decoding gives: the record, or the reason of its refusal; any other exception is a failure."""
+    try:
+        return decode(data, SCHEMA_ID)
+    except InvalidRecord as error:
+        return error.reason
+
+
+def short_way(data: bytes | None) -> str | type[InvalidRecord]:
+    """The id read alone, or InvalidRecord where it was refused; any other exception is a failure."""
+    try:
+        return message_id(data)
+    except InvalidRecord:
+        return InvalidRecord
+
+
+@given(trades())
+def test_round_trip(of: Trade) -> None:
+    """What is encoded is decoded, every field, exactly."""
+    found = decode(value(of), SCHEMA_ID)
+    assert found == {
+        "message_id": of.message_id,
+        "trade_id": str(of.trade_id),
+        "symbol": of.symbol,
+        "exchange": of.exchange,
+        "timestamp": of.timestamp,
+        "price": of.price,
+        "quantity": of.quantity,
+        "currency": of.symbol.split("/")[1],
+        "side": of.side,
+        "source_sequence": of.trade_id,
+        "ingestion_timestamp": RECEIVED_NS // 1_000,
+        "vendor_data": of.vendor_data,
+    }
+    assert message_id(value(of)) == of.message_id
+
+
+@given(decimals(), st.sampled_from(["price", "quantity"]))
+def test_decimals_keep_every_digit(amount: Decimal, name: str) -> None:
+    """Eighteen digits come back, scale 8."""
+    found = decode(value(trade(**{name: amount})), SCHEMA_ID)[name]
+    assert found == amount
+    assert found.as_tuple().exponent == -8
+
+
+@pytest.mark.parametrize("text", ["1e-05", "1E+3", "0.1", "105433.6000000000", "9999999999.99999999", "-0.00000001"])
+def test_any_spelling_of_a_number_is_exact(text: str) -> None:
+    """Exponents and trailing zeros are spellings, not other numbers."""
+    assert decode(value(trade(price=Decimal(text))), SCHEMA_ID)["price"] == Decimal(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [*BEYOND_CONTEXT, "1e10", "46000000000", "0.000000001", "1e-9", "1.123456789", "9999999999.999999999", "9" * 60],
+)
+@pytest.mark.parametrize("name", ["price", "quantity"])
+def test_a_number_that_does_not_fit_is_refused_never_rounded(text: str, name: str) -> None:
+    """Decimal(18,8) holds it exactly or not at all; the refusal quotes it as it came."""
+    assert not fits(Decimal(text))
+    with pytest.raises(InvalidRecord, match="does not fit") as refused:
+        value(trade(**{name: Decimal(text)}))
+    assert refused.value.reason == "decimal_overflow"
+    assert str(Decimal(text)) in refused.value.detail
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**30])
+@pytest.mark.parametrize("name", ["trade_id", "timestamp"])
+def test_a_number_beyond_64_bits_is_refused(name: str, number: int) -> None:
+    """Avro's long ends at 64 bits."""
+    with pytest.raises(InvalidRecord) as refused:
+        value(trade(**{name: number}))
+    assert refused.value.reason == f"{name}_overflow"
+
+
+@pytest.mark.parametrize("end", range(len(VALUE)))
+def test_every_truncation_is_refused(end: int) -> None:
+    """A value cut anywhere is no trade, and where its id is cut it has none."""
+    assert outcome(VALUE[:end]) == ("bad_magic" if end < 5 else "undecodable")
+    whole = end >= 6 + len(trade().message_id)
+    assert short_way(VALUE[:end]) == (trade().message_id if whole else InvalidRecord)
+
+
+@given(st.binary(min_size=1, max_size=40))
+def test_trailing_bytes_are_refused(more: bytes) -> None:
+    """Nothing may follow the record."""
+    assert outcome(VALUE + more) == "trailing_bytes"
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, len(VALUE) - 1), st.integers(0, 255)), min_size=1, max_size=6),
+    st.binary(max_size=12),
+    st.integers(5, len(VALUE)),
+)
+def test_mutated_bytes_give_a_trade_or_a_named_reason(edits: list[tuple[int, int]], more: bytes, at: int) -> None:
+    """Whatever the bytes, nothing but InvalidRecord comes out, and the short way to the id agrees with the long one."""
+    data = bytearray(VALUE)
+    for position, byte in edits:
+        data[position] = byte
+    data[at:at] = more
+    found = outcome(bytes(data))
+    if isinstance(found, str):
+        assert found in REASONS
+    else:
+        assert message_id(bytes(data)) == found["message_id"]
+
+
+@given(st.none() | st.binary(max_size=200))
+def test_arbitrary_bytes_are_refused_with_a_bounded_reason(data: bytes | None) -> None:
+    """Bytes of anything are not a trade, for either reader."""
+    assert outcome(data) in REASONS
+    assert isinstance(short_way(data), str) or short_way(data) is InvalidRecord
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (None, "null_value"),
+        (b"", "bad_magic"),
+        (b"\x01" + VALUE[1:], "bad_magic"),
+        (value(trade(), SCHEMA_ID + 1), "unknown_schema"),
+        (VALUE[:5] + b"\xff" * 30, "undecodable"),
+    ],
+)
+def test_poison_has_its_own_reason(data: bytes | None, reason: str) -> None:
+    """The reason tells the operator which layer broke."""
+    assert outcome(data) == reason
+
+
+@pytest.mark.parametrize(
+    "data",
+    [None, b"", VALUE[:5], VALUE[:5] + b"\x01", VALUE[:5] + b"\x04\xff\xfe", VALUE[:5] + b"\x80" * 50],
+    ids=["null", "empty", "prefix", "negative", "not-utf8", "endless-length"],
+)
+def test_a_value_without_an_id_is_undecodable(data: bytes | None) -> None:
+    """Gold reads the id alone and refuses what has none."""
+    with pytest.raises(InvalidRecord) as refused:
+        message_id(data)
+    assert refused.value.reason == "undecodable"
+
+
+def test_the_prefix_is_the_registrys_wire_format() -> None:
+    """Magic 0, then the id as four big-endian bytes."""
+    assert encode(trade(), 0, wire_prefix(258))[:5] == b"\x00\x00\x00\x01\x02"

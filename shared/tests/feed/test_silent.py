@@ -1,0 +1,58 @@
+"""Silence that lasts is said to last, whatever was done about it meanwhile."""
+
+from dataclasses import dataclass, field
+
+from k2_shared.feed.coverage.silent import Silent
+
+A, B = "BTC/USD", "ETH/USD"
+
+
+@dataclass
+class Line:
+    """A socket by hand."""
+
+    id: int
+    last: dict[str, int] = field(default_factory=dict)
+    confirmed: tuple[str, ...] = (A, B)
+
+
+def test_a_silent_symbol_is_silent_until_a_socket_brings_trades_of_it() -> None:
+    """New sockets alone heal nothing, and the trades of another symbol say nothing."""
+    silent, line = Silent(), Line(1, {B: 1})
+    silent.note(A)
+    assert silent.look([line], {A, B}) == {A}
+    line.last[B] = 2
+    assert silent.look([line, Line(2)], {A, B}) == {A}
+    line.last[A] = 7
+    assert silent.look([line], {A, B}) == {A}
+    line.last[A] = 8
+    assert silent.look([line], {A, B}) == set()
+
+
+def test_a_snapshot_is_no_sign_of_life() -> None:
+    """Each new socket shows the newest trade once: that is another socket's first word, not a second one."""
+    silent = Silent()
+    silent.note(A)
+    for number in range(1, 5):
+        line = Line(number)
+        assert silent.look([line], {A}) == {A}
+        line.last[A] = 100 * number
+        assert silent.look([line], {A}) == {A}
+
+
+def test_a_symbol_that_is_found_silent_again_is_the_same_one() -> None:
+    """What was seen of its sockets stays, and one symbol counts once."""
+    silent, line = Silent(), Line(1, {A: 5})
+    for _ in range(2):
+        silent.note(A)
+        assert silent.look([line], {A}) == {A}
+    line.last[A] = 6
+    assert silent.look([line], {A}) == set()
+
+
+def test_a_symbol_that_was_left_is_not_silent() -> None:
+    """Nobody waits for its trades; taken up again it begins anew."""
+    silent = Silent()
+    silent.note(A)
+    assert silent.look([], {B}) == set()
+    assert silent.look([], {A, B}) == set()
