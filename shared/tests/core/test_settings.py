@@ -12,10 +12,10 @@ from k2_shared.core.settings import (
     LakeSettings,
     RegistrySettings,
     Settings,
-    StageSettings,
     print_config,
 )
 from k2_shared.feed.venue.settings import FeedSettings, Symbols
+from k2_shared.stages.settings import StageSettings
 
 SECRET = "hunter2-correct-horse"
 
