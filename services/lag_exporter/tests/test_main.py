@@ -126,17 +126,20 @@ async def test_an_open_transaction_is_the_end(
 async def test_a_topic_that_goes_away_leaves_the_other_groups_measured(
     topics: dict[str, int], agents: Agents, run_settings: RunSettings, names: Names
 ) -> None:
-    """It is not ready, names the groups, and their times grow old."""
+    """It is not ready, names the topic and the groups, and their times grow old."""
     exporter = Exporter(agents, names)
     async with administration(run_settings) as admin:
         await admin.delete_topics([names.topic(SECOND)])
+    deleted = f"topic {names.topic(SECOND)} was deleted"
+    await eventually(lambda: any(deleted in line for line in exporter.child.missing()), "the topic that is gone", 60)
     gold = names.group("gold")
     await eventually(lambda: any(gold in line for line in exporter.child.missing()), "the group that is missing", 90)
     stamp = exporter.gauge("measured_timestamp_seconds", "silver") or 0
     await eventually(lambda: (exporter.gauge("measured_timestamp_seconds", "silver") or 0) > stamp, "silver's next", 60)
+    assert f'k2_topic_unread_partitions{{topic="{names.topic(SECOND)}"}} 0.0' in exporter.page()
     assert not any(names.group("silver") in line for line in exporter.child.missing())
     assert "\nk2_ready 0.0\n" in exporter.page()
-    assert "group_lag_unknown" in exporter.child.log.read_text()
+    assert any("group_lag_unknown" in line and deleted in line for line in exporter.child.log.read_text().splitlines())
     assert exporter.child.stop() == 0
 
 

@@ -9,9 +9,10 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from mode import Service
 
-from k2_shared.core.errors import K2Error
+from k2_shared.core.errors import K2Error, Unavailable
 from k2_shared.core.telemetry import Metrics, logger
 from k2_shared.kafka import clients
+from k2_shared.kafka.topic_watch import TopicWatch
 from k2_shared.kafka.topics import Names, administration, check
 from k2_shared.stages.agent import Shell, run
 from lag_exporter.adapters import Broker
@@ -27,17 +28,20 @@ _OLD = 3  # intervals without a measurement after which a group is named as miss
 class LagExporter(Service):  # type: ignore[misc]
     """Measures every group again and again; a group that cannot be measured keeps no other from it."""
 
-    def __init__(self, settings: LagSettings, metrics: Metrics) -> None:
+    def __init__(self, settings: LagSettings, metrics: Metrics, topics: TopicWatch) -> None:
         super().__init__()
         self._settings = settings
+        self._topics = topics
         self._metrics = metrics
         self._names = Names(settings.k2_prefix)
         self._groups = groups(self._names)
+        self._used = sorted({topic for topics in self._groups.values() for topic in topics})
         self._places: defaultdict[tuple[str, TopicPartition], Place] = defaultdict(Place)
         self._measured: dict[str, float] = {}  # by the monotonic clock
         self._unknown: set[str] = set()
         for group in self._groups:
             metrics.groups.measured.labels(group).set(0)  # so that one that never is measured is told too
+        topics.watch(self._names.partition_counts(self._used))
 
     def not_ready(self) -> Sequence[str]:
         """The groups of which nothing is known that is fresh."""
@@ -50,10 +54,10 @@ class LagExporter(Service):  # type: ignore[misc]
 
     async def on_start(self) -> None:
         """Connect; a topic that is missing or is not as its contract says ends the start."""
-        self._admin = await self.add_async_context(administration(self._settings))
-        await check(self._admin, self._names, sorted({topic for topics in self._groups.values() for topic in topics}))
+        admin = await self.add_async_context(administration(self._settings))
+        await check(admin, self._names, self._used)
         reader = await self.add_async_context(clients.started(Broker.reader(self._settings), self._settings))
-        self._broker = Broker(self._settings, self._admin, reader)
+        self._broker = Broker(self._settings, admin, reader)
 
     async def on_started(self) -> None:
         for group in self._groups:
@@ -81,9 +85,9 @@ class LagExporter(Service):  # type: ignore[misc]
             logger().info(KNOWN, group=group)
 
     async def _measure(self, group: str) -> None:
-        await check(
-            self._admin, self._names, self._groups[group]
-        )  # for one that is not there a reader asks without end
+        """Ask the broker, unless the shell knows that a topic is not whole: for one that is gone a client asks long."""
+        if faults := self._topics.faults(map(self._names.topic, self._groups[group])):
+            raise Unavailable("; ".join(faults))
         partitions = [at for topic in self._groups[group] for at in self._names.partitions(topic)]
         for at, reading in (await self._broker.readings(group, partitions)).items():
             lag = await self._lag(self._places[group, at], at, reading)
@@ -99,7 +103,7 @@ class LagExporter(Service):  # type: ignore[misc]
 
 def compose(settings: LagSettings, shell: Shell) -> LagExporter:
     """Wire the exporter from its settings."""
-    exporter = LagExporter(settings, shell.metrics)
+    exporter = LagExporter(settings, shell.metrics, shell.topics)
     shell.health.not_ready = exporter.not_ready
     return exporter
 

@@ -1,6 +1,6 @@
 """Whether the topics that an agent reads and writes are still those it began with, whole."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import Gauge
 
@@ -33,6 +33,10 @@ class TopicWatch:
     def not_ready(self) -> list[str]:
         """The topics that are not whole: which, and what to do."""
         return list(self._faults.values())
+
+    def faults(self, topics: Iterable[str]) -> list[str]:
+        """What is wrong with those of some topics that are not whole, as far as the broker has said."""
+        return [self._faults[topic] for topic in topics if topic in self._faults]
 
     def judge(self, found: Mapping[str, Incarnation | None]) -> None:
         """Take in what the broker says; None is a topic that it does not have."""
