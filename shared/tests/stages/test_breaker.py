@@ -1,15 +1,19 @@
 """When an agent halts instead of draining a bad deploy into the dead letters."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 import pytest
-from shared.tests.stages.toy_stage import P, Run
+from aiokafka import TopicPartition
+from prometheus_client import CollectorRegistry, Gauge
+from shared.tests.stages.toy_stage import OUT, P, Run
 
+from k2_shared.kafka import clients
 from k2_shared.kafka.topics import DLQ
-from k2_shared.stages.breaker import Threshold, Tripped, Window
+from k2_shared.stages.breaker import Breaker, Threshold, Tripped, Window
 from k2_shared.stages.settings import StageSettings
-from k2_shared.stages.transactions import Limits
+from k2_shared.stages.transactions import Limits, TransactionalAgent
 from k2_support.waiting import eventually
 
 
@@ -49,28 +53,25 @@ def test_only_the_newest_count() -> None:
     write(judged, 5, range(5))
 
 
-def test_after_a_pardon_one_batch_passes_and_counting_starts_anew() -> None:
-    """An operator's word holds for what tripped, and not for ever."""
-    judged = window()
-    write(judged, 5, range(5))
-    judged.pardon()
-    write(judged, 50, range(50))
-    write(judged, 9, range(9))
-    with pytest.raises(Tripped):
-        write(judged, 1, [0])
+def test_a_pardon_is_for_what_tripped_and_not_for_ever() -> None:
+    """Each batch that begins before its end passes, of that partition alone; what begins there is judged."""
+    breaker, at = Breaker(Gauge("halted", "of the test's", registry=CollectorRegistry())), TopicPartition("t", 1)
+    assert not breaker.is_pardoned(at, 0)
+    breaker.pardon(at, 50)
+    assert breaker.is_pardoned(at, 40)
+    assert breaker.is_pardoned(at, 49)
+    assert not breaker.is_pardoned(at, 50)
+    assert not breaker.is_pardoned(TopicPartition("t", 2), 40)
 
 
 def test_what_was_not_written_does_not_count() -> None:
-    """A batch whose transaction fails is read and judged again, and an operator's word holds until one is written."""
+    """A batch whose transaction fails is read and judged again."""
     judged = window(run=6)
     for _ in range(5):
         judged.judge(5, range(5))
-    judged.pardon()
-    for _ in range(3):
-        judged.judge(50, range(50))
-    write(judged, 50, range(50))
+    write(judged, 5, range(5))
     with pytest.raises(Tripped, match="6 records in a row"):
-        write(judged, 9, range(6))
+        judged.judge(1, [0])
 
 
 @pytest.mark.parametrize(
@@ -157,6 +158,34 @@ async def test_too_many_refusals_halt_until_resumed(run: Run) -> None:
         await run.write(*[b"bad"] * 6)
         await eventually(lambda: agent.breaker.reason, "the next halt")
     assert len(await run.read(DLQ)) == 12
+
+
+@asynccontextmanager
+async def another_member(run: Run, agent: TransactionalAgent) -> AsyncIterator[None]:
+    """A member of the agent's group that takes no partition of its, so that the group deals out all of them anew."""
+    before = agent._loops[run.at]
+    member = clients.consumer(run.settings, group=run.names.group(run.service))
+    async with clients.started(member, run.settings):
+        member.subscribe([run.names.topic(OUT)])
+        await eventually(member.assignment, "the other member's partitions")
+        await eventually(lambda: agent._loops.get(run.at, before) is not before, "the partition's return")
+        yield
+
+
+@pytest.mark.usefixtures("topics")
+async def test_an_operators_word_outlives_a_rebalance(run: Run) -> None:
+    """What tripped passes once the agent is resumed, though the partition has another loop now; what follows does not."""
+    await run.write(*[b"bad"] * 10)
+    async with run.agent(threshold=Threshold(records=10)) as agent:
+        await eventually(lambda: agent.breaker.reason, "the halt")
+        async with another_member(run, agent):
+            assert await run.read(DLQ, committed=False) == []
+            assert agent.breaker.resume()
+            await run.wrote(10, DLQ)
+            assert not agent.breaker.reason
+            await run.write(*[b"bad"] * 10)
+            await eventually(lambda: agent.breaker.reason, "the next halt")
+    assert len(await run.read(DLQ)) == 10
 
 
 @pytest.mark.usefixtures("topics")

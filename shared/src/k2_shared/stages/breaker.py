@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from aiokafka import TopicPartition
 from prometheus_client import Gauge
 
 _NOTE = re.compile(r"refused=([0-9]{1,9})")
@@ -42,7 +43,6 @@ class Window:
 
     def __init__(self, threshold: Threshold) -> None:
         self._threshold = threshold
-        self._pardoned = False
         self.counts = Counts()
 
     def judge(self, records: int, refused: Sequence[int]) -> Counts:
@@ -51,8 +51,6 @@ class Window:
         Raises:
             Tripped: with it, too many of the last records, or too many in a row, are refused; says how many.
         """
-        if self._pardoned:
-            return Counts()
         batches = deque([*self.counts.batches, (records, len(refused))])
         total = sum(n for n, _ in batches)
         while total - batches[0][0] >= self._threshold.records:
@@ -68,16 +66,11 @@ class Window:
     def take(self, counts: Counts) -> None:
         """The batch was written: count it."""
         self.counts = counts
-        self._pardoned = False
 
     def resume(self, note: str) -> None:
         """Go on behind a committed offset, as its note says; a note that is not ours says nothing."""
         found = _NOTE.fullmatch(note)
         self.counts = Counts(self.counts.batches, int(found[1]) if found else 0)
-
-    def pardon(self) -> None:
-        """An operator has looked: the next batch goes through, and counting starts anew."""
-        self._pardoned = True
 
 
 def _runs(before: int, records: int, refused: Sequence[int]) -> tuple[int, int]:
@@ -90,10 +83,14 @@ def _runs(before: int, records: int, refused: Sequence[int]) -> tuple[int, int]:
 
 
 class Breaker:
-    """The agent's own switch: one partition trips it, and every partition waits until it is closed."""
+    """The agent's own switch: one partition trips it, and every partition waits until it is closed.
+
+    What tripped it goes through once it is closed, also where the partition has left and come back meanwhile.
+    """
 
     def __init__(self, halted: Gauge) -> None:
         self._halted = halted
+        self._pardoned: dict[TopicPartition, int] = {}
         self._closed = asyncio.Event()
         self._closed.set()
         self.reason = self.advice = ""
@@ -103,6 +100,14 @@ class Breaker:
         self.reason, self.advice = reason, advice
         self._closed.clear()
         self._halted.set(1)
+
+    def pardon(self, at: TopicPartition, end: int) -> None:
+        """Once the agent is resumed, let every batch of a partition through that begins before ``end``."""
+        self._pardoned[at] = end
+
+    def is_pardoned(self, at: TopicPartition, start: int) -> bool:
+        """Whether an operator has looked at what tripped, and it is not passed: a batch from ``start`` on is part of it."""
+        return start < self._pardoned.get(at, 0)
 
     def resume(self) -> bool:
         """Let the agent go on; whether it was halted."""

@@ -22,7 +22,7 @@ from k2_shared.kafka.clients import Producer
 from k2_shared.kafka.dlq import PREFIX
 from k2_shared.kafka.resumption import Committed, committed, holds
 from k2_shared.kafka.topics import DLQ
-from k2_shared.stages.breaker import Tripped, Window
+from k2_shared.stages.breaker import Counts, Tripped, Window
 from k2_shared.stages.failpoints import Place
 from k2_shared.stages.stage import Outcome, Stage, Stamp
 
@@ -88,7 +88,6 @@ class PartitionLoop:
         """Stand still with every other partition until an operator resumes, or the partition is revoked."""
         logger().error(HALTED, topic=self._at.topic, partition=self._at.partition, reason=reason)
         self._agent.breaker.trip(f"{self._at.topic}[{self._at.partition}]: {reason}", "look at the dead letters")
-        self._window.pardon()
         await self._resumed()
 
     async def _resumed(self) -> None:
@@ -221,7 +220,7 @@ class PartitionLoop:
         began, position = time.perf_counter(), await self._agent.reader.position(self._at)
         outcome = stage.process(batch) if batch else Outcome({})
         self._account(batch, outcome)
-        counts = self._window.judge(len(batch), outcome.refused) if batch else self._window.counts
+        counts = self._judged(batch, outcome, position)
         await sender.begin_transaction()
         self._reach(Place.BEFORE_SEND)
         letters = await self._send(sender, stage, outcome, (position, counts.note))
@@ -240,6 +239,22 @@ class PartitionLoop:
         self._meter.committed(batch, outcome, time.perf_counter() - began)
         if stamp:
             self._checkpointed(stage, stamp)
+
+    def _judged(self, batch: Batch, outcome: Outcome, end: int) -> Counts:
+        """The refusals with those of a batch that ends at ``end``; counting starts anew where it is pardoned.
+
+        Raises:
+            Tripped: there are too many of them.
+        """
+        if not batch:
+            return self._window.counts
+        if self._agent.breaker.is_pardoned(self._at, self.position):
+            return Counts()
+        try:
+            return self._window.judge(len(batch), outcome.refused)
+        except Tripped:
+            self._agent.breaker.pardon(self._at, end)
+            raise
 
     def _checkpointed(self, stage: Stage, stamp: Stamp) -> None:
         self._stamped = stamp.output
