@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from k2_shared.core.errors import InvalidRecord
 from k2_shared.core.origin import HEADER, Origin, Source, find, received_ns
 from k2_shared.core.records import Outgoing
-from k2_shared.kafka.dlq import MAX_DETAIL_BYTES, PREFIX, Refuser
+from k2_shared.kafka.dlq import MAX_DETAIL_BYTES, PREFIX, Refuser, source
 from k2_shared.kafka.topics import DLQ
 from k2_support.records import ORIGIN, RECEIVED_NS, Record, records, trade
 
@@ -15,9 +15,9 @@ UNSIGNED = st.integers(0, 2**64 - 1)
 
 
 @given(st.integers(0, 2**63 - 1), UNSIGNED, UNSIGNED, st.sampled_from(Source))
-def test_origin_round_trip(received: int, connection: int, frame: int, source: Source) -> None:
+def test_origin_round_trip(received: int, connection: int, frame: int, feed: Source) -> None:
     """The 26 bytes hold all of it, and the time can be read alone."""
-    origin = Origin(received, connection, frame, source)
+    origin = Origin(received, connection, frame, feed)
     assert len(origin.pack()) == 26
     assert Origin.unpack(origin.pack()) == origin
     assert received_ns(((HEADER, origin.pack()),)) == received
@@ -110,3 +110,13 @@ def test_an_origin_is_read_back() -> None:
     """Every field of it."""
     assert Origin.unpack(ORIGIN.pack()) == ORIGIN
     assert received_ns(((HEADER, ORIGIN.pack()),)) == ORIGIN.received_ns
+
+
+def test_the_source_of_a_record_is_where_it_was_read_and_of_a_letter_where_its_record_was() -> None:
+    """The last refusal's word counts, and what was read nowhere says so."""
+    error = InvalidRecord("price_not_positive", "price 0")
+    letter = REFUSER.refuse(RECORD, error)
+    again = Record(letter.key, letter.value, DLQ, partition=5, offset=7, headers=letter.headers)
+    assert source(RECORD) == source(letter) == f"{RECORD.topic}[3]@41"
+    assert source(again) == source(REFUSER.refuse(again, error)) == f"{DLQ}[5]@7"
+    assert source(Outgoing(DLQ, b"k", b"v", 1, ())) == "?[?]@?"

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
-from aiokafka.errors import MessageSizeTooLargeError
 
 from k2_shared.core.errors import Halt, Unavailable
 from k2_shared.core.records import Outgoing
@@ -44,11 +43,15 @@ async def test_a_full_batch_is_split(run_settings: RunSettings, names: Names) ->
     assert values(await read(run_settings, names, DLQ)) == values(sent)
 
 
-async def test_a_record_beyond_the_topics_limit_is_an_error(run_settings: RunSettings, names: Names) -> None:
-    """The delivery is awaited, so the broker's refusal is not lost."""
-    with pytest.raises(MessageSizeTooLargeError):
-        await write(run_settings, names, [record(b"x" * 1_100_000, GOLD)])
-    assert await read(run_settings, names, GOLD) == []
+async def test_a_record_beyond_the_topics_limit_halts(run_settings: RunSettings, names: Names) -> None:
+    """No attempt will ever write it: said are which record, its size, the limit and what to do, whatever is before it."""
+    sent = [record(b"x" * 600_000, GOLD), record(b"x" * 1_100_000, GOLD), record(b"x" * 600_000, GOLD)]
+    with pytest.raises(Halt) as halt:
+        await write(run_settings, names, sent, partition=2)
+    said = str(halt.value)
+    assert said.startswith(f"{names.topic(GOLD)}[2] does not take the record of ?[?]@?: it has 11000")
+    assert "allowed are 1048576 (max_message_bytes" in said
+    assert f"raise max.message.bytes of {names.topic(GOLD)}" in said
 
 
 async def end_of(settings: RunSettings, at: TopicPartition) -> int:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError
 from shared.tests.stages.toy_stage import IN, KEPT, OUT, P, Run, fail_once
 
@@ -91,6 +92,23 @@ async def test_an_outcome_that_does_not_add_up_halts(run: Run) -> None:
         assert isinstance(agent.crash_reason, Halt)
         assert "3 records read, 1 to write, 0 refused and 1 duplicates do not add up" in str(agent.crash_reason)
     assert await run.read(committed=False) == []
+    assert await run.committed() is None
+
+
+async def test_a_letter_that_the_dead_letter_topic_cannot_take_halts(run: Run) -> None:
+    """A compressed input may hold a record that is larger than any letter; the text says which, and what to do."""
+    sender = AIOKafkaProducer(**run.settings.client(), compression_type="gzip", max_request_size=4_000_000)
+    async with clients.started(sender, run.settings):
+        await sender.send_and_wait(run.at.topic, b"a", b"k", partition=P)
+        await sender.send_and_wait(run.at.topic, b"bad", b"k", partition=P, headers=[("h", b"x" * 2_200_000)])
+    async with run.agent() as agent:
+        await eventually(lambda: agent.crash_reason, "the halt")
+        assert isinstance(agent.crash_reason, Halt)
+        said = str(agent.crash_reason)
+        assert f"{run.names.topic(DLQ)}[{P}] does not take the record of {run.at.topic}[{P}]@1: it has 2200" in said
+        assert "allowed are 2097152" in said
+        assert f"raise max.message.bytes of {run.names.topic(DLQ)} above that" in said
+    assert await run.read() == []
     assert await run.committed() is None
 
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError, MessageSizeTooLargeError
 
 from k2_shared.core import contracts
 from k2_shared.core.errors import Halt, Unavailable
 from k2_shared.core.records import ByTopic, Offsets, Record
 from k2_shared.core.settings import KafkaSettings
 from k2_shared.core.telemetry import logger
-from k2_shared.kafka import admission
+from k2_shared.kafka import admission, dlq
 from k2_shared.kafka.topics import Names, unreachable
 
 MAX_REQUEST_BYTES = max(c.max_message_bytes for c in contracts.topics().values()) + 65_536
@@ -155,13 +155,38 @@ async def send_all(sender: AIOKafkaProducer, names: Names, partition: int, recor
     """Write records to one partition number of their topics, in order, and await every delivery.
 
     Returns the offsets of each topic's records, by the contract's name.
+
+    Raises:
+        KafkaError: the broker did not take them.
+        Halt: nor will it ever, since one is larger than its topic takes; says which, and what to do.
     """
-    sent = {
-        topic: await _send_topic(sender, names.topic(topic), partition, group)
-        for topic, group in records.items()
-        if group
-    }
-    return {topic: np.concatenate([await _offsets(*batch) for batch in batches]) for topic, batches in sent.items()}
+    try:
+        sent = {
+            topic: await _send_topic(sender, names.topic(topic), partition, group)
+            for topic, group in records.items()
+            if group
+        }
+        return {topic: np.concatenate([await _offsets(*batch) for batch in batches]) for topic, batches in sent.items()}
+    except MessageSizeTooLargeError:
+        raise _oversized(sender, names, partition, records) from None
+
+
+def _oversized(sender: AIOKafkaProducer, names: Names, partition: int, records: ByTopic) -> Halt:
+    """The error for records of which one is refused for its size: the one that exceeds its topic's limit by most."""
+
+    def size(record: Record) -> int:
+        batch = sender.create_batch()
+        _append(batch, record)
+        return int(batch.size())
+
+    limits = {topic: names.contract(names.topic(topic)).max_message_bytes for topic in records}
+    sizes = ((size(record), topic, record) for topic, group in records.items() for record in group)
+    found, topic, record = max(sizes, key=lambda each: each[0] - limits[each[1]])
+    return Halt(
+        f"{names.topic(topic)}[{partition}] does not take the record of {dlq.source(record)}: it has {found} bytes with "
+        f"its headers, allowed are {limits[topic]} (max_message_bytes of the topic's contract); raise max.message.bytes "
+        f"of {names.topic(topic)} above that with kafka-configs.sh and restart: it goes on there, nothing is lost"
+    )
 
 
 async def _offsets(delivery: "asyncio.Future[Any]", count: int) -> Offsets:

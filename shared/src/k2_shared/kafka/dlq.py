@@ -3,17 +3,18 @@
 import time
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Literal
+from typing import Literal, cast
 
 from k2_shared.core.errors import InvalidRecord
 from k2_shared.core.origin import Headers
-from k2_shared.core.records import Consumed, Outgoing
+from k2_shared.core.records import Consumed, Outgoing, Record
 from k2_shared.kafka.topics import DLQ
 
 Stage = Literal["feed", "silver", "gold"]
 PREFIX = "k2-dlq-"
 ATTEMPT = f"{PREFIX}attempt"
 MAX_DETAIL_BYTES = 1024
+_WHERE = ("topic", "partition", "offset")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,19 @@ class Refuser:
             *((PREFIX + name, value.encode()) for name, value in said.items()),
             (f"{PREFIX}detail", detail),
         )
+
+
+def source(record: Record) -> str:
+    """Where a record that is to be written was read, ``TOPIC[PARTITION]@OFFSET``; of a letter, what was refused there.
+
+    ``?`` stands for what is not known, as of a record that was read nowhere.
+    """
+    if isinstance(record, Outgoing):
+        said = dict(record.headers)
+        topic, partition, offset = ((said.get(PREFIX + name) or b"?").decode() for name in _WHERE)
+        return f"{topic}[{partition}]@{offset}"
+    read = cast(Consumed, record)
+    return f"{read.topic}[{read.partition}]@{read.offset}"
 
 
 def _attempt(headers: Headers) -> int:
