@@ -44,7 +44,7 @@ async def test_a_full_batch_is_split(run_settings: RunSettings, names: Names) ->
 
 
 async def test_a_record_beyond_the_topics_limit_halts(run_settings: RunSettings, names: Names) -> None:
-    """No attempt will ever write it: the line names the record, its size, the limit and what to do, whatever precedes it."""
+    """No attempt will ever write it: said are which record, its size, the limit and what to do."""
     sent = [record(b"x" * 600_000, GOLD), record(b"x" * 1_100_000, GOLD), record(b"x" * 600_000, GOLD)]
     with pytest.raises(Halt) as halt:
         await write(run_settings, names, sent, partition=2)

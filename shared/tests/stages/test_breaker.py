@@ -174,7 +174,7 @@ async def another_member(run: Run, agent: TransactionalAgent) -> AsyncIterator[N
 
 @pytest.mark.usefixtures("topics")
 async def test_an_operators_word_outlives_a_rebalance(run: Run) -> None:
-    """What tripped passes once the agent is resumed, though the partition has another loop; what follows does not."""
+    """What tripped passes once the agent is resumed, though the partition left and came back."""
     await run.write(*[b"bad"] * 10)
     async with run.agent(threshold=Threshold(records=10)) as agent:
         await eventually(lambda: agent.breaker.reason, "the halt")

@@ -182,10 +182,11 @@ def _oversized(sender: AIOKafkaProducer, names: Names, partition: int, records: 
     limits = {topic: names.contract(names.topic(topic)).max_message_bytes for topic in records}
     sizes = ((size(record), topic, record) for topic, group in records.items() for record in group)
     found, topic, record = max(sizes, key=lambda each: each[0] - limits[each[1]])
+    name = names.topic(topic)
     return Halt(
-        f"{names.topic(topic)}[{partition}] does not take the record of {dlq.source(record)}: it has {found} bytes with "
-        f"its headers, allowed are {limits[topic]} (max_message_bytes of the topic's contract); raise max.message.bytes "
-        f"of {names.topic(topic)} above that with kafka-configs.sh and restart: it goes on there, nothing is lost"
+        f"{name}[{partition}] does not take the record of {dlq.source(record)}: it has {found} bytes with its headers, "
+        f"allowed are {limits[topic]} (max_message_bytes of the topic's contract); raise max.message.bytes of {name} "
+        "above that with kafka-configs.sh and restart: it goes on there, nothing is lost"
     )
 
 

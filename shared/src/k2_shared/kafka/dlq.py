@@ -60,7 +60,7 @@ def source(record: Record) -> str:
         said = dict(record.headers)
         topic, partition, offset = ((said.get(PREFIX + name) or b"?").decode() for name in _WHERE)
         return f"{topic}[{partition}]@{offset}"
-    read = cast(Consumed, record)
+    read = cast("Consumed", record)
     return f"{read.topic}[{read.partition}]@{read.offset}"
 
 

@@ -106,7 +106,7 @@ class Breaker:
         self._pardoned[at] = end
 
     def is_pardoned(self, at: TopicPartition, start: int) -> bool:
-        """Whether an operator has looked at what tripped, and it is not passed: a batch from ``start`` on is part of it."""
+        """Whether a batch that begins at ``start`` is part of what tripped before; it is asked once the agent works."""
         return start < self._pardoned.get(at, 0)
 
     def resume(self) -> bool:
