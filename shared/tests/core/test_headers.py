@@ -119,4 +119,4 @@ def test_the_source_of_a_record_is_where_it_was_read_and_of_a_letter_where_its_r
     again = Record(letter.key, letter.value, DLQ, partition=5, offset=7, headers=letter.headers)
     assert source(RECORD) == source(letter) == f"{RECORD.topic}[3]@41"
     assert source(again) == source(REFUSER.refuse(again, error)) == f"{DLQ}[5]@7"
-    assert source(Outgoing(DLQ, b"k", b"v", 1, ())) == "?[?]@?"
+    assert source(Outgoing(DLQ, b"k", b"v", 1, ())) == "key k"

@@ -54,14 +54,16 @@ class Refuser:
 def source(record: Record) -> str:
     """Where a record that is to be written was read, ``TOPIC[PARTITION]@OFFSET``; of a letter, what was refused there.
 
-    ``?`` stands for what is not known, as of a record that was read nowhere.
+    One that was read nowhere is known by its key.
     """
-    if isinstance(record, Outgoing):
-        said = dict(record.headers)
-        topic, partition, offset = ((said.get(PREFIX + name) or b"?").decode() for name in _WHERE)
-        return f"{topic}[{partition}]@{offset}"
-    read = cast("Consumed", record)
-    return f"{read.topic}[{read.partition}]@{read.offset}"
+    if not isinstance(record, Outgoing):
+        read = cast("Consumed", record)
+        return f"{read.topic}[{read.partition}]@{read.offset}"
+    said = {name.removeprefix(PREFIX): value.decode() for name, value in record.headers if name.startswith(PREFIX)}
+    if any(name not in said for name in _WHERE):
+        return f"key {(record.key or b'').decode(errors='backslashreplace')}"
+    topic, partition, offset = (said[name] for name in _WHERE)
+    return f"{topic}[{partition}]@{offset}"
 
 
 def _attempt(headers: Headers) -> int:

@@ -59,7 +59,7 @@ async def replay(batches: AsyncIterable[Sequence[Letter]], transform: Transform,
 
     Raises:
         ConfigError: the transform failed.
-        Halt: another replay has taken over.
+        Halt: another replay has taken over, or a letter is larger than its topic takes.
         Unavailable: the broker failed.
     """
     counts = Counts()
@@ -68,8 +68,8 @@ async def replay(batches: AsyncIterable[Sequence[Letter]], transform: Transform,
             parcels = _parcels(batch, transform, counts)
             await deliver(parcels)
             counts.sent += len(parcels)
-    except ConfigError as error:
-        raise ConfigError(f"{error}; {counts.sent} letters were sent before, in whole batches") from error
+    except (ConfigError, Halt) as error:
+        raise type(error)(f"{error}; {counts.sent} letters were sent before, in whole batches") from error
     except ProducerFenced:
         raise Halt(f"another 'k2 dlq replay' has taken over; {counts.sent} letters were sent before") from None
     except (KafkaError, TimeoutError) as error:
