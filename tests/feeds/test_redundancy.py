@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from tests.feeds.conftest import Begin
 from tests.feeds.marks import BOTH
+from tests.feeds.oracle_log import handed, overtaken
 from tests.feeds.sim import BTC
-from tests.feeds.tape import handed, overtaken
 
 from k2_shared.core.trade import Exchange
 from k2_shared.feed.coverage.ledger import EventKind

@@ -1,4 +1,4 @@
-"""How ids and times run, whatever happens to a tape: pure."""
+"""How ids and times run, whatever happens to a replay: pure."""
 
 from functools import cache
 from itertools import pairwise
@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from exchange_sim import binance
 from exchange_sim.catalogue import INJECTED
 from exchange_sim.conditions import Conditions
+from exchange_sim.market_replay import MarketReplay
 from exchange_sim.model import Recording, Venue
 from exchange_sim.order import Order, parse
 from exchange_sim.ranges import assigned, compress, summary
 from exchange_sim.recordings import PACKAGED, load
 from exchange_sim.storm import storm
-from exchange_sim.tape import Tape
 from exchange_sim.timeline import offsets
 from exchange_sim.view import View
 from exchange_sim.wire import fragments, segments
@@ -36,13 +36,13 @@ def base() -> Recording:
 
 
 class Played:
-    """A live tape, played by steps as a player would."""
+    """A live replay, played by steps as a player would."""
 
     def __init__(self) -> None:
-        self.tape = Tape(base(), binance, offsets(base(), clock=lambda trade: trade.time_ns))
+        self.replay = MarketReplay(base(), binance, offsets(base(), clock=lambda trade: trade.time_ns))
         self.wall_ns, self.lap, self.index = ORIGIN_NS, 0, 0
         self.sent: list[tuple[int, int, int]] = []
-        self.tape.anchor(0, self.wall_ns)
+        self.replay.anchor(0, self.wall_ns)
 
     def do(self, step: str, amount: int) -> None:
         self.wall_ns += 1_000_000_000
@@ -51,29 +51,29 @@ class Played:
                 for _ in range(abs(amount) % 30):
                     self.one()
             case "pause":
-                self.tape.anchor(self.lap, self.wall_ns)
+                self.replay.anchor(self.lap, self.wall_ns)
             case "reset":
-                self.tape.course.reset_ids(self.tape.exposed)
+                self.replay.course.reset_ids(self.replay.exposed)
             case "clock":
-                self.tape.course.shift_clock(self.tape.exposed, amount)
+                self.replay.course.shift_clock(self.replay.exposed, amount)
             case "burst":
-                self.note(self.tape.burst(1 + abs(amount) % 90))
+                self.note(self.replay.burst(1 + abs(amount) % 90))
             case "lap":
                 while self.index:
                     self.one()
 
     def one(self) -> None:
-        numbers = self.tape.numbers(self.lap, range(self.index, self.index + 1))
-        self.tape.expose(numbers.stop)
+        numbers = self.replay.numbers(self.lap, range(self.index, self.index + 1))
+        self.replay.expose(numbers.stop)
         self.note(numbers)
         self.index += 1
         if self.index == LAP:
             self.lap, self.index = self.lap + 1, 0
-            self.tape.anchor(self.lap, self.wall_ns)
+            self.replay.anchor(self.lap, self.wall_ns)
 
     def note(self, numbers: range) -> None:
         self.sent += [
-            (number, trade.trade_id, trade.time_ns) for number in numbers for trade in [self.tape.trade(number)]
+            (number, trade.trade_id, trade.time_ns) for number in numbers for trade in [self.replay.trade(number)]
         ]
 
 
@@ -84,8 +84,8 @@ def test_every_trade_has_its_number_and_never_changes(steps: list[tuple[str, int
     played = Played()
     for step in steps:
         played.do(*step)
-    assert [number for number, _, _ in played.sent] == list(range(played.tape.exposed))
-    now = [played.tape.trade(number) for number in range(played.tape.exposed)]
+    assert [number for number, _, _ in played.sent] == list(range(played.replay.exposed))
+    now = [played.replay.trade(number) for number in range(played.replay.exposed)]
     assert [(trade.trade_id, trade.time_ns) for trade in now] == [(found, at) for _, found, at in played.sent]
 
 
@@ -96,10 +96,10 @@ def test_assigned_ranges_are_the_ids_sent(steps: list[tuple[str, int]]) -> None:
     played = Played()
     for step in steps:
         played.do(*step)
-    told = [found for first, last in assigned(played.tape) for found in range(first, last + 1)]
+    told = [found for first, last in assigned(played.replay) for found in range(first, last + 1)]
     assert told == [found for _, found, _ in played.sent]
     assert all(after in (before + 1, 1) for before, after in pairwise(told))
-    brief = summary(played.tape)
+    brief = summary(played.replay)
     assert (brief["count"], brief["holes"]) == (len(told), 0)
 
 
@@ -110,12 +110,12 @@ def test_pages_by_time_hold_every_trade(steps: list[tuple[str, int]]) -> None:
     played = Played()
     for step in steps:
         played.do(*step)
-    view, since, seen = View(played.tape), 0, set[tuple[int, int]]()
-    for _ in range(1 + played.tape.exposed):
+    view, since, seen = View(played.replay), 0, set[tuple[int, int]]()
+    for _ in range(1 + played.replay.exposed):
         trades, since = view.since(since, 120)
         seen |= {(trade.trade_id, trade.time_ns) for trade in trades}
     assert seen == {(found, at) for _, found, at in played.sent}
-    orders = [played.tape.course.order_ns(number) for number in range(played.tape.exposed)]
+    orders = [played.replay.course.order_ns(number) for number in range(played.replay.exposed)]
     assert orders == sorted(orders)
 
 

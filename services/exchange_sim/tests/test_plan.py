@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from exchange_sim import binance, kraken
 from exchange_sim.faults import BREAKS, FAULTS, Rates
+from exchange_sim.market_replay import MarketReplay
 from exchange_sim.model import Dialect, Recording, Trade, Venue
 from exchange_sim.plan import Planned, plan
 from exchange_sim.recordings import PACKAGED, load
-from exchange_sim.tape import Tape
 from exchange_sim.timeline import offsets
 
 DIALECTS: dict[Venue, Dialect] = {"KRAKEN": kraken, "BINANCE": binance}
@@ -34,9 +34,9 @@ def scripts(venue: Venue, size: int = 400) -> list[tuple[Recording, list[int]]]:
 
 def made(venue: Venue, rates: Rates, seed: str) -> list[str]:
     """The frames of a venue, in order."""
-    tapes = {each.instrument.symbol: Tape(each, DIALECTS[venue]) for each, _ in scripts(venue)}
+    replays = {each.instrument.symbol: MarketReplay(each, DIALECTS[venue]) for each, _ in scripts(venue)}
     planned = plan(scripts(venue), DIALECTS[venue], rates, seed)
-    return [tapes[each.symbol].payload(each.indexes, each.broken)[1] for each in planned]
+    return [replays[each.symbol].payload(each.indexes, each.broken)[1] for each in planned]
 
 
 def trades_of(planned: list[Planned], kind: str) -> Counter[tuple[str, int]]:

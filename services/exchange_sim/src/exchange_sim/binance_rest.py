@@ -11,8 +11,8 @@ from decimal import ROUND_DOWN, Decimal
 from typing import NamedTuple
 
 from exchange_sim.listing import History
+from exchange_sim.market_replay import MarketReplay
 from exchange_sim.model import Trade
-from exchange_sim.tape import Tape
 from exchange_sim.view import view
 
 DEFAULT_TRADES, MAX_TRADES = 500, 1_000
@@ -37,10 +37,10 @@ class _BadRequestError(Exception):
 
 
 class BinanceRest:
-    """Answers the public REST calls from the tapes."""
+    """Answers the public REST calls from the replays."""
 
-    def __init__(self, markets: Iterable[Tape | History], now: Callable[[], float] = time.time) -> None:
-        self._tapes = {market.instrument.native: view(market) for market in markets}
+    def __init__(self, markets: Iterable[MarketReplay | History], now: Callable[[], float] = time.time) -> None:
+        self._replays = {market.instrument.native: view(market) for market in markets}
         self._now = now
         self._calls: dict[str, Callable[[_Query, bool], object]] = {
             "ping": lambda _query, _micros: {},
@@ -72,34 +72,34 @@ class BinanceRest:
                 {"rateLimitType": "RAW_REQUESTS", "interval": "MINUTE", "intervalNum": 5, "limit": 61000},
             ],
             "exchangeFilters": [],
-            "symbols": [_describe(tape) for tape in self._asked_for(query)],
+            "symbols": [_describe(replay) for replay in self._asked_for(query)],
         }
 
     def _asked_for(self, query: _Query) -> list[History]:
         if "symbol" in query:
-            return [self._tape(query)]
+            return [self._replay(query)]
         if "symbols" not in query:
-            return [tape for tape in self._tapes.values() if tape.listed]
+            return [replay for replay in self._replays.values() if replay.listed]
         try:
             names = json.loads(query["symbols"])
         except ValueError:
             raise _malformed("symbols") from None
-        return [self._tape({"symbol": str(name)}) for name in names]
+        return [self._replay({"symbol": str(name)}) for name in names]
 
-    def _tape(self, query: _Query) -> History:
+    def _replay(self, query: _Query) -> History:
         if not query.get("symbol"):
             raise _malformed("symbol")
-        if query["symbol"] not in self._tapes:
+        if query["symbol"] not in self._replays:
             raise _BadRequestError(-1121, "Invalid symbol.")
-        return self._tapes[query["symbol"]]
+        return self._replays[query["symbol"]]
 
     def _trades(self, query: _Query, micros: bool) -> object:
-        return [_row(trade, micros) for trade in self._tape(query).recent(_limit(query))]
+        return [_row(trade, micros) for trade in self._replay(query).recent(_limit(query))]
 
     def _historical_trades(self, query: _Query, micros: bool) -> object:
-        tape, limit = self._tape(query), _limit(query)
+        replay, limit = self._replay(query), _limit(query)
         first = _integer(query, "fromId")
-        found = tape.recent(limit) if first is None else tape.from_id(first, limit)
+        found = replay.recent(limit) if first is None else replay.from_id(first, limit)
         return [_row(trade, micros) for trade in found]
 
 
@@ -136,13 +136,13 @@ def _row(trade: Trade, micros: bool) -> dict[str, object]:
     }
 
 
-def _describe(tape: History) -> dict[str, object]:
-    instrument = tape.instrument
-    decimals = max(DECIMALS, tape.price_decimals)
-    tick = f"{Decimal(1).scaleb(-tape.price_decimals):.{decimals}f}"
+def _describe(replay: History) -> dict[str, object]:
+    instrument = replay.instrument
+    decimals = max(DECIMALS, replay.price_decimals)
+    tick = f"{Decimal(1).scaleb(-replay.price_decimals):.{decimals}f}"
     return {
         "symbol": instrument.native,
-        "status": tape.status,
+        "status": replay.status,
         "baseAsset": instrument.base,
         "baseAssetPrecision": DECIMALS,
         "quoteAsset": instrument.quote,

@@ -6,10 +6,10 @@ from typing import Protocol
 
 from exchange_sim.conditions import Conditions
 from exchange_sim.hub import Frame, Hub
+from exchange_sim.market_replay import MarketReplay
 from exchange_sim.model import Venue
 from exchange_sim.oracle import OracleLog
 from exchange_sim.replies import Reply
-from exchange_sim.tape import Tape
 
 
 class Dialog(Protocol):
@@ -69,7 +69,7 @@ class Channel:
     """What the connections of one venue share; with ``queued`` a slow one does not hold up the others."""
 
     venue: Venue
-    tapes: dict[str, Tape]
+    replays: dict[str, MarketReplay]
     hub: Hub
     log: OracleLog
     frames: Iterator[int]

@@ -189,9 +189,9 @@ class Connection:
     def _snapshots(self, reply: Reply) -> list[tuple[str, list[Trade], str]]:
         if not reply.snapshot:
             return []
-        found = [(symbol, self._channel.tapes[symbol]) for symbol in reply.joins]
-        recent = [(symbol, tape, tape.recent(kraken.SNAPSHOT_TRADES)) for symbol, tape in found]
-        return [(symbol, trades, kraken.snapshot(tape.instrument, trades)) for symbol, tape, trades in recent]
+        found = [(symbol, self._channel.replays[symbol]) for symbol in reply.joins]
+        recent = [(symbol, replay, replay.recent(kraken.SNAPSHOT_TRADES)) for symbol, replay in found]
+        return [(symbol, trades, kraken.snapshot(replay.instrument, trades)) for symbol, replay, trades in recent]
 
     async def _send(self, encoded: bytes) -> bool:
         if self.still_for_s is not None:

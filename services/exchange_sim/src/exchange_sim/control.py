@@ -8,15 +8,15 @@ from aiohttp import web
 
 from exchange_sim.channel import Channel
 from exchange_sim.inject import Injector
+from exchange_sim.market_replay import MarketReplay
 from exchange_sim.model import Venue
 from exchange_sim.ranges import Range, assigned, ids_of, summary
-from exchange_sim.tape import Tape
 from k2_shared.core.errors import ConfigError
 
-_WHAT: Mapping[str, Callable[[Tape], list[Range]]] = {
+_WHAT: Mapping[str, Callable[[MarketReplay], list[Range]]] = {
     "ids": assigned,
-    "unheard": lambda tape: ids_of(tape, tape.unheard),
-    "hidden": lambda tape: ids_of(tape, tape.rest_hides),
+    "unheard": lambda replay: ids_of(replay, replay.unheard),
+    "hidden": lambda replay: ids_of(replay, replay.rest_hides),
 }
 
 
@@ -40,21 +40,21 @@ class Control:
         if asked is None:
             return web.json_response(self._summaries())
         name = request.query[asked]
-        markets = {f"{venue}:{symbol}": tape for venue, symbol, tape in self._tapes()}
+        markets = {f"{venue}:{symbol}": replay for venue, symbol, replay in self._replays()}
         if name not in markets:
             return _bad(f"{asked}={name!r} is not allowed: it is one of {', '.join(markets)}")
         return web.json_response(_WHAT[asked](markets[name]))
 
     def _summaries(self) -> dict[str, dict[str, object]]:
         found: dict[str, dict[str, object]] = {}
-        for venue, symbol, tape in self._tapes():
-            found.setdefault(venue, {})[symbol] = summary(tape)
+        for venue, symbol, replay in self._replays():
+            found.setdefault(venue, {})[symbol] = summary(replay)
         return found
 
-    def _tapes(self) -> Iterator[tuple[Venue, str, Tape]]:
+    def _replays(self) -> Iterator[tuple[Venue, str, MarketReplay]]:
         for venue, channel in self._channels.items():
-            for symbol, tape in channel.tapes.items():
-                yield venue, symbol, tape
+            for symbol, replay in channel.replays.items():
+                yield venue, symbol, replay
 
     async def _inject(self, request: web.Request) -> web.Response:
         if self._injector is None:

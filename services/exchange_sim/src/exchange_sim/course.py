@@ -1,4 +1,4 @@
-"""How ids and times run along a tape: pieces that a fault, a lap or a pause begins. Pure."""
+"""How ids and times run along a replay: pieces that a fault, a lap or a pause begins. Pure."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ class Piece:
     """Trades from number ``first`` to the next piece; numbers count all trades from 0, over all laps."""
 
     first: int
-    origin_ns: int = 0  # when the lap began, by the wall clock (live tapes)
+    origin_ns: int = 0  # when the lap began, by the wall clock (live replays)
     inserted: int = 0  # trades that bursts put in before: the place in the recording is the number less these
     id_shift: int = 0
     shift_ns: int = 0  # by how much the exchange's clock is wrong
@@ -25,7 +25,7 @@ class Piece:
 
 
 class Course:
-    """The id, the time and the order of every trade of a tape, each a pure function of its number."""
+    """The id, the time and the order of every trade of a replay, each a pure function of its number."""
 
     def __init__(self, trades: Sequence[Trade], live_offsets: Sequence[int] | None) -> None:
         self._ids = [trade.trade_id - trades[0].trade_id for trade in trades]

@@ -1,4 +1,4 @@
-"""From what happened on a tape to who hears of it: all who listen, but for what faults take away."""
+"""From what happened on a replay to who hears of it: all who listen, but for what faults take away."""
 
 import asyncio
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from exchange_sim.conditions import Conditions
 from exchange_sim.faults import Kind
 from exchange_sim.hub import Frame, Hub, Listener
-from exchange_sim.tape import Tape
+from exchange_sim.market_replay import MarketReplay
 
 _LOOK_S = 0.01
 
@@ -40,41 +40,43 @@ class Delivery:
                 await self._hub.present(self._venue).wait()
 
     async def carry(
-        self, tape: Tape, kind: Kind, numbers: range, broken: str | None = None, made: Frame | None = None
+        self, replay: MarketReplay, kind: Kind, numbers: range, broken: str | None = None, made: Frame | None = None
     ) -> bool:
         """Tell of trades; ``made`` is their frame, where it exists. False when they are to be told again."""
-        symbol = tape.instrument.symbol
+        symbol = replay.instrument.symbol
         listeners = self._hub.listeners(self._venue, symbol)
         if not listeners:
             return self._unattended
         if not self._conditions.calm and self._conditions.take("silent", symbol):
             return True
-        heard = self._heard(tape, kind, numbers, tape.unheard)
+        heard = self._heard(replay, kind, numbers, replay.unheard)
         if not heard:
             return True
-        frame = made if made is not None and heard is numbers else self.frame(tape, kind, heard, broken)
-        taken = [await self._to(listener, tape, frame, heard) for listener in listeners]
+        frame = made if made is not None and heard is numbers else self.frame(replay, kind, heard, broken)
+        taken = [await self._to(listener, replay, frame, heard) for listener in listeners]
         return any(taken) or self._unattended
 
-    async def _to(self, listener: Listener, tape: Tape, frame: Frame, numbers: Sequence[int]) -> bool:
+    async def _to(self, listener: Listener, replay: MarketReplay, frame: Frame, numbers: Sequence[int]) -> bool:
         missing = listener.missing.get(frame.symbol) if listener.missing else None
-        heard = self._heard(tape, frame.kind, numbers, missing)
+        heard = self._heard(replay, frame.kind, numbers, missing)
         if heard is numbers:
             return await listener.deliver(frame)
-        return not heard or await listener.deliver(self.frame(tape, frame.kind, heard, frame.broken))
+        return not heard or await listener.deliver(self.frame(replay, frame.kind, heard, frame.broken))
 
-    def _heard(self, tape: Tape, kind: Kind, numbers: Sequence[int], without: set[int] | None) -> Sequence[int]:
+    def _heard(
+        self, replay: MarketReplay, kind: Kind, numbers: Sequence[int], without: set[int] | None
+    ) -> Sequence[int]:
         """What is left of the trades of a frame."""
         if not without or without.isdisjoint(numbers):
             return numbers
         lost = [number for number in numbers if number in without]
         for number in lost if kind == "original" else []:
             self._conditions.struck(
-                self.dropping.pop((tape.instrument.symbol, number), "drop_ids"), tape.instrument.symbol
+                self.dropping.pop((replay.instrument.symbol, number), "drop_ids"), replay.instrument.symbol
             )
         return [number for number in numbers if number not in without]
 
-    def frame(self, tape: Tape, kind: Kind, numbers: Sequence[int], broken: str | None = None) -> Frame:
+    def frame(self, replay: MarketReplay, kind: Kind, numbers: Sequence[int], broken: str | None = None) -> Frame:
         """The frame of these trades."""
-        trades, payload = tape.payload(numbers, broken)
-        return Frame(tape.instrument.symbol, kind, trades, payload, broken)
+        trades, payload = replay.payload(numbers, broken)
+        return Frame(replay.instrument.symbol, kind, trades, payload, broken)

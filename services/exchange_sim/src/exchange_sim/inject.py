@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from random import Random
 
-from exchange_sim import socket_faults, tape_faults
+from exchange_sim import market_faults, socket_faults
 from exchange_sim.catalogue import INJECTED
 from exchange_sim.channel import Channel
 from exchange_sim.delivery import Delivery
+from exchange_sim.market_faults import Done, Target
 from exchange_sim.model import Venue
 from exchange_sim.order import Markets, Order, parse
-from exchange_sim.tape_faults import Done, Target
 
 Effect = Callable[[Target, Order], Awaitable[Done]]
 
@@ -28,14 +28,14 @@ async def _begin(target: Target, order: Order) -> Done:
 
 
 _OWN: Mapping[str, Effect] = {
-    "drop_ids": tape_faults.drop_ids,
-    "unfillable": tape_faults.unfillable,
-    "rest_holes": tape_faults.rest_holes,
-    "id_reset": tape_faults.id_reset,
-    "clock_offset": tape_faults.clock_offset,
-    "burst": tape_faults.burst,
-    "overflow": tape_faults.overflow,
-    "duplicate_trades": tape_faults.duplicate_trades,
+    "drop_ids": market_faults.drop_ids,
+    "unfillable": market_faults.unfillable,
+    "rest_holes": market_faults.rest_holes,
+    "id_reset": market_faults.id_reset,
+    "clock_offset": market_faults.clock_offset,
+    "burst": market_faults.burst,
+    "overflow": market_faults.overflow,
+    "duplicate_trades": market_faults.duplicate_trades,
     "drop_connections": socket_faults.drop_connections,
     "half_open": socket_faults.half_open,
     "close_without_tcp": socket_faults.close_without_tcp,
@@ -59,7 +59,7 @@ class Injector:
     @property
     def markets(self) -> Markets:
         """The symbols of each venue that can be struck."""
-        return {venue: list(target.channel.tapes) for venue, target in self._targets.items()}
+        return {venue: list(target.channel.replays) for venue, target in self._targets.items()}
 
     def read(self, said: object) -> Order:
         """An order from JSON.

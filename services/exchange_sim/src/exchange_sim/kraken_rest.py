@@ -11,9 +11,9 @@ from decimal import Decimal
 
 from exchange_sim.conditions import Conditions
 from exchange_sim.listing import History
+from exchange_sim.market_replay import MarketReplay
 from exchange_sim.model import Instrument, Trade
 from exchange_sim.symbols import KRAKEN_REST, is_tokenized
-from exchange_sim.tape import Tape
 from exchange_sim.view import view
 
 MAX_TRADES = 1_000
@@ -51,21 +51,21 @@ def wsname(instrument: Instrument) -> str:
 
 
 class KrakenRest:
-    """Answers the public REST calls from the tapes; every answer is HTTP 200, errors are in the body."""
+    """Answers the public REST calls from the replays; every answer is HTTP 200, errors are in the body."""
 
     def __init__(
         self,
-        markets: Iterable[Tape | History],
+        markets: Iterable[MarketReplay | History],
         now: Callable[[], float] = time.time,
         conditions: Conditions | None = None,
     ) -> None:
-        self._tapes = [view(market) for market in markets]
+        self._replays = [view(market) for market in markets]
         self._conditions = conditions or Conditions("KRAKEN")
         self._now = now
         self._by_name = {
-            name: tape
-            for tape in self._tapes
-            for name in (tape.instrument.native, pair(tape.instrument), wsname(tape.instrument))
+            name: replay
+            for replay in self._replays
+            for name in (replay.instrument.native, pair(replay.instrument), wsname(replay.instrument))
         }
         self._calls: dict[str, Callable[[_Query], str]] = {
             "Trades": self._trades,
@@ -83,10 +83,10 @@ class KrakenRest:
     def _trades(self, query: _Query) -> str:
         if "pair" not in query:
             return _error("EGeneral:Invalid arguments")
-        tape = self._by_name.get(query["pair"])
-        if tape is None:
+        replay = self._by_name.get(query["pair"])
+        if replay is None:
             return _error("EQuery:Unknown asset pair")
-        if query.get("asset_class", _CURRENCY) != asset_class(tape.instrument):
+        if query.get("asset_class", _CURRENCY) != asset_class(replay.instrument):
             return _error("EGeneral:Invalid arguments")
         try:
             count = int(query.get("count", MAX_TRADES))
@@ -97,26 +97,26 @@ class KrakenRest:
             return _error("EGeneral:Invalid arguments:count")
         # a page begins with the trades of `since` itself, so pages that follow `last` overlap at their edge
         if since_ns is None:
-            trades = tape.recent(count)
+            trades = replay.recent(count)
             last = trades[-1].time_ns if trades else 0
         else:
-            trades, last = tape.since(since_ns, count)
-        return _page(tape.instrument, trades, None if self._conditions.take("rest_no_last") else last)
+            trades, last = replay.since(since_ns, count)
+        return _page(replay.instrument, trades, None if self._conditions.take("rest_no_last") else last)
 
     def _asset_pairs(self, query: _Query) -> str:
         wanted = query.get("aclass_base", _CURRENCY)
         if wanted not in (_CURRENCY, _TOKENIZED):
             return _error("EGeneral:Invalid arguments:aclass_base")
-        tapes = [tape for tape in self._tapes if asset_class(tape.instrument) == wanted and tape.listed]
+        replays = [replay for replay in self._replays if asset_class(replay.instrument) == wanted and replay.listed]
         if "pair" in query:
             found = [self._by_name.get(name) for name in query["pair"].split(",")]
-            if not all(tape in tapes for tape in found):
+            if not all(replay in replays for replay in found):
                 return _error("EQuery:Unknown asset pair")
-            tapes = [tape for tape in tapes if tape in found]
-        return _result({pair(tape.instrument): _describe(tape) for tape in tapes})
+            replays = [replay for replay in replays if replay in found]
+        return _result({pair(replay.instrument): _describe(replay) for replay in replays})
 
     def _assets(self, _query: _Query) -> str:
-        currencies = {currency for tape in self._tapes for currency in tape.instrument.symbol.split("/")}
+        currencies = {currency for replay in self._replays for currency in replay.instrument.symbol.split("/")}
         return _result({asset(currency): _asset(currency) for currency in sorted(currencies)})
 
     def _time(self, _query: _Query) -> str:
@@ -140,8 +140,8 @@ def _page(instrument: Instrument, trades: list[Trade], last: int | None) -> str:
     return f'{{"error":[],"result":{{"{pair(instrument)}":[{rows}]{cursor}}}}}'
 
 
-def _describe(tape: History) -> dict[str, object]:
-    instrument, decimals = tape.instrument, tape.price_decimals
+def _describe(replay: History) -> dict[str, object]:
+    instrument, decimals = replay.instrument, replay.price_decimals
     return {
         "altname": instrument.native,
         "wsname": wsname(instrument),
@@ -164,7 +164,7 @@ def _describe(tape: History) -> dict[str, object]:
         "ordermin": "0.00005",
         "costmin": "0.5",
         "tick_size": f"{Decimal(1).scaleb(-decimals):f}",
-        "status": tape.status,
+        "status": replay.status,
     }
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from exchange_sim.delivery import Delivery
 from exchange_sim.hub import Frame
+from exchange_sim.market_replay import MarketReplay
 from exchange_sim.model import Venue
 from exchange_sim.plan import Planned
-from exchange_sim.tape import Tape
 
 YIELD_EVERY = 64  # frames sent before other tasks get their turn
 
@@ -55,7 +55,7 @@ class Player:
     def __init__(
         self,
         venue: Venue,
-        tapes: Mapping[str, Tape],
+        replays: Mapping[str, MarketReplay],
         plan_lap: Callable[[int], Sequence[Planned]],
         delivery: Delivery,
         *,
@@ -63,7 +63,7 @@ class Player:
         live: bool,
     ) -> None:
         self.venue = venue
-        self.tapes = tapes
+        self.replays = replays
         self.frames_played = 0
         self.finished = False
         self._delivery = delivery
@@ -116,8 +116,8 @@ class Player:
 
     def _anchor(self) -> None:
         origin_ns = time.time_ns() - self._pace.elapsed_ns()
-        for tape in self.tapes.values():
-            tape.anchor(self._lap, origin_ns)
+        for replay in self.replays.values():
+            replay.anchor(self._lap, origin_ns)
 
     async def _until(self, at_ns: int) -> None:
         wait_s = self._pace.until_s(at_ns)
@@ -137,15 +137,15 @@ class Player:
 
     async def _send(self, planned: Planned, position: int) -> bool:
         """Let one frame happen; False when it is to be sent again, as nobody took it."""
-        tape = self.tapes[planned.symbol]
-        numbers = tape.numbers(self._lap, planned.indexes)
+        replay = self.replays[planned.symbol]
+        numbers = replay.numbers(self._lap, planned.indexes)
         if planned.kind == "original":
-            tape.expose(numbers.stop)
-        made = None if tape.altered else self._made[position]
-        played = await self._delivery.carry(tape, planned.kind, numbers, planned.broken, made)
+            replay.expose(numbers.stop)
+        made = None if replay.altered else self._made[position]
+        played = await self._delivery.carry(replay, planned.kind, numbers, planned.broken, made)
         self.frames_played += played
         return played
 
     def _make(self, planned: Planned) -> Frame:
-        tape = self.tapes[planned.symbol]
-        return self._delivery.frame(tape, planned.kind, planned.indexes, planned.broken)
+        replay = self.replays[planned.symbol]
+        return self._delivery.frame(replay, planned.kind, planned.indexes, planned.broken)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
-from exchange_sim.tape import Tape
+from exchange_sim.market_replay import MarketReplay
 
 Range = tuple[int, int]
 
@@ -19,32 +19,32 @@ def compress(values: Iterable[int]) -> list[Range]:
     return found
 
 
-def assigned(tape: Tape) -> list[Range]:
+def assigned(replay: MarketReplay) -> list[Range]:
     """The ranges of ids assigned so far, in the order of assignment; a new one after a hole and after a reset."""
-    stops = [*tape.course.epochs[1:], tape.exposed]
-    epochs = zip(tape.course.epochs, stops, strict=True)
-    return [found for start, stop in epochs for found in _runs(tape, start, min(stop, tape.exposed))]
+    stops = [*replay.course.epochs[1:], replay.exposed]
+    epochs = zip(replay.course.epochs, stops, strict=True)
+    return [found for start, stop in epochs for found in _runs(replay, start, min(stop, replay.exposed))]
 
 
-def ids_of(tape: Tape, numbers: Iterable[int]) -> list[Range]:
+def ids_of(replay: MarketReplay, numbers: Iterable[int]) -> list[Range]:
     """The ids of trades that have happened, given by number, as ranges."""
-    return compress(tape.course.trade_id(number) for number in numbers if number < tape.exposed)
+    return compress(replay.course.trade_id(number) for number in numbers if number < replay.exposed)
 
 
-def summary(tape: Tape) -> dict[str, int | None]:
+def summary(replay: MarketReplay) -> dict[str, int | None]:
     """The first and the last id assigned, how many were, and how many ids between them never were.
 
     After a reset first and last are those of the latest run; the count is of all.
     """
-    found = assigned(tape)
-    first, last = max(tape.course.epochs), tape.exposed
+    found = assigned(replay)
+    first, last = max(replay.course.epochs), replay.exposed
     known = first < last
     return {
-        "first_id": tape.course.trade_id(first) if known else None,
-        "last_id": tape.course.trade_id(last - 1) if known else None,
-        "count": tape.exposed,
+        "first_id": replay.course.trade_id(first) if known else None,
+        "last_id": replay.course.trade_id(last - 1) if known else None,
+        "count": replay.exposed,
         "holes": _holes(found),
-        "resets": len(tape.course.epochs) - 1,
+        "resets": len(replay.course.epochs) - 1,
     }
 
 
@@ -52,9 +52,9 @@ def _holes(found: list[Range]) -> int:
     return sum(after[0] - before[1] - 1 for before, after in pairwise(found) if after[0] > before[1])
 
 
-def _runs(tape: Tape, start: int, stop: int) -> Iterator[Range]:
+def _runs(replay: MarketReplay, start: int, stop: int) -> Iterator[Range]:
     """Consecutive ids among the numbers; looks only where a run may end, by halving."""
-    trade_id = tape.course.trade_id
+    trade_id = replay.course.trade_id
     while start < stop:
         first, known, beyond = trade_id(start), start, stop
         while beyond - known > 1:

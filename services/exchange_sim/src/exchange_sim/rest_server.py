@@ -11,29 +11,29 @@ from exchange_sim.binance_rest import BinanceRest
 from exchange_sim.conditions import Conditions
 from exchange_sim.kraken_rest import KrakenRest
 from exchange_sim.listing import History, listings
+from exchange_sim.market_replay import MarketReplay
 from exchange_sim.model import Venue
 from exchange_sim.rest_gate import BinanceGate, KrakenGate, Refusal
 from exchange_sim.settings import SimSettings
-from exchange_sim.tape import Tape
 from exchange_sim.view import View
 
 
 class RestServer:
-    """Answers from the tapes under the conditions of each venue; ``close`` ends calls that are kept waiting."""
+    """Answers from the replays under the conditions of each venue; ``close`` ends calls that are kept waiting."""
 
     def __init__(
         self,
-        tapes: Mapping[Venue, Sequence[Tape]],
+        replays: Mapping[Venue, Sequence[MarketReplay]],
         conditions: Mapping[Venue, Conditions],
         settings: SimSettings,
     ) -> None:
         listed = listings(settings.sim_listed)
-        markets: dict[Venue, list[Tape | History]] = {
+        markets: dict[Venue, list[MarketReplay | History]] = {
             venue: [
-                *(View(tape, conditions[venue]) for tape in found),
+                *(View(replay, conditions[venue]) for replay in found),
                 *(each for each in listed if each.instrument.venue == venue),
             ]
-            for venue, found in tapes.items()
+            for venue, found in replays.items()
         }
         self._kraken = KrakenRest(markets["KRAKEN"], conditions=conditions["KRAKEN"])
         self._binance = BinanceRest(markets["BINANCE"])

@@ -42,20 +42,20 @@ class Simulator:
         self._strikes = Strikes(log)
         self._numbers = count(1)
         stages = {venue: Stage(venue, _of(recordings, venue), settings) for venue in VENUES}
-        if not any(stages[venue].tapes for venue in settings.expected):
+        if not any(stages[venue].replays for venue in settings.expected):
             raise ConfigError(f"no recording of {', '.join(settings.expected)} in {settings.sim_recordings}")
-        symbols = {venue: [tape.instrument.symbol for tape in stage.tapes] for venue, stage in stages.items()}
+        symbols = {venue: [replay.instrument.symbol for replay in stage.replays] for venue, stage in stages.items()}
         self._hub = Hub(symbols, settings.expected)
         self._channels = {venue: self._channel(stage) for venue, stage in stages.items()}
         ways = {venue: self._way(venue) for venue in settings.expected}
         self._players = [stages[venue].player(way) for venue, way in ways.items()]
         self._injector = Injector(
-            {venue: (self._channels[venue], way) for venue, way in ways.items() if stages[venue].tapes},
+            {venue: (self._channels[venue], way) for venue, way in ways.items() if stages[venue].replays},
             settings.sim_seed,
         )
         self._orders = self._ordered()
         self._rest = RestServer(
-            {venue: stage.rest_tapes for venue, stage in stages.items()},
+            {venue: stage.rest_replays for venue, stage in stages.items()},
             {venue: channel.conditions for venue, channel in self._channels.items()},
             settings,
         )
@@ -107,7 +107,7 @@ class Simulator:
     def _channel(self, stage: Stage) -> Channel:
         return Channel(
             stage.venue,
-            {tape.instrument.symbol: tape for tape in stage.tapes},
+            {replay.instrument.symbol: replay for replay in stage.replays},
             self._hub,
             self._log,
             count(1),
@@ -122,7 +122,7 @@ class Simulator:
         number = next(self._numbers)
         channel = self._channels["KRAKEN"]
         listed = [each.instrument.symbol for each in listings(self._settings.sim_listed)]
-        dialog = kraken.Dialog(channel.tapes, listed)
+        dialog = kraken.Dialog(channel.replays, listed)
         system = "maintenance" if channel.conditions.active("maintenance") else "online"
         return await self._converse(request, "KRAKEN", dialog, dialog.greet(number, system), number)
 
@@ -130,8 +130,8 @@ class Simulator:
         combined = request.path == "/stream"
         micros = request.query.get("timeUnit", "").upper() == "MICROSECOND"
         names = request.query.get("streams", "") if combined else request.match_info.get("streams", "")
-        tapes = self._channels["BINANCE"].tapes.values()
-        dialog = binance.Dialog([tape.instrument for tape in tapes], combined=combined, micros=micros)
+        replays = self._channels["BINANCE"].replays.values()
+        dialog = binance.Dialog([replay.instrument for replay in replays], combined=combined, micros=micros)
         opening = [dialog.open(names.split("/"))]
         return await self._converse(request, "BINANCE", dialog, opening, next(self._numbers))
 

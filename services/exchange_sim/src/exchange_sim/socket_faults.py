@@ -8,8 +8,8 @@ from exchange_sim import binance, kraken, wire
 from exchange_sim.channel import Peer
 from exchange_sim.conditions import Active
 from exchange_sim.garbage import garbage
+from exchange_sim.market_faults import Done, Target
 from exchange_sim.order import Order
-from exchange_sim.tape_faults import Done, Target
 
 
 async def drop_connections(target: Target, order: Order) -> Done:
@@ -72,9 +72,9 @@ async def _say_status(target: Target, system: str) -> list[int]:
 
 async def fuzzed_frames(target: Target, order: Order) -> Done:
     """Garbage made from the latest trade's frame, to every socket; strikes each that gets one."""
-    tape = target.tapes(order)[0]
-    last = max(0, tape.exposed - 1)
-    _, frame = tape.payload([last], None)
+    replay = target.replays(order)[0]
+    last = max(0, replay.exposed - 1)
+    _, frame = replay.payload([last], None)
     texts = [garbage(frame, target.random, str(order.value)) for _ in range(order.count or 1)]
     peers = _chosen(target, order)
     sent = [await peer.tell(text) for text in texts for peer in peers]

@@ -1,16 +1,16 @@
-"""One venue as it is simulated: its tapes, its plan and its player."""
+"""One venue as it is simulated: its replays, its plan and its player."""
 
 from collections.abc import Sequence
 from operator import attrgetter
 
 from exchange_sim.delivery import Delivery
 from exchange_sim.faults import Rates
+from exchange_sim.market_replay import MarketReplay
 from exchange_sim.model import Dialect, Recording, Venue
 from exchange_sim.plan import Planned, plan
 from exchange_sim.playback import Player
 from exchange_sim.recordings import DIALECTS
 from exchange_sim.settings import SimSettings
-from exchange_sim.tape import Tape
 from exchange_sim.timeline import offsets
 
 
@@ -30,18 +30,18 @@ class Stage:
         # the speed is no part of the plan, so that frames keep their order at every speed
         self._speed = 1.0 if settings.sim_speed == "fit" else settings.sim_speed
         self._scripts = [(each, offsets(each, fit_s, clock)) for each in recordings]
-        self.tapes = [self._tape(recording, due) for recording, due in self._scripts]
-        self.rest_tapes = self._whole() if settings.sim_rest_all else self.tapes
+        self.replays = [self._replay(recording, due) for recording, due in self._scripts]
+        self.rest_replays = self._whole() if settings.sim_rest_all else self.replays
 
-    def _tape(self, recording: Recording, due: Sequence[int]) -> Tape:
-        return Tape(recording, self._dialect, [int(at / self._speed) for at in due] if self._live else None)
+    def _replay(self, recording: Recording, due: Sequence[int]) -> MarketReplay:
+        return MarketReplay(recording, self._dialect, [int(at / self._speed) for at in due] if self._live else None)
 
-    def _whole(self) -> list[Tape]:
-        """Tapes of their own, for REST that knows the future."""
-        tapes = [self._tape(recording, due) for recording, due in self._scripts]
-        for tape in tapes:
-            tape.expose(tape.lap_length)
-        return tapes
+    def _whole(self) -> list[MarketReplay]:
+        """Replays of their own, for REST that knows the future."""
+        replays = [self._replay(recording, due) for recording, due in self._scripts]
+        for replay in replays:
+            replay.expose(replay.lap_length)
+        return replays
 
     def plan_lap(self, lap: int) -> list[Planned]:
         """The plan of one lap; each lap has faults of its own, and without faults all are alike."""
@@ -54,5 +54,5 @@ class Stage:
 
     def player(self, delivery: Delivery) -> Player:
         """A player of this venue."""
-        tapes = {tape.instrument.symbol: tape for tape in self.tapes}
-        return Player(self.venue, tapes, self.plan_lap, delivery, speed=self._speed, live=self._live)
+        replays = {replay.instrument.symbol: replay for replay in self.replays}
+        return Player(self.venue, replays, self.plan_lap, delivery, speed=self._speed, live=self._live)

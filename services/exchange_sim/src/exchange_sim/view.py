@@ -1,4 +1,4 @@
-"""REST's view of a tape: what it shows, what it shows late, and what it never shows."""
+"""REST's view of a replay: what it shows, what it shows late, and what it never shows."""
 
 from bisect import bisect_left
 from collections.abc import Iterable
@@ -6,26 +6,26 @@ from dataclasses import replace
 
 from exchange_sim.conditions import Conditions
 from exchange_sim.listing import HALTED, TRADING, History
+from exchange_sim.market_replay import MarketReplay, latest
 from exchange_sim.model import Instrument, Trade
-from exchange_sim.tape import Tape, latest
 
 
 class View:
-    """A tape under the conditions of its venue; without conditions all that was played."""
+    """A replay under the conditions of its venue; without conditions all that was played."""
 
-    def __init__(self, tape: Tape, conditions: Conditions | None = None) -> None:
-        self._tape = tape
-        self._conditions = conditions or Conditions(tape.instrument.venue)
+    def __init__(self, replay: MarketReplay, conditions: Conditions | None = None) -> None:
+        self._replay = replay
+        self._conditions = conditions or Conditions(replay.instrument.venue)
 
     @property
     def instrument(self) -> Instrument:
         """The market."""
-        return self._tape.instrument
+        return self._replay.instrument
 
     @property
     def price_decimals(self) -> int:
         """Decimals that its prices use."""
-        return self._tape.price_decimals
+        return self._replay.price_decimals
 
     @property
     def status(self) -> str:
@@ -49,11 +49,11 @@ class View:
 
     def recent(self, count: int) -> list[Trade]:
         """The latest ``count`` trades, oldest first."""
-        return self._show(latest(count, self._end(), self._tape.rest_hides))
+        return self._show(latest(count, self._end(), self._replay.rest_hides))
 
     def from_id(self, trade_id: int, count: int) -> list[Trade]:
         """At most ``count`` trades from ``trade_id`` on, oldest first; of the last run of ids that reaches it."""
-        course, end = self._tape.course, self._end()
+        course, end = self._replay.course, self._end()
         for start in reversed(course.epochs):
             if start < end and course.trade_id(end - 1) >= trade_id:
                 first = start + bisect_left(range(start, end), trade_id, key=course.trade_id)
@@ -63,24 +63,24 @@ class View:
 
     def since(self, time_ns: int, count: int) -> tuple[list[Trade], int]:
         """At most ``count`` trades of ``time_ns`` or later, oldest first, and the time to go on from."""
-        course, end = self._tape.course, self._end()
+        course, end = self._replay.course, self._end()
         first = bisect_left(range(end), time_ns, key=course.order_ns)
         numbers = self._visible(range(first, end), count)
         return self._show(numbers), course.order_ns(numbers[-1]) if numbers else time_ns
 
     def _end(self) -> int:
         """How many trades are public by REST."""
-        exposed = self._tape.exposed
+        exposed = self._replay.exposed
         lag = self._conditions.active("rest_lag", self.instrument.symbol)
         if lag is None:
             return exposed
-        shown = self._tape.exposed_before(int(lag.number * 1e9))
+        shown = self._replay.exposed_before(int(lag.number * 1e9))
         if shown < exposed:
             self._conditions.struck("rest_lag", self.instrument.symbol)
         return shown
 
     def _visible(self, numbers: range, count: int) -> list[int]:
-        hidden = self._tape.rest_hides
+        hidden = self._replay.rest_hides
         if not hidden:
             return list(numbers[:count])
         scanned = numbers[: count + len(hidden)]
@@ -92,14 +92,14 @@ class View:
         return shown
 
     def _show(self, numbers: Iterable[int]) -> list[Trade]:
-        trades = [self._tape.trade(number) for number in numbers]
+        trades = [self._replay.trade(number) for number in numbers]
         conditions = self._conditions
         if not trades or not conditions.active("rest_off_by_1us", self.instrument.symbol):
             return trades
         conditions.struck("rest_off_by_1us", self.instrument.symbol)
-        return [self._tape.dialect.rewrite(replace(trade, time_ns=trade.time_ns + 1_000)) for trade in trades]
+        return [self._replay.dialect.rewrite(replace(trade, time_ns=trade.time_ns + 1_000)) for trade in trades]
 
 
-def view(market: Tape | History) -> History:
-    """A tape as REST shows it when nothing is wrong."""
-    return View(market) if isinstance(market, Tape) else market
+def view(market: MarketReplay | History) -> History:
+    """A replay as REST shows it when nothing is wrong."""
+    return View(market) if isinstance(market, MarketReplay) else market

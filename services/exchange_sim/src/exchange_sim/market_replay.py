@@ -9,16 +9,16 @@ from exchange_sim.course import Course
 from exchange_sim.faults import BREAKS
 from exchange_sim.model import Dialect, Instrument, Recording, Trade
 
-MARK_NS = 50_000_000  # how exactly a tape knows when a trade was exposed
+MARK_NS = 50_000_000  # how exactly a replay knows when a trade was exposed
 MILLI_NS = 1_000_000
 MARKS = 4_000  # for how long it knows: 200 s at least
 
 
-class Tape:
+class MarketReplay:
     """A recording that runs once, or for ever as if it were live.
 
     Trades are numbered from 0 over all laps. Trade ``i`` is a pure function of ``i``, of the moments at which
-    playback (re)started and of the faults that struck the tape, so that a long run needs no memory for its past.
+    playback (re)started and of the faults that struck the replay, so that a long run needs no memory for its past.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Tape:
             told()
 
     def anchor(self, lap: int, origin_ns: int) -> None:
-        """From the next trade on, ``lap`` began at ``origin_ns`` by the wall clock (live tapes)."""
+        """From the next trade on, ``lap`` began at ``origin_ns`` by the wall clock (live replays)."""
         if self.live:
             self.course.restart(max(self._exposed, self.course.number(lap * self.lap_length)), origin_ns)
 

@@ -5,9 +5,9 @@ import json
 from exchange_sim import binance, kraken
 from exchange_sim.binance_rest import BinanceRest
 from exchange_sim.kraken_rest import KrakenRest
+from exchange_sim.market_replay import MarketReplay
 from exchange_sim.model import Dialect, Recording, Trade, Venue
 from exchange_sim.recordings import PACKAGED, load
-from exchange_sim.tape import Tape
 from exchange_sim.timeline import offsets
 from exchange_sim.view import View
 
@@ -20,33 +20,33 @@ def recording(venue: Venue, size: int = 100) -> Recording:
     return Recording(found.instrument, found.trades[:size], found.files[:size])
 
 
-def live(venue: Venue) -> Tape:
-    """A live tape that has played two and a half laps of 100 trades and stood still for 5 s in the third."""
+def live(venue: Venue) -> MarketReplay:
+    """A live replay that has played two and a half laps of 100 trades and stood still for 5 s in the third."""
     base = recording(venue)
-    tape = Tape(base, DIALECTS[venue], offsets(base, clock=lambda trade: trade.time_ns))
+    replay = MarketReplay(base, DIALECTS[venue], offsets(base, clock=lambda trade: trade.time_ns))
     for lap in range(3):
-        tape.anchor(lap, ORIGIN_NS * (lap + 1))
-        tape.expose(100 * (lap + 1) - 50 * (lap == 2))
-    tape.anchor(2, ORIGIN_NS * 3 + 5_000_000_000)
-    return tape
+        replay.anchor(lap, ORIGIN_NS * (lap + 1))
+        replay.expose(100 * (lap + 1) - 50 * (lap == 2))
+    replay.anchor(2, ORIGIN_NS * 3 + 5_000_000_000)
+    return replay
 
 
 def test_nothing_of_the_future_is_shown() -> None:
-    """A tape shows what was exposed, and what is exposed is never taken back."""
-    tape = Tape(recording("BINANCE"), binance)
-    assert tape.recent(10) == []
-    tape.expose(30)
-    tape.expose(20)
+    """A replay shows what was exposed, and what is exposed is never taken back."""
+    replay = MarketReplay(recording("BINANCE"), binance)
+    assert replay.recent(10) == []
+    replay.expose(30)
+    replay.expose(20)
     first = recording("BINANCE").trades[0].trade_id
-    assert [trade.trade_id - first for trade in tape.recent(10)] == list(range(20, 30))
-    assert [trade.trade_id - first for trade in View(tape).from_id(first + 25, 1_000)] == list(range(25, 30))
-    assert View(tape).from_id(first + 30, 1_000) == []
+    assert [trade.trade_id - first for trade in replay.recent(10)] == list(range(20, 30))
+    assert [trade.trade_id - first for trade in View(replay).from_id(first + 25, 1_000)] == list(range(25, 30))
+    assert View(replay).from_id(first + 30, 1_000) == []
 
 
 def test_ids_go_on_from_lap_to_lap() -> None:
-    """On a live tape ids are contiguous over laps, and time does not go back."""
-    tape = live("BINANCE")
-    trades = [tape.trade(number) for number in range(250)]
+    """On a live replay ids are contiguous over laps, and time does not go back."""
+    replay = live("BINANCE")
+    trades = [replay.trade(number) for number in range(250)]
     assert [trade.trade_id - trades[0].trade_id for trade in trades] == list(range(250))
     assert [trade.time_ns for trade in trades] == sorted(trade.time_ns for trade in trades)
     assert trades[100].time_ns == ORIGIN_NS * 2
@@ -54,9 +54,9 @@ def test_ids_go_on_from_lap_to_lap() -> None:
 
 def test_live_trade_keeps_spacing_side_price_and_quantity() -> None:
     """Only the id and the times are new."""
-    tape, base = live("BINANCE"), recording("BINANCE").trades
+    replay, base = live("BINANCE"), recording("BINANCE").trades
     for index in (0, 7, 99):
-        trade: Trade = tape.trade(100 + index)
+        trade: Trade = replay.trade(100 + index)
         assert (trade.price, trade.qty, trade.side) == (base[index].price, base[index].qty, base[index].side)
         assert trade.time_ns - ORIGIN_NS * 2 == base[index].time_ns - base[0].time_ns
         assert binance.parse(f"17 {trade.text}")[1].trade_id == trade.trade_id
@@ -64,30 +64,30 @@ def test_live_trade_keeps_spacing_side_price_and_quantity() -> None:
 
 def test_time_away_is_left_out_for_what_was_not_yet_played() -> None:
     """After a pause the trades to come are later by it; those already played keep their time."""
-    tape = live("KRAKEN")
+    replay = live("KRAKEN")
     base = recording("KRAKEN").trades
-    assert tape.trade(249).time_ns == ORIGIN_NS * 3 + base[49].time_ns - base[0].time_ns
-    assert tape.trade(250).time_ns == ORIGIN_NS * 3 + 5_000_000_000 + base[50].time_ns - base[0].time_ns
+    assert replay.trade(249).time_ns == ORIGIN_NS * 3 + base[49].time_ns - base[0].time_ns
+    assert replay.trade(250).time_ns == ORIGIN_NS * 3 + 5_000_000_000 + base[50].time_ns - base[0].time_ns
 
 
 def test_broken_live_trade_stays_broken() -> None:
     """The one broken thing is not mended by making the trade live."""
-    tape = live("BINANCE")
+    replay = live("BINANCE")
     for broken, wrong in [("trade_id_zero", '"t":0,'), ("time_before_venue", '"T":978307200000,')]:
-        _, payload = tape.payload(range(120, 121), broken)
+        _, payload = replay.payload(range(120, 121), broken)
         assert wrong in payload
 
 
-def test_rest_agrees_with_a_live_tape() -> None:
+def test_rest_agrees_with_a_live_replay() -> None:
     """Both venues' REST answers carry the ids and the times that the sockets carry."""
-    tape = live("KRAKEN")
-    rows = json.loads(KrakenRest([tape]).answer("Trades", {"pair": "XBTUSDT"}))["result"]["XBTUSDT"]
-    assert [row[6] for row in rows] == [tape.trade(number).trade_id for number in range(250)]
-    tape = live("BINANCE")
-    first = tape.trade(0).trade_id
-    query = {"symbol": tape.instrument.native, "fromId": str(first + 95), "limit": "10"}
-    found = json.loads(BinanceRest([tape]).answer("historicalTrades", query).body)
-    wanted = [tape.trade(number) for number in range(95, 105)]
+    replay = live("KRAKEN")
+    rows = json.loads(KrakenRest([replay]).answer("Trades", {"pair": "XBTUSDT"}))["result"]["XBTUSDT"]
+    assert [row[6] for row in rows] == [replay.trade(number).trade_id for number in range(250)]
+    replay = live("BINANCE")
+    first = replay.trade(0).trade_id
+    query = {"symbol": replay.instrument.native, "fromId": str(first + 95), "limit": "10"}
+    found = json.loads(BinanceRest([replay]).answer("historicalTrades", query).body)
+    wanted = [replay.trade(number) for number in range(95, 105)]
     assert [(row["id"], row["time"]) for row in found] == [
         (trade.trade_id, trade.time_ns // 1_000_000) for trade in wanted
     ]
