@@ -21,7 +21,7 @@ from typing import IO
 from rich.console import Console
 from rich.table import Table
 from tests.own_stack import folder_in
-from tests.repeat.course import Circumstances, Ended, courses, failures, outcome
+from tests.repeat.plan import Circumstances, FinishedRun, failures, outcome, planned_runs
 
 LONGEST_S = 3_600
 _BUSY = f"import time; end = time.monotonic() + {LONGEST_S}\nwhile time.monotonic() < end: pass"
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = folder_in(plan.state, console, "the runs").absolute()
     runs = []
-    for circumstances in courses(plan.times, plan.load, plan.seed):
+    for circumstances in planned_runs(plan.times, plan.load, plan.seed):
         runs.append(_run(circumstances, folder, plan.args))
         console.print(_told(runs[-1]), highlight=False)
     _report(runs)
@@ -52,7 +52,7 @@ def _plan(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _run(circumstances: Circumstances, folder: Path, extra: str) -> Ended:
+def _run(circumstances: Circumstances, folder: Path, extra: str) -> FinishedRun:
     junit, began = folder / f"{circumstances.name}.xml", time.monotonic()
     order = [] if circumstances.seed is None else ["--random-order", f"--random-order-seed={circumstances.seed}"]
     words = shlex.join([*order, f"--junitxml={junit}"])
@@ -93,12 +93,12 @@ def _load(processes: int) -> Iterator[None]:
             process.wait()
 
 
-def _told(run: Ended) -> str:
+def _told(run: FinishedRun) -> str:
     what = ", ".join(run.failed) or "passed"
     return f"{run.circumstances.name}: {run.tests} tests in {run.seconds:.0f} s: {what}"
 
 
-def _report(runs: Sequence[Ended]) -> None:
+def _report(runs: Sequence[FinishedRun]) -> None:
     made = Table("run", "beside", "where", "order", "tests", "seconds", "failed")
     for run in runs:
         how = run.circumstances

@@ -7,8 +7,8 @@ from exchange_sim.binance_rest import BinanceRest
 from exchange_sim.kraken_rest import KrakenRest
 from exchange_sim.market_replay import MarketReplay
 from exchange_sim.model import Dialect, Recording, Trade, Venue
+from exchange_sim.pacing import offsets
 from exchange_sim.recordings import PACKAGED, load
-from exchange_sim.timeline import offsets
 from exchange_sim.view import View
 
 DIALECTS: dict[Venue, Dialect] = {"KRAKEN": kraken, "BINANCE": binance}

@@ -12,9 +12,9 @@ from exchange_sim import binance, kraken
 from exchange_sim.faults import BREAKS, FAULTS, Rates
 from exchange_sim.market_replay import MarketReplay
 from exchange_sim.model import Dialect, Recording, Trade, Venue
+from exchange_sim.pacing import offsets
 from exchange_sim.plan import Planned, plan
 from exchange_sim.recordings import PACKAGED, load
-from exchange_sim.timeline import offsets
 
 DIALECTS: dict[Venue, Dialect] = {"KRAKEN": kraken, "BINANCE": binance}
 VENUES = st.sampled_from(["KRAKEN", "BINANCE"])

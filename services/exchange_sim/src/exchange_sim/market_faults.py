@@ -88,8 +88,8 @@ async def rest_holes(target: Target, order: Order) -> Done:
 async def id_reset(target: Target, order: Order) -> Done:
     """From the next trade on ids start anew; strikes with that trade."""
     replay = target.replay(order)
-    before = replay.course.trade_id(replay.exposed - 1) if replay.exposed else None
-    replay.course.reset_ids(replay.exposed)
+    before = replay.timeline.trade_id(replay.exposed - 1) if replay.exposed else None
+    replay.timeline.reset_ids(replay.exposed)
     replay.when_exposed(replay.exposed, partial(target.struck, order))
     return {"last_id_before": before}
 
@@ -104,12 +104,12 @@ async def clock_offset(target: Target, order: Order) -> Done:
 async def _restore_clock(target: Target, order: Order) -> None:
     await asyncio.sleep(order.seconds or 0)
     for replay in target.replays(order):
-        replay.course.shift_clock(replay.exposed, 0)
+        replay.timeline.shift_clock(replay.exposed, 0)
 
 
 def _shift(target: Target, order: Order, shift_ns: int) -> None:
     for replay in target.replays(order):
-        replay.course.shift_clock(replay.exposed, shift_ns)
+        replay.timeline.shift_clock(replay.exposed, shift_ns)
         replay.when_exposed(replay.exposed, partial(target.struck, order, replay.instrument.symbol))
 
 
@@ -161,16 +161,16 @@ def _every_second(replay: MarketReplay, order: Order) -> range:
 
 
 def _ids(replay: MarketReplay, numbers: Iterable[int]) -> list[tuple[int, int]]:
-    return compress(replay.course.trade_id(number) for number in numbers)
+    return compress(replay.timeline.trade_id(number) for number in numbers)
 
 
 def _numbers_of(replay: MarketReplay, ids: Iterable[int]) -> Iterable[int]:
     """The trades of ids, past and to come, of the latest run of ids that has each."""
-    starts = replay.course.epochs
+    starts = replay.timeline.id_starts
     stops = [*starts[1:], replay.exposed + SEARCH]
     for trade_id in ids:
         for start, stop in reversed(list(zip(starts, stops, strict=True))):
-            number = replay.course.find(trade_id, start, stop)
+            number = replay.timeline.find(trade_id, start, stop)
             if number is not None:
                 yield number
                 break

@@ -5,9 +5,9 @@ from collections import deque
 from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 
-from exchange_sim.course import Course
 from exchange_sim.faults import BREAKS
 from exchange_sim.model import Dialect, Instrument, Recording, Trade
+from exchange_sim.timeline import Timeline
 
 MARK_NS = 50_000_000  # how exactly a replay knows when a trade was exposed
 MILLI_NS = 1_000_000
@@ -30,7 +30,7 @@ class MarketReplay:
     ) -> None:
         self.instrument: Instrument = recording.instrument
         self.dialect = dialect
-        self.course = Course(recording.trades, live_offsets)
+        self.timeline = Timeline(recording.trades, live_offsets)
         self.live = live_offsets is not None
         self.rest_hides: dict[int, str] = {}  # numbers that REST never shows, and the fault that hides each
         self.unheard: set[int] = set()  # numbers that no socket ever carries
@@ -60,7 +60,7 @@ class MarketReplay:
     @property
     def altered(self) -> bool:
         """Whether its trades differ from the recording."""
-        return self.live or self.course.changed or bool(self._quantities)
+        return self.live or self.timeline.changed or bool(self._quantities)
 
     def expose(self, count: int) -> None:
         """The first ``count`` trades have happened."""
@@ -94,11 +94,11 @@ class MarketReplay:
     def anchor(self, lap: int, origin_ns: int) -> None:
         """From the next trade on, ``lap`` began at ``origin_ns`` by the wall clock (live replays)."""
         if self.live:
-            self.course.restart(max(self._exposed, self.course.number(lap * self.lap_length)), origin_ns)
+            self.timeline.restart(max(self._exposed, self.timeline.number(lap * self.lap_length)), origin_ns)
 
     def numbers(self, lap: int, indexes: range) -> range:
         """The numbers of trades by their lap and their places in the recording."""
-        first = self.course.number(lap * self.lap_length + indexes.start)
+        first = self.timeline.number(lap * self.lap_length + indexes.start)
         return range(first, first + len(indexes))
 
     def overflow(self, numbers: range, quantity: str) -> None:
@@ -107,22 +107,22 @@ class MarketReplay:
 
     def burst(self, count: int) -> range:
         """So many trades happen in this millisecond that no recording has; their numbers."""
-        first, shift_ns = self._exposed, self.course.now.shift_ns
-        wall_ns = time.time_ns() + shift_ns if self.live else self.course.order_ns(max(0, first - 1))
-        self.course.insert(first, count, wall_ns // MILLI_NS * MILLI_NS - shift_ns)
+        first, shift_ns = self._exposed, self.timeline.now.shift_ns
+        wall_ns = time.time_ns() + shift_ns if self.live else self.timeline.order_ns(max(0, first - 1))
+        self.timeline.insert(first, count, wall_ns // MILLI_NS * MILLI_NS - shift_ns)
         self.expose(first + count)
         return range(first, first + count)
 
     def trade(self, number: int) -> Trade:
         """Trade ``number``, as recorded or as if it were live."""
-        recorded = self._trades[self.course.place(number)[1]]
+        recorded = self._trades[self.timeline.place(number)[1]]
         if not self.altered:
             return recorded
-        time_ns = self.course.time_ns(number)
+        time_ns = self.timeline.time_ns(number)
         return self.dialect.rewrite(
             replace(
                 recorded,
-                trade_id=self.course.trade_id(number),
+                trade_id=self.timeline.trade_id(number),
                 qty=self._quantities.get(number, recorded.qty) if self._quantities else recorded.qty,
                 time_ns=time_ns,
                 event_ns=time_ns + recorded.event_ns - recorded.time_ns,

@@ -32,7 +32,7 @@ class _Placed:
 def plan(
     scripts: Sequence[tuple[Recording, Sequence[int]]], dialect: Dialect, rates: Rates, seed: str
 ) -> list[Planned]:
-    """Plan a venue: each recording with its trades' offsets (``timeline.offsets``), merged by time.
+    """Plan a venue: each recording with its trades' offsets (``pacing.offsets``), merged by time.
 
     The faults of a symbol depend on the seed, the symbol and their own rate alone.
     """

@@ -21,14 +21,14 @@ def compress(values: Iterable[int]) -> list[Range]:
 
 def assigned(replay: MarketReplay) -> list[Range]:
     """The ranges of ids assigned so far, in the order of assignment; a new one after a hole and after a reset."""
-    stops = [*replay.course.epochs[1:], replay.exposed]
-    epochs = zip(replay.course.epochs, stops, strict=True)
-    return [found for start, stop in epochs for found in _runs(replay, start, min(stop, replay.exposed))]
+    stops = [*replay.timeline.id_starts[1:], replay.exposed]
+    runs = zip(replay.timeline.id_starts, stops, strict=True)
+    return [found for start, stop in runs for found in _runs(replay, start, min(stop, replay.exposed))]
 
 
 def ids_of(replay: MarketReplay, numbers: Iterable[int]) -> list[Range]:
     """The ids of trades that have happened, given by number, as ranges."""
-    return compress(replay.course.trade_id(number) for number in numbers if number < replay.exposed)
+    return compress(replay.timeline.trade_id(number) for number in numbers if number < replay.exposed)
 
 
 def summary(replay: MarketReplay) -> dict[str, int | None]:
@@ -37,14 +37,14 @@ def summary(replay: MarketReplay) -> dict[str, int | None]:
     After a reset first and last are those of the latest run; the count is of all.
     """
     found = assigned(replay)
-    first, last = max(replay.course.epochs), replay.exposed
+    first, last = max(replay.timeline.id_starts), replay.exposed
     known = first < last
     return {
-        "first_id": replay.course.trade_id(first) if known else None,
-        "last_id": replay.course.trade_id(last - 1) if known else None,
+        "first_id": replay.timeline.trade_id(first) if known else None,
+        "last_id": replay.timeline.trade_id(last - 1) if known else None,
         "count": replay.exposed,
         "holes": _holes(found),
-        "resets": len(replay.course.epochs) - 1,
+        "resets": len(replay.timeline.id_starts) - 1,
     }
 
 
@@ -54,7 +54,7 @@ def _holes(found: list[Range]) -> int:
 
 def _runs(replay: MarketReplay, start: int, stop: int) -> Iterator[Range]:
     """Consecutive ids among the numbers; looks only where a run may end, by halving."""
-    trade_id = replay.course.trade_id
+    trade_id = replay.timeline.trade_id
     while start < stop:
         first, known, beyond = trade_id(start), start, stop
         while beyond - known > 1:

@@ -7,11 +7,11 @@ from exchange_sim.delivery import Delivery
 from exchange_sim.faults import Rates
 from exchange_sim.market_replay import MarketReplay
 from exchange_sim.model import Dialect, Recording, Venue
+from exchange_sim.pacing import offsets
 from exchange_sim.plan import Planned, plan
 from exchange_sim.playback import Player
 from exchange_sim.recordings import DIALECTS
 from exchange_sim.settings import SimSettings
-from exchange_sim.timeline import offsets
 
 
 class Stage:

@@ -53,20 +53,20 @@ class View:
 
     def from_id(self, trade_id: int, count: int) -> list[Trade]:
         """At most ``count`` trades from ``trade_id`` on, oldest first; of the last run of ids that reaches it."""
-        course, end = self._replay.course, self._end()
-        for start in reversed(course.epochs):
-            if start < end and course.trade_id(end - 1) >= trade_id:
-                first = start + bisect_left(range(start, end), trade_id, key=course.trade_id)
+        timeline, end = self._replay.timeline, self._end()
+        for start in reversed(timeline.id_starts):
+            if start < end and timeline.trade_id(end - 1) >= trade_id:
+                first = start + bisect_left(range(start, end), trade_id, key=timeline.trade_id)
                 return self._show(self._visible(range(first, end), count))
             end = min(end, start)
         return []
 
     def since(self, time_ns: int, count: int) -> tuple[list[Trade], int]:
         """At most ``count`` trades of ``time_ns`` or later, oldest first, and the time to go on from."""
-        course, end = self._replay.course, self._end()
-        first = bisect_left(range(end), time_ns, key=course.order_ns)
+        timeline, end = self._replay.timeline, self._end()
+        first = bisect_left(range(end), time_ns, key=timeline.order_ns)
         numbers = self._visible(range(first, end), count)
-        return self._show(numbers), course.order_ns(numbers[-1]) if numbers else time_ns
+        return self._show(numbers), timeline.order_ns(numbers[-1]) if numbers else time_ns
 
     def _end(self) -> int:
         """How many trades are public by REST."""

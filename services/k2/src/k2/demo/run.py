@@ -1,4 +1,4 @@
-"""The course of a demo: stack, topics, simulator, agents, playback, drain, reconciliation, end."""
+"""The steps of a demo: stack, topics, simulator, agents, playback, drain, reconciliation, end."""
 
 import asyncio
 import shutil

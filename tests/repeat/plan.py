@@ -24,7 +24,7 @@ class Circumstances:
 
 
 @dataclass(frozen=True)
-class Ended:
+class FinishedRun:
     """How one run ended: ``failed`` are the tests by name, or ``NO_TEST`` where it failed without one."""
 
     circumstances: Circumstances
@@ -33,29 +33,29 @@ class Ended:
     failed: tuple[str, ...]
 
 
-def courses(times: int, load: int, seed: int) -> Iterator[Circumstances]:
+def planned_runs(times: int, load: int, seed: int) -> Iterator[Circumstances]:
     """Every second run beside the load, every second pair in the background, all but the first pair shuffled."""
     for index in range(times):
         shuffled = seed + index if index > 1 else None
         yield Circumstances(index + 1, load if index % 2 else 0, bool(index // 2 % 2), shuffled)
 
 
-def outcome(circumstances: Circumstances, seconds: float, code: int, junit: Path) -> Ended:
+def outcome(circumstances: Circumstances, seconds: float, code: int, junit: Path) -> FinishedRun:
     """Read a run's JUnit report; a run that ended badly without a failed test is a failure of its own."""
     cases = list(ElementTree.parse(junit).iter("testcase")) if junit.exists() else []  # noqa: S314  # our own file
     failed = [_name(case) for case in cases if any(case.find(kind) is not None for kind in ("failure", "error"))]
     if code and not failed:
         failed = [NO_TEST]
-    return Ended(circumstances, seconds, len(cases), tuple(dict.fromkeys(failed)))
+    return FinishedRun(circumstances, seconds, len(cases), tuple(dict.fromkeys(failed)))
 
 
 def _name(case: ElementTree.Element) -> str:
     return f"{case.get('classname')}::{case.get('name')}"
 
 
-def failures(runs: Sequence[Ended]) -> dict[str, list[Ended]]:
+def failures(runs: Sequence[FinishedRun]) -> dict[str, list[FinishedRun]]:
     """The runs in which each test failed, the most frequent first."""
-    found: dict[str, list[Ended]] = {}
+    found: dict[str, list[FinishedRun]] = {}
     for run in runs:
         for test in run.failed:
             found.setdefault(test, []).append(run)

@@ -5,8 +5,8 @@ from itertools import pairwise
 import pytest
 
 from exchange_sim.model import Recording
+from exchange_sim.pacing import MAX_PAUSE_BETWEEN_FILES_NS, offsets
 from exchange_sim.playback import Pace
-from exchange_sim.timeline import MAX_PAUSE_BETWEEN_FILES_NS, offsets
 
 
 class Clock:

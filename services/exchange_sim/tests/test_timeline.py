@@ -13,10 +13,10 @@ from exchange_sim.conditions import Conditions
 from exchange_sim.market_replay import MarketReplay
 from exchange_sim.model import Recording, Venue
 from exchange_sim.order import Order, parse
+from exchange_sim.pacing import offsets
 from exchange_sim.ranges import assigned, compress, summary
 from exchange_sim.recordings import PACKAGED, load
 from exchange_sim.storm import storm
-from exchange_sim.timeline import offsets
 from exchange_sim.view import View
 from exchange_sim.wire import fragments, segments
 
@@ -53,9 +53,9 @@ class Played:
             case "pause":
                 self.replay.anchor(self.lap, self.wall_ns)
             case "reset":
-                self.replay.course.reset_ids(self.replay.exposed)
+                self.replay.timeline.reset_ids(self.replay.exposed)
             case "clock":
-                self.replay.course.shift_clock(self.replay.exposed, amount)
+                self.replay.timeline.shift_clock(self.replay.exposed, amount)
             case "burst":
                 self.note(self.replay.burst(1 + abs(amount) % 90))
             case "lap":
@@ -115,7 +115,7 @@ def test_pages_by_time_hold_every_trade(steps: list[tuple[str, int]]) -> None:
         trades, since = view.since(since, 120)
         seen |= {(trade.trade_id, trade.time_ns) for trade in trades}
     assert seen == {(found, at) for _, found, at in played.sent}
-    orders = [played.replay.course.order_ns(number) for number in range(played.replay.exposed)]
+    orders = [played.replay.timeline.order_ns(number) for number in range(played.replay.exposed)]
     assert orders == sorted(orders)
 
 
