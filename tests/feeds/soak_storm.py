@@ -9,7 +9,7 @@ from typing import Any
 from tests.feeds import soak_market
 
 from exchange_sim.catalogue import INJECTED, Bound, Fault
-from exchange_sim.order import choices
+from exchange_sim.fault_request import choices
 from k2_shared.core.trade import Exchange
 
 KILL, TERMINATE, RESET = "kill", "terminate", "id_reset"

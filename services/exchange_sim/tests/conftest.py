@@ -36,14 +36,14 @@ class Running:
         async with self.session.get(self.url + path, params=query) as answer:
             return await answer.json()
 
-    async def order(self, said: Any) -> tuple[int, Any]:
+    async def request_fault(self, said: Any) -> tuple[int, Any]:
         """Ask for a fault; the status and the answer."""
         async with self.session.post(f"{self.url}/sim/faults", json=said) as answer:
             return answer.status, await answer.json()
 
     async def fault(self, kind: str, venue: str, **said: Any) -> Any:
         """Inject a fault; what it did."""
-        status, answer = await self.order({"kind": kind, "venue": venue, **said})
+        status, answer = await self.request_fault({"kind": kind, "venue": venue, **said})
         assert status == 200, answer
         return answer["did"]
 

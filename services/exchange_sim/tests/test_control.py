@@ -111,8 +111,8 @@ async def test_slow_socket_holds_up_nobody_and_is_dropped(simulate: Simulate, mo
     ],
 )
 async def test_nonsense_is_refused_with_what_is_allowed(running: Any, said: Any, message: str) -> None:
-    """A wrong order is a 400 that names what was given and what is allowed; nothing happens."""
-    status, answer = await running.order(said)
+    """A wrong request is a 400 that names what was given and what is allowed; nothing happens."""
+    status, answer = await running.request_fault(said)
     assert status == 400
     assert message in answer["error"]
 
@@ -124,15 +124,15 @@ async def test_other_nonsense_is_refused(running: Any, simulate: Simulate) -> No
     assert "BINANCE:ETH/USDT" in (await running.get("/sim/assigned", ids="x"))["error"]
     settings: dict[str, Any] = {"rest_all": True}
     sim = await simulate(**settings)
-    assert (await sim.order({"kind": "silent", "venue": "KRAKEN"}))[0] == 400
+    assert (await sim.request_fault({"kind": "silent", "venue": "KRAKEN"}))[0] == 400
     with pytest.raises(ConfigError, match="SIM_REST_ALL excludes SIM_STORM"):
         await simulate(**settings, storm=1)
 
 
-async def test_order_is_answered_and_logged(running: Any, tmp_path: Path) -> None:
-    """The answer is the order as understood; the log says what struck, where and how often, the status how often."""
+async def test_a_fault_request_is_answered_and_logged(running: Any, tmp_path: Path) -> None:
+    """The answer is the request as understood; the log says what struck, where and how often, the status how often."""
     socket = await running.kraken("BTC/USDT")
-    _, answer = await running.order({"kind": "overflow", "venue": "kraken", "count": 4})
+    _, answer = await running.request_fault({"kind": "overflow", "venue": "kraken", "count": 4})
     assert {key: answer[key] for key in ("kind", "venue", "symbol", "count")} == {
         "kind": "overflow",
         "venue": "KRAKEN",
@@ -151,11 +151,11 @@ async def test_order_is_answered_and_logged(running: Any, tmp_path: Path) -> Non
 async def test_script_strikes_at_its_moments(simulate: Simulate, cut: Cut, tmp_path: Path) -> None:
     """Faults of a script strike in the order of their times, whatever the order of the lines."""
     script = tmp_path / "faults.jsonl"
-    orders = [
+    requests = [
         {"at_s": 0.3, "kind": "id_reset", "venue": "BINANCE", "symbol": "ETH/USDT"},
         {"at_s": 0.1, "kind": "burst", "venue": "BINANCE", "symbol": "ETH/USDT", "count": 50},
     ]
-    script.write_text("".join(f"{json.dumps(order)}\n" for order in orders))
+    script.write_text("".join(f"{json.dumps(request)}\n" for request in requests))
     sim = await simulate(recordings=cut(SIZES), faults_script=script, **LIVE)
     status = await sim.status(lambda status: len(status["faults"]) == 2)
     assert status["faults"] == {"burst": 1, "id_reset": 1}

@@ -60,13 +60,13 @@ class Control:
         if self._injector is None:
             return _bad("faults need REST that tells the past: start without --rest-all")
         try:
-            order = self._injector.read(await request.json())
+            fault = self._injector.read(await request.json())
         except json.JSONDecodeError as error:
             return _bad(f"the body is not JSON: {error}")
         except ConfigError as error:
             return _bad(str(error))
         # shielded: a client that hangs up must not leave a fault half injected
-        return web.json_response(await asyncio.shield(self._injector.inject(order)))
+        return web.json_response(await asyncio.shield(self._injector.inject(fault)))
 
 
 def _bad(error: str) -> web.Response:

@@ -1,4 +1,4 @@
-"""Faults on demand: an order becomes an effect."""
+"""Faults on demand: a request becomes an effect."""
 
 import asyncio
 import contextlib
@@ -10,20 +10,20 @@ from exchange_sim import market_faults, socket_faults
 from exchange_sim.catalogue import INJECTED
 from exchange_sim.channel import Channel
 from exchange_sim.delivery import Delivery
+from exchange_sim.fault_request import FaultRequest, Markets, parse
 from exchange_sim.market_faults import Done, Target
 from exchange_sim.model import Venue
-from exchange_sim.order import Markets, Order, parse
 
-Effect = Callable[[Target, Order], Awaitable[Done]]
+Effect = Callable[[Target, FaultRequest], Awaitable[Done]]
 
 
-async def _begin(target: Target, order: Order) -> Done:
+async def _begin(target: Target, request: FaultRequest) -> Done:
     """A condition begins, that sockets, playback or REST ask for; it strikes whenever they are hindered."""
-    count = order.count
+    count = request.count
     # the seconds of a REST call that is never answered are its own
-    seconds = None if order.kind == "rest_errors" else order.seconds
-    value = order.seconds if order.value == "timeout" else order.value
-    target.channel.conditions.start(order.kind, order.symbol, seconds=seconds, count=count, value=value)
+    seconds = None if request.kind == "rest_errors" else request.seconds
+    value = request.seconds if request.value == "timeout" else request.value
+    target.channel.conditions.start(request.kind, request.symbol, seconds=seconds, count=count, value=value)
     return {"until_s": seconds} if seconds is not None else {"occasions": count}
 
 
@@ -47,7 +47,7 @@ EFFECTS: Mapping[str, Effect] = {kind: _OWN.get(kind, _begin) for kind in INJECT
 
 
 class Injector:
-    """Strikes the venues that take part; the seed fixes what an order leaves open."""
+    """Strikes the venues that take part; the seed fixes what a request leaves open."""
 
     def __init__(self, venues: Mapping[Venue, tuple[Channel, Delivery]], seed: int) -> None:
         self._random = Random(f"{seed}/injected")  # noqa: S311  # repeatable on purpose
@@ -61,18 +61,18 @@ class Injector:
         """The symbols of each venue that can be struck."""
         return {venue: list(target.channel.replays) for venue, target in self._targets.items()}
 
-    def read(self, said: object) -> Order:
-        """An order from JSON.
+    def read(self, said: object) -> FaultRequest:
+        """Read a request from JSON.
 
         Raises:
             ConfigError: it makes no sense; says what is allowed.
         """
         return parse(said, self.markets, self._random)
 
-    async def inject(self, order: Order) -> Done:
-        """Strike now; the answer is the order as understood, and under ``did`` what was done."""
-        did = await EFFECTS[order.kind](self._targets[order.venue], order)
-        return {key: each for key, each in asdict(order).items() if each not in (None, ())} | {"did": did}
+    async def inject(self, request: FaultRequest) -> Done:
+        """Strike now; the answer is the request as understood, and under ``did`` what was done."""
+        did = await EFFECTS[request.kind](self._targets[request.venue], request)
+        return {key: each for key, each in asdict(request).items() if each not in (None, ())} | {"did": did}
 
     async def close(self) -> None:
         """End what was still to come."""

@@ -53,7 +53,7 @@ class Simulator:
             {venue: (self._channels[venue], way) for venue, way in ways.items() if stages[venue].replays},
             settings.sim_seed,
         )
-        self._orders = self._ordered()
+        self._scheduled = self._schedule()
         self._rest = RestServer(
             {venue: stage.rest_replays for venue, stage in stages.items()},
             {venue: channel.conditions for venue, channel in self._channels.items()},
@@ -82,27 +82,27 @@ class Simulator:
     async def play(self) -> None:
         """Play every venue that takes part; flushes the log as it goes."""
         playing = (player.run(self._strikes.flush) for player in self._players)
-        await asyncio.gather(self._flush_now_and_then(), *map(self._strike, self._orders), *playing)
+        await asyncio.gather(self._flush_now_and_then(), *map(self._strike, self._scheduled), *playing)
 
     async def _flush_now_and_then(self) -> None:
         while True:
             await asyncio.sleep(FLUSH_S)
             self._strikes.flush()
 
-    def _ordered(self) -> list[Iterable[Due]]:
+    def _schedule(self) -> list[Iterable[Due]]:
         """The faults that come by themselves."""
         given, markets = self._settings, self._injector.markets
-        orders: list[Iterable[Due]] = []
+        schedules: list[Iterable[Due]] = []
         if given.sim_faults_script is not None:
-            orders.append(script(given.sim_faults_script, markets, given.sim_seed))
+            schedules.append(script(given.sim_faults_script, markets, given.sim_seed))
         if given.sim_storm:
-            orders.append(storm(given.sim_storm, markets, given.sim_seed))
-        return orders
+            schedules.append(storm(given.sim_storm, markets, given.sim_seed))
+        return schedules
 
-    async def _strike(self, orders: Iterable[Due]) -> None:
+    async def _strike(self, faults: Iterable[Due]) -> None:
         if not self._settings.sim_unattended:
             await self._hub.started.wait()
-        await strike(self._injector, orders)
+        await strike(self._injector, faults)
 
     def _channel(self, stage: Stage) -> Channel:
         return Channel(

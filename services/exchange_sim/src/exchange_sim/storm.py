@@ -9,17 +9,17 @@ from random import Random
 from typing import NamedTuple
 
 from exchange_sim.catalogue import INJECTED, Bound, Fault
+from exchange_sim.fault_request import FaultRequest, Markets, choices, parse
 from exchange_sim.inject import Injector
 from exchange_sim.model import Venue
-from exchange_sim.order import Markets, Order, choices, parse
 from k2_shared.core.errors import ConfigError
 
 
 class Due(NamedTuple):
-    """An order and when it is due, in seconds after playback began."""
+    """A fault and when it is due, in seconds after playback began."""
 
     at_s: float
-    order: Order
+    request: FaultRequest
 
 
 def storm(per_minute: float, markets: Markets, seed: int) -> Iterator[Due]:
@@ -37,10 +37,10 @@ def storm(per_minute: float, markets: Markets, seed: int) -> Iterator[Due]:
         yield Due(at_s, _drawn(kind, venue, markets, random))
 
 
-def _drawn(kind: str, venue: Venue, markets: Markets, random: Random) -> Order:
+def _drawn(kind: str, venue: Venue, markets: Markets, random: Random) -> FaultRequest:
     fault = INJECTED[kind]
     amount = _draw(fault.count, random)
-    return Order(
+    return FaultRequest(
         kind,
         venue,
         None
@@ -62,7 +62,7 @@ def _draw(bound: Bound | None, random: Random) -> float | None:
 
 
 def script(path: Path, markets: Markets, seed: int) -> list[Due]:
-    """Read JSON lines of orders, each with ``at_s``, the seconds after playback began.
+    """Read JSON lines of faults, each with ``at_s``, the seconds after playback began.
 
     Raises:
         ConfigError: the file cannot be read, or a line makes no sense; names the line.
@@ -93,11 +93,11 @@ def _moment(said: object) -> float:
     return at_s
 
 
-async def strike(injector: Injector, orders: Iterable[Due]) -> None:
-    """Inject each order when it is due; one that waits for a stuck peer does not hold up the next."""
+async def strike(injector: Injector, faults: Iterable[Due]) -> None:
+    """Inject each fault when it is due; one that waits for a stuck peer does not hold up the next."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     async with asyncio.TaskGroup() as striking:
-        for due in orders:
+        for due in faults:
             await asyncio.sleep(max(0.0, began + due.at_s - loop.time()))
-            striking.create_task(injector.inject(due.order))
+            striking.create_task(injector.inject(due.request))

@@ -1,4 +1,4 @@
-"""An order to inject a fault: from JSON, checked against the catalogue. Pure."""
+"""A request to inject a fault: from JSON, checked against the catalogue. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Markets = Mapping[Venue, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class FaultRequest:
     """A fault to inject, every default filled in; without a symbol it strikes the whole venue."""
 
     kind: str
@@ -33,7 +33,7 @@ class Order:
         return float(self.value or 0)
 
 
-def parse(said: object, markets: Markets, random: Random) -> Order:
+def parse(said: object, markets: Markets, random: Random) -> FaultRequest:
     """Read ``{"kind": …, "venue": …, "symbol"?, "count"?, "seconds"?, "value"?, "ids"?}``.
 
     ``markets`` are the symbols of the venues that take part; ``random`` chooses what is left open.
@@ -51,7 +51,7 @@ def parse(said: object, markets: Markets, random: Random) -> Order:
         raise ConfigError(f"kind={kind!r} is not allowed: it is one of {', '.join(INJECTED)}")
     fault = INJECTED[kind]
     venue = _venue(kind, fault, said.get("venue"), markets)
-    return Order(
+    return FaultRequest(
         kind,
         venue,
         _symbol(kind, fault, said.get("symbol"), markets[venue], random),
