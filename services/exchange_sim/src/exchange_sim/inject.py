@@ -11,13 +11,13 @@ from exchange_sim.catalogue import INJECTED
 from exchange_sim.channel import Channel
 from exchange_sim.delivery import Delivery
 from exchange_sim.fault_request import FaultRequest, Markets, parse
-from exchange_sim.market_faults import Done, Target
+from exchange_sim.market_faults import FaultTarget, Outcome
 from exchange_sim.model import Venue
 
-Effect = Callable[[Target, FaultRequest], Awaitable[Done]]
+Effect = Callable[[FaultTarget, FaultRequest], Awaitable[Outcome]]
 
 
-async def _begin(target: Target, request: FaultRequest) -> Done:
+async def _begin(target: FaultTarget, request: FaultRequest) -> Outcome:
     """A condition begins, that sockets, playback or REST ask for; it strikes whenever they are hindered."""
     count = request.count
     # the seconds of a REST call that is never answered are its own
@@ -53,7 +53,8 @@ class Injector:
         self._random = Random(f"{seed}/injected")  # noqa: S311  # repeatable on purpose
         self._tasks: set[asyncio.Task[None]] = set()
         self._targets = {
-            venue: Target(channel, delivery, self._random, self._tasks) for venue, (channel, delivery) in venues.items()
+            venue: FaultTarget(channel, delivery, self._random, self._tasks)
+            for venue, (channel, delivery) in venues.items()
         }
 
     @property
@@ -69,7 +70,7 @@ class Injector:
         """
         return parse(said, self.markets, self._random)
 
-    async def inject(self, request: FaultRequest) -> Done:
+    async def inject(self, request: FaultRequest) -> Outcome:
         """Strike now; the answer is the request as understood, and under ``did`` what was done."""
         did = await EFFECTS[request.kind](self._targets[request.venue], request)
         return {key: each for key, each in asdict(request).items() if each not in (None, ())} | {"did": did}

@@ -18,8 +18,8 @@ PAGE = 1_000  # trades of a page of REST; frames handed over before other tasks 
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """A venue under attack."""
+class FaultTarget:
+    """What a fault needs of the venue that it is injected into."""
 
     channel: Channel
     delivery: Delivery
@@ -44,10 +44,10 @@ class Target:
         work.add_done_callback(self.tasks.discard)
 
 
-Done = dict[str, object]
+Outcome = dict[str, object]
 
 
-async def drop_ids(target: Target, request: FaultRequest) -> Done:
+async def drop_ids(target: FaultTarget, request: FaultRequest) -> Outcome:
     """The next trades reach no socket, or not one that the seed chooses; or every second one reaches none."""
     replay = target.replay(request)
     numbers = _every_second(replay, request) if request.value == "alternate" else _next(replay, request)
@@ -61,7 +61,7 @@ async def drop_ids(target: Target, request: FaultRequest) -> Done:
     return {"ids": _ids(replay, numbers)}
 
 
-async def unfillable(target: Target, request: FaultRequest) -> Done:
+async def unfillable(target: FaultTarget, request: FaultRequest) -> Outcome:
     """The next trades reach no socket, and REST never has them."""
     replay = target.replay(request)
     numbers = _next(replay, request)
@@ -71,7 +71,7 @@ async def unfillable(target: Target, request: FaultRequest) -> Done:
     return {"ids": _ids(replay, numbers)}
 
 
-async def rest_holes(target: Target, request: FaultRequest) -> Done:
+async def rest_holes(target: FaultTarget, request: FaultRequest) -> Outcome:
     """REST never has the trades of these ids, or the next ones, or some of the recent ones by seed."""
     replay = target.replay(request)
     if request.ids:
@@ -85,7 +85,7 @@ async def rest_holes(target: Target, request: FaultRequest) -> Done:
     return {"ids": _ids(replay, numbers)}
 
 
-async def id_reset(target: Target, request: FaultRequest) -> Done:
+async def id_reset(target: FaultTarget, request: FaultRequest) -> Outcome:
     """From the next trade on ids start anew; strikes with that trade."""
     replay = target.replay(request)
     before = replay.timeline.trade_id(replay.exposed - 1) if replay.exposed else None
@@ -94,26 +94,26 @@ async def id_reset(target: Target, request: FaultRequest) -> Done:
     return {"last_id_before": before}
 
 
-async def clock_offset(target: Target, request: FaultRequest) -> Done:
+async def clock_offset(target: FaultTarget, request: FaultRequest) -> Outcome:
     """Times of the next trades are wrong, for some seconds; strikes with the first of each symbol."""
     _shift(target, request, int(request.number * 1e9))
     target.later(asyncio.create_task(_restore_clock(target, request)))
     return {"symbols": [replay.instrument.symbol for replay in target.replays(request)]}
 
 
-async def _restore_clock(target: Target, request: FaultRequest) -> None:
+async def _restore_clock(target: FaultTarget, request: FaultRequest) -> None:
     await asyncio.sleep(request.seconds or 0)
     for replay in target.replays(request):
         replay.timeline.shift_clock(replay.exposed, 0)
 
 
-def _shift(target: Target, request: FaultRequest, shift_ns: int) -> None:
+def _shift(target: FaultTarget, request: FaultRequest, shift_ns: int) -> None:
     for replay in target.replays(request):
         replay.timeline.shift_clock(replay.exposed, shift_ns)
         replay.when_exposed(replay.exposed, partial(target.struck, request, replay.instrument.symbol))
 
 
-async def burst(target: Target, request: FaultRequest) -> Done:
+async def burst(target: FaultTarget, request: FaultRequest) -> Outcome:
     """Many trades in one millisecond, at once."""
     replay = target.replay(request)
     numbers = replay.burst(request.count or 1)
@@ -122,7 +122,7 @@ async def burst(target: Target, request: FaultRequest) -> Done:
     return {"ids": _ids(replay, numbers)}
 
 
-async def overflow(target: Target, request: FaultRequest) -> Done:
+async def overflow(target: FaultTarget, request: FaultRequest) -> Outcome:
     """The next trades have a quantity that decimal(18,8) does not hold; each strikes when it happens."""
     replay = target.replay(request)
     numbers = _next(replay, request)
@@ -132,7 +132,7 @@ async def overflow(target: Target, request: FaultRequest) -> Done:
     return {"ids": _ids(replay, numbers)}
 
 
-async def duplicate_trades(target: Target, request: FaultRequest) -> Done:
+async def duplicate_trades(target: FaultTarget, request: FaultRequest) -> Outcome:
     """The latest trades come once more; strikes for each that somebody listened to."""
     replay = target.replay(request)
     numbers = range(max(0, replay.exposed - (request.count or 1)), replay.exposed)
@@ -142,7 +142,7 @@ async def duplicate_trades(target: Target, request: FaultRequest) -> Done:
     return {"ids": _ids(replay, numbers)}
 
 
-async def _carry(target: Target, replay: MarketReplay, numbers: range, kind: str) -> None:
+async def _carry(target: FaultTarget, replay: MarketReplay, numbers: range, kind: str) -> None:
     trades = [replay.trade(number) for number in numbers]
     for position, indexes in enumerate(replay.dialect.group(trades)):
         some = numbers[indexes.start : indexes.stop]

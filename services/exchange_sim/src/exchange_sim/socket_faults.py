@@ -9,25 +9,25 @@ from exchange_sim.channel import Peer
 from exchange_sim.conditions import Active
 from exchange_sim.fault_request import FaultRequest
 from exchange_sim.garbage import garbage
-from exchange_sim.market_faults import Done, Target
+from exchange_sim.market_faults import FaultTarget, Outcome
 
 
-async def drop_connections(target: Target, request: FaultRequest) -> Done:
+async def drop_connections(target: FaultTarget, request: FaultRequest) -> Outcome:
     """Abort."""
     return _each(target, request, lambda peer: peer.drop())
 
 
-async def half_open(target: Target, request: FaultRequest) -> Done:
+async def half_open(target: FaultTarget, request: FaultRequest) -> Outcome:
     """Nothing is sent or answered any more, not even a pong."""
     return _each(target, request, lambda peer: peer.play_dead(request.seconds or 0))
 
 
-async def close_without_tcp(target: Target, request: FaultRequest) -> Done:
+async def close_without_tcp(target: FaultTarget, request: FaultRequest) -> Outcome:
     """A Close frame, and then nothing, not even the end of TCP."""
     return _each(target, request, lambda peer: peer.play_dead(request.seconds or 0, wire.GOING_AWAY))
 
 
-async def server_shutdown(target: Target, request: FaultRequest) -> Done:
+async def server_shutdown(target: FaultTarget, request: FaultRequest) -> Outcome:
     """Announce the end to every connection, and abort it some seconds later; strikes each that is told."""
     peers = _chosen(target, request)
     told = [peer for peer in peers if await peer.tell(binance.server_shutdown(time.time_ns()), trade=True)]
@@ -42,7 +42,7 @@ async def _abort_later(peers: list[Peer], seconds: float) -> None:
         peer.drop()
 
 
-async def maintenance(target: Target, request: FaultRequest) -> Done:
+async def maintenance(target: FaultTarget, request: FaultRequest) -> Outcome:
     """Nothing trades until the status is online again; strikes once."""
     conditions = target.channel.conditions
     conditions.start(request.kind)
@@ -52,7 +52,7 @@ async def maintenance(target: Target, request: FaultRequest) -> Done:
     return {"connections": told}
 
 
-async def _back_online(target: Target, request: FaultRequest, begun: Active | None) -> None:
+async def _back_online(target: FaultTarget, request: FaultRequest, begun: Active | None) -> None:
     """End it, unless another has begun since; nothing trades before the status is told."""
     conditions = target.channel.conditions
     await asyncio.sleep(request.seconds or 0)
@@ -63,14 +63,14 @@ async def _back_online(target: Target, request: FaultRequest, begun: Active | No
             conditions.stop(request.kind)
 
 
-async def _say_status(target: Target, system: str) -> list[int]:
+async def _say_status(target: FaultTarget, system: str) -> list[int]:
     peers = sorted(target.channel.connections, key=lambda peer: peer.number)
     for peer in peers:
         await peer.emptied()  # no trade comes behind the word that nothing trades
     return [peer.number for peer in peers if await peer.tell(kraken.status(peer.number, system))]
 
 
-async def fuzzed_frames(target: Target, request: FaultRequest) -> Done:
+async def fuzzed_frames(target: FaultTarget, request: FaultRequest) -> Outcome:
     """Garbage made from the latest trade's frame, to every socket; strikes each that gets one."""
     replay = target.replays(request)[0]
     last = max(0, replay.exposed - 1)
@@ -82,7 +82,7 @@ async def fuzzed_frames(target: Target, request: FaultRequest) -> Done:
     return {"connections": [peer.number for peer in peers], "frames": len(texts)}
 
 
-def _each(target: Target, request: FaultRequest, strike: Callable[[Peer], None]) -> Done:
+def _each(target: FaultTarget, request: FaultRequest, strike: Callable[[Peer], None]) -> Outcome:
     """Strike some connections, or all."""
     peers = _chosen(target, request)
     for peer in peers:
@@ -91,7 +91,7 @@ def _each(target: Target, request: FaultRequest, strike: Callable[[Peer], None])
     return {"connections": [peer.number for peer in peers]}
 
 
-def _chosen(target: Target, request: FaultRequest) -> list[Peer]:
+def _chosen(target: FaultTarget, request: FaultRequest) -> list[Peer]:
     """The connections that a request means, by number: of its symbol, and as many as its count."""
     found = sorted(target.channel.connections, key=lambda peer: peer.number)
     if request.symbol:
