@@ -24,7 +24,7 @@ from exchange_sim.rest_server import RestServer
 from exchange_sim.settings import SimSettings
 from exchange_sim.storm import Due, script, storm, strike
 from exchange_sim.strikes import Strikes
-from exchange_sim.venue import Stage
+from exchange_sim.venue import SimulatedVenue
 from k2_shared.core.errors import ConfigError
 
 HEARTBEAT_S = 1.0  # https://docs.kraken.com/api/docs/websocket-v2/heartbeat
@@ -41,21 +41,21 @@ class Simulator:
         self._log = log
         self._strikes = Strikes(log)
         self._numbers = count(1)
-        stages = {venue: Stage(venue, _of(recordings, venue), settings) for venue in VENUES}
-        if not any(stages[venue].replays for venue in settings.expected):
+        simulated = {venue: SimulatedVenue(venue, _of(recordings, venue), settings) for venue in VENUES}
+        if not any(simulated[venue].replays for venue in settings.expected):
             raise ConfigError(f"no recording of {', '.join(settings.expected)} in {settings.sim_recordings}")
-        symbols = {venue: [replay.instrument.symbol for replay in stage.replays] for venue, stage in stages.items()}
+        symbols = {venue: [replay.instrument.symbol for replay in each.replays] for venue, each in simulated.items()}
         self._hub = Hub(symbols, settings.expected)
-        self._channels = {venue: self._channel(stage) for venue, stage in stages.items()}
+        self._channels = {venue: self._channel(each) for venue, each in simulated.items()}
         ways = {venue: self._way(venue) for venue in settings.expected}
-        self._players = [stages[venue].player(way) for venue, way in ways.items()]
+        self._players = [simulated[venue].player(way) for venue, way in ways.items()]
         self._injector = Injector(
-            {venue: (self._channels[venue], way) for venue, way in ways.items() if stages[venue].replays},
+            {venue: (self._channels[venue], way) for venue, way in ways.items() if simulated[venue].replays},
             settings.sim_seed,
         )
         self._scheduled = self._schedule()
         self._rest = RestServer(
-            {venue: stage.rest_replays for venue, stage in stages.items()},
+            {venue: each.rest_replays for venue, each in simulated.items()},
             {venue: channel.conditions for venue, channel in self._channels.items()},
             settings,
         )
@@ -104,14 +104,14 @@ class Simulator:
             await self._hub.started.wait()
         await strike(self._injector, faults)
 
-    def _channel(self, stage: Stage) -> Channel:
+    def _channel(self, simulated: SimulatedVenue) -> Channel:
         return Channel(
-            stage.venue,
-            {replay.instrument.symbol: replay for replay in stage.replays},
+            simulated.venue,
+            {replay.instrument.symbol: replay for replay in simulated.replays},
             self._hub,
             self._log,
             count(1),
-            Conditions(stage.venue, self._strikes),
+            Conditions(simulated.venue, self._strikes),
             queued=self._settings.sim_unattended,
         )
 

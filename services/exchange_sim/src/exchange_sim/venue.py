@@ -14,7 +14,7 @@ from exchange_sim.recordings import DIALECTS
 from exchange_sim.settings import SimSettings
 
 
-class Stage:
+class SimulatedVenue:
     """Everything of one venue that does not touch a socket."""
 
     def __init__(self, venue: Venue, recordings: Sequence[Recording], settings: SimSettings) -> None:
