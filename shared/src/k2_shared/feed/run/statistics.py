@@ -12,7 +12,7 @@ from typing import Any
 
 import faust
 from aiokafka.errors import CommitFailedError, KafkaError
-from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from mode import Service
 from mode.threads import WorkerThread
 
@@ -33,23 +33,41 @@ _TIDY_S, _TIDY_AFTER_S, _TIDY_EVERY_S = 30.0, 20.0, 300.0
 
 
 class _DaemonThread(WorkerThread):  # type: ignore[misc]
-    """A thread of Faust's consumer that keeps no process that has stopped."""
+    """The operating system's thread of a Faust consumer, which does not keep a stopped process alive."""
 
     def __init__(self, service: Any, **kwargs: Any) -> None:
         super().__init__(service, **kwargs)
         self.daemon = True
 
     def run(self) -> None:
-        """Run until stopped; a consumer that stops while its fetch waits to be tried again says it was cancelled."""
+        """Run until stopped; a consumer that is stopped while its fetch waits for a retry raises CancelledError."""
         with suppress(CancelledError):
             super().run()
 
     def stop(self) -> None:
-        """Wait for the end, which blocks the loop of the service: not for long."""
+        """Wait for the thread's end, for a second at most: this blocks the service's event loop."""
         self.is_stopped.wait(_THREAD_END_S)
 
 
-AIOKafkaConsumerThread.Worker = _DaemonThread
+class _ConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
+    Worker = _DaemonThread
+
+
+class _Consumer(Consumer):  # type: ignore[misc]
+    def _new_consumer_thread(self) -> _ConsumerThread:
+        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+
+class _Transport(Transport):  # type: ignore[misc]
+    Consumer = _Consumer
+
+
+class _App(faust.App):  # type: ignore[misc]
+    """A Faust app whose consumer runs in a daemon thread."""
+
+    def _new_transport(self) -> _Transport:
+        return _Transport(self.conf.broker_consumer, self)
+
 
 Take = Callable[[bytes | None], None]
 
@@ -94,7 +112,7 @@ def _reader(topic: str, take: Take, counts: FeedCounts, shell: Shell) -> Take:
 def _app(shell: Shell, group: str) -> faust.App:
     """An app with no pages of its own, on the broker of the service's."""
     conf = shell.app.conf
-    return faust.App(
+    return _App(
         group,
         broker=conf.broker,
         broker_credentials=conf.broker_credentials,
