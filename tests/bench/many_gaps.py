@@ -16,11 +16,11 @@ from k2_shared.feed.backfill.backfill import Filler, Judged, judge
 from k2_shared.feed.backfill.filling import Filling
 from k2_shared.feed.coverage.checkpoint import Saved
 from k2_shared.feed.coverage.coverage import Coverage
+from k2_shared.feed.coverage.gap_log import GapLog
 from k2_shared.feed.coverage.ledger import now_us
 from k2_shared.feed.coverage.shelf import Ignored, Shelf
 from k2_shared.feed.run.book import Book, Series
 from k2_shared.feed.run.keeper import Keeper
-from k2_shared.feed.run.teller import Teller
 from k2_shared.feed.venue.rest import Page
 from k2_shared.feed.venue.settings import FeedSettings
 from k2_support.records import trade
@@ -44,7 +44,7 @@ class Rig:
     sample: None = None
 
     def __post_init__(self) -> None:
-        self.teller = Teller("BINANCE", self.put, Metrics("bench", "0").feed)
+        self.gap_log = GapLog("BINANCE", self.put, Metrics("bench", "0").feed)
         self.shelf = Shelf("BINANCE", "bench", "0")
         capture: Any = self
         unused: Any = None

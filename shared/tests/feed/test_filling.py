@@ -14,9 +14,9 @@ from k2_shared.core.trade import Trade
 from k2_shared.feed.backfill.backfill import Filler
 from k2_shared.feed.backfill.filling import Filling
 from k2_shared.feed.coverage import ledger
+from k2_shared.feed.coverage.gap_log import GapLog
 from k2_shared.feed.coverage.ledger import GapRecord, now_us
 from k2_shared.feed.run.book import Book
-from k2_shared.feed.run.teller import Teller
 from k2_shared.feed.venue.rest import Page
 from k2_shared.feed.venue.settings import FeedSettings
 from k2_support.records import trade
@@ -43,10 +43,10 @@ class Feed:
     earlier: int = 0
     last: int = 9
     asked: list[int] = field(default_factory=list)
-    teller: Teller = field(init=False)
+    gap_log: GapLog = field(init=False)
 
     def __post_init__(self) -> None:
-        self.teller = Teller("BINANCE", self._put, Metrics("feed_binance", "0").feed)
+        self.gap_log = GapLog("BINANCE", self._put, Metrics("feed_binance", "0").feed)
         self.book.add(SYMBOL)
 
     def _put(self, record: Outgoing) -> None:

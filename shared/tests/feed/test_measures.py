@@ -11,6 +11,7 @@ from k2_shared.core.errors import Unavailable
 from k2_shared.core.telemetry import Metrics
 from k2_shared.core.trade import wire_prefix
 from k2_shared.feed.coverage.coverage import Coverage
+from k2_shared.feed.coverage.gap_log import GapLog
 from k2_shared.feed.coverage.spans import Spans
 from k2_shared.feed.coverage.store import Store
 from k2_shared.feed.publish.frames import FrameWriter
@@ -20,7 +21,6 @@ from k2_shared.feed.run.capture import Capture
 from k2_shared.feed.run.feed import Feed
 from k2_shared.feed.run.keeper import Keeper
 from k2_shared.feed.run.memory import MemoryWatch
-from k2_shared.feed.run.teller import Teller
 from k2_shared.feed.venue.budget import Allowance, Attempts
 from k2_shared.feed.venue.settings import FeedSettings
 from k2_shared.feed.venue.venue import Venue
@@ -67,7 +67,7 @@ def running() -> Running:
         store=Store(settings, names, "KRAKEN", "feed_kraken", "0", SCHEMA_ID),
         history=history,
         book=Book(8),
-        teller=Teller("KRAKEN", publisher.put, metrics.feed),
+        gap_log=GapLog("KRAKEN", publisher.put, metrics.feed),
         attempts=Attempts(venue.attempts, lambda: 0.0),
         names={A: "a", B: "b"},
     )
@@ -89,7 +89,7 @@ def test_a_stopped_symbol_counts_until_it_is_left(running: Running) -> None:
 def test_a_symbol_that_was_left_has_no_gauge(running: Running) -> None:
     """The other's stay."""
     for symbol in (A, B):
-        running.capture.teller.know(symbol, Spans([(3, 4)]))
+        running.capture.gap_log.resume(symbol, Spans([(3, 4)]))
         assert running.value("k2_last_record_timestamp_seconds", symbol=symbol) == 0
     running.capture.forget(A)
     for name, other in (("k2_feed_open_gap_ids", 2), ("k2_last_record_timestamp_seconds", 0)):
@@ -99,8 +99,8 @@ def test_a_symbol_that_was_left_has_no_gauge(running: Running) -> None:
 
 def test_gaps_that_stand_open_at_the_start_are_measured(running: Running) -> None:
     """Also where there is none: a restart neither hides a gap nor invents one."""
-    running.capture.teller.know(A, Spans([(3, 7), (9, 9)]))
-    running.capture.teller.know(B, Spans())
+    running.capture.gap_log.resume(A, Spans([(3, 7), (9, 9)]))
+    running.capture.gap_log.resume(B, Spans())
     assert running.value("k2_feed_open_gap_ids", symbol=A) == 6
     assert running.value("k2_feed_open_gap_ids", symbol=B) == 0
 
@@ -123,7 +123,7 @@ def test_nothing_is_on_its_way_where_nothing_is_captured(running: Running) -> No
     for gauge in gauges:
         gauge.labels("KRAKEN").set(1)
     metrics.feed.unacknowledged.set(7)
-    running.capture.teller.know(A, Spans([(3, 4)]))
+    running.capture.gap_log.resume(A, Spans([(3, 4)]))
     metrics.uncaptured("KRAKEN")
     assert [gauge.labels("KRAKEN")._value.get() for gauge in gauges] == [0, 0, 0, 0]
     assert metrics.registry.get_sample_value("k2_feed_unacknowledged") == 0

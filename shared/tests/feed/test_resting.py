@@ -12,12 +12,12 @@ from k2_shared.core.records import Outgoing
 from k2_shared.core.settings import KafkaSettings
 from k2_shared.core.telemetry import Metrics
 from k2_shared.feed.coverage.coverage import Coverage, Gap, Gaps, Limits, Settled
+from k2_shared.feed.coverage.gap_log import GapLog
 from k2_shared.feed.coverage.ledger import Cause, EventKind, SymbolRecord, symbols
 from k2_shared.feed.coverage.store import Restored
 from k2_shared.feed.run.book import Book
 from k2_shared.feed.run.control import Control, Director
 from k2_shared.feed.run.epoch import Epoch
-from k2_shared.feed.run.teller import Teller
 from k2_shared.feed.venue.listings import Listing, Pairs, listing
 from k2_shared.kafka.topics import Names
 from k2_support.waiting import eventually
@@ -89,8 +89,8 @@ class Venue:
         return self.kafka
 
     @property
-    def teller(self) -> Teller:
-        return Teller("KRAKEN", self.kafka.put, Metrics("feed_kraken", "0").feed)
+    def gap_log(self) -> GapLog:
+        return GapLog("KRAKEN", self.kafka.put, Metrics("feed_kraken", "0").feed)
 
     async def _pairs(self) -> Pairs:
         self.asked.set()
@@ -103,7 +103,7 @@ class Venue:
 
     def close_ledger(self, symbol: str) -> None:
         gaps = self.book.series[symbol].coverage.gaps
-        self.teller.unfillable(symbol, [Settled(gap, gap.first, gap.last) for gap in gaps])
+        self.gap_log.unfillable(symbol, [Settled(gap, gap.first, gap.last) for gap in gaps])
 
     def forget(self, symbol: str) -> None:
         self.names.pop(symbol, None)

@@ -66,7 +66,7 @@ def ids_of(gaps: Iterable[Gap]) -> list[tuple[int, int]]:
 async def test_nothing_stands_in_an_empty_kafka(bronze: Bronze) -> None:
     """A first start begins with the first trade it sees."""
     restored = await bronze.store().restore()
-    assert (restored.coverages, restored.ledgers, restored.attempts) == ({}, {}, [])
+    assert (restored.coverages, restored.gaps, restored.attempts) == ({}, {}, [])
 
 
 async def test_what_was_published_after_the_checkpoint_is_known(bronze: Bronze) -> None:
@@ -134,7 +134,7 @@ async def test_what_the_ledger_gave_up_is_not_asked_for_again(bronze: Bronze) ->
     await bronze.put(bronze.store().checkpoint(SYMBOL, coverage, 0), *(ledger.gaps.outgoing(each) for each in told))
     restored = await bronze.store().restore()
     assert ids_of(restored.coverages[SYMBOL].gaps) == [(12, 12)]
-    assert list(restored.ledgers[SYMBOL].open) == [(12, 12)]
+    assert list(restored.gaps[SYMBOL].open) == [(12, 12)]
 
 
 async def test_a_numbering_that_has_ended_is_not_mixed_with_the_new_one(bronze: Bronze) -> None:
@@ -202,7 +202,7 @@ async def test_gap_records_that_cannot_be_read_are_passed_over(bronze: Bronze) -
     newer = Outgoing(known.topic, known.key, known.value.replace(b"reconnect", b"meteorite"), 0, ())
     await bronze.put(bronze.store().checkpoint(SYMBOL, coverage, 0), newer, known, newer)
     restored = await bronze.store().restore()
-    assert list(restored.ledgers[SYMBOL].open) == [(11, 12)]
+    assert list(restored.gaps[SYMBOL].open) == [(11, 12)]
     assert restored.ignored == {"unreadable_gap": 2}
 
 

@@ -1,12 +1,12 @@
-"""What became of every missing id, by interval arithmetic; pure."""
+"""What became of every missing id, and when; pure."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from k2_shared.core.trade import Exchange
+from k2_shared.feed.coverage.gap_log import GapFold
 from k2_shared.feed.coverage.ledger import Cause, GapRecord, GapState
-from k2_shared.feed.coverage.spans import Spans
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ class SymbolAccount:
     """The fates of one symbol's ids: disjoint gaps in ascending order, told record by record."""
 
     def __init__(self) -> None:
+        self._fold = GapFold(tuple(GapState))
         self._gaps: list[Gap] = []
 
     def __iter__(self) -> Iterator[Gap]:
@@ -47,12 +48,9 @@ class SymbolAccount:
     def add(self, record: GapRecord) -> None:
         """Take a record into account.
 
-        The last word about an id counts; a word that only repeats the one before changes nothing, so that a gap
-        which is opened again after a restart keeps the time and the cause of its first opening.
+        A gap that is opened again after a restart keeps the time and the cause of its first opening.
         """
-        near = self._gaps[self._touching(record.first_id, record.last_id)]
-        same = Spans((gap.first_id, gap.last_id) for gap in near if gap.state is record.state)
-        for first_id, last_id in same.without(record.first_id, record.last_id):
+        for first_id, last_id in self._fold.take(record):
             self._put(_gap(record, first_id, last_id))
 
     def _put(self, new: Gap) -> None:

@@ -54,7 +54,7 @@ class Filling:
     async def _step(self, symbol: str, series: Series, gap: Gap) -> bool:
         if self.capture.book.series.get(symbol) is not series or series.coverage.gaps.find(gap.first) != gap:
             return False  # dropped or settled while another symbol was worked on
-        self.capture.teller.opened(symbol, gap)
+        self.capture.gap_log.opened(symbol, gap)
         try:
             judged, answer = await self.filler.step(symbol, gap, self._opened_by(), series.coverage.since_us)
         except Unavailable as error:
@@ -78,14 +78,14 @@ class Filling:
             self._answers += 1
             capture.publish(answer, found, Origin(time.time_ns(), self._id, self._answers, Source.REST))
         for part in due:
-            capture.teller.opened(symbol, part.gap)
+            capture.gap_log.opened(symbol, part.gap)
         settled = list[Settled]()
         for trade in found:
             missing.remove(trade.trade_id, trade.trade_id)
             settled += coverage.settle(trade.trade_id, trade.trade_id)
-        capture.teller.filled(symbol, settled)
+        capture.gap_log.filled(symbol, settled)
         absent = [part for span in missing for part in coverage.settle(*span)]
-        capture.teller.unfillable(symbol, absent)
+        capture.gap_log.unfillable(symbol, absent)
 
 
 def _unique(trades: Sequence[Trade]) -> list[Trade]:

@@ -4,8 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from k2_shared.feed.coverage.gap_log import GapFold
 from k2_shared.feed.coverage.ledger import EventRecord, GapRecord, GapState, moment
-from k2_shared.feed.coverage.spans import Spans
 
 MAX_SYMBOLS = 10_000  # both exchanges have some thousand; this bounds what a stranger's records can take
 
@@ -16,22 +16,16 @@ class SymbolCounts:
 
     last_event: EventRecord | None = None
     ids: Counter[str] = field(default_factory=Counter)
-    open: Spans = field(default_factory=Spans)
+    gaps: GapFold = field(default_factory=GapFold)
 
     def gap(self, record: GapRecord) -> None:
         """Count a record's ids; a range that is opened again while it is open is the same gap."""
-        if record.state is GapState.OPENED:
-            for span in self.open.without(record.first_id, record.last_id):
-                self.ids[record.state.value] += span[1] - span[0] + 1
-                self.open.add(*span)
-            return
-        self.ids[record.state.value] += max(0, record.count)
-        self.open.remove(record.first_id, record.last_id)
+        self.ids[record.state.value] += sum(last - first + 1 for first, last in self.gaps.take(record))
 
     def shown(self) -> dict[str, Any]:
         """As it is shown."""
         ids = {state.value: self.ids[state.value] for state in GapState}
-        return {"last_event": _event(self.last_event), "gap_ids": {**ids, "open": len(self.open)}}
+        return {"last_event": _event(self.last_event), "gap_ids": {**ids, "open": len(self.gaps.open)}}
 
 
 def _event(event: EventRecord | None) -> dict[str, str] | None:

@@ -18,43 +18,23 @@ from k2_shared.core.trade import decode, record_key
 from k2_shared.feed.coverage import ledger
 from k2_shared.feed.coverage.checkpoint import Checkpoint
 from k2_shared.feed.coverage.coverage import Coverage, Limits, Verdict
-from k2_shared.feed.coverage.ledger import GapRecord, GapState
+from k2_shared.feed.coverage.gap_log import GapFold
+from k2_shared.feed.coverage.ledger import GapState
 from k2_shared.feed.coverage.shelf import Ignored, Shelf
-from k2_shared.feed.coverage.spans import Spans
 from k2_shared.kafka import clients
 from k2_shared.kafka.topics import BRONZE, COVERAGE, GAPS, Names, partition_for
 
 
-@dataclass
-class Ledger:
-    """What the ledger says of one symbol."""
-
-    open: Spans = field(default_factory=Spans)
-    unfillable: Spans = field(default_factory=Spans)
-    opened_at: int = 0  # when the newest range was opened, in µs
-
-    def take(self, record: GapRecord) -> None:
-        """Read one record on."""
-        if record.state is GapState.OPENED:
-            self.open.add(record.first_id, record.last_id)
-            self.unfillable.remove(record.first_id, record.last_id)
-            self.opened_at = record.opened_at
-            return
-        self.open.remove(record.first_id, record.last_id)
-        if record.state is GapState.UNFILLABLE:
-            self.unfillable.add(record.first_id, record.last_id)
-
-
 @dataclass(frozen=True)
 class Restored:
-    """What stands in Kafka: coverages and ledgers by symbol, and recent connection attempts in seconds.
+    """What stands in Kafka: coverages and gap records by symbol, and recent connection attempts in seconds.
 
     ``ends`` are those of bronze by partition; ``chunks`` are what ``Shelf.own_chunks`` says. ``replayed`` counts the
     bronze records that were read, and ``ignored``, by reason, what could not be read.
     """
 
     coverages: Mapping[str, Coverage]
-    ledgers: Mapping[str, Ledger]
+    gaps: Mapping[str, GapFold]
     attempts: list[float]
     ends: Mapping[int, int]
     chunks: Mapping[str, frozenset[str]]
@@ -87,13 +67,13 @@ class Store(Shelf):
         checkpoints = self.read_checkpoints(values, ignored)
         coverages = {symbol: each.coverage(self.limits) for symbol, each in checkpoints.items()}
         replayed = await self._replay(spans, checkpoints, coverages)
-        ledgers = await self._ledgers(spans[self._at(GAPS)], coverages, ignored)
-        for symbol, told in ledgers.items():
-            for span in told.unfillable:
+        gaps = await self._gaps(spans[self._at(GAPS)], coverages, ignored)
+        for symbol, fold in gaps.items():
+            for span in fold[GapState.UNFILLABLE]:
                 coverages[symbol].settle(*span)
         return Restored(
             coverages=coverages,
-            ledgers=ledgers,
+            gaps=gaps,
             attempts=self.read_attempts(values, ignored),
             ends={at.partition: span.stop for at, span in spans.items() if at.topic == self._bronze},
             chunks=self.own_chunks(values),
@@ -160,19 +140,20 @@ class Store(Shelf):
                 if checkpoint and record.offset >= checkpoint.stamp:
                     stands(coverages[trade["symbol"]], trade["source_sequence"], trade["timestamp"])
 
-    async def _ledgers(self, span: range, coverages: Mapping[str, Coverage], ignored: Ignored) -> Mapping[str, Ledger]:
-        ledgers: dict[str, Ledger] = {}
+    async def _gaps(self, span: range, coverages: Mapping[str, Coverage], ignored: Ignored) -> Mapping[str, GapFold]:
+        """Fold the gap records of the venue's present numbering."""
+        folds: dict[str, GapFold] = {}
         async for batch in clients.replay(self.settings, self._at(GAPS), span.start, span.stop):
             for record in batch:
                 try:
-                    told = ledger.gaps.read(record.value)
+                    gap = ledger.gaps.read(record.value)
                 except InvalidRecord as error:
                     ignored.note(InvalidRecord("unreadable_gap", error.detail))
                     continue
-                coverage = coverages.get(told.symbol)
-                if told.exchange == self.exchange and coverage and told.opened_at >= coverage.began_at:
-                    ledgers.setdefault(told.symbol, Ledger()).take(told)
-        return ledgers
+                coverage = coverages.get(gap.symbol)
+                if gap.exchange == self.exchange and coverage and gap.opened_at >= coverage.began_at:
+                    folds.setdefault(gap.symbol, GapFold((GapState.OPENED, GapState.UNFILLABLE))).take(gap)
+        return folds
 
 
 def stands(coverage: Coverage, trade_id: int, timestamp: int) -> None:

@@ -12,12 +12,12 @@ from k2_shared.core.trade import Trade
 from k2_shared.feed.backfill.history import RestHistory
 from k2_shared.feed.coverage import ledger
 from k2_shared.feed.coverage.coverage import Settled
+from k2_shared.feed.coverage.gap_log import GapLog
 from k2_shared.feed.coverage.ledger import Cause, EventKind, EventRecord, now_us
 from k2_shared.feed.coverage.silent import Silent
 from k2_shared.feed.coverage.store import Store
 from k2_shared.feed.publish.publisher import Congested, Publisher
 from k2_shared.feed.run.book import Book
-from k2_shared.feed.run.teller import Teller
 from k2_shared.feed.transport.connection import Connection
 from k2_shared.feed.transport.transport import SocketLimits, Transport
 from k2_shared.feed.venue.budget import Attempts
@@ -44,7 +44,7 @@ class Capture:
     store: Store
     history: RestHistory
     book: Book
-    teller: Teller
+    gap_log: GapLog
     attempts: Attempts
     names: dict[str, str]  # canonical symbol to the venue's name: what is captured
     connections: set[Connection] = field(default_factory=set)
@@ -134,7 +134,7 @@ class Capture:
     def forget(self, symbol: str) -> None:
         """Leave a symbol; nothing speaks of it any more."""
         self.close_ledger(symbol)
-        self.teller.forget(symbol)
+        self.gap_log.forget(symbol)
         self.metrics.last_record.remove(self.venue.exchange, symbol)
         self.names.pop(symbol, None)
         self.trial.discard(symbol)
@@ -147,9 +147,9 @@ class Capture:
         series = self.book.series.get(symbol)
         if series:
             settled, series.settled = series.settled, []
-            self.teller.filled(symbol, settled)
+            self.gap_log.filled(symbol, settled)
             gaps = series.coverage.gaps
-            self.teller.unfillable(symbol, [Settled(gap, gap.first, gap.last) for gap in gaps])
+            self.gap_log.unfillable(symbol, [Settled(gap, gap.first, gap.last) for gap in gaps])
 
     def _count_refused(self, error: InvalidRecord) -> None:
         self.metrics.rejected.labels(error.reason).inc()

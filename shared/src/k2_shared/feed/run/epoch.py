@@ -14,10 +14,10 @@ from k2_shared.feed.backfill.backfill import Filler
 from k2_shared.feed.backfill.filling import Filling
 from k2_shared.feed.backfill.history import RestHistory
 from k2_shared.feed.backfill.probes import Probes
-from k2_shared.feed.coverage.coverage import Coverage, Gap, Settled
+from k2_shared.feed.coverage.coverage import Coverage
+from k2_shared.feed.coverage.gap_log import GapFold, GapLog
 from k2_shared.feed.coverage.ledger import Cause, EventKind, now_us
-from k2_shared.feed.coverage.spans import Spans
-from k2_shared.feed.coverage.store import Ledger, Restored, Store
+from k2_shared.feed.coverage.store import Restored, Store
 from k2_shared.feed.publish.frames import FrameWriter
 from k2_shared.feed.publish.publisher import Limits, Publisher
 from k2_shared.feed.run.book import Book
@@ -26,7 +26,6 @@ from k2_shared.feed.run.checkpoints import Checkpoints
 from k2_shared.feed.run.control import Control, Director
 from k2_shared.feed.run.keeper import Keeper
 from k2_shared.feed.run.memory import MemoryWatch
-from k2_shared.feed.run.teller import Teller
 from k2_shared.feed.transport.endpoints import Endpoints
 from k2_shared.feed.transport.slot import Slot
 from k2_shared.feed.transport.transport import TRANSPORTS
@@ -190,7 +189,7 @@ class Epoch:
         series = capture.book.add(symbol, coverage)
         said = self.control.said.get(symbol)
         series.backfill_from = said.backfill_from_id or 0 if said else 0
-        reconcile(capture.teller, symbol, coverage, self.restored.ledgers.get(symbol, Ledger()))
+        capture.gap_log.reconcile(symbol, coverage, self.restored.gaps.get(symbol, GapFold()))
 
     async def _resume(self) -> None:
         """What an operator decided while nobody listened."""
@@ -235,7 +234,7 @@ async def opened(parts: Parts) -> AsyncIterator[Epoch]:
             store=store,
             history=RestHistory(parts.rest, venue, symbols),
             book=Book(settings.feed_copies_window),
-            teller=Teller(venue.exchange, publisher.put, parts.metrics.feed),
+            gap_log=GapLog(venue.exchange, publisher.put, parts.metrics.feed),
             attempts=Attempts(venue.attempts, time.time, restored.attempts),
             names=symbols,
         )
@@ -243,31 +242,6 @@ async def opened(parts: Parts) -> AsyncIterator[Epoch]:
             yield Epoch(capture, control, restored)
         finally:
             await ended(sending)
-
-
-def reconcile(teller: Teller, symbol: str, coverage: Coverage, told: Ledger) -> None:
-    """Close in the ledger what stands in bronze by now: the last run may have ended between the two.
-
-    Only ids that the coverage is about can be said to stand there; what is open below them is asked for again.
-    """
-    teller.know(symbol, told.open)
-    if not coverage.begun:
-        return
-    _reach_back(coverage, told.open)
-    missing = Spans((gap.first, gap.last) for gap in coverage.gaps)
-    covered = told.open.within(coverage.first, coverage.high)
-    for first, last in [part for span in covered for part in missing.without(*span)]:
-        gap = Gap(first, last, Cause.RESTART, told.opened_at or now_us(), 0)
-        teller.filled(symbol, [Settled(gap, first, last)])
-
-
-def _reach_back(coverage: Coverage, told: Spans) -> None:
-    """Be responsible again for what stands open below the first id, and for nothing else there."""
-    first = coverage.first
-    lowest = min((span[0] for span in told), default=first)
-    coverage.reopen(lowest)
-    for span in told.without(lowest, first - 1) if coverage.first < first else ():
-        coverage.settle(*span)
 
 
 async def _until(stop: asyncio.Event) -> None:

@@ -64,12 +64,12 @@ class Keeper:
             coverage = series.coverage
             if series.settled:
                 settled, series.settled = series.settled, []
-                capture.teller.filled(symbol, settled)
+                capture.gap_log.filled(symbol, settled)
             if series.backfill_from and coverage.begun:
                 coverage.reopen(series.backfill_from)
                 series.backfill_from = 0
             for gap in coverage.lasting(opened_by, _TOLD_MAX):
-                capture.teller.opened(symbol, gap)
+                capture.gap_log.opened(symbol, gap)
             if coverage.stopped_at != self._stopped.get(symbol, 0):
                 self._tell_reset(symbol, coverage)
         self._tell_subscribed()
