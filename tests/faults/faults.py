@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from tests.faults.rig import Rig
-from tests.faults.slots import Slot, until
+from tests.faults.supervisor import SupervisedAgent, until
 
 from k2_support.logs import Event, events
 
@@ -35,13 +35,13 @@ def injected(fault: str, proven: object, proof: str) -> Injected:
     return Injected(fault, datetime.now(UTC).isoformat(timespec="seconds"), bool(proven), proof)
 
 
-def said(slot: Slot, event: str) -> list[Event]:
-    """The lines of one event in the log of a slot's newest process."""
-    return list(events(slot.log, event))
+def said(agent: SupervisedAgent, event: str) -> list[Event]:
+    """The lines of one event in the log of an agent's newest process."""
+    return list(events(agent.log, event))
 
 
-async def arm(slot: Slot, point: str, action: str, passing: int) -> None:
-    """Replace a slot's process by one that acts at a failpoint, and wait until it says that it is there."""
-    await slot.end(signal.SIGKILL)
-    slot.start(K2_FAILPOINT=f"{point}:{action}:{passing}")
-    await until(lambda: said(slot, "failpoint") or not slot.running, f"{slot.name} at {point}, passing {passing}")
+async def arm(agent: SupervisedAgent, point: str, action: str, passing: int) -> None:
+    """Replace an agent's process by one that acts at a failpoint, and wait until it says that it is there."""
+    await agent.end(signal.SIGKILL)
+    agent.start(K2_FAILPOINT=f"{point}:{action}:{passing}")
+    await until(lambda: said(agent, "failpoint") or not agent.running, f"{agent.name} at {point}, passing {passing}")

@@ -8,7 +8,7 @@ from aiokafka.errors import KafkaError
 from tests.faults.faults import Injected, arm, injected, said
 from tests.faults.offsets import INPUTS
 from tests.faults.rig import Rig
-from tests.faults.slots import Slot, until, up
+from tests.faults.supervisor import SupervisedAgent, until, up
 
 from k2_shared.kafka import clients
 from k2_shared.kafka.topics import BRONZE, GOLD, SILVER, partition_for
@@ -18,7 +18,9 @@ KEYS = (b"KRAKEN:BTC/USDT", b"KRAKEN:XRP/USD", b"BINANCE:BTC/USDT", b"BINANCE:SO
 STORM_EVENTS = 6
 
 
-async def zombie(rig: Rig, stopped: Slot, successor: Slot, point: str = "before_commit") -> list[Injected]:
+async def zombie(
+    rig: Rig, stopped: SupervisedAgent, successor: SupervisedAgent, point: str = "before_commit"
+) -> list[Injected]:
     """Stop a process within a transaction until another has its partitions, and let it go on."""
     await arm(stopped, point, "stop", rig.rng.randint(1, 8))
     before = len(said(successor, ASSIGNED))
@@ -56,27 +58,27 @@ async def two_owners(rig: Rig, service: str) -> list[Injected]:
 
 async def storm(rig: Rig, service: str) -> list[Injected]:
     """Let two of three processes, dynamic members, come and go faster than the group settles."""
-    steady, *restless = rig.slots.of(service)
-    for slot in restless:
-        await slot.end()
+    steady, *restless = rig.agents.of(service)
+    for agent in restless:
+        await agent.end()
     before, events = len(said(steady, ASSIGNED)), []
     for _ in range(STORM_EVENTS):
         events.append(await _restless(rig, rig.rng.choice(restless)))
         await asyncio.sleep(rig.rng.uniform(0.5, 3.0))
     await until(lambda: len(said(steady, ASSIGNED)) > before, "a rebalance", timeout_s=30)
-    for slot in restless:
-        await slot.end(signal.SIGTERM)
+    for agent in restless:
+        await agent.end(signal.SIGTERM)
     await up(*rig.members(service))
     rebalances = len(said(steady, ASSIGNED)) - before
     return [injected(f"{service} rebalance storm", rebalances > 0, f"{', '.join(events)}; {rebalances} rebalances")]
 
 
-async def _restless(rig: Rig, slot: Slot) -> str:
-    if not slot.running:
-        slot.start(K2_INSTANCE="")
+async def _restless(rig: Rig, agent: SupervisedAgent) -> str:
+    if not agent.running:
+        agent.start(K2_INSTANCE="")
         return "came"
     number = rig.rng.choice((signal.SIGTERM, signal.SIGKILL))
-    await slot.end(number)
+    await agent.end(number)
     return f"went by {number.name}"
 
 
@@ -90,7 +92,7 @@ def _beside(service: str, key: bytes) -> tuple[str, str]:
 
 def _fences(rig: Rig, service: str) -> int:
     """How many processes of a service ended because they were fenced."""
-    return sum(end.exit_code == FENCED for slot in rig.slots.of(service) for end in slot.ended)
+    return sum(end.exit_code == FENCED for agent in rig.agents.of(service) for end in agent.ended)
 
 
 async def _refused(thief: AIOKafkaProducer) -> str:

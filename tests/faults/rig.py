@@ -1,4 +1,4 @@
-"""A pipeline under load with everything that watches it: the oracle, the slots, the proxies and the offsets."""
+"""A pipeline under load with everything that watches it: the oracle, the agents, the proxies and the offsets."""
 
 import random
 from collections.abc import AsyncIterator, Mapping
@@ -12,14 +12,14 @@ from tests.faults.evidence import Evidence
 from tests.faults.offsets import OffsetWatch
 from tests.faults.oracle import Oracle
 from tests.faults.proxy import Proxy
-from tests.faults.slots import Slot, Slots, until, up
+from tests.faults.supervisor import SupervisedAgent, SupervisedAgents, until, up
 
 from k2_local import Stack
 from k2_shared.core.settings import RunSettings
 from k2_shared.kafka.topics import Names
 
 SERVICES = ("silver", "gold")
-MEMBERS = 2  # the slots of a service that are always up; one more comes and goes in storms
+MEMBERS = 2  # the agents of a service that are always up; one more comes and goes in storms
 _ENVIRONMENT = {"KAFKA_REQUEST_TIMEOUT_MS": "6000", "CHECKPOINT_INTERVAL_S": "1", "GOLD_COMPARED_IDS": "512"}
 
 
@@ -29,7 +29,7 @@ class Rig:
 
     settings: RunSettings
     names: Names
-    slots: Slots
+    agents: SupervisedAgents
     proxies: Mapping[str, Proxy]
     oracle: Oracle
     evidence: Evidence
@@ -37,15 +37,15 @@ class Rig:
     rng: random.Random
     stack: Stack | None = None
 
-    def members(self, service: str) -> list[Slot]:
-        """A service's slots that are up between faults; the first is behind its proxy."""
-        return self.slots.of(service)[:MEMBERS]
+    def members(self, service: str) -> list[SupervisedAgent]:
+        """A service's agents that are up between faults; the first is behind its proxy."""
+        return self.agents.of(service)[:MEMBERS]
 
     async def recover(self) -> None:
         """Everything is up again, and nothing is done to replies."""
         for proxy in self.proxies.values():
             proxy.clear()
-        await up(*(slot for service in SERVICES for slot in self.members(service)))
+        await up(*(agent for service in SERVICES for agent in self.members(service)))
 
 
 @asynccontextmanager
@@ -57,26 +57,26 @@ async def running(
     broker = int(settings.kafka_bootstrap_servers.rpartition(":")[2])
     async with AsyncExitStack() as opened:
         proxies = {f"{s}-0": await opened.enter_async_context(Proxy(broker).listening()) for s in SERVICES}
-        slots = await opened.enter_async_context(_slots(settings, folder, proxies).supervising())
+        agents = await opened.enter_async_context(_agents(settings, folder, proxies).supervising())
         oracle = Oracle(settings, names, Content(seed, schema_id), DeliveryLog(folder / "deliveries.jsonl"), per_second)
         watch = await opened.enter_async_context(OffsetWatch(settings, names).watching())
         evidence = Evidence(settings, names, schema_id)
-        rig = Rig(settings, names, slots, proxies, oracle, evidence, watch, random.Random(seed), stack)
+        rig = Rig(settings, names, agents, proxies, oracle, evidence, watch, random.Random(seed), stack)
         await rig.recover()
         await opened.enter_async_context(oracle.delivering())
         await until(lambda: oracle.log.deliveries, "the first delivery")
         yield rig
 
 
-def _slots(settings: RunSettings, folder: Path, proxies: Mapping[str, Proxy]) -> Slots:
+def _agents(settings: RunSettings, folder: Path, proxies: Mapping[str, Proxy]) -> SupervisedAgents:
     common = {
         **_ENVIRONMENT,
         "K2_PREFIX": settings.k2_prefix,
         "SCHEMA_REGISTRY_URL": settings.schema_registry_url,
         "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
     }
-    every = [Slot(service, number, common, folder) for service in SERVICES for number in range(MEMBERS + 1)]
-    for slot in every:
-        if slot.name in proxies:
-            slot.environment = {**common, "KAFKA_BOOTSTRAP_SERVERS": proxies[slot.name].address}
-    return Slots(every)
+    every = [SupervisedAgent(service, number, common, folder) for service in SERVICES for number in range(MEMBERS + 1)]
+    for agent in every:
+        if agent.name in proxies:
+            agent.environment = {**common, "KAFKA_BOOTSTRAP_SERVERS": proxies[agent.name].address}
+    return SupervisedAgents(every)

@@ -8,8 +8,8 @@ from aiokafka import TopicPartition
 from tests.faults.evidence import SILVERS, TOPICS, Evidence
 from tests.faults.offsets import INPUTS, committed, ends, partitions
 from tests.faults.rig import Rig
-from tests.faults.slots import until, up
 from tests.faults.states import RELEASED, RESTORED, disagreements, latest
+from tests.faults.supervisor import until, up
 from tests.faults.verifier import Violation, World, verify
 
 from k2_shared.core.errors import Unavailable
@@ -79,12 +79,12 @@ async def _open(rig: Rig) -> list[str]:
 
 async def _restart_gold(rig: Rig) -> list[Violation]:
     """Nothing is written meanwhile, so each partition's state before and after must be one."""
-    gold = rig.slots.of("gold")
-    for slot in gold:
-        await slot.end(signal.SIGTERM)
-    released = latest((log for slot in gold for log in slot.logs()), RELEASED)
+    gold = rig.agents.of("gold")
+    for agent in gold:
+        await agent.end(signal.SIGTERM)
+    released = latest((log for agent in gold for log in agent.logs()), RELEASED)
     await up(*rig.members("gold"))
-    restored = latest((log for slot in gold for log in slot.logs()), RESTORED)
+    restored = latest((log for agent in gold for log in agent.logs()), RESTORED)
     return disagreements(released, restored, _ids(rig))
 
 

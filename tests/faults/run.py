@@ -62,7 +62,7 @@ class Report:
             "gold": len(rig.evidence.records[GOLD]),
             "aborted": rig.evidence.uncommitted - rig.evidence.committed,
             "offset_samples": rig.watch.samples,
-            "starts": sum(slot.starts for slot in rig.slots),
+            "starts": sum(agent.starts for agent in rig.agents),
         }
 
 

@@ -10,7 +10,7 @@ from tests.faults.apis import APIS, IN_TRANSACTION
 from tests.faults.faults import Fault, Injected
 from tests.faults.proxy import Action
 from tests.faults.rig import SERVICES, Rig
-from tests.faults.slots import Slot
+from tests.faults.supervisor import SupervisedAgent
 
 _ACTIONS: tuple[Action, ...] = ("drop", "delay", "truncate")
 _WAYS = (False, True)
@@ -61,11 +61,11 @@ def of_service(service: str) -> list[Fault]:
     ]
 
 
-def _any(rig: Rig, service: str) -> Slot:
+def _any(rig: Rig, service: str) -> SupervisedAgent:
     return rig.rng.choice(rig.members(service))
 
 
-def _both(rig: Rig, service: str) -> tuple[Slot, Slot]:
+def _both(rig: Rig, service: str) -> tuple[SupervisedAgent, SupervisedAgent]:
     stopped, successor = rig.rng.sample(rig.members(service), 2)
     return stopped, successor
 

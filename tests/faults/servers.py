@@ -6,7 +6,7 @@ import signal
 import psutil  # type: ignore[import-untyped]
 from tests.faults.faults import Injected, injected
 from tests.faults.rig import Rig
-from tests.faults.slots import Slot, until, up
+from tests.faults.supervisor import SupervisedAgent, until, up
 
 from k2_local import Stack
 from k2_local.records import Records
@@ -27,19 +27,19 @@ async def broker_down(rig: Rig, number: signal.Signals) -> list[Injected]:
     return [injected(f"broker ended by {number.name}", down and after != before, f"pid {before}, then {after}")]
 
 
-async def registry_down(rig: Rig, slot: Slot) -> list[Injected]:
+async def registry_down(rig: Rig, agent: SupervisedAgent) -> list[Injected]:
     """Start a process while there is no registry: it gives up, and works when the registry is back."""
-    stack, before = _own(rig), len(slot.ended)
+    stack, before = _own(rig), len(agent.ended)
     await asyncio.to_thread(_end, stack, "registry", signal.SIGKILL)
-    await slot.end()
-    slot.supervised = True
+    await agent.end()
+    agent.supervised = True
     try:
-        await until(lambda: any(end.exit_code == UNAVAILABLE for end in slot.ended[before:]), "exit code 4")
+        await until(lambda: any(end.exit_code == UNAVAILABLE for end in agent.ended[before:]), "exit code 4")
     finally:
         await asyncio.to_thread(stack.up)
-    await up(slot)
-    codes = [end.exit_code for end in slot.ended[before:]]
-    return [injected(f"{slot.service} without registry", UNAVAILABLE in codes, f"exit codes {codes}")]
+    await up(agent)
+    codes = [end.exit_code for end in agent.ended[before:]]
+    return [injected(f"{agent.service} without registry", UNAVAILABLE in codes, f"exit codes {codes}")]
 
 
 def _own(rig: Rig) -> Stack:

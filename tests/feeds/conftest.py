@@ -35,7 +35,7 @@ def begin(prepare: Begin) -> Begin:
 
     async def start(venue: Exchange, **given: Any) -> Rig:
         rig = await prepare(venue, **given)
-        await rig.up(*rig.slots)
+        await rig.up(*rig.agents)
         return rig
 
     return start

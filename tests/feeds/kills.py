@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.faults.slots import until
+from tests.faults.supervisor import until
 from tests.feeds.accounts import through_gold
 from tests.feeds.soak import ROTATION, console, reported, settle
 from tests.feeds.soak_report import Report

@@ -11,7 +11,7 @@ from pathlib import Path
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
-from tests.faults.slots import Ended, Slot, Slots, up
+from tests.faults.supervisor import ProcessExit, SupervisedAgent, SupervisedAgents, up
 from tests.feeds.accounts import Account, Books, accounts, auditing, schema_id, sources, through_gold, unaccounted
 from tests.feeds.sim import BTC, ETH, Plays, Sim, simulating
 
@@ -49,34 +49,36 @@ class Rig:
     venue: Exchange
     plays: Plays
     sim: Sim
-    slots: Slots
+    agents: SupervisedAgents
     since: dict[str, int] = field(default_factory=dict)  # the first id of a symbol that counts
 
     @property
-    def feed(self) -> Slot:
+    def feed(self) -> SupervisedAgent:
         """The feed's first process."""
-        return next(iter(self.slots))
+        return next(iter(self.agents))
 
     def tell(self, **environment: str) -> None:
         """Change what processes are told that start from now on."""
-        for slot in self.slots:
-            slot.environment = {**slot.environment, **environment}
+        for agent in self.agents:
+            agent.environment = {**agent.environment, **environment}
 
     def ws_urls(self, *urls: str) -> dict[str, str]:
         """The variable that tells the feed these endpoints."""
         return {f"{self.venue}_WS_URL": ",".join(urls)}
 
-    async def up(self, *slots: Slot) -> None:
+    async def up(self, *agents: SupervisedAgent) -> None:
         """Hand processes of the feed, or the first one, to the supervisor; returns when their trades flow."""
-        await up(*(slots or [self.feed]))
-        await eventually(partial(self._flow, slots or [self.feed]), "trades of every symbol", PATIENCE_S)
+        await up(*(agents or [self.feed]))
+        await eventually(partial(self._flow, agents or [self.feed]), "trades of every symbol", PATIENCE_S)
 
-    async def _flow(self, slots: Sequence[Slot]) -> bool:
+    async def _flow(self, agents: Sequence[SupervisedAgent]) -> bool:
         """Whether each symbol has brought a trade; one whose lap is long may have none to bring."""
         name = "k2_last_record_timestamp_seconds"
-        return all([await self.metric(name, slot, symbol=symbol) > 0 for slot in slots for symbol in self.plays.lively])
+        return all(
+            [await self.metric(name, agent, symbol=symbol) > 0 for agent in agents for symbol in self.plays.lively]
+        )
 
-    async def metric(self, name: str, of: Slot | None = None, **labels: str) -> float:
+    async def metric(self, name: str, of: SupervisedAgent | None = None, **labels: str) -> float:
         """The sum of a process's samples of a name that have these labels; 0 where it has none or does not answer."""
         samples = [sample for sample in await scraped(of or self.feed) if sample.name == name]
         return float(sum(each.value for each in samples if labels.items() <= each.labels.items()))
@@ -172,9 +174,9 @@ class Rig:
         """The accounts as they stand now."""
         return await accounts(self.settings, self.names, self.venue)
 
-    async def stop(self) -> list[Ended]:
+    async def stop(self) -> list[ProcessExit]:
         """End every process in order; how each ended."""
-        ends = await asyncio.gather(*(slot.end(signal.SIGTERM) for slot in self.slots))
+        ends = await asyncio.gather(*(agent.end(signal.SIGTERM) for agent in self.agents))
         return [ended for ended in ends if ended]
 
     async def crash_amid_a_backfill(self, symbol: str) -> None:
@@ -187,19 +189,19 @@ class Rig:
         await self.up()
         await self.wrote(GapState.FILLED, first, last)
 
-    async def restart(self, slot: Slot | None = None, *, after_trades: int = 0) -> None:
+    async def restart(self, agent: SupervisedAgent | None = None, *, after_trades: int = 0) -> None:
         """Kill a process as a crash would, let the venue trade, and start it again."""
-        slot = slot or self.feed
-        await slot.end(signal.SIGKILL)
+        agent = agent or self.feed
+        await agent.end(signal.SIGKILL)
         if after_trades:
             await self.sim.traded(BTC, after_trades)
-        await self.up(slot)
+        await self.up(agent)
 
 
-async def scraped(slot: Slot) -> list[Sample]:
+async def scraped(agent: SupervisedAgent) -> list[Sample]:
     """Every sample of a process; none where it does not answer."""
     with suppress(aiohttp.ClientError, OSError, TimeoutError):
-        url = f"http://127.0.0.1:{slot.child.web_port if slot.child else 0}/metrics"
+        url = f"http://127.0.0.1:{agent.child.web_port if agent.child else 0}/metrics"
         async with aiohttp.ClientSession(timeout=_ANSWERS) as session, session.get(url) as answer:
             families = list(text_string_to_metric_families(await answer.text()))
         return [sample for family in families for sample in family.samples]
@@ -221,9 +223,9 @@ async def running(
     async with AsyncExitStack() as opened:
         sim = await opened.enter_async_context(simulating(venue, plays, folder, flags))
         service, own = f"feed_{venue.lower()}", _environment(settings, sim, plays) | environment
-        slots = Slots([Slot(service, number, own, folder) for number in range(processes)])
-        await opened.enter_async_context(slots.supervising())
-        yield Rig(settings, Names(settings.k2_prefix), venue, plays, sim, slots)
+        agents = SupervisedAgents([SupervisedAgent(service, number, own, folder) for number in range(processes)])
+        await opened.enter_async_context(agents.supervising())
+        yield Rig(settings, Names(settings.k2_prefix), venue, plays, sim, agents)
 
 
 def _environment(settings: RunSettings, sim: Sim, plays: Plays) -> dict[str, str]:

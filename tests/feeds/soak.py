@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from tests.faults.slots import until
+from tests.faults.supervisor import until
 from tests.feeds.soak_report import Report, lines
 from tests.feeds.soak_rig import Rig, running
 from tests.feeds.soak_scenes import Progress
@@ -74,7 +74,7 @@ async def settle(report: Report, rig: Rig) -> None:
     await _awaited(report, lambda: _whole(rig, assigned), "every id published, quarantined or unfillable", SETTLE_S)
     telling.cancel()
     await rig.stop_feeds()
-    if rig.slots.of("gold"):
+    if rig.agents.of("gold"):
         await _awaited(report, lambda: not rig.records.not_in_gold(), "every published id in gold", GOLD_S)
         report.more |= {"gold_missing": rig.records.not_in_gold(), "gold_repeated": rig.records.gold_repeated}
     report.lines = await lines(rig, assigned)
@@ -110,7 +110,7 @@ async def _awaited(report: Report, condition: Condition, what: str, within_s: fl
 
 def memory(rig: Rig) -> dict[str, float]:
     """The memory of both feeds together, and of each, in its longest life."""
-    trends = {slot.service: rig.memory.trend(slot.service) for slot in rig.feeds}
+    trends = {agent.service: rig.memory.trend(agent.service) for agent in rig.feeds}
     return {
         "memory_start_mb": round(sum(start for start, _, _ in trends.values()), 1),
         "memory_end_mb": round(sum(end for _, end, _ in trends.values()), 1),
@@ -122,15 +122,15 @@ def memory(rig: Rig) -> dict[str, float]:
 
 def judge_memory(report: Report, rig: Rig, *, long: bool) -> None:
     """Fail a run whose feeds grow; a short one shows no growth, and is held to the limit alone."""
-    for slot in rig.feeds:
+    for agent in rig.feeds:
         limit_mb = FeedSettings.load().feed_memory_limit_mb
-        report.failed += rig.memory.broken(slot.service, limit_mb, judged=long)
+        report.failed += rig.memory.broken(agent.service, limit_mb, judged=long)
 
 
 async def judge_faults(report: Report, rig: Rig, progress: Progress) -> None:
     """Hold what was injected against what struck."""
     injected = progress.injected
-    ends = Counter(ended.exit_code for slot in rig.feeds for ended in slot.ended)
+    ends = Counter(ended.exit_code for agent in rig.feeds for ended in agent.ended)
     processes = {KILL: ends[-signal.SIGKILL], TERMINATE: ends[0] + ends[-signal.SIGTERM] - len(rig.feeds)}
     struck = Counter(await rig.struck()) + Counter(processes) + progress.struck
     rotations = rig.records.told(EventKind.ROTATED)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import psutil
-from tests.faults.slots import Slots
+from tests.faults.supervisor import SupervisedAgents
 
 GROWTH = 0.15  # of a settled process in the second half of its life: what the faults themselves cost comes and goes
 LEAST_LIFE_S = 300.0  # a shorter one says nothing
@@ -29,15 +29,15 @@ class Memory:
 
     samples: dict[str, list[Sample]] = field(default_factory=dict)
 
-    def note(self, slots: Slots) -> None:
+    def note(self, agents: SupervisedAgents) -> None:
         """Sample every running process."""
-        for slot in slots:
-            if slot.child and slot.running:
+        for agent in agents:
+            if agent.child and agent.running:
                 try:
-                    resident = psutil.Process(slot.child.pid).memory_info().rss
+                    resident = psutil.Process(agent.child.pid).memory_info().rss
                 except psutil.NoSuchProcess:
                     continue  # it ended just now
-                self.samples.setdefault(slot.service, []).append(Sample(time.monotonic(), slot.child.pid, resident))
+                self.samples.setdefault(agent.service, []).append(Sample(time.monotonic(), agent.child.pid, resident))
 
     def trend(self, service: str) -> tuple[float, float, float]:
         """Of the longest-lived process: medians of the first and the last quarter of its life in MB, and its minutes.

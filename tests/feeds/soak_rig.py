@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 from tests.faults.proxy import Proxy
-from tests.faults.slots import Slot, Slots, until, up
+from tests.faults.supervisor import SupervisedAgent, SupervisedAgents, until, up
 from tests.feeds import soak_market
 from tests.feeds.sim import Sim
 from tests.feeds.soak_memory import Memory
@@ -49,18 +49,18 @@ class Rig:
     names: Names
     sims: Mapping[Exchange, Sim]
     kafka: Proxy
-    slots: Slots
+    agents: SupervisedAgents
     records: Records
     memory: Memory = field(default_factory=Memory)
     suppressed: dict[int, float] = field(default_factory=dict)  # by process, as it last said
     _sampled: float = 0.0
 
-    def feed(self, venue: Exchange) -> Slot:
+    def feed(self, venue: Exchange) -> SupervisedAgent:
         """A venue's feed."""
-        return self.slots.of(f"feed_{venue.lower()}")[0]
+        return self.agents.of(f"feed_{venue.lower()}")[0]
 
     @property
-    def feeds(self) -> list[Slot]:
+    def feeds(self) -> list[SupervisedAgent]:
         """Both feeds."""
         return [self.feed(venue) for venue in self.sims]
 
@@ -84,9 +84,9 @@ class Rig:
 
     async def strike_process(self, venue: Exchange, number: signal.Signals) -> None:
         """Send a signal to a venue's feed, once it runs; its supervisor starts it again when it ends."""
-        slot = self.feed(venue)
-        await until(lambda: slot.running, f"{slot.name} as a process")
-        slot.send(number)
+        agent = self.feed(venue)
+        await until(lambda: agent.running, f"{agent.name} as a process")
+        agent.send(number)
 
     async def accept(self, venue: Exchange, symbol: str) -> None:
         """The operator's word that a symbol's new numbering counts."""
@@ -98,24 +98,24 @@ class Rig:
     async def stop_feeds(self) -> None:
         """End both feeds in order, for good."""
         await self._ask()
-        for slot in self.feeds:
-            await slot.end(signal.SIGTERM)
+        for agent in self.feeds:
+            await agent.end(signal.SIGTERM)
 
     async def sample(self) -> None:
         """Note memory and copies, now and then."""
         if time.monotonic() - self._sampled >= _SAMPLE_S:
             self._sampled = time.monotonic()
-            self.memory.note(Slots(self.feeds))
+            self.memory.note(SupervisedAgents(self.feeds))
             await self._ask()
 
     async def _ask(self) -> None:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
-            for slot in self.feeds:
+            for agent in self.feeds:
                 with suppress(aiohttp.ClientError, OSError, TimeoutError):
-                    await self._ask_one(session, slot)
+                    await self._ask_one(session, agent)
 
-    async def _ask_one(self, session: aiohttp.ClientSession, slot: Slot) -> None:
-        child = slot.child
+    async def _ask_one(self, session: aiohttp.ClientSession, agent: SupervisedAgent) -> None:
+        child = agent.child
         if child:
             async with session.get(f"http://127.0.0.1:{child.web_port}/metrics") as answer:
                 families = text_string_to_metric_families(await answer.text())
@@ -140,12 +140,12 @@ async def running(
         }
         behind = {**common, "KAFKA_BOOTSTRAP_SERVERS": proxy.address, **_FEEDS, **environment}
         feeds = [
-            Slot(f"feed_{venue.lower()}", 0, {**behind, **soak_market.environment(sim)}, folder)
+            SupervisedAgent(f"feed_{venue.lower()}", 0, {**behind, **soak_market.environment(sim)}, folder)
             for venue, sim in sims.items()
         ]
-        slots = Slots([*feeds, *(Slot(service, 0, common, folder) for service in services)])
-        await opened.enter_async_context(slots.supervising())
-        rig = Rig(settings, names, sims, proxy, slots, Records(schema_id))
-        await up(*slots)
+        agents = SupervisedAgents([*feeds, *(SupervisedAgent(service, 0, common, folder) for service in services)])
+        await opened.enter_async_context(agents.supervising())
+        rig = Rig(settings, names, sims, proxy, agents, Records(schema_id))
+        await up(*agents)
         await opened.enter_async_context(watching(settings, names, rig.records, _READ_S, rig.sample))
         yield rig

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from rich.console import Console
 from tests.faults.apis import PRODUCE
-from tests.faults.slots import until
+from tests.faults.supervisor import until
 from tests.feeds import soak_market
 from tests.feeds.soak_market import LIVELY, Market
 from tests.feeds.soak_rig import Rig
@@ -143,9 +143,9 @@ class Scenes:
             await ends
 
     async def _misses_kafka(self) -> bool:
-        for slot in self.rig.feeds:
+        for agent in self.rig.feeds:
             with suppress(Unavailable):  # it may start just now
-                missing = await asyncio.to_thread(slot.child.missing) if slot.child else []
+                missing = await asyncio.to_thread(agent.child.missing) if agent.child else []
                 if any(each.startswith("kafka: ") for each in missing):
                     return True
         return False

@@ -1,7 +1,7 @@
 """A symbol that is confirmed and never delivers is not taken for a quiet one."""
 
 import pytest
-from tests.faults.slots import up
+from tests.faults.supervisor import up
 from tests.feeds.conftest import Begin
 from tests.feeds.marks import BOTH
 from tests.feeds.sim import BTC

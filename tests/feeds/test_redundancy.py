@@ -120,7 +120,7 @@ async def test_two_processes_of_one_feed_double_nothing(begin: Begin, venue: Exc
 async def test_either_of_two_processes_may_be_killed(begin: Begin, venue: Exchange) -> None:
     """What one did not live to publish the other has, or asks for."""
     rig = await begin(venue, processes=2)
-    for slot in rig.slots:
-        await rig.restart(slot, after_trades=100)
-    assert [slot.starts for slot in rig.slots] == [2, 2]
+    for agent in rig.agents:
+        await rig.restart(agent, after_trades=100)
+    assert [agent.starts for agent in rig.agents] == [2, 2]
     await rig.whole()

@@ -65,9 +65,9 @@ class Watch:
     async def _scrape(self) -> Scrape:
         """What Prometheus would hold of the feed's processes: of one that does not answer, nothing."""
         found: dict[tuple[str, Labels], float] = {}
-        for slot in self.rig.slots:
-            target = {("job", slot.service), ("instance", slot.name)}
-            for each in await scraped(slot):
+        for agent in self.rig.agents:
+            target = {("job", agent.service), ("instance", agent.name)}
+            for each in await scraped(agent):
                 if each.name in self.judge.rule.expr:
                     found[each.name, frozenset({*each.labels.items(), *target})] = each.value
         return found

@@ -1,4 +1,4 @@
-"""Agents as a supervisor runs them: each slot's process is started again when it ends, until a fault takes it over."""
+"""Agents as a supervisor runs them: a process that ends is started again, until a fault takes its agent over."""
 
 import asyncio
 import signal
@@ -27,17 +27,17 @@ async def until(condition: Condition, what: str, timeout_s: float = PATIENCE_S) 
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How one process of a slot ended."""
+class ProcessExit:
+    """How one process of an agent ended."""
 
-    slot: str
+    agent: str
     exit_code: int
     log: Path
 
 
 @dataclass
-class Slot:
-    """One place for a process of a service; every start has a log of its own."""
+class SupervisedAgent:
+    """One agent of a service under one instance name; each start of its process has a log of its own."""
 
     service: str
     number: int
@@ -46,7 +46,7 @@ class Slot:
     supervised: bool = False
     child: Child | None = None
     starts: int = 0
-    ended: list[Ended] = field(default_factory=list)
+    ended: list[ProcessExit] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -68,7 +68,7 @@ class Slot:
         return [self._folder(start) / f"{self.service}.log" for start in range(1, self.starts + 1)]
 
     def start(self, **environment: str) -> None:
-        """Start a process under this slot's name and environment, with changes."""
+        """Start a process under this agent's name and environment, with changes."""
         self.starts += 1
         folder = self._folder(self.starts)
         folder.mkdir(parents=True)
@@ -80,25 +80,25 @@ class Slot:
         if self.child:
             self.child.signal(number)
 
-    async def end(self, number: signal.Signals = signal.SIGKILL) -> Ended | None:
-        """Take the slot over from the supervisor and end its process; None where there was none."""
+    async def end(self, number: signal.Signals = signal.SIGKILL) -> ProcessExit | None:
+        """Take the agent over from the supervisor and end its process; None where there was none."""
         self.supervised = False
         if not self.running:
             return None
         self.send(number)
         return await self.wait_end()
 
-    async def wait_end(self, timeout_s: float = PATIENCE_S) -> Ended:
+    async def wait_end(self, timeout_s: float = PATIENCE_S) -> ProcessExit:
         """Wait for the end of the process, which ``note`` takes down."""
         before = len(self.ended)
         await until(lambda: self.note() or len(self.ended) > before, f"the end of {self.name}", timeout_s)
         return self.ended[-1]
 
-    def note(self) -> Ended | None:
+    def note(self) -> ProcessExit | None:
         """Take down the end of the process, once."""
         if self.child is None or self.child.exit_code is None:
             return None
-        self.ended.append(Ended(self.name, self.child.exit_code, self.log))
+        self.ended.append(ProcessExit(self.name, self.child.exit_code, self.log))
         self.child = None
         return self.ended[-1]
 
@@ -116,45 +116,45 @@ class Slot:
         return self.folder / f"{self.name}.{start:04}"
 
 
-class Slots:
-    """Every slot of a run, and the supervisor that keeps their processes up."""
+class SupervisedAgents:
+    """Every agent of a run, and the supervisor that keeps their processes up."""
 
-    def __init__(self, slots: list[Slot]) -> None:
-        self._slots = slots
+    def __init__(self, agents: list[SupervisedAgent]) -> None:
+        self._agents = agents
 
-    def __iter__(self) -> Iterator[Slot]:
-        return iter(self._slots)
+    def __iter__(self) -> Iterator[SupervisedAgent]:
+        return iter(self._agents)
 
-    def of(self, service: str) -> list[Slot]:
-        """A service's slots, by number."""
-        return [slot for slot in self._slots if slot.service == service]
+    def of(self, service: str) -> list[SupervisedAgent]:
+        """A service's agents, by number."""
+        return [agent for agent in self._agents if agent.service == service]
 
     @asynccontextmanager
-    async def supervising(self) -> AsyncIterator["Slots"]:
-        """Keep supervised slots up for the length of the block; afterwards everything is killed."""
+    async def supervising(self) -> AsyncIterator["SupervisedAgents"]:
+        """Keep supervised agents up for the length of the block; afterwards everything is killed."""
         task = asyncio.create_task(self._supervise())
         try:
             yield self
         finally:
             task.cancel()
-            for slot in self._slots:
-                if slot.child:
-                    slot.child.kill()
+            for agent in self._agents:
+                if agent.child:
+                    agent.child.kill()
 
     async def _supervise(self) -> None:
         while True:
-            for slot in self._slots:
-                if slot.supervised and slot.note():
+            for agent in self._agents:
+                if agent.supervised and agent.note():
                     await asyncio.sleep(_RESTART_S)
-                if slot.supervised and not slot.running:
-                    slot.start()
+                if agent.supervised and not agent.running:
+                    agent.start()
             await asyncio.sleep(_POLL_S)
 
 
-async def up(*slots: Slot) -> None:
-    """Hand slots to the supervisor and wait until they are ready."""
-    for slot in slots:
-        slot.supervised = True
-    await until(lambda: all(slot.running for slot in slots), "every process")
-    for slot in slots:
-        await slot.ready()
+async def up(*agents: SupervisedAgent) -> None:
+    """Hand agents to the supervisor and wait until they are ready."""
+    for agent in agents:
+        agent.supervised = True
+    await until(lambda: all(agent.running for agent in agents), "every process")
+    for agent in agents:
+        await agent.ready()
