@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tests.faults.apis import FIND_COORDINATOR, METADATA
-from tests.faults.holding import Held
+from tests.faults.held_request import HeldRequest
 
 Action = Literal["drop", "delay", "truncate", "loading"]
 
@@ -58,7 +58,7 @@ class Proxy:
     def __init__(self, broker_port: int) -> None:
         self._broker_port = broker_port
         self._injections: list[Injection] = []
-        self._holds: list[Held] = []
+        self._holds: list[HeldRequest] = []
         self._changes: dict[int, Change] = {}
         self._connections: set[asyncio.Task[None]] = set()
         self._cut = False
@@ -74,12 +74,12 @@ class Proxy:
         self._injections.append(Injection(api, action, times, delay_s))
         return self._injections[-1]
 
-    def hold(self, api: int, before: int | None = None, *, quiet: bool = False, last: bool = False) -> Held:
+    def hold(self, api: int, before: int | None = None, *, quiet: bool = False, last: bool = False) -> HeldRequest:
         """Keep the next transactional request of an API from the broker, until ``before`` or until it is released.
 
         Its connection is cut at once; where it is ``quiet``, it stays open and says nothing until the client gives up.
         """
-        self._holds.append(Held(api, before, quiet, last, self._broker_port))
+        self._holds.append(HeldRequest(api, before, quiet, last, self._broker_port))
         return self._holds[-1]
 
     def change(self, api: int, change: Change) -> None:

@@ -43,7 +43,7 @@ _CLIENT_AT = 8  # behind api key, version and correlation id
 _TIMEOUT_S = 10.0
 
 
-class Stage(Enum):
+class Phase(Enum):
     """Where the producer of a held request is."""
 
     FREE = auto()  # nothing is held yet
@@ -55,7 +55,7 @@ class Stage(Enum):
 
 
 @dataclass
-class Held:
+class HeldRequest:
     """A request that is kept until its producer's next transaction.
 
     ``before`` is the request before which it is released there, None where the test releases it; ``last`` lets the
@@ -72,12 +72,12 @@ class Held:
     renewed: bool = False
     answer: list[str] | None = None
     _frame: bytes = b""
-    _stage: Stage = Stage.FREE
+    _phase: Phase = Phase.FREE
 
     @property
     def taken(self) -> bool:
         """Whether the request is held, or was."""
-        return self._stage is not Stage.FREE
+        return self._phase is not Phase.FREE
 
     @property
     def released(self) -> bool:
@@ -87,19 +87,19 @@ class Held:
     async def passes(self, api: int, frame: bytes) -> bool:
         """Whether a request may pass; a held one that is due goes before it. Blocks until the broker has answered."""
         owner = transactional_id(api, frame)
-        if self._stage is Stage.FREE and owner and api == self.api:
-            self.owner, self._frame, self._stage = owner, frame, Stage.SAME
+        if self._phase is Phase.FREE and owner and api == self.api:
+            self.owner, self._frame, self._phase = owner, frame, Phase.SAME
             return False
         if owner and owner == self.owner:
             if self._is_due(api):
                 await self.release()
             self._follow(api)
-            return not (self.last and self._stage is Stage.ENDED and api in _BEGINNING)
+            return not (self.last and self._phase is Phase.ENDED and api in _BEGINNING)
         return True
 
     async def release(self) -> list[str]:
         """Bring the request to the broker, over a connection of its own; returns the errors that it answered."""
-        self._stage = Stage.RELEASED
+        self._phase = Phase.RELEASED
         async with asyncio.timeout(_TIMEOUT_S):
             reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
             try:
@@ -111,18 +111,18 @@ class Held:
         return self.answer
 
     def _is_due(self, api: int) -> bool:
-        begins = self._stage is Stage.OVER and api in _BEGINNING
-        return api == self.before and (begins or self._stage is Stage.NEXT)
+        begins = self._phase is Phase.OVER and api in _BEGINNING
+        return api == self.before and (begins or self._phase is Phase.NEXT)
 
     def _follow(self, api: int) -> None:
         """Go on with the producer's transactions, of which every request is seen here."""
-        match self._stage:
-            case Stage.SAME if api in (END_TXN, INIT_PRODUCER_ID):
-                self._stage = Stage.OVER
-            case Stage.OVER if api in _BEGINNING:
-                self._stage = Stage.NEXT
-            case Stage.RELEASED if api == END_TXN:
-                self._stage = Stage.ENDED
+        match self._phase:
+            case Phase.SAME if api in (END_TXN, INIT_PRODUCER_ID):
+                self._phase = Phase.OVER
+            case Phase.OVER if api in _BEGINNING:
+                self._phase = Phase.NEXT
+            case Phase.RELEASED if api == END_TXN:
+                self._phase = Phase.ENDED
         if api == INIT_PRODUCER_ID and not self.released:
             self.renewed = True
 
