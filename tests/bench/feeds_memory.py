@@ -36,8 +36,8 @@ def frames(symbols: list[str], each: int) -> Iterator[tuple[int, bytes]]:
             yield from ((socket, frame) for socket in SOCKETS)
 
 
-class Line:
-    """A socket, by what it brought."""
+class FakeConnection:
+    """A feed's connection: which symbols are confirmed on it, and the last trade id of each."""
 
     def __init__(self, number: int, symbols: list[str]) -> None:
         self.id, self.confirmed = number, set(symbols)
@@ -52,7 +52,7 @@ async def hold(count: int) -> float:
     sender = clients.producer(settings)  # never started
     publisher = Publisher(sender, names, metrics, Limits(), FrameWriter("KRAKEN", SERVICE, wire_prefix(1)))
     book, protocol = Book(settings.feed_copies_window), KrakenProtocol()
-    lines = {number: Line(number, symbols) for number in SOCKETS}
+    lines = {number: FakeConnection(number, symbols) for number in SOCKETS}
     stale, lagging = Staleness(60.0, time.monotonic), Laggards(60.0, time.monotonic)
     for symbol in symbols:
         book.add(symbol)

@@ -64,7 +64,7 @@ class Written:
 
 
 @dataclass(frozen=True)
-class Batch:
+class EncodedBatch:
     """Encoded trades of one tick and one partition."""
 
     topic: str
@@ -114,7 +114,7 @@ async def generate(load: Load) -> Written:
     return Written(count, distinct(count), seconds, p50, p99, cpu_s)
 
 
-async def _write(sender: Any, prepared: deque[list[Batch]], begin_ns: int) -> list[float]:
+async def _write(sender: Any, prepared: deque[list[EncodedBatch]], begin_ns: int) -> list[float]:
     """Write each tick's batches when they are due; returns how late each tick was (ms)."""
     late: list[float] = []
     pending: deque[asyncio.Future[Any]] = deque()
@@ -129,17 +129,19 @@ async def _write(sender: Any, prepared: deque[list[Batch]], begin_ns: int) -> li
     return late
 
 
-def _prepared(load: Load, names: Names, tick: int) -> list[Batch]:
+def _prepared(load: Load, names: Names, tick: int) -> list[EncodedBatch]:
     market, prefix = Market(symbols=load.symbols, first_id=load.first_id), wire_prefix(load.schema_id)
     groups: dict[tuple[str, int], list[Trade]] = {}
     for trade in map(market.trade, load.due(tick)):
         topic = names.topic(load.topic.format(exchange=trade.exchange.lower()))
         groups.setdefault((topic, partition_for(trade.key, names.contract(topic).partitions)), []).append(trade)
     now_us = time.time_ns() // 1_000
-    return [Batch(*place, [(t.key, encode(t, now_us, prefix)) for t in trades]) for place, trades in groups.items()]
+    return [
+        EncodedBatch(*place, [(t.key, encode(t, now_us, prefix)) for t in trades]) for place, trades in groups.items()
+    ]
 
 
-async def _send(sender: Any, batch: Batch, due_ns: int) -> asyncio.Future[Any]:
+async def _send(sender: Any, batch: EncodedBatch, due_ns: int) -> asyncio.Future[Any]:
     made = sender.create_batch()
     header = (HEADER, Origin(due_ns, connection_id=1, frame_number=1).pack())
     for key, value in batch.records:
