@@ -32,7 +32,7 @@ from k2_shared.kafka.topics import BRONZE, EXCHANGES, GOLD, SILVER, Names
 from k2_shared.lake import iceberg
 from k2_support.children import Child
 from k2_support.lake_history import lengthen
-from k2_support.records import ORIGIN, Record, trade, value
+from k2_support.records import ORIGIN, FakeRecord, trade, value
 from k2_support.topics import write
 
 LENGTHS = (10, 1_000, 20_000)
@@ -85,7 +85,7 @@ class Bronze:
     def batch(self) -> Commit:
         """The next rows."""
         start, self._next = self._next, self._next + ROWS
-        found = [Record(trade().key, value(trade()), self._topic, 0, offset=n) for n in range(start, self._next)]
+        found = [FakeRecord(trade().key, value(trade()), self._topic, 0, offset=n) for n in range(start, self._next)]
         return Commit(self._to_rows(found), {(self._topic, 0): start}, {(self._topic, 0): self._next})
 
 

@@ -11,7 +11,7 @@ from tests.faults.reference import verdicts
 from tests.faults.verifier import Violation, World, verify
 
 from k2_shared.kafka.topics import DLQ, GOLD, Names
-from k2_support.records import Record
+from k2_support.records import FakeRecord
 
 SCHEMA_ID = 7
 Records = dict[str, list[Seen]]
@@ -28,7 +28,9 @@ class Ideal:
     def deliver(self, draft: Draft) -> None:
         """To bronze, and on to where it belongs."""
         at = self._next(draft.topic, draft.partition)
-        record = Record(draft.key, draft.value, draft.topic, at.partition, at.offset, draft.timestamp, draft.headers)
+        record = FakeRecord(
+            draft.key, draft.value, draft.topic, at.partition, at.offset, draft.timestamp, draft.headers
+        )
         seen = Seen(at, draft.key, digest(record), sha256(draft.value))
         self.records[draft.topic].append(seen)
         self.deliveries.append(Delivery(at, seen.sha256, draft.kind, draft.message_id, draft.refusal))

@@ -18,7 +18,7 @@ from k2_shared.feed.coverage.spans import Span, Spans
 from k2_shared.feed.publish.frames import FrameWriter
 from k2_shared.kafka.dlq import Refuser
 from k2_shared.kafka.topics import BRONZE, Names, partition_for
-from k2_support.records import RECEIVED_NS, SCHEMA_ID, Record, records, trade, value
+from k2_support.records import RECEIVED_NS, SCHEMA_ID, FakeRecord, records, trade, value
 from k2_support.topics import write
 
 SYMBOL = "BTC/USDT"
@@ -33,20 +33,22 @@ def numbered(*ids: int) -> list[Trade]:
     return [trade(trade_id=number) for number in ids]
 
 
-def told(state: GapState, first: int, last: int) -> Record:
+def told(state: GapState, first: int, last: int) -> FakeRecord:
     record = GapRecord(
         exchange="KRAKEN", symbol=SYMBOL, state=state, first_id=first, last_id=last, cause=Cause.RESTART,
         opened_at=1, at=2,
     )  # fmt: skip
     written = ledger.gaps.outgoing(record)
-    return Record(written.key, written.value)
+    return FakeRecord(written.key, written.value)
 
 
-def letter(reason: str, detail: str, *, stage: str = "feed", frame: bytes = b"{}", key: bytes | None = None) -> Record:
+def letter(
+    reason: str, detail: str, *, stage: str = "feed", frame: bytes = b"{}", key: bytes | None = None
+) -> FakeRecord:
     refuser = Refuser("feed" if stage == "feed" else "silver", stage)
     frame_record = Outgoing("raw", key or trade().key, frame, 0, ())
     refused = refuser.refuse_frame(frame_record, InvalidRecord(reason, detail))
-    return Record(refused.key, refused.value, headers=refused.headers)
+    return FakeRecord(refused.key, refused.value, headers=refused.headers)
 
 
 def account(
@@ -74,14 +76,14 @@ def test_a_repeated_id_is_counted() -> None:
 def test_what_came_by_rest_is_told_apart() -> None:
     """The origin header says by which way a record came."""
     kept = books()
-    kept.trades([Record(trade().key, value(trade(trade_id=5)), headers=REST), *records(numbered(6))])
+    kept.trades([FakeRecord(trade().key, value(trade(trade_id=5)), headers=REST), *records(numbered(6))])
     assert (kept.accounts[SYMBOL].records, kept.accounts[SYMBOL].rest_records) == (2, 1)
 
 
 def test_a_trade_that_columns_cannot_tell_is_counted() -> None:
     """A trade whose texts are not ASCII is decoded alone."""
     kept = books()
-    odd = Record(trade().key, value(trade(trade_id=5, vendor_data={"ord_type": "límite"})), headers=REST)
+    odd = FakeRecord(trade().key, value(trade(trade_id=5, vendor_data={"ord_type": "límite"})), headers=REST)
     kept.trades([odd])
     assert list(kept.accounts[SYMBOL].published) == [(5, 5)]
     assert kept.accounts[SYMBOL].rest_records == 1
@@ -117,7 +119,7 @@ def test_the_feed_writes_letters_that_the_accounts_can_read() -> None:
         writer.encoder(SYMBOL)(huge, 1)
     made = writer.letter(writer.raw(b"{}", huge.key, origin), refused.value)
     kept = books()
-    kept.letters([Record(made.key, made.value, headers=made.headers)])
+    kept.letters([FakeRecord(made.key, made.value, headers=made.headers)])
     assert list(kept.accounts[SYMBOL].quarantined) == [(5, 5)]
 
 

@@ -24,7 +24,7 @@ from k2_shared.feed.publish.frames import FrameWriter
 from k2_shared.feed.venue.protocol import Subscribed, TradesReceived, VenueProtocol
 from k2_shared.kafka.dlq import Refuser
 from k2_shared.kafka.topics import partition_for
-from k2_support.records import RECEIVED_NS, SCHEMA_ID, Record
+from k2_support.records import RECEIVED_NS, SCHEMA_ID, FakeRecord
 
 PARTITIONS = 12
 
@@ -52,10 +52,10 @@ class Case:
         return trade
 
     @property
-    def record(self) -> Record:
+    def record(self) -> FakeRecord:
         """The trade as the feed publishes it."""
         trade, writer = self.trade, FrameWriter(self.exchange, "feed", wire_prefix(SCHEMA_ID))
-        return Record(trade.key, writer.encoder(self.symbol)(trade, RECEIVED_NS // 1_000), writer.bronze_topic)
+        return FakeRecord(trade.key, writer.encoder(self.symbol)(trade, RECEIVED_NS // 1_000), writer.bronze_topic)
 
 
 CASES = [

@@ -23,7 +23,7 @@ from k2_shared.feed.coverage.ledger import EventKind, EventRecord
 from k2_shared.feed.coverage.spans import Spans
 from k2_shared.kafka.dlq import Refuser
 from k2_shared.kafka.topics import BRONZE, DLQ, EVENTS, GOLD
-from k2_support.records import SCHEMA_ID, Record, records, trade
+from k2_support.records import SCHEMA_ID, FakeRecord, records, trade
 
 SYMBOL = "BTC/USDT"
 MEGABYTE = 1_000_000
@@ -143,7 +143,7 @@ def test_what_silver_refuses_is_not_awaited_in_gold() -> None:
     takes[GOLD](batch[:1])
     assert kept.not_in_gold() == 2
     refused = Refuser("silver", "silver").refuse(batch[2], InvalidRecord("timestamp_in_future", "KRAKEN:BTC/USDT:7"))
-    takes[DLQ]([Record(refused.key, refused.value, headers=refused.headers)])
+    takes[DLQ]([FakeRecord(refused.key, refused.value, headers=refused.headers)])
     assert kept.not_in_gold() == 1
     takes[GOLD](batch[:2])
     assert (kept.not_in_gold(), kept.gold_repeated) == (0, 1)
@@ -154,7 +154,7 @@ def test_events_are_counted_by_kind_venue_and_symbol() -> None:
     kept = Records(SCHEMA_ID)
     event = EventRecord(exchange="KRAKEN", kind=EventKind.RESET, service="feed_kraken", at=1, symbol=SYMBOL)
     written = ledger.events.outgoing(event)
-    kept.takes()[EVENTS]([Record(written.key, written.value)] * 2)
+    kept.takes()[EVENTS]([FakeRecord(written.key, written.value)] * 2)
     assert kept.told(EventKind.RESET) == kept.told(EventKind.RESET, "KRAKEN", SYMBOL) == 2
     assert kept.told(EventKind.RESET, "BINANCE") == kept.told(EventKind.RESUMED) == 0
 

@@ -15,7 +15,7 @@ from k2_shared.core.records import Outgoing
 from k2_shared.core.trade import message_id
 from k2_shared.kafka.topics import DLQ, GOLD, STATE, partition_for
 from k2_shared.stages.stage import Outcome, Stamp
-from k2_support.records import SCHEMA_ID, Record, encoded, fields, records, trade, trades
+from k2_support.records import SCHEMA_ID, FakeRecord, encoded, fields, records, trade, trades
 from k2_support.spellings import NAMED, PLAIN, Spelling
 
 COMPARED = 256
@@ -31,7 +31,7 @@ class Log:
     """Gold's topic as a stage writes it: committed records by offset, and the checkpoints by key."""
 
     def __init__(self) -> None:
-        self.gold: list[Record] = []
+        self.gold: list[FakeRecord] = []
         self.state: dict[bytes, bytes] = {}
         self.letters: list[Outgoing] = []
 
@@ -39,7 +39,7 @@ class Log:
         outcome = stage.process(batch)
         first = len(self.gold)
         kept = outcome.outgoing[GOLD]
-        self.gold += [Record(r.key, r.value, GOLD, offset=first + n, headers=r.headers) for n, r in enumerate(kept)]
+        self.gold += [FakeRecord(r.key, r.value, GOLD, offset=first + n, headers=r.headers) for n, r in enumerate(kept)]
         later = stage.accept({GOLD: np.arange(first, len(self.gold))} if kept else {})
         self.letters += [*outcome.outgoing[DLQ], *later.get(DLQ, ())]  # type: ignore[arg-type]
         return outcome
@@ -80,7 +80,7 @@ def test_the_first_delivery_of_a_trade_wins() -> None:
 def test_a_trade_in_another_spelling_is_a_duplicate(first: Spelling) -> None:
     """Whichever came first, it is in gold byte for byte, and the others say the same of the trade."""
     stage, log = gold(), Log()
-    spelt = [Record(KEY, each.write(fields(trade()))) for each in (first, PLAIN, *NAMED.values())]
+    spelt = [FakeRecord(KEY, each.write(fields(trade()))) for each in (first, PLAIN, *NAMED.values())]
     outcome = log.commit(stage, spelt)
     assert (outcome.outgoing[GOLD], outcome.duplicates, outcome.letters) == (spelt[:1], len(spelt) - 1, 0)
     assert log.commit(log.recovered(), spelt).duplicates == len(spelt)
@@ -211,7 +211,7 @@ def test_a_record_without_identity_goes_whole_to_the_dlq(key: bytes | None, data
     """Its neighbours go on; the outcome adds up; nothing of it is remembered."""
     stage, log = gold(), Log()
     good, other = records([trade(trade_id=1), trade(trade_id=2)])
-    bad = Record(key, data, topic="market.crypto.trades.silver.kraken", offset=9, headers=(("h", b"1"),))
+    bad = FakeRecord(key, data, topic="market.crypto.trades.silver.kraken", offset=9, headers=(("h", b"1"),))
     outcome = log.commit(stage, [good, bad, good, other])
     assert list(outcome.outgoing[GOLD]) == [good, other]
     (letter,) = log.letters

@@ -17,7 +17,7 @@ from k2_shared.core.settings import LakeSettings, RunSettings
 from k2_shared.kafka.identities import Identity
 from k2_shared.kafka.topics import BRONZE, GOLD, Names
 from k2_shared.lake import iceberg
-from k2_support.records import ORIGIN, Record, trade, value
+from k2_support.records import ORIGIN, FakeRecord, trade, value
 from k2_support.topics import write
 
 CONTRACT = contracts.tables()["bronze_crypto_trades"]
@@ -76,11 +76,13 @@ class Lake:
 
 def batch(start: int, end: int, partition: int = 0) -> Commit:
     """A commit of one partition's records from ``start`` up to ``end``."""
-    found = [Record(trade().key, value(trade(trade_id=n + 1)), TOPIC, partition, offset=n) for n in range(start, end)]
+    found = [
+        FakeRecord(trade().key, value(trade(trade_id=n + 1)), TOPIC, partition, offset=n) for n in range(start, end)
+    ]
     return Commit(to_rows(found), {(TOPIC, partition): start}, {(TOPIC, partition): end})
 
 
-def to_rows(found: list[Record]) -> pa.Table:
+def to_rows(found: list[FakeRecord]) -> pa.Table:
     return rows.envelope(iceberg.schema_of(CONTRACT).as_arrow())(found)
 
 

@@ -14,7 +14,7 @@ from k2_shared.core import contracts
 from k2_shared.core.errors import Halt
 from k2_shared.core.trade import Trade
 from k2_shared.lake import iceberg
-from k2_support.records import RECEIVED_NS, SCHEMA_ID, Record, fields, records, trade, trades, value
+from k2_support.records import RECEIVED_NS, SCHEMA_ID, FakeRecord, fields, records, trade, trades, value
 from k2_support.spellings import PLAIN, Spelling, spellings
 
 TABLES = contracts.tables()
@@ -25,7 +25,7 @@ def schema(name: str) -> pa.Schema:
     return iceberg.schema_of(TABLES[name]).as_arrow()
 
 
-def enveloped(*found: Record) -> list[dict[str, Any]]:
+def enveloped(*found: FakeRecord) -> list[dict[str, Any]]:
     return list(rows.envelope(schema("bronze_crypto_trades"))(list(found)).to_pylist())
 
 
@@ -43,7 +43,9 @@ def micros(moment: datetime) -> int:
 
 def test_bronze_is_the_record_as_it_stands_in_kafka() -> None:
     """Eight columns; the receipt is the origin's to the microsecond, the other time is Kafka's."""
-    record = Record(b"KRAKEN:BTC/USDT", b"\x00any", "market.crypto.trades.kraken", 3, 41, timestamp=1_762_795_435_678)
+    record = FakeRecord(
+        b"KRAKEN:BTC/USDT", b"\x00any", "market.crypto.trades.kraken", 3, 41, timestamp=1_762_795_435_678
+    )
     (row,) = enveloped(record)
     assert list(row) == [name for name, _ in TABLES["bronze_crypto_trades"].columns]
     received = datetime(2025, 11, 10, 17, 23, 54, 0, tzinfo=UTC)
@@ -63,7 +65,7 @@ def test_bronze_is_the_record_as_it_stands_in_kafka() -> None:
 @pytest.mark.parametrize("headers", [(), (("other", b"x"),), (("k2-origin", b"\x02foreign"),), (("k2-origin", b""),)])
 def test_without_an_origin_the_receipt_is_kafkas_time(headers: Any) -> None:
     """A foreign or missing header does not keep a record out of bronze."""
-    (row,) = enveloped(Record(b"k", b"v", timestamp=86_399_999, headers=headers))
+    (row,) = enveloped(FakeRecord(b"k", b"v", timestamp=86_399_999, headers=headers))
     assert row["ingestion_timestamp"] == row["kafka_timestamp"] == datetime(1970, 1, 1, 23, 59, 59, 999_000, tzinfo=UTC)
     assert row["ingestion_date"] == date(1970, 1, 1)
 
@@ -71,7 +73,7 @@ def test_without_an_origin_the_receipt_is_kafkas_time(headers: Any) -> None:
 @given(st.none() | st.binary(max_size=20), st.none() | st.binary(max_size=20))
 def test_any_key_and_any_payload_are_a_row_of_bronze(key: bytes | None, payload: bytes | None) -> None:
     """Bronze takes what cannot be decoded too: text stays text, other bytes are escaped, nothing is dropped."""
-    (row,) = enveloped(Record(key, payload))
+    (row,) = enveloped(FakeRecord(key, payload))
     assert row["avro_payload"] == payload
     assert row["message_key"] == (None if key is None else key.decode("utf-8", "backslashreplace"))
 
@@ -96,7 +98,7 @@ def test_a_trades_row_holds_its_fields_exactly(given_trades: list[Trade]) -> Non
 def test_a_row_is_the_same_in_every_spelling(of: Trade, spelling: Spelling) -> None:
     """A table does not tell how its rows were written."""
     to_rows = rows.trades(schema("gold_crypto_trades"), {TOPIC: SCHEMA_ID})
-    spelt = [Record(of.key, each.write(fields(of)), TOPIC) for each in (PLAIN, spelling)]
+    spelt = [FakeRecord(of.key, each.write(fields(of)), TOPIC) for each in (PLAIN, spelling)]
     one, other = to_rows(spelt).to_pylist()
     assert one == other
 
@@ -145,4 +147,4 @@ def test_an_undecodable_record_behind_silver_halts(data: bytes | None) -> None:
     """Silver has validated it, so this is no bad record but a contradiction; the text says where."""
     to_rows = rows.trades(schema("gold_crypto_trades"), {TOPIC: SCHEMA_ID})
     with pytest.raises(Halt, match=r"gold\[3\]@41 should hold a validated trade"):
-        to_rows([Record(trade().key, data, TOPIC, 3, 41)])
+        to_rows([FakeRecord(trade().key, data, TOPIC, 3, 41)])

@@ -23,7 +23,7 @@ from k2_shared.kafka.dlq import Refuser
 from k2_shared.kafka.topics import BRONZE, DLQ, GOLD, RAW, Names, partition_for
 from k2_support.plugin import Agents
 from k2_support.ports import free_port
-from k2_support.records import RECEIVED_NS, Record, trade, value
+from k2_support.records import RECEIVED_NS, FakeRecord, trade, value
 from k2_support.topics import read, values, write
 from k2_support.waiting import eventually
 
@@ -61,7 +61,7 @@ def k2(run_settings: RunSettings) -> K2:
 
 def letters(names: Names, count: int) -> list[Outgoing]:
     """What silver writes of so many records it refused."""
-    records = [Record(KEY, value(trade(trade_id=n)), names.topic(KRAKEN), offset=n) for n in range(1, count + 1)]
+    records = [FakeRecord(KEY, value(trade(trade_id=n)), names.topic(KRAKEN), offset=n) for n in range(1, count + 1)]
     return [Refuser("silver", "silver").refuse(record, InvalidRecord("price_not_positive", "")) for record in records]
 
 
@@ -122,7 +122,7 @@ async def test_replay_sends_what_is_meant_and_a_dry_run_nothing(
     assert "2 selected, 2 sent" in (await k2("replay", "--at", "3:2", "--at", "3:0")).stdout
     sent = await written(run_settings, names, 2)
     assert {(r.partition, r.key, r.value, r.timestamp, r.headers) for r in sent} == {
-        (HOME, KEY, value(trade(trade_id=n)), RECEIVED_NS // 1_000_000, (*Record(None, None).headers, ATTEMPT_1))
+        (HOME, KEY, value(trade(trade_id=n)), RECEIVED_NS // 1_000_000, (*FakeRecord(None, None).headers, ATTEMPT_1))
         for n in (1, 3)
     }
 

@@ -16,28 +16,28 @@ from k2_shared.core.errors import ConfigError, InvalidRecord
 from k2_shared.core.records import Outgoing
 from k2_shared.kafka.dlq import ATTEMPT, Refuser, Stage
 from k2_shared.kafka.topics import BRONZE, DLQ, RAW, Names, partition_for
-from k2_support.records import ORIGIN, Record, trade, value
+from k2_support.records import ORIGIN, FakeRecord, trade, value
 
 NAMES = Names("run1.")
 KRAKEN = BRONZE.format(exchange="kraken")
 TRADE = trade()
 
 
-def refused(record: Record | None = None, stage: Stage = "silver", reason: str = "price_not_positive") -> Outgoing:
+def refused(record: FakeRecord | None = None, stage: Stage = "silver", reason: str = "price_not_positive") -> Outgoing:
     """A record as a stage writes it to the dead-letter topic."""
-    record = record or Record(TRADE.key, value(TRADE), NAMES.topic(KRAKEN), partition=4, offset=9)
+    record = record or FakeRecord(TRADE.key, value(TRADE), NAMES.topic(KRAKEN), partition=4, offset=9)
     return Refuser(stage, stage).refuse(record, InvalidRecord(reason, "the detail"))
 
 
 def read(written: Outgoing, offset: int = 5) -> Letter:
     """The letter that a reader of the dead-letter topic gets."""
-    record = Record(written.key, written.value, DLQ, 3, offset, written.timestamp, written.headers)
+    record = FakeRecord(written.key, written.value, DLQ, 3, offset, written.timestamp, written.headers)
     return Letter.of(record, NAMES)
 
 
 def test_a_letter_is_the_record_as_it_was_and_what_its_stage_said() -> None:
     """Its topic is the contract's name, its headers are the record's own."""
-    record = Record(TRADE.key, value(TRADE), NAMES.topic(KRAKEN), partition=4, offset=9)
+    record = FakeRecord(TRADE.key, value(TRADE), NAMES.topic(KRAKEN), partition=4, offset=9)
     letter = read(refused(record))
     assert (letter.key, letter.value, letter.timestamp, letter.headers) == (
         record.key,
@@ -57,10 +57,10 @@ def test_a_letter_is_the_record_as_it_was_and_what_its_stage_said() -> None:
 def test_a_letter_goes_out_untouched_with_its_attempt_and_the_next_refusal_counts_on() -> None:
     """No other header of the dead-letter queue goes along."""
     out = read(refused()).outgoing()
-    assert out.headers == (*Record(None, None).headers, (ATTEMPT, b"1"))
-    again = read(refused(Record(out.key, out.value, NAMES.topic(KRAKEN), 1, 2, out.timestamp, out.headers)))
+    assert out.headers == (*FakeRecord(None, None).headers, (ATTEMPT, b"1"))
+    again = read(refused(FakeRecord(out.key, out.value, NAMES.topic(KRAKEN), 1, 2, out.timestamp, out.headers)))
     assert again.attempt == 2
-    assert again.outgoing() == replace(out, headers=(*Record(None, None).headers, (ATTEMPT, b"2")))
+    assert again.outgoing() == replace(out, headers=(*FakeRecord(None, None).headers, (ATTEMPT, b"2")))
 
 
 def test_a_strangers_headers_are_read_without_a_failure() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from k2_shared.core.avro import DECIMAL_BYTES
 from k2_shared.core.records import Outgoing
 from k2_shared.kafka.topics import DLQ, SILVER
-from k2_support.records import RECEIVED_NS, SCHEMA_ID, Record, encoded, fields, records, trade, trades, value
+from k2_support.records import RECEIVED_NS, SCHEMA_ID, FakeRecord, encoded, fields, records, trade, trades, value
 from k2_support.spellings import NAMED, PLAIN, Spelling
 from silver.domain import SilverStage
 
@@ -49,7 +49,7 @@ def stage(skew_s: float = 60.0, now_ns: int = RECEIVED_NS) -> SilverStage:
     return SilverStage("KRAKEN", SCHEMA_ID, skew_s, clock_ns=lambda: now_ns)
 
 
-def whole(record: Record | Outgoing) -> tuple[Any, ...]:
+def whole(record: FakeRecord | Outgoing) -> tuple[Any, ...]:
     """Everything of a record but the headers that silver adds."""
     headers = tuple(header for header in record.headers if not header[0].startswith("k2-dlq-"))
     return record.key, record.value, record.timestamp, headers
@@ -69,10 +69,10 @@ def test_valid_trades_are_forwarded_byte_for_byte_in_order(given_trades: list[An
 @pytest.mark.parametrize(("reason", "poison"), POISON)
 def test_poison_goes_whole_to_the_dlq(reason: str, poison: bytes | None) -> None:
     """Its neighbours go on; it is untouched and says why, from where, and by whom."""
-    bad = Record(b"any key\xff", poison, partition=4, offset=99, timestamp=5, headers=(("foreign", b"\x00"),))
+    bad = FakeRecord(b"any key\xff", poison, partition=4, offset=99, timestamp=5, headers=(("foreign", b"\x00"),))
     if reason in {"price_not_positive", "not_canonical"}:
-        bad = Record(trade().key, poison, partition=4, offset=99, timestamp=5, headers=(("foreign", b"\x00"),))
-    good = Record(trade().key, GOOD)
+        bad = FakeRecord(trade().key, poison, partition=4, offset=99, timestamp=5, headers=(("foreign", b"\x00"),))
+    good = FakeRecord(trade().key, GOOD)
     outcome = stage().process([good, bad, good])
     assert outcome.outgoing[OUT] == [good, good]
     (letter,) = outcome.outgoing[DLQ]
@@ -90,7 +90,7 @@ def test_poison_goes_whole_to_the_dlq(reason: str, poison: bytes | None) -> None
 def test_every_legal_spelling_is_judged_as_the_plain_one(vary: dict[str, Any], said: dict[str, str] | None) -> None:
     """It goes on byte for byte where the plain one does, and has its reason where that has one; in one batch."""
     of = {**fields(trade()), **vary, "vendor_data": said}
-    batch = [Record(trade().key, each.write(of)) for each in (PLAIN, *NAMED.values())]
+    batch = [FakeRecord(trade().key, each.write(of)) for each in (PLAIN, *NAMED.values())]
     outcome = stage().process(batch)
     if vary:
         (why,) = stage().process(batch[:1]).rejected
@@ -102,7 +102,7 @@ def test_every_legal_spelling_is_judged_as_the_plain_one(vary: dict[str, Any], s
 @given(st.lists(st.sampled_from([("", GOOD), *POISON]) | st.tuples(st.just("any"), st.binary(max_size=120))))
 def test_every_record_is_accounted_for(given_values: list[tuple[str, bytes | None]]) -> None:
     """One record out for each in, in order; refusals counted by reason; nothing is ever a duplicate here."""
-    batch = [Record(trade().key, data, offset=offset) for offset, (_, data) in enumerate(given_values)]
+    batch = [FakeRecord(trade().key, data, offset=offset) for offset, (_, data) in enumerate(given_values)]
     outcome = stage().process(batch)
     letters = outcome.outgoing.get(DLQ, [])
     refused = {int(dict(letter.headers)["k2-dlq-offset"]): letter for letter in letters}
@@ -135,5 +135,5 @@ def test_nothing_is_remembered() -> None:
 def test_a_valid_trade_that_no_column_holds_goes_on() -> None:
     """Many vendor entries are unusual, not wrong: it is read alone, and its bytes are the same."""
     batch = records([trade(), trade(vendor_data={str(number): "ü" for number in range(20)})])
-    outcome = stage().process([*batch, Record(trade().key, None)])
+    outcome = stage().process([*batch, FakeRecord(trade().key, None)])
     assert (outcome.outgoing[OUT], outcome.rejected) == (batch, {"null_value": 1})

@@ -10,7 +10,7 @@ from k2_shared.core.contracts import TopicContract
 from k2_shared.core.errors import InvalidRecord
 from k2_shared.core.trade import Trade, decode, encode, wire_prefix
 from k2_shared.kafka.topics import BRONZE, COVERAGE, DLQ, EVENTS, EXCHANGES, GAPS, GOLD, RAW, SILVER, STATE, SYMBOLS
-from k2_support.records import Record, example, fields, trade
+from k2_support.records import FakeRecord, example, fields, trade
 
 SERVICES = {"feed_kraken", "feed_binance", "silver", "gold", "iceberg_sink", "k2"}
 TOPICS = list(contracts.topics().values())
@@ -114,7 +114,7 @@ def test_valid_example_survives_its_encoding(path: str) -> None:
 @pytest.mark.parametrize("path", INVALID)
 def test_invalid_example_breaks_a_rule_and_not_the_schema(path: str) -> None:
     """An example of a broken rule can be read; only the size of a number is refused while encoding."""
-    record: Record = example(f"invalid/{path}")
+    record: FakeRecord = example(f"invalid/{path}")
     found = decode(record.value, 7)
     assert found.keys() == fields(trade()).keys()
     if path == "decimal_overflow.json":

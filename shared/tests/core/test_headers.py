@@ -9,7 +9,7 @@ from k2_shared.core.origin import HEADER, Origin, Source, find, received_ns
 from k2_shared.core.records import Outgoing
 from k2_shared.kafka.dlq import MAX_DETAIL_BYTES, PREFIX, Refuser, source
 from k2_shared.kafka.topics import DLQ
-from k2_support.records import ORIGIN, RECEIVED_NS, Record, records, trade
+from k2_support.records import ORIGIN, RECEIVED_NS, FakeRecord, records, trade
 
 UNSIGNED = st.integers(0, 2**64 - 1)
 
@@ -44,7 +44,7 @@ def said(letter: Outgoing) -> dict[str, str]:
 
 
 REFUSER = Refuser("silver", "silver")
-RECORD = Record(b"KRAKEN:BTC/USD", b"\x00any", offset=41, partition=3, timestamp=17)
+RECORD = FakeRecord(b"KRAKEN:BTC/USD", b"\x00any", offset=41, partition=3, timestamp=17)
 
 
 def test_a_dead_letter_holds_the_record_untouched() -> None:
@@ -69,7 +69,7 @@ def test_a_dead_letter_holds_the_record_untouched() -> None:
 
 def test_a_null_value_stays_null() -> None:
     """A tombstone is a dead letter as it is."""
-    letter = REFUSER.refuse(Record(None, None), InvalidRecord("null_value", ""))
+    letter = REFUSER.refuse(FakeRecord(None, None), InvalidRecord("null_value", ""))
     assert (letter.key, letter.value) == (None, None)
 
 
@@ -86,14 +86,14 @@ def test_attempts_count_up() -> None:
     """A letter that was replayed and refused again carries the next number last."""
     letter = REFUSER.refuse(RECORD, InvalidRecord("x", "y"))
     for attempt in (2, 3):
-        letter = REFUSER.refuse(Record(RECORD.key, RECORD.value, headers=letter.headers), InvalidRecord("x", "y"))
+        letter = REFUSER.refuse(FakeRecord(RECORD.key, RECORD.value, headers=letter.headers), InvalidRecord("x", "y"))
         assert said(letter)["attempt"] == str(attempt)
 
 
 @pytest.mark.parametrize("foreign", [b"", b"many", b"-1", "٣".encode(), b"9" * 5000])
 def test_a_foreign_attempt_is_not_counted(foreign: bytes) -> None:
     """Somebody else's header of that name cannot stop a stage."""
-    record = Record(b"k", b"v", headers=((f"{PREFIX}attempt", foreign),))
+    record = FakeRecord(b"k", b"v", headers=((f"{PREFIX}attempt", foreign),))
     assert said(REFUSER.refuse(record, InvalidRecord("x", "y")))["attempt"] == "1"
 
 
@@ -116,7 +116,7 @@ def test_the_source_of_a_record_is_where_it_was_read_and_of_a_letter_where_its_r
     """The last refusal's word counts, and what was read nowhere says so."""
     error = InvalidRecord("price_not_positive", "price 0")
     letter = REFUSER.refuse(RECORD, error)
-    again = Record(letter.key, letter.value, DLQ, partition=5, offset=7, headers=letter.headers)
+    again = FakeRecord(letter.key, letter.value, DLQ, partition=5, offset=7, headers=letter.headers)
     assert source(RECORD) == source(letter) == f"{RECORD.topic}[3]@41"
     assert source(again) == source(REFUSER.refuse(again, error)) == f"{DLQ}[5]@7"
     assert source(Outgoing(DLQ, b"k", b"v", 1, ())) == "key k"

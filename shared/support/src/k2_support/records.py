@@ -30,7 +30,7 @@ _UNCHECKED = parse_schema(
 
 
 @dataclass(frozen=True)
-class Record:
+class FakeRecord:
     """A consumed record; what is not given is as a feed would write it."""
 
     key: bytes | None
@@ -75,16 +75,16 @@ def encoded(trade_fields: Mapping[str, Any], schema_id: int = SCHEMA_ID) -> byte
     return buffer.getvalue()
 
 
-def example(path: str) -> Record:
+def example(path: str) -> FakeRecord:
     """The record of an example of trades in ``schemas/examples``."""
     said = contracts.example(path)
     amounts = {name: Decimal(said["value"][name]) for name in ("price", "quantity")}
-    return Record(said["key"].encode(), encoded({**said["value"], **amounts}))
+    return FakeRecord(said["key"].encode(), encoded({**said["value"], **amounts}))
 
 
-def records(trades: Iterable[Trade], topic: str = "market.crypto.trades.kraken") -> list[Record]:
+def records(trades: Iterable[Trade], topic: str = "market.crypto.trades.kraken") -> list[FakeRecord]:
     """Consumed records of one partition, offsets from 0."""
-    return [Record(t.key, value(t), topic, offset=offset) for offset, t in enumerate(trades)]
+    return [FakeRecord(t.key, value(t), topic, offset=offset) for offset, t in enumerate(trades)]
 
 
 def decimals(minimum: str = "0.00000001") -> st.SearchStrategy[Decimal]:
