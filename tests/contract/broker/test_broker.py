@@ -9,7 +9,7 @@ import pytest
 
 from k2_local import Stack, StackSettings
 from k2_shared.core.settings import KafkaSettings
-from k2_support.probe import BrokerFailed, bench, expect, leave_marks, marks_outlive_a_restart
+from k2_support.probe import BrokerFailed, expect, leave_marks, marks_outlive_a_restart, sandbox
 from k2_support.waiting import eventually
 
 
@@ -25,14 +25,14 @@ async def test_committed_records_outlive_a_crash_of_the_broker(tmp_path: Path) -
     stack = Stack(StackSettings.load(k2_state_dir=tmp_path))
     try:
         settings = KafkaSettings.load(kafka_bootstrap_servers=stack.up()["KAFKA_BOOTSTRAP_SERVERS"])
-        async with bench(settings, "durable", keep=True) as before:
+        async with sandbox(settings, "durable", keep=True) as before:
             await leave_marks(before)
         (broker,) = [part.pid for part in stack.status() if part.part == "kafka"]
         assert broker is not None
         os.kill(broker, signal.SIGKILL)
         await eventually(lambda: not _alive(broker), "the broker's end")
         stack.up()
-        async with bench(settings, "durable") as after:
+        async with sandbox(settings, "durable") as after:
             await marks_outlive_a_restart(after)
     finally:
         stack.down()

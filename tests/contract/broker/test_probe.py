@@ -17,7 +17,7 @@ from k2.main import app
 from k2_local import Stack, StackSettings
 from k2_shared.core.errors import ConfigError
 from k2_shared.core.settings import KafkaSettings, RunSettings
-from k2_support.probe import Bench, bench, judge, judged, leave_marks
+from k2_support.probe import Sandbox, judge, judged, leave_marks, sandbox
 from k2_support.probe.checks import CHECKS
 
 K2 = Callable[..., Awaitable[Result]]
@@ -56,7 +56,7 @@ async def test_every_promise_is_told_and_kept(k2: K2) -> None:
 
 async def test_marks_are_looked_for_under_their_name_once(k2: K2, run_settings: RunSettings, name: str) -> None:
     """Exit 0 where all of them are there, and they are deleted; without them exit 1, which says what is missing."""
-    async with bench(run_settings, name, keep=True) as place:
+    async with sandbox(run_settings, name, keep=True) as place:
         await leave_marks(place)
         with pytest.raises(ConfigError, match=f"k2-probe-{name} has left its marks before"):
             await leave_marks(place)
@@ -67,7 +67,7 @@ async def test_marks_are_looked_for_under_their_name_once(k2: K2, run_settings: 
 
 async def test_a_mark_that_is_lost_or_one_too_many_is_found(run_settings: RunSettings, name: str, k2: K2) -> None:
     """A record that was not committed before is no mark, and a broker that shows one has lost its order."""
-    async with bench(run_settings, name, keep=True) as place:
+    async with sandbox(run_settings, name, keep=True) as place:
         await leave_marks(place)
         async with place.writer() as stranger:
             await stranger.send_and_wait(f"{place.run}.kept", b"stranger", partition=0)
@@ -110,10 +110,10 @@ async def test_a_broken_promise_is_told_with_what_was_seen(dishonest: KafkaSetti
 async def test_a_check_that_does_not_end_is_a_broken_promise(run_settings: RunSettings) -> None:
     """A broker that never answers what it is asked keeps nothing."""
 
-    async def an_answer_comes(_: Bench) -> None:
+    async def an_answer_comes(_: Sandbox) -> None:
         await asyncio.Event().wait()
 
-    async with bench(run_settings) as place:
+    async with sandbox(run_settings) as place:
         verdict = await judged(place, an_answer_comes, limit_s=0.1)
     assert (verdict.promise, verdict.kept, verdict.seen[:15]) == ("an answer comes", False, "nothing came of")
 

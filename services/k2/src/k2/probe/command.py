@@ -14,7 +14,7 @@ import typer
 from k2_local import Stack, StackSettings
 from k2_shared.core.errors import ConfigError, Unavailable
 from k2_shared.core.settings import KafkaSettings
-from k2_support.probe import Verdict, bench, judge, judged, leave_marks, marks_outlive_a_restart
+from k2_support.probe import Verdict, judge, judged, leave_marks, marks_outlive_a_restart, sandbox
 
 _NAME = "[A-Za-z0-9-]{1,40}"
 
@@ -82,13 +82,13 @@ def _broker(stack: Stack) -> int | None:
 
 async def _before(settings: KafkaSettings, name: str) -> list[Verdict]:
     verdicts = await judge(settings, _say)
-    async with bench(settings, name, keep=True) as place:
+    async with sandbox(settings, name, keep=True) as place:
         await leave_marks(place)
     return verdicts
 
 
 async def _after(settings: KafkaSettings, name: str) -> Verdict:
-    async with bench(settings, name) as place:
+    async with sandbox(settings, name) as place:
         verdict = await judged(place, marks_outlive_a_restart)
     _say(verdict)
     return verdict

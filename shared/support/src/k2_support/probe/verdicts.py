@@ -8,10 +8,10 @@ from aiokafka.errors import KafkaError
 
 from k2_shared.core.errors import K2Error
 from k2_shared.core.settings import KafkaSettings
-from k2_support.probe.bench import Bench, BrokerFailed, bench
 from k2_support.probe.checks import CHECKS
+from k2_support.probe.sandbox import BrokerFailed, Sandbox, sandbox
 
-Check = Callable[[Bench], Awaitable[None]]
+Check = Callable[[Sandbox], Awaitable[None]]
 Report = Callable[["Verdict"], None]
 
 CHECK_S = 180.0
@@ -30,7 +30,7 @@ class Verdict:
     seen: str = ""
 
 
-async def judged(place: Bench, check: Check, limit_s: float = CHECK_S) -> Verdict:
+async def judged(place: Sandbox, check: Check, limit_s: float = CHECK_S) -> Verdict:
     """One check as a verdict; a broker that refuses the check's requests, or does not end them, has broken it too."""
     promise = check.__name__.replace("_", " ")
     try:
@@ -59,7 +59,7 @@ async def judge(
         report(verdict)
         return verdict
 
-    async with bench(settings) as place:
+    async with sandbox(settings) as place:
         return list(await asyncio.gather(*(reported(check) for check in checks.values())))
 
 

@@ -33,7 +33,7 @@ def expect(condition: bool, promise: str) -> None:
 
 
 @dataclass
-class Bench:
+class Sandbox:
     """One probe's place on a broker; ``run`` sets its topics, ids and groups apart from all others."""
 
     settings: KafkaSettings
@@ -56,7 +56,7 @@ class Bench:
         return f"{self.run}.{name}" in await self.admin.list_topics()
 
     async def found(self, name: str) -> TopicPartition:
-        """A topic that an earlier bench of this run has kept; it is deleted with this one's."""
+        """A topic that an earlier sandbox of this run has kept; it is deleted with this one's."""
         topic = f"{self.run}.{name}"
         expect(await self.has(name), f"the topic {topic} is there, which was written before")
         self.created.append(topic)
@@ -122,14 +122,14 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(settings: KafkaSettings, run: str | None = None, *, keep: bool = False) -> AsyncIterator[Bench]:
+async def sandbox(settings: KafkaSettings, run: str | None = None, *, keep: bool = False) -> AsyncIterator[Sandbox]:
     """A place on the broker, its own or an earlier one by name; its topics are deleted at the end, or kept.
 
     Raises:
         Unavailable: no broker answers, or it does not forget the topics that it has deleted.
     """
     async with administration(settings) as admin:
-        place = Bench(settings, admin, f"k2-probe-{run or uuid.uuid4().hex[:8]}")
+        place = Sandbox(settings, admin, f"k2-probe-{run or uuid.uuid4().hex[:8]}")
         try:
             yield place
         finally:
