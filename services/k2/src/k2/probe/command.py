@@ -14,7 +14,7 @@ import typer
 from k2_local import Stack, StackSettings
 from k2_shared.core.errors import ConfigError, Unavailable
 from k2_shared.core.settings import KafkaSettings
-from k2_support.probe import Verdict, judge, judged, leave_marks, marks_outlive_a_restart, sandbox
+from k2_support.probe import PromiseVerdict, judge, judged, leave_marks, marks_outlive_a_restart, sandbox
 
 _NAME = "[A-Za-z0-9-]{1,40}"
 
@@ -54,7 +54,7 @@ def _one_way(bootstrap: str | None, before: str | None, after: str | None, stack
             raise ConfigError(f"the name {name!r} is not 1 to 40 letters, digits or hyphens")
 
 
-async def _at(settings: KafkaSettings, before: str | None, after: str | None) -> list[Verdict]:
+async def _at(settings: KafkaSettings, before: str | None, after: str | None) -> list[PromiseVerdict]:
     if after:
         return [await _after(settings, after)]
     if not before:
@@ -64,7 +64,7 @@ async def _at(settings: KafkaSettings, before: str | None, after: str | None) ->
     return verdicts
 
 
-def _with_restart(stack: Stack) -> list[Verdict]:
+def _with_restart(stack: Stack) -> list[PromiseVerdict]:
     """Every check, and the marks over a restart of the stack's broker, which is ended in order."""
     settings = KafkaSettings.load(kafka_bootstrap_servers=stack.env()["KAFKA_BOOTSTRAP_SERVERS"])
     name, before = uuid.uuid4().hex[:8], _broker(stack)
@@ -80,20 +80,20 @@ def _broker(stack: Stack) -> int | None:
     return next(part.pid for part in stack.status() if part.part == "kafka")
 
 
-async def _before(settings: KafkaSettings, name: str) -> list[Verdict]:
+async def _before(settings: KafkaSettings, name: str) -> list[PromiseVerdict]:
     verdicts = await judge(settings, _say)
     async with sandbox(settings, name, keep=True) as place:
         await leave_marks(place)
     return verdicts
 
 
-async def _after(settings: KafkaSettings, name: str) -> Verdict:
+async def _after(settings: KafkaSettings, name: str) -> PromiseVerdict:
     async with sandbox(settings, name) as place:
         verdict = await judged(place, marks_outlive_a_restart)
     _say(verdict)
     return verdict
 
 
-def _say(verdict: Verdict) -> None:
+def _say(verdict: PromiseVerdict) -> None:
     sys.stderr.write(f"{'kept  ' if verdict.kept else 'BROKEN'}  {verdict.promise}")
     sys.stderr.write(f": {verdict.seen}\n" if verdict.seen else "\n")

@@ -2,13 +2,13 @@
 
 from k2_support.probe.durability import leave_marks, marks_outlive_a_restart
 from k2_support.probe.sandbox import BrokerFailed, Sandbox, expect, sandbox
-from k2_support.probe.verdicts import BrokenPromise, Verdict, demand, judge, judged
+from k2_support.probe.verdicts import BrokenPromise, PromiseVerdict, demand, judge, judged
 
 __all__ = [
     "BrokenPromise",
     "BrokerFailed",
+    "PromiseVerdict",
     "Sandbox",
-    "Verdict",
     "demand",
     "expect",
     "judge",

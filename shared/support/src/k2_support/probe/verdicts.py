@@ -12,7 +12,7 @@ from k2_support.probe.checks import CHECKS
 from k2_support.probe.sandbox import BrokerFailed, Sandbox, sandbox
 
 Check = Callable[[Sandbox], Awaitable[None]]
-Report = Callable[["Verdict"], None]
+Report = Callable[["PromiseVerdict"], None]
 
 CHECK_S = 180.0
 
@@ -22,7 +22,7 @@ class BrokenPromise(K2Error):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class PromiseVerdict:
     """One promise: kept, or what was seen instead."""
 
     promise: str
@@ -30,31 +30,31 @@ class Verdict:
     seen: str = ""
 
 
-async def judged(place: Sandbox, check: Check, limit_s: float = CHECK_S) -> Verdict:
+async def judged(place: Sandbox, check: Check, limit_s: float = CHECK_S) -> PromiseVerdict:
     """One check as a verdict; a broker that refuses the check's requests, or does not end them, has broken it too."""
     promise = check.__name__.replace("_", " ")
     try:
         async with asyncio.timeout(limit_s):
             await check(place)
     except BrokerFailed as broken:
-        return Verdict(promise, kept=False, seen=str(broken))
+        return PromiseVerdict(promise, kept=False, seen=str(broken))
     except KafkaError as error:
-        return Verdict(promise, kept=False, seen=f"the broker refused: {error!r}")
+        return PromiseVerdict(promise, kept=False, seen=f"the broker refused: {error!r}")
     except TimeoutError:
-        return Verdict(promise, kept=False, seen=f"nothing came of it within {limit_s:.0f} s")
-    return Verdict(promise, kept=True)
+        return PromiseVerdict(promise, kept=False, seen=f"nothing came of it within {limit_s:.0f} s")
+    return PromiseVerdict(promise, kept=True)
 
 
 async def judge(
     settings: KafkaSettings, report: Report = lambda _: None, checks: Mapping[str, Check] = CHECKS
-) -> list[Verdict]:
+) -> list[PromiseVerdict]:
     """Run every check, all at once; each verdict is reported when it is known.
 
     Raises:
         Unavailable: no broker answers.
     """
 
-    async def reported(check: Check) -> Verdict:
+    async def reported(check: Check) -> PromiseVerdict:
         verdict = await judged(place, check)
         report(verdict)
         return verdict
