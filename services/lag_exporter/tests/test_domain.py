@@ -3,8 +3,9 @@
 import pytest
 
 from k2_shared.core import contracts
+from k2_shared.kafka.lag import Reading, groups
 from k2_shared.kafka.topics import Names
-from lag_exporter.domain import Place, Reading, groups
+from lag_exporter.domain import Place
 
 
 def told(place: Place, reading: Reading, *, has_record: bool) -> int:

@@ -12,10 +12,10 @@ from iceberg_sink.sink import TableSink, Target
 from k2_shared.core import contracts
 from k2_shared.core.telemetry import Metrics
 from k2_shared.kafka.identities import Identity
+from k2_shared.kafka.lag import groups
 from k2_shared.kafka.topic_watch import TopicWatch
 from k2_shared.kafka.topics import Names
 from k2_shared.stages.agent import Health, Shell
-from lag_exporter.domain import groups
 from silver.settings import SilverSettings
 
 NAMES = Names("t.")

@@ -7,8 +7,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from k2_shared.core.settings import KafkaSettings
 from k2_shared.kafka import clients
+from k2_shared.kafka.lag import Reading
 from k2_shared.kafka.resumption import committed_all, holds
-from lag_exporter.domain import Reading
 
 
 class Broker:

@@ -12,11 +12,12 @@ from mode import Service
 from k2_shared.core.errors import K2Error, Unavailable
 from k2_shared.core.telemetry import Metrics, logger
 from k2_shared.kafka import clients
+from k2_shared.kafka.lag import Reading, groups
 from k2_shared.kafka.topic_watch import TopicWatch
 from k2_shared.kafka.topics import Names, administration, check
 from k2_shared.stages.agent import Shell, run
 from lag_exporter.adapters import Broker
-from lag_exporter.domain import Place, Reading, groups
+from lag_exporter.domain import Place
 from lag_exporter.settings import LagSettings
 
 SERVICE = "lag_exporter"
