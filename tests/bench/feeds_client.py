@@ -22,9 +22,10 @@ from k2_shared.core.origin import Origin
 from k2_shared.core.settings import RunSettings
 from k2_shared.core.telemetry import Metrics
 from k2_shared.core.trade import Exchange, wire_prefix
+from k2_shared.feed.publish.backlog import Backlog, PublisherLimits
 from k2_shared.feed.publish.encoder import encoder
 from k2_shared.feed.publish.frames import FrameWriter
-from k2_shared.feed.publish.publisher import Limits, Publisher
+from k2_shared.feed.publish.publisher import Publisher
 from k2_shared.feed.run.book import Book
 from k2_shared.feed.transport.transport import TRANSPORTS, Socket, SocketLimits
 from k2_shared.feed.venue.protocol import TradesReceived
@@ -82,7 +83,7 @@ async def ours(task: Task) -> Cost:
     settings, names = RunSettings.load(k2_prefix=task.prefix), Names(task.prefix)
     writer = FrameWriter(task.exchange, "bench", wire_prefix(task.schema_id))
     async with clients.started(clients.producer(settings), settings) as sender:
-        publisher = Publisher(sender, names, Metrics("bench", "0"), Limits(), writer)
+        publisher = Publisher(sender, names, Metrics("bench", "0"), Backlog(PublisherLimits()), writer)
         running = asyncio.create_task(publisher.run())
         protocol, book = _protocol(task), _book(task)
         socket = await _connected(task)
@@ -117,7 +118,7 @@ async def _capture(
             taken = book.take(event.trades, 1)
             publisher.frame(frame, taken, Origin(time.time_ns(), 1, number))
         left -= len(frames)
-        await publisher.room()
+        await publisher.backlog.wait_for_capacity()
     await publisher.flush()
     assert publisher.written == task.frames + task.trades
 

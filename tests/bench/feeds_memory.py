@@ -13,8 +13,9 @@ from k2_shared.core.origin import Origin
 from k2_shared.core.telemetry import Metrics
 from k2_shared.core.trade import wire_prefix
 from k2_shared.feed.coverage.staleness import Laggards, Staleness
+from k2_shared.feed.publish.backlog import Backlog, PublisherLimits
 from k2_shared.feed.publish.frames import FrameWriter
-from k2_shared.feed.publish.publisher import Limits, Publisher
+from k2_shared.feed.publish.publisher import Publisher
 from k2_shared.feed.run.book import Book
 from k2_shared.feed.run.memory import resident_bytes
 from k2_shared.feed.venue.protocol import TradesReceived
@@ -50,7 +51,9 @@ async def hold(count: int) -> float:
     settings, names, metrics = FeedSettings.load(), Names(""), Metrics("bench", "0")
     symbols = [f"S{number}/USD" for number in range(count)]
     sender = clients.producer(settings)  # never started
-    publisher = Publisher(sender, names, metrics, Limits(), FrameWriter("KRAKEN", SERVICE, wire_prefix(1)))
+    publisher = Publisher(
+        sender, names, metrics, Backlog(PublisherLimits()), FrameWriter("KRAKEN", SERVICE, wire_prefix(1))
+    )
     book, protocol = Book(settings.feed_copies_window), KrakenProtocol()
     lines = {number: FakeConnection(number, symbols) for number in SOCKETS}
     stale, lagging = Staleness(60.0, time.monotonic), Laggards(60.0, time.monotonic)

@@ -15,7 +15,8 @@ from fastavro import parse_schema, schemaless_writer
 from k2_shared.core.contracts import trade_schema
 from k2_shared.core.origin import HEADER, Origin
 from k2_shared.core.trade import Exchange
-from k2_shared.feed.publish.lanes import Backlog, Batch, Lane
+from k2_shared.feed.publish.backlog import Backlog, PublisherLimits
+from k2_shared.feed.publish.publisher import PartitionBatcher, ProducerBatch
 from k2_shared.kafka.topics import BRONZE, RAW, Names, partition_for
 
 _SCHEMA = parse_schema(trade_schema())
@@ -33,9 +34,9 @@ class Plain:
         self._prefix = prefix
         self._sender = sender
         self._symbols = {native: symbol for symbol, native in symbols.items()}
-        self._backlog = Backlog()
+        self._backlog = Backlog(PublisherLimits())
         self._moved = asyncio.Event()
-        self._lanes: dict[tuple[str, str], Lane] = {}
+        self._batchers: dict[tuple[str, str], PartitionBatcher] = {}
 
     def parse(self, frame: str) -> list[dict[str, Any]]:
         """The twelve fields of each trade of a frame, but the time of its receipt."""
@@ -74,29 +75,29 @@ class Plain:
             await self._moved.wait()
 
     async def _send(self) -> None:
-        for lane in {id(lane): lane for lane in self._lanes.values()}.values():
-            if lane.waits:
-                batch = lane.depart()
-                sent = await self._sender.send_batch(batch.builder, lane.at.topic, partition=lane.at.partition)
-                sent.add_done_callback(partial(self._arrived, lane, batch))
+        for batcher in {id(batcher): batcher for batcher in self._batchers.values()}.values():
+            if batcher.waits:
+                batch = batcher.depart()
+                sent = await self._sender.send_batch(batch.builder, batcher.at.topic, partition=batcher.at.partition)
+                sent.add_done_callback(partial(self._arrived, batcher, batch))
 
-    def _arrived(self, lane: Lane, batch: Batch, done: "asyncio.Future[Any]") -> None:
+    def _arrived(self, batcher: PartitionBatcher, batch: ProducerBatch, done: "asyncio.Future[Any]") -> None:
         done.result()
-        lane.arrive(batch)
+        batcher.arrive(batch)
         self._moved.set()
 
     def _append(self, kind: str, symbol: str, value: bytes, now_ns: int, headers: list[tuple[str, bytes]]) -> None:
-        lane = self._lanes.get((kind, symbol)) or self._lane(kind, symbol)
-        lane.append(now_ns // 1_000_000, f"{self._exchange}:{symbol}".encode(), value, headers)
+        batcher = self._batchers.get((kind, symbol)) or self._batcher(kind, symbol)
+        batcher.append(now_ns // 1_000_000, f"{self._exchange}:{symbol}".encode(), value, headers)
 
-    def _lane(self, kind: str, symbol: str) -> Lane:
+    def _batcher(self, kind: str, symbol: str) -> PartitionBatcher:
         topic = (RAW if kind == "raw" else BRONZE).format(exchange=self._exchange.lower())
         partition = partition_for(f"{self._exchange}:{symbol}".encode(), self._names.contract(topic).partitions)
         at = TopicPartition(self._names.topic(topic), partition)
-        same = (lane for lane in self._lanes.values() if lane.at == at)
-        lane = next(same, None) or Lane(topic, at, self._backlog, self._sender.create_batch)
-        self._lanes[kind, symbol] = lane
-        return lane
+        same = (batcher for batcher in self._batchers.values() if batcher.at == at)
+        batcher = next(same, None) or PartitionBatcher(topic, at, self._backlog, self._sender.create_batch)
+        self._batchers[kind, symbol] = batcher
+        return batcher
 
     def _binance(self, data: dict[str, Any]) -> dict[str, Any]:
         side = "SELL" if data["m"] else "BUY"

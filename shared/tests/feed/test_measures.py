@@ -14,8 +14,9 @@ from k2_shared.feed.coverage.coverage import Coverage
 from k2_shared.feed.coverage.gap_log import GapLog
 from k2_shared.feed.coverage.spans import Spans
 from k2_shared.feed.coverage.store import Store
+from k2_shared.feed.publish.backlog import Backlog, PublisherLimits
 from k2_shared.feed.publish.frames import FrameWriter
-from k2_shared.feed.publish.publisher import Limits, Publisher
+from k2_shared.feed.publish.publisher import Publisher
 from k2_shared.feed.run.book import Book
 from k2_shared.feed.run.capture import Capture
 from k2_shared.feed.run.feed import Feed
@@ -56,7 +57,9 @@ def running() -> Running:
     settings, names, metrics = FeedSettings.load(), Names("run."), Metrics("feed_kraken", "0")
     venue = Venue("feed_kraken", "KRAKEN", (), "", (A, B), None, None, Allowance(9, 1), 1, 1, None, 0)  # type: ignore[arg-type]
     sender: Any = Sender()
-    publisher = Publisher(sender, names, metrics, Limits(), FrameWriter("KRAKEN", "feed", wire_prefix(SCHEMA_ID)))
+    publisher = Publisher(
+        sender, names, metrics, Backlog(PublisherLimits()), FrameWriter("KRAKEN", "feed", wire_prefix(SCHEMA_ID))
+    )
     history: Any = None
     capture = Capture(
         settings=settings,

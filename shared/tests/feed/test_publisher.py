@@ -17,8 +17,9 @@ from k2_shared.core.records import Outgoing
 from k2_shared.core.settings import RunSettings
 from k2_shared.core.telemetry import Metrics
 from k2_shared.core.trade import wire_prefix
+from k2_shared.feed.publish.backlog import Backlog, Congested, PublisherLimits
 from k2_shared.feed.publish.frames import FrameWriter
-from k2_shared.feed.publish.publisher import Congested, Limits, Publisher
+from k2_shared.feed.publish.publisher import Publisher
 from k2_shared.kafka import clients
 from k2_shared.kafka.topics import BRONZE, DLQ, RAW, Names, partition_for
 from k2_support.records import ORIGIN, RECEIVED_NS, SCHEMA_ID, trade, value
@@ -75,10 +76,10 @@ class HeldBroker:
 
 @asynccontextmanager
 async def publishing(
-    sender: Any, names: Names, limits: Limits | None = None, metrics: Metrics | None = None
+    sender: Any, names: Names, limits: PublisherLimits | None = None, metrics: Metrics | None = None
 ) -> AsyncIterator[Publisher]:
     """A publisher that runs."""
-    publisher = Publisher(sender, names, metrics or Metrics("feed", "0"), limits or Limits(), WRITER)
+    publisher = Publisher(sender, names, metrics or Metrics("feed", "0"), Backlog(limits or PublisherLimits()), WRITER)
     running = asyncio.create_task(publisher.run())
     try:
         yield publisher
@@ -182,7 +183,7 @@ async def test_each_key_is_written_in_order_to_its_partition(run_settings: RunSe
                 await asyncio.sleep(0.01)
         await publisher.flush()
         await publisher.flush()
-        assert (publisher.unacknowledged, publisher.written) == (0, 500)
+        assert (publisher.backlog.records, publisher.written) == (0, 500)
     found = await read(run_settings, names, RAW_TOPIC)
     ends: dict[tuple[str, int], int] = {}
     for key in {record.key or b"" for record in sent}:
@@ -222,7 +223,7 @@ async def test_a_partition_has_one_batch_on_its_way(unbound: Names) -> None:
         first.acknowledge(100)
         second = (await broker.batches(2))[1]
         assert [batch.builder.record_count() for batch in broker.sent] == [10, 11]
-        assert (publisher.unacknowledged, publisher.written) == (11, 21)
+        assert (publisher.backlog.records, publisher.written) == (11, 21)
         second.acknowledge(110)
         await publisher.flush()
         assert publisher.acknowledged == {(RAW_TOPIC, first.partition): 121}
@@ -244,14 +245,14 @@ async def test_a_full_batch_is_followed_by_another(unbound: Names) -> None:
         assert sum(batch.builder.record_count() for batch in broker.sent) == 100
 
 
-@pytest.mark.parametrize("limits", [Limits(records=2), Limits(bytes=2)], ids=["records", "bytes"])
-async def test_there_is_no_room_while_too_much_is_unacknowledged(unbound: Names, limits: Limits) -> None:
+@pytest.mark.parametrize("limits", [PublisherLimits(records=2), PublisherLimits(bytes=2)], ids=["records", "bytes"])
+async def test_there_is_no_room_while_too_much_is_unacknowledged(unbound: Names, limits: PublisherLimits) -> None:
     """A slow Kafka slows the socket instead of filling the memory."""
     broker = HeldBroker()
     async with publishing(broker, unbound, limits) as publisher:
-        await publisher.room()
+        await publisher.backlog.wait_for_capacity()
         put_all(publisher, outgoing(2))
-        waiting = asyncio.create_task(publisher.room())
+        waiting = asyncio.create_task(publisher.backlog.wait_for_capacity())
         sent = await broker.batches(2)
         assert not waiting.done()
         sent[0].acknowledge(0)
@@ -261,13 +262,13 @@ async def test_there_is_no_room_while_too_much_is_unacknowledged(unbound: Names,
 async def test_no_room_for_too_long_is_congestion(unbound: Names) -> None:
     """It says how much waits; when Kafka takes it, there is room again, and nothing was lost."""
     broker = HeldBroker()
-    async with publishing(broker, unbound, Limits(records=1, stall_s=0.05)) as publisher:
+    async with publishing(broker, unbound, PublisherLimits(records=1, stall_s=0.05)) as publisher:
         put_all(publisher, outgoing(1))
         with pytest.raises(Congested, match=r"1 records of 1 bytes are unacknowledged, allowed are 1 and"):
-            await publisher.room()
+            await publisher.backlog.wait_for_capacity()
         (sent,) = await broker.batches(1)
         sent.acknowledge(0)
-        await publisher.room()
+        await publisher.backlog.wait_for_capacity()
 
 
 @pytest.mark.parametrize("cancelled", [False, True])
@@ -289,8 +290,8 @@ async def test_a_record_that_kafka_did_not_take_stops_the_publisher(unbound: Nam
         with pytest.raises(Unavailable):
             publisher.frame(b"{}", [trade()], ORIGIN)
         with pytest.raises(Unavailable):
-            await publisher.room()
-        assert publisher.failed
+            await publisher.backlog.wait_for_capacity()
+        assert publisher.backlog.failed
     labels = {"stage": "feed", "error_type": "CancelledError" if cancelled else "KafkaConnectionError"}
     assert metrics.registry.get_sample_value("k2_errors_total", labels) == 1
     assert metrics.registry.get_sample_value("k2_records_sent_total", {"topic": RAW_TOPIC}) is None
@@ -335,7 +336,7 @@ async def test_the_oldest_acknowledgement_that_is_owed_has_its_age(unbound: Name
         put_all(publisher, outgoing(2, symbols=2))
         first, second = await broker.batches(2)
         second.acknowledge(0)
-        await eventually(lambda: publisher.unacknowledged == 1, "an acknowledgement")
+        await eventually(lambda: publisher.backlog.records == 1, "an acknowledgement")
         began = publisher.unacknowledged_s
         await eventually(lambda: publisher.unacknowledged_s > began > 0, "time to pass")
         first.acknowledge(0)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from k2_shared.core.origin import Origin
 from k2_shared.feed.coverage.ledger import Cause, EventKind
-from k2_shared.feed.publish.publisher import Congested
+from k2_shared.feed.publish.backlog import Congested
 from k2_shared.feed.transport.connection import Connection
 from k2_shared.feed.transport.transport import Disconnected
 from k2_shared.feed.venue.budget import Allowance

@@ -16,7 +16,7 @@ from k2_shared.feed.coverage.gap_log import GapLog
 from k2_shared.feed.coverage.ledger import Cause, EventKind, EventRecord, now_us
 from k2_shared.feed.coverage.silent import Silent
 from k2_shared.feed.coverage.store import Store
-from k2_shared.feed.publish.publisher import Congested, Publisher
+from k2_shared.feed.publish.publisher import Publisher
 from k2_shared.feed.run.book import Book
 from k2_shared.feed.transport.connection import Connection
 from k2_shared.feed.transport.transport import SocketLimits, Transport
@@ -119,7 +119,7 @@ class Capture:
 
     async def room(self) -> None:
         """Wait until Kafka has taken enough of what was published."""
-        await self.publisher.room()
+        await self.publisher.backlog.wait_for_capacity()
 
     def refused(self, refusal: Refused) -> None:
         """Make a refusal known; a symbol on trial is left, unless it may be granted in a while."""
@@ -204,11 +204,7 @@ class Capture:
 
     async def recovered(self) -> None:
         """Wait until there is room again."""
-        while True:
-            try:
-                return await self.publisher.room()
-            except Congested:
-                continue
+        await self.publisher.backlog.outlast_congestion()
 
     def lost(self, reason: Exception) -> None:
         """Count the end of a connection."""

@@ -18,8 +18,9 @@ from k2_shared.feed.coverage.coverage import Coverage
 from k2_shared.feed.coverage.gap_log import GapFold, GapLog
 from k2_shared.feed.coverage.ledger import Cause, EventKind, now_us
 from k2_shared.feed.coverage.store import Restored, Store
+from k2_shared.feed.publish.backlog import Backlog, PublisherLimits
 from k2_shared.feed.publish.frames import FrameWriter
-from k2_shared.feed.publish.publisher import Limits, Publisher
+from k2_shared.feed.publish.publisher import Publisher
 from k2_shared.feed.run.book import Book
 from k2_shared.feed.run.capture import Capture
 from k2_shared.feed.run.checkpoints import Checkpoints
@@ -125,7 +126,7 @@ class Epoch:
             )
         finally:
             keeper.count()
-            if not capture.publisher.failed:
+            if not capture.publisher.backlog.failed:
                 keeper.leave()
                 await self._written(checkpoints)
 
@@ -141,7 +142,7 @@ class Epoch:
                 await checkpoints.write()
         except TimeoutError:
             raise Unavailable(
-                f"Kafka did not take the last {self.capture.publisher.unacknowledged} records within {limit_s:.1f} s: "
+                f"Kafka did not take the last {self.capture.publisher.backlog.records} records within {limit_s:.1f} s: "
                 "the next start asks REST for what is missing"
             ) from None
 
@@ -220,9 +221,9 @@ async def opened(parts: Parts) -> AsyncIterator[Epoch]:
     for reason, count in restored.ignored.items():
         parts.metrics.errors.labels("restore", reason).inc(count)
     writer = FrameWriter(venue.exchange, venue.service, wire_prefix(parts.schema_id))
-    limits = Limits(records=settings.feed_max_in_flight, stall_s=settings.feed_stall_s)
+    limits = PublisherLimits(records=settings.feed_max_in_flight, stall_s=settings.feed_stall_s)
     async with clients.started(clients.producer(settings), settings) as sender:
-        publisher = Publisher(sender, names, parts.metrics, limits, writer)
+        publisher = Publisher(sender, names, parts.metrics, Backlog(limits), writer)
         sending = asyncio.create_task(publisher.run())
         symbols: dict[str, str] = {}
         capture = Capture(

@@ -91,7 +91,7 @@ class Feed(Service):  # type: ignore[misc]
                 if self._stopping.is_set():
                     logger().error(CUT, error=str(error))
                     return
-                if isinstance(error, Unavailable) and self._epoch and not self._epoch.capture.publisher.failed:
+                if isinstance(error, Unavailable) and self._epoch and not self._epoch.capture.publisher.backlog.failed:
                     raise
                 self._awaited = f"kafka: {error}"
                 self._leave()

@@ -119,7 +119,7 @@ class Keeper:
         """Say how it is now."""
         capture, metrics, exchange = self.capture, self.capture.metrics, self.capture.venue.exchange
         series = capture.book.series
-        metrics.feed.unacknowledged.set(capture.publisher.unacknowledged)
+        metrics.feed.unacknowledged.set(capture.publisher.backlog.records)
         metrics.feed.unacknowledged_s.labels(exchange).set(capture.publisher.unacknowledged_s)
         metrics.feed.connect_attempts.labels(exchange).set(len(capture.attempts.made))
         metrics.feed.stopped_symbols.labels(exchange).set(sum(bool(s.coverage.stopped_at) for s in series.values()))

@@ -11,7 +11,7 @@ from k2_shared.core.backoff import Backoff
 from k2_shared.core.errors import Unavailable
 from k2_shared.core.tasks import ended
 from k2_shared.feed.coverage.ledger import Cause, EventKind
-from k2_shared.feed.publish.publisher import Congested
+from k2_shared.feed.publish.backlog import Congested
 from k2_shared.feed.transport.connection import Connection
 from k2_shared.feed.transport.endpoints import Endpoints
 from k2_shared.feed.transport.transport import Disconnected
