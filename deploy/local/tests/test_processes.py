@@ -11,8 +11,8 @@ import pytest
 
 from k2_local import Stack, StackSettings
 from k2_local.disk import write_json
+from k2_local.idle_timeout import Activity, IdleTimeout
 from k2_local.logs import tail
-from k2_local.patience import Patience, Work
 from k2_local.processes import Process, completed, spawn
 from k2_local.records import Records
 from k2_support.waiting import wait_for
@@ -36,7 +36,7 @@ file.write(os.urandom(2_000_000)); file.flush(); os.fsync(file.fileno())
 print("written", flush=True)
 signal.pause()
 """
-AT_ONCE, PATIENT = Patience(0, 0), Patience(30, 30)
+AT_ONCE, LENIENT = IdleTimeout(0, 0), IdleTimeout(30, 30)
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_deaf_process_is_killed_after_the_deadline(tmp_path: Path) -> None:
     log = tmp_path / "log"
     process = spawn([sys.executable, "-c", STUBBORN], {}, log)
     wait_for(lambda: tail(log, 1) == ["deaf"], 60, "the child's first word")
-    assert process.stop(Patience(idle_s=0.1, limit_s=60)) == "and showed no sign of work for 0 s"
+    assert process.stop(IdleTimeout(idle_s=0.1, limit_s=60)) == "and showed no sign of work for 0 s"
     assert not process.running
 
 
@@ -81,7 +81,7 @@ def test_process_that_works_is_given_the_time_it_takes(tmp_path: Path) -> None:
     log = tmp_path / "log"
     process = spawn([sys.executable, "-c", BUSY.format(seconds=6)], {}, log)
     wait_for(lambda: tail(log, 1) == ["ready"], 60, "the child's first word")
-    assert process.stop(Patience(idle_s=4, limit_s=120)) is None
+    assert process.stop(IdleTimeout(idle_s=4, limit_s=120)) is None
     assert tail(log, 1) == ["done"]
 
 
@@ -90,7 +90,7 @@ def test_process_that_works_for_ever_is_killed_at_the_limit(tmp_path: Path) -> N
     log = tmp_path / "log"
     process = spawn([sys.executable, "-c", BUSY.format(seconds=600)], {}, log)
     wait_for(lambda: tail(log, 1) == ["ready"], 60, "the child's first word")
-    assert process.stop(Patience(idle_s=60, limit_s=0.3)) == "within K2_WORK_TIMEOUT_S=0.3"
+    assert process.stop(IdleTimeout(idle_s=60, limit_s=0.3)) == "within K2_WORK_TIMEOUT_S=0.3"
     assert not process.running
 
 
@@ -99,27 +99,27 @@ def test_work_is_measured(tmp_path: Path) -> None:
     log = tmp_path / "log"
     process = spawn([sys.executable, "-c", WRITING], {}, log)
     wait_for(lambda: tail(log, 1) == ["written"], 60, "the child's word")
-    assert process.work().cpu_s > 0
+    assert process.activity().cpu_s > 0
     if hasattr(psutil.Process, "io_counters"):
-        assert process.work().written >= 1_000_000
-    assert process.stop(PATIENT) is None
-    assert process.work() == Work()
+        assert process.activity().written >= 1_000_000
+    assert process.stop(LENIENT) is None
+    assert process.activity() == Activity()
 
 
 def test_program_is_run_to_its_end() -> None:
     """Its code and what it said; one that does nothing is killed."""
     told = "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"
-    code, said = completed([sys.executable, "-c", told], Patience(60, 60))
+    code, said = completed([sys.executable, "-c", told], IdleTimeout(60, 60))
     assert (code, sorted(said.split())) == (3, ["err", "out"])
     with pytest.raises(TimeoutError, match="no sign of work"):
-        completed([sys.executable, "-c", "import signal; signal.pause()"], Patience(0.5, 60))
+        completed([sys.executable, "-c", "import signal; signal.pause()"], IdleTimeout(0.5, 60))
 
 
 def test_process_outlives_the_terminal(tmp_path: Path) -> None:
     """It has a session of its own, so that Ctrl-C is not sent to it."""
     process = spawn([sys.executable, "-c", "import signal; signal.pause()"], {}, tmp_path / "log")
     assert os.getsid(process.pid) == process.pid
-    assert process.stop(PATIENT) is None
+    assert process.stop(LENIENT) is None
 
 
 def test_ended_child_does_not_run(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_child_that_its_parent_does_not_collect_has_ended() -> None:
         pid = int(careless.stdout.readline())
         process = Process(pid, float(psutil.Process(pid).create_time()))
         wait_for(lambda: psutil.Process(pid).name() == "sleep", 60, "the grandchild")
-        assert process.stop(PATIENT) is None
+        assert process.stop(LENIENT) is None
         assert psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
         careless.kill()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 
-from k2_local.patience import Patience, Wait, Work
+from k2_local.idle_timeout import Activity, IdleTimeout, IdleWatch
 
 MB = 1_000_000
 _SAME_START_S = 1.0  # clocks are corrected now and then; a pid is not reused within this
@@ -47,15 +47,15 @@ class Process:
             return any(c.status == psutil.CONN_LISTEN and c.laddr.port == port for c in connections)
         return False
 
-    def work(self) -> Work:
-        """What it has done since its start; nothing if it does not run."""
+    def activity(self) -> Activity:
+        """Its activity since its start; none if it does not run."""
         found = self._find()
         with suppress(psutil.NoSuchProcess):
-            return _work(found) if found else Work()
-        return Work()
+            return _activity(found) if found else Activity()
+        return Activity()
 
-    def stop(self, patience: Patience) -> str | None:
-        """End it: SIGTERM, and SIGKILL when patience is over. Returns why it was killed, None if it ended by itself.
+    def stop(self, timeout: IdleTimeout) -> str | None:
+        """End it: SIGTERM, and SIGKILL when the timeout expires. Returns why it was killed, None if it ended by itself.
 
         Blocks until it is gone. A process that is not ours is left alone.
         """
@@ -63,18 +63,18 @@ class Process:
         if found is None:
             return None
         with suppress(psutil.NoSuchProcess):
-            wait = patience.with_(self)
+            watch = timeout.watch(self)
             found.terminate()
-            if reason := self._not_ended(wait):
+            if reason := self._not_ended(watch):
                 found.kill()
-                self._not_ended(Patience(_KILL_S, _KILL_S).with_(self))
+                self._not_ended(IdleTimeout(_KILL_S, _KILL_S).watch(self))
                 return reason
         return None
 
-    def _not_ended(self, wait: Wait) -> str | None:
+    def _not_ended(self, watch: IdleWatch) -> str | None:
         """Wait for its end, or say why no longer. Not psutil's wait: a zombie that nobody collects has ended too."""
         while self.running:
-            if reason := wait.over():
+            if reason := watch.expired():
                 return reason
             time.sleep(_POLL_S)
         return None
@@ -88,11 +88,11 @@ class Process:
             return None
 
 
-def _work(process: psutil.Process) -> Work:
+def _activity(process: psutil.Process) -> Activity:
     with process.oneshot():
         times = process.cpu_times()
         written = process.io_counters().write_bytes if hasattr(process, "io_counters") else 0
-    return Work(times.user + times.system, _waited_s(process.pid), written)
+    return Activity(times.user + times.system, _waited_s(process.pid), written)
 
 
 def _waited_s(pid: int) -> float:
@@ -104,19 +104,19 @@ def _waited_s(pid: int) -> float:
     return waited_ns / 1e9
 
 
-def completed(argv: list[str], patience: Patience) -> tuple[int, str]:
+def completed(argv: list[str], timeout: IdleTimeout) -> tuple[int, str]:
     """Run a program to its end; returns its exit code and what it printed, which must be little.
 
     Raises:
-        TimeoutError: patience was over and it was killed; says why.
+        TimeoutError: the timeout expired and it was killed; says why.
     """
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as child:
-        wait = patience.with_(_process(child.pid))
+        watch = timeout.watch(_process(child.pid))
         while True:
             try:
                 output, _ = child.communicate(timeout=_POLL_S)
             except subprocess.TimeoutExpired:
-                if reason := wait.over():
+                if reason := watch.expired():
                     child.kill()
                     raise TimeoutError(reason) from None
             else:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from k2_local.patience import Patience
+from k2_local.idle_timeout import IdleTimeout
 from k2_shared.core.settings import Settings
 
 HIGHEST_PORT = 55_535  # SeaweedFS adds 10,000 to each of its ports for gRPC
@@ -48,14 +48,14 @@ class StackSettings(Settings):
         return self.k2_cache_dir.expanduser().absolute()
 
     @property
-    def starting(self) -> Patience:
+    def starting(self) -> IdleTimeout:
         """With a part that starts."""
-        return Patience(self.k2_start_timeout_s, self.k2_work_timeout_s)
+        return IdleTimeout(self.k2_start_timeout_s, self.k2_work_timeout_s)
 
     @property
-    def stopping(self) -> Patience:
+    def stopping(self) -> IdleTimeout:
         """With a part that stops: SIGKILL follows, after which Kafka may serve old offsets."""
-        return Patience(self.k2_stop_timeout_s, self.k2_work_timeout_s)
+        return IdleTimeout(self.k2_stop_timeout_s, self.k2_work_timeout_s)
 
     def port_set_by_hand(self, name: str) -> int | None:
         """The port that the operator gave for ``name`` (see ``ports.PORTS``), or None."""

@@ -82,12 +82,12 @@ class Startup:
             self._records.begin(part.name)
 
     def _await(self, part: Part, process: Process) -> None:
-        wait = part.site.settings.starting.with_(process)
+        watch = part.site.settings.starting.watch(process)
         while (lacking := why_not_ready(part, process)) is not None:
             require_space(part.site.settings.state, "K2_STATE_DIR")
             if not process.running:
                 raise Unavailable(_with_log(part, f"{part.name} ended while it was starting"))
-            if reason := wait.over():
+            if reason := watch.expired():
                 raise Unavailable(_with_log(part, f"{part.name} was not ready {reason}: {lacking}"))
             if self._abandoned.wait(_POLL_S):
                 raise _AbandonedError(part.name)
