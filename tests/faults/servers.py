@@ -9,7 +9,7 @@ from tests.faults.rig import Rig
 from tests.faults.supervisor import SupervisedAgent, until, up
 
 from k2_local import Stack
-from k2_local.records import Records
+from k2_local.stack_state import Records
 from k2_shared.core.errors import ConfigError
 
 UNAVAILABLE = 4

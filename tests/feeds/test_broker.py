@@ -11,7 +11,7 @@ from tests.feeds.rig import running
 from tests.feeds.sim import BTC
 
 from k2_local import Stack
-from k2_local.records import Records
+from k2_local.stack_state import Records
 from k2_shared.core.settings import RunSettings
 from k2_shared.core.trade import Exchange
 from k2_shared.feed.coverage.ledger import EventKind

@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 
 from k2_local import Stack
-from k2_local.records import Records
+from k2_local.stack_state import Records
 from k2_support.children import Child
 
 AGENTS = ("silver", "gold", "iceberg_sink", "feed_kraken", "feed_binance")

@@ -13,7 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from pyiceberg.catalog import Catalog, load_catalog
 
 from k2_local import Stack
-from k2_local.records import Records
+from k2_local.stack_state import StackState
 from k2_local.status import whole
 from k2_support.ports import is_free
 from k2_support.waiting import wait_for
@@ -22,7 +22,7 @@ Occupied = Callable[[int], AbstractContextManager[int]]
 
 
 def _kill(stack: Stack, part: str) -> None:
-    process = Records(stack.settings.state).process(part)
+    process = StackState(stack.settings.state).process(part)
     assert process is not None
     found = psutil.Process(process.pid)
     found.kill()
@@ -164,7 +164,7 @@ async def test_state_survives_a_restart_on_other_ports(stack: Stack, occupied: O
     _commit(stack, "kept", commits=1)
     stack.down()
     assert whole(stack.status()) == "down"
-    ports, said = Records(stack.settings.state).ports(), list[str]()
+    ports, said = StackState(stack.settings.state).ports(), list[str]()
     wanted = ("kafka", "kafka_controller", "registry", "s3", "seaweed_master", "seaweed_volume", "seaweed_filer")
     with ExitStack() as busy:
         for name in wanted:

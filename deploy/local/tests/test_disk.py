@@ -12,8 +12,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from k2_local import Stack, StackSettings
-from k2_local.records import Records
 from k2_local.stack import NAMES
+from k2_local.stack_state import StackState
 from k2_local.status import whole
 from k2_shared.core.errors import ConfigError, K2Error
 from k2_support.waiting import wait_for
@@ -98,8 +98,8 @@ def test_a_first_start_that_met_a_full_disk_is_no_obstacle(small: Stack, disk: D
 
     starting = Thread(target=start)
     starting.start()
-    records = Records(small.settings.state)
-    wait_for(lambda: any(map(records.is_begun, NAMES)), 120, "the first part to begin")
+    state = StackState(small.settings.state)
+    wait_for(lambda: any(map(state.is_begun, NAMES)), 120, "the first part to begin")
     with disk.kept_full():
         starting.join()
         assert [type(error) for error in failures] == [ConfigError]

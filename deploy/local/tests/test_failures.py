@@ -6,15 +6,15 @@ import pytest
 
 from k2_local import Stack, StackSettings
 from k2_local.identity import identity_of
-from k2_local.records import Records
 from k2_local.stack import NAMES
+from k2_local.stack_state import StackState
 from k2_local.status import whole
 from k2_shared.core.errors import ConfigError, Halt, Unavailable
 
 
 def _is_down(settings: StackSettings) -> bool:
-    records = Records(settings.state)
-    return whole(Stack(settings).status()) == "down" and not any(map(records.process, NAMES))
+    state = StackState(settings.state)
+    return whole(Stack(settings).status()) == "down" and not any(map(state.process, NAMES))
 
 
 def _write_storage(settings: StackSettings, cluster_id: str, node: int) -> None:

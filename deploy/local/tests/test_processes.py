@@ -14,7 +14,7 @@ from k2_local.disk import write_json
 from k2_local.idle_timeout import Activity, IdleTimeout
 from k2_local.logs import tail
 from k2_local.processes import Process, completed, spawn
-from k2_local.records import Records
+from k2_local.stack_state import StackState
 from k2_support.waiting import wait_for
 
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); signal.pause()"
@@ -64,7 +64,7 @@ def test_down_leaves_a_reused_pid_alone(settings: StackSettings, stranger: subpr
     write_json(settings.state / "run" / "kafka.json", {"pid": stranger.pid, "started": _started(stranger) - 100})
     Stack(settings).down()
     assert stranger.poll() is None
-    assert Records(settings.state).process("kafka") is None
+    assert StackState(settings.state).process("kafka") is None
 
 
 def test_deaf_process_is_killed_after_the_deadline(tmp_path: Path) -> None:

@@ -13,13 +13,13 @@ from k2_local.disk import write_json
 from k2_local.identity import Identity
 from k2_local.kafka import Kafka
 from k2_local.parts import NotReadyError, Site
-from k2_local.records import Records
 from k2_local.stack import NAMES
+from k2_local.stack_state import StackState
 from k2_local.status import whole
 
 
-def _records(stack: Stack) -> Records:
-    return Records(stack.settings.state)
+def _state(stack: Stack) -> StackState:
+    return StackState(stack.settings.state)
 
 
 def test_every_part_is_up_with_its_process_and_port(stack: Stack) -> None:
@@ -68,14 +68,14 @@ def test_keys_are_readable_by_their_owner_alone(stack: Stack) -> None:
 
 def test_registry_writes_before_it_acknowledges(stack: Stack) -> None:
     """H2 runs without a write delay."""
-    process = _records(stack).process("registry")
+    process = _state(stack).process("registry")
     assert process is not None
     assert any(word.endswith(";WRITE_DELAY=0") for word in psutil.Process(process.pid).cmdline())
 
 
 def test_registry_has_time_to_open_its_database(stack: Stack) -> None:
     """As long as a start may take, not the 5 s that are its default."""
-    process = _records(stack).process("registry")
+    process = _state(stack).process("registry")
     assert process is not None
     option = f"-Dquarkus.datasource.h2.jdbc.acquisition-timeout={stack.settings.k2_work_timeout_s:.0f}S"
     assert option in psutil.Process(process.pid).cmdline()
@@ -95,14 +95,14 @@ async def test_broker_has_the_settings_of_a_single_node(stack: Stack) -> None:
 def test_another_cluster_is_not_taken_for_ours(stack: Stack) -> None:
     """The broker's check fails where another cluster id answers."""
     stranger = Identity("A" * 22, "key", "secret")
-    site = Site(stack.settings, stranger, _records(stack).ports())
+    site = Site(stack.settings, stranger, _state(stack).ports())
     with pytest.raises(NotReadyError, match="another cluster"):
         Kafka(site).check()
 
 
 def test_another_process_on_our_port_is_not_taken_for_ours(stack: Stack, settings: StackSettings) -> None:
     """A stack whose recorded processes do not own the ports that answer is not up."""
-    ours, theirs = Records(settings.state), _records(stack)
+    ours, theirs = StackState(settings.state), _state(stack)
     ours.remember_ports(theirs.ports())
     write_json(
         settings.state / "identity.json", {"cluster_id": "x", "s3_access_key_id": "", "s3_secret_access_key": ""}

@@ -10,7 +10,7 @@ from k2_local.artifacts import Downloads
 from k2_local.identity import identity_of
 from k2_local.parts import Launch, Part, Site
 from k2_local.ports import Claims, choose
-from k2_local.records import Records
+from k2_local.stack_state import StackState
 from k2_local.startup import Startup
 from k2_shared.core.errors import ConfigError, Unavailable
 
@@ -45,7 +45,7 @@ class Starter:
     """Starts the toy in one state folder."""
 
     def __init__(self, settings: StackSettings) -> None:
-        self.records = Records(settings.state)
+        self.state = StackState(settings.state)
         self.said: list[str] = []
         with Claims() as claims:
             self.toy = Toy(Site(settings, identity_of(settings.state), {"toy": choose("toy", (), claims)}))
@@ -55,12 +55,12 @@ class Starter:
         self.toy.works = works
         with Claims() as claims:
             try:
-                Startup(self.records, claims, self.said.append).run([self.toy], NOTHING)
+                Startup(self.state, claims, self.said.append).run([self.toy], NOTHING)
             finally:
-                process = self.records.process("toy")
+                process = self.state.process("toy")
                 assert process is not None
                 process.stop(self.toy.site.settings.stopping)
-                self.records.forget("toy")
+                self.state.forget("toy")
         return self.toy.left()
 
 

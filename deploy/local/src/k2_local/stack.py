@@ -14,10 +14,10 @@ from k2_local.environment import environment
 from k2_local.identity import identity_of
 from k2_local.kafka import Kafka
 from k2_local.parts import Part, Site
-from k2_local.records import Records
 from k2_local.registry import Registry
 from k2_local.seaweed import Seaweed
 from k2_local.settings import StackSettings
+from k2_local.stack_state import StackState
 from k2_local.startup import Startup
 from k2_local.status import PartStatus, status_of
 from k2_shared.core.errors import ConfigError, Unavailable
@@ -41,7 +41,7 @@ class Stack:
 
     def __init__(self, settings: StackSettings) -> None:
         self.settings = settings
-        self._records = Records(settings.state)
+        self._state = StackState(settings.state)
 
     def up(self, report: Report = _quiet) -> dict[str, str]:
         """Start what does not run, wait until every part works, and return its clients' environment.
@@ -61,7 +61,7 @@ class Stack:
             downloads = Cache(self.settings.cache, report).fetch()
             started = False
             try:
-                Startup(self._records, claims, report).run(self._parts(), downloads)
+                Startup(self._state, claims, report).run(self._parts(), downloads)
                 started = True
             finally:
                 if not started:
@@ -76,10 +76,10 @@ class Stack:
 
     def status(self) -> list[PartStatus]:
         """Ask every part how it is; takes a few seconds at most and changes nothing."""
-        if not self._records.ports():
+        if not self._state.ports():
             return [PartStatus(name, "down") for name in NAMES]
         with explained(self.settings.state, "K2_STATE_DIR"), ThreadPoolExecutor(len(NAMES)) as pool:
-            return list(pool.map(lambda part: status_of(part, self._records.process(part.name)), self._parts()))
+            return list(pool.map(lambda part: status_of(part, self._state.process(part.name)), self._parts()))
 
     def env(self) -> dict[str, str]:
         """The environment of the running stack's clients, without asking whether it works.
@@ -115,22 +115,22 @@ class Stack:
             yield
 
     def _runs(self, name: str) -> bool:
-        process = self._records.process(name)
+        process = self._state.process(name)
         return process is not None and process.running
 
     def _assign_ports(self, missing: Collection[str], claims: ports.Claims, report: Report) -> None:
-        known = self._records.ports()
+        known = self._state.ports()
         for part in NAMES:
             if part not in missing and (wrong := ports.contradiction(self.settings, part, known)):
                 raise ConfigError(wrong)
         for part in missing:
-            if self._records.process(part) is not None:
+            if self._state.process(part) is not None:
                 ports.await_release(part, known)
             known |= ports.assign(self.settings, part, known, report, claims)
-        self._records.remember_ports(known)
+        self._state.remember_ports(known)
 
     def _site(self) -> Site:
-        return Site(self.settings, identity_of(self.settings.state), self._records.ports())
+        return Site(self.settings, identity_of(self.settings.state), self._state.ports())
 
     def _parts(self) -> list[Part]:
         site = self._site()
@@ -142,8 +142,8 @@ class Stack:
                 pass
 
     def _stop_part(self, name: str, report: Report) -> None:
-        process = self._records.process(name)
+        process = self._state.process(name)
         if process is not None and process.running:
             reason = process.stop(self.settings.stopping)
             report(f"{name} did not stop {reason}: it was killed" if reason else f"{name} is down")
-        self._records.forget(name)
+        self._state.forget(name)

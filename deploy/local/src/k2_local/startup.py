@@ -12,7 +12,7 @@ from k2_local.logs import tail
 from k2_local.parts import NotReadyError, Part
 from k2_local.ports import Claims
 from k2_local.processes import Process, spawn
-from k2_local.records import Records
+from k2_local.stack_state import StackState
 from k2_shared.core.errors import K2Error, Unavailable
 
 _POLL_S = 0.1
@@ -26,14 +26,14 @@ class _AbandonedError(K2Error):
 class Startup:
     """One attempt to bring parts up."""
 
-    def __init__(self, records: Records, claims: Claims, report: Callable[[str], None]) -> None:
-        self._records, self._claims, self._report = records, claims, report
+    def __init__(self, state: StackState, claims: Claims, report: Callable[[str], None]) -> None:
+        self._state, self._claims, self._report = state, claims, report
         self._abandoned = threading.Event()
 
     def run(self, parts: Sequence[Part], downloads: Downloads) -> None:
         """Start what does not run and wait until all of ``parts`` are ready; blocks while they work, up to the limit.
 
-        What was started is in the records, also after an error.
+        What was started is in the state folder, also after an error.
 
         Raises:
             ConfigError: the disk became full.
@@ -50,14 +50,14 @@ class Startup:
 
     def _bring_up(self, part: Part, downloads: Downloads) -> None:
         began = time.monotonic()
-        process = self._records.process(part.name)
+        process = self._state.process(part.name)
         if process is None or not process.running:
             self._clear(part)
             if rehearsal := part.rehearsal(self._claims):
                 self._rehearse(rehearsal, downloads)
             process = self._spawn(part, downloads)
         self._await(part, process)
-        self._records.established(part.name)
+        self._state.established(part.name)
         self._report(f"{part.name} is up on port {part.port} ({time.monotonic() - began:.1f} s)")
 
     def _rehearse(self, part: Part, downloads: Downloads) -> None:
@@ -70,16 +70,16 @@ class Startup:
     def _spawn(self, part: Part, downloads: Downloads) -> Process:
         launch = part.prepare(downloads)
         process = spawn(launch.argv, launch.environ, part.log)
-        self._records.remember(part.name, process)
+        self._state.remember(part.name, process)
         return process
 
     def _clear(self, part: Part) -> None:
         """Begin anew what never worked: a start that was cut, as by a full disk, may have left half of its files."""
-        if self._records.is_begun(part.name) and part.folder.exists():
+        if self._state.is_begun(part.name) and part.folder.exists():
             self._report(f"{part.name} has never been up here: what its first start left is removed")
             rmtree(part.folder)
         if not part.folder.exists():
-            self._records.begin(part.name)
+            self._state.begin(part.name)
 
     def _await(self, part: Part, process: Process) -> None:
         watch = part.site.settings.starting.watch(process)

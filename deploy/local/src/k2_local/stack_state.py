@@ -8,7 +8,7 @@ from k2_local.disk import read_json, write_json
 from k2_local.processes import Process
 
 
-class Records:
+class StackState:
     """The small files of one state folder; methods raise OSError, and ConfigError where a file is damaged."""
 
     def __init__(self, state: Path) -> None:
