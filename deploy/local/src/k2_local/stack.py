@@ -14,7 +14,7 @@ from k2_local.environment import environment
 from k2_local.identity import identity_of
 from k2_local.kafka import Kafka
 from k2_local.parts import Part, Site
-from k2_local.registry import Registry
+from k2_local.registry import Apicurio
 from k2_local.seaweed import Seaweed
 from k2_local.settings import StackSettings
 from k2_local.stack_state import StackState
@@ -24,7 +24,7 @@ from k2_shared.core.errors import ConfigError, Unavailable
 
 Report = Callable[[str], None]
 
-KINDS: tuple[type[Part], ...] = (Kafka, Registry, Seaweed)
+KINDS: tuple[type[Part], ...] = (Kafka, Apicurio, Seaweed)
 NAMES = tuple(kind.name for kind in KINDS)
 
 
@@ -53,7 +53,7 @@ class Stack:
 
     def start(self, report: Report = _quiet) -> list[str]:
         """As ``up``, but return the names of the parts that this call started."""
-        with self._exclusive(report), ports.Claims() as claims:
+        with self._exclusive(report), ports.PortClaims() as claims:
             missing = [name for name in NAMES if not self._runs(name)]
             if missing:
                 require_space(self.settings.state, "K2_STATE_DIR")
@@ -118,7 +118,7 @@ class Stack:
         process = self._state.process(name)
         return process is not None and process.running
 
-    def _assign_ports(self, missing: Collection[str], claims: ports.Claims, report: Report) -> None:
+    def _assign_ports(self, missing: Collection[str], claims: ports.PortClaims, report: Report) -> None:
         known = self._state.ports()
         for part in NAMES:
             if part not in missing and (wrong := ports.contradiction(self.settings, part, known)):

@@ -10,7 +10,7 @@ from k2_local.artifacts import Downloads
 from k2_local.disk import require_space
 from k2_local.logs import tail
 from k2_local.parts import NotReadyError, Part
-from k2_local.ports import Claims
+from k2_local.ports import PortClaims
 from k2_local.processes import Process, spawn
 from k2_local.stack_state import StackState
 from k2_shared.core.errors import K2Error, Unavailable
@@ -26,7 +26,7 @@ class _AbandonedError(K2Error):
 class Startup:
     """One attempt to bring parts up."""
 
-    def __init__(self, state: StackState, claims: Claims, report: Callable[[str], None]) -> None:
+    def __init__(self, state: StackState, claims: PortClaims, report: Callable[[str], None]) -> None:
         self._state, self._claims, self._report = state, claims, report
         self._abandoned = threading.Event()
 
