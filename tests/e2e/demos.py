@@ -67,11 +67,13 @@ class Demos:
         self._root = root
         self.started: list[RunningDemo] = []
 
-    def start(self, *flags: str, environment: dict[str, str] | None = None, deaf: bool = False) -> RunningDemo:
-        """Start ``k2 demo`` with flags, in a new folder; one that is ``deaf`` has SIGINT ignored."""
+    def start(
+        self, *flags: str, environment: dict[str, str] | None = None, ignores_sigint: bool = False
+    ) -> RunningDemo:
+        """Start ``k2 demo`` with flags, in a new folder; one that is ``ignores_sigint`` has SIGINT ignored."""
         cwd = self._root / f"demo{len(self.started)}"
         cwd.mkdir()
-        with sigint(ignored=deaf):
+        with sigint(ignored=ignores_sigint):
             process = _spawned(flags, cwd, environment or {})
         self.started.append(RunningDemo(process, cwd))
         return self.started[-1]

@@ -78,7 +78,7 @@ def test_ctrl_c_during_the_start_stops_everything(demos: Demos) -> None:
 
 def test_in_the_background_of_a_script_it_says_how_to_end_it(demos: Demos) -> None:
     """Where SIGINT is ignored it does nothing, and SIGTERM ends the demo in order; the first line says so."""
-    demo = demos.start(deaf=True)
+    demo = demos.start(ignores_sigint=True)
     assert demo.process.stderr is not None
     assert f"'kill {demo.process.pid}' ends it in order" in demo.process.stderr.readline()
     demo.process.send_signal(signal.SIGINT)

@@ -17,7 +17,9 @@ from k2_local.processes import Process, completed, spawn
 from k2_local.stack_state import StackState
 from k2_support.waiting import wait_for
 
-STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); signal.pause()"
+IGNORES_SIGTERM = (
+    "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); signal.pause()"
+)
 BUSY = """
 import signal, sys, time
 def end(*_):
@@ -67,11 +69,11 @@ def test_down_leaves_a_reused_pid_alone(settings: StackSettings, stranger: subpr
     assert StackState(settings.state).process("kafka") is None
 
 
-def test_deaf_process_is_killed_after_the_deadline(tmp_path: Path) -> None:
+def test_a_process_that_ignores_sigterm_is_killed_after_the_deadline(tmp_path: Path) -> None:
     """SIGKILL follows when SIGTERM is ignored, and the caller learns of it."""
     log = tmp_path / "log"
-    process = spawn([sys.executable, "-c", STUBBORN], {}, log)
-    wait_for(lambda: tail(log, 1) == ["deaf"], 60, "the child's first word")
+    process = spawn([sys.executable, "-c", IGNORES_SIGTERM], {}, log)
+    wait_for(lambda: tail(log, 1) == ["ready"], 60, "the child's first word")
     assert process.stop(IdleTimeout(idle_s=0.1, limit_s=60)) == "and showed no sign of work for 0 s"
     assert not process.running
 

@@ -34,16 +34,16 @@ async def test_binance_pings_and_drops_who_does_not_answer(
     """The server sends protocol pings; who answers stays, who never does is disconnected."""
     monkeypatch.setattr(server, "PING_S", 0.01)
     sim = await simulate(recordings=cut(SIZES))
-    async with sim.session.ws_connect(f"{sim.url}/ws/btcusdt@trade", autoping=False) as deaf:
-        ping = await deaf.receive(timeout=DEADLINE_S)
+    async with sim.session.ws_connect(f"{sim.url}/ws/btcusdt@trade", autoping=False) as socket:
+        ping = await socket.receive(timeout=DEADLINE_S)
         assert (ping.type, ping.data.isdigit()) == (aiohttp.WSMsgType.PING, True)
-        await deaf.pong(ping.data)
-        assert (await deaf.receive(timeout=DEADLINE_S)).type is aiohttp.WSMsgType.PING
+        await socket.pong(ping.data)
+        assert (await socket.receive(timeout=DEADLINE_S)).type is aiohttp.WSMsgType.PING
         monkeypatch.setattr(server, "STALL_S", 0.0)
         async with asyncio.timeout(DEADLINE_S):
-            while (await deaf.receive()).type is aiohttp.WSMsgType.PING:
+            while (await socket.receive()).type is aiohttp.WSMsgType.PING:
                 pass
-    assert deaf.closed
+    assert socket.closed
     await sim.status(lambda status: status["venues"]["BINANCE"]["subscribed"] == [])
 
 

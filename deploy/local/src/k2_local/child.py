@@ -84,7 +84,7 @@ def _held() -> Iterator[_Signals]:
         _restore(before)
 
 
-def is_deaf_to_interrupts() -> bool:
+def ignores_interrupts() -> bool:
     """Whether whoever started us has Ctrl-C ignored, as a shell does in the background of a script."""
     return signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 

@@ -39,7 +39,7 @@ def _run(options: Options, *, as_json: bool) -> int:
     from k2.demo import screen as screens
 
     screen = screens.Screen()
-    if child.is_deaf_to_interrupts():
+    if child.ignores_interrupts():
         screen.say(f"SIGINT is ignored here, as in the background of a script: 'kill {os.getpid()}' ends it in order")
     report = run.demo(options, screen)
     if as_json:
