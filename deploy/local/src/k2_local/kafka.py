@@ -42,7 +42,7 @@ class Kafka(Part):
         heap = self.site.settings.k2_kafka_heap_mb
         return Launch(java(heap, *options, "kafka.Kafka", os.fspath(properties)), {})
 
-    def rehearsal(self, claims: PortClaims) -> Part | None:
+    def recovery(self, claims: PortClaims) -> Part | None:
         """A broker that was killed, on another port: it may serve old offsets until it was restarted in order.
 
         See .github/decisions/0004.

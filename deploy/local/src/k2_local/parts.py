@@ -69,7 +69,7 @@ class Part(ABC):
         May run a tool to its end; raises Unavailable if that fails, Halt if the storage is not ours, OSError.
         """
 
-    def rehearsal(self, claims: PortClaims) -> "Part | None":
+    def recovery(self, claims: PortClaims) -> "Part | None":
         """This part where no client finds it, if it must start and stop once in order before it may be used."""
         return None
 

@@ -28,7 +28,7 @@ KINDS: tuple[type[Part], ...] = (Kafka, Apicurio, Seaweed)
 NAMES = tuple(kind.name for kind in KINDS)
 
 
-def _quiet(_line: str) -> None:
+def _no_report(_line: str) -> None:
     pass
 
 
@@ -43,7 +43,7 @@ class Stack:
         self.settings = settings
         self._state = StackState(settings.state)
 
-    def up(self, report: Report = _quiet) -> dict[str, str]:
+    def up(self, report: Report = _no_report) -> dict[str, str]:
         """Start what does not run, wait until every part works, and return its clients' environment.
 
         If one part fails, what this call started is stopped again. Harmless on a running stack.
@@ -51,7 +51,7 @@ class Stack:
         self.start(report)
         return self.env()
 
-    def start(self, report: Report = _quiet) -> list[str]:
+    def start(self, report: Report = _no_report) -> list[str]:
         """As ``up``, but return the names of the parts that this call started."""
         with self._exclusive(report), ports.PortClaims() as claims:
             missing = [name for name in NAMES if not self._runs(name)]
@@ -68,7 +68,7 @@ class Stack:
                     self._stop(missing, report)
             return missing
 
-    def down(self, report: Report = _quiet, only: Iterable[str] = NAMES) -> None:
+    def down(self, report: Report = _no_report, only: Iterable[str] = NAMES) -> None:
         """Stop parts, all by default: SIGTERM, then SIGKILL for one that does nothing; nothing of others is ended."""
         if self.settings.state.is_dir():
             with self._exclusive(report):
@@ -91,7 +91,7 @@ class Stack:
             raise Unavailable(f"the stack is not up ({', '.join(missing)} not running): k2 stack up starts it")
         return environment(self._site())
 
-    def reset(self, report: Report = _quiet) -> None:
+    def reset(self, report: Report = _no_report) -> None:
         """Stop the stack and delete its topics, schemas, tables, logs, ports and identity."""
         if not self.settings.state.is_dir():
             return

@@ -53,14 +53,14 @@ class Startup:
         process = self._state.process(part.name)
         if process is None or not process.running:
             self._clear(part)
-            if rehearsal := part.rehearsal(self._claims):
-                self._rehearse(rehearsal, downloads)
+            if recovery := part.recovery(self._claims):
+                self._run_recovery(recovery, downloads)
             process = self._spawn(part, downloads)
         self._await(part, process)
         self._state.established(part.name)
         self._report(f"{part.name} is up on port {part.port} ({time.monotonic() - began:.1f} s)")
 
-    def _rehearse(self, part: Part, downloads: Downloads) -> None:
+    def _run_recovery(self, part: Part, downloads: Downloads) -> None:
         self._report(f"{part.name} did not end in order: it starts and stops once before anybody may reach it")
         process = self._spawn(part, downloads)
         self._await(part, process)
