@@ -9,7 +9,7 @@ import msgspec
 import typer
 from rich.console import Console
 
-from k2.feed import orders
+from k2.feed import symbol_commands
 from k2.feed.overview import Line, overview, table
 from k2.feed.reading import run, told
 from k2.feed.target import Target, Wanted, name
@@ -26,13 +26,13 @@ app = typer.Typer(help="Symbols of the running feeds: adding, removing, going on
 OfTarget = Annotated[str, typer.Argument(metavar="EXCHANGE:SYMBOL", help="E.g. KRAKEN:BTC/USD.")]
 Waits = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the feed's answer.")]
 Timeout = Annotated[float, typer.Option("--timeout", min=0.1, max=3600, help="Seconds to wait for the answer.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the order; write nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the command; write nothing.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @dataclass(frozen=True, slots=True)
-class _How:
-    """How an order is given."""
+class _SendOptions:
+    """How a symbol command is sent: whether and for how many seconds to wait, and how to print it."""
 
     wait: bool
     timeout_s: float
@@ -53,7 +53,7 @@ def add(
 ) -> None:
     """Have a symbol captured, without a restart; safe to repeat. Exits 1 when the feed rejects it."""
     record = _record(Target.parse(target), captured=True, backfill_from_id=backfill_from)
-    _give(orders.Order(record, EventKind.SUBSCRIBED), _How(wait, timeout_s, dry_run, as_json))
+    _send(symbol_commands.SymbolCommand(record, EventKind.SUBSCRIBED), _SendOptions(wait, timeout_s, dry_run, as_json))
 
 
 @app.command()
@@ -66,7 +66,9 @@ def remove(
 ) -> None:
     """Have a symbol captured no longer; what was captured stays."""
     record = _record(Target.parse(target), captured=False)
-    _give(orders.Order(record, EventKind.UNSUBSCRIBED), _How(wait, timeout_s, dry_run, as_json))
+    _send(
+        symbol_commands.SymbolCommand(record, EventKind.UNSUBSCRIBED), _SendOptions(wait, timeout_s, dry_run, as_json)
+    )
 
 
 @app.command()
@@ -86,7 +88,7 @@ def resume(
         raise ConfigError("say how to go on: --accept the venue's new numbering, or --continue with the old one")
     decision = Resumption.ACCEPT if accept else Resumption.CONTINUE
     record = _record(Target.parse(target), captured=True, resumption=decision)
-    _give(orders.Order(record, EventKind.RESUMED), _How(wait, timeout_s, dry_run, as_json))
+    _send(symbol_commands.SymbolCommand(record, EventKind.RESUMED), _SendOptions(wait, timeout_s, dry_run, as_json))
 
 
 @app.command("list")
@@ -130,30 +132,30 @@ def _record(
     )
 
 
-def _give(order: orders.Order, how: _How) -> None:
-    """Give an order, or only show it; ends with 1 when it was rejected."""
+def _send(command: symbol_commands.SymbolCommand, options: _SendOptions) -> None:
+    """Send a command, or with ``dry_run`` only print it; exits 1 when the feed rejected it."""
     answer = None
-    if how.dry_run:
+    if options.dry_run:
         _say("nothing is written")
-    elif how.wait:
-        answer = run(orders.give(RunSettings.load(), order, how.timeout_s))
+    elif options.wait:
+        answer = run(symbol_commands.send_and_wait(RunSettings.load(), command, options.timeout_s))
     else:
-        run(orders.write(RunSettings.load(), order))
-    typer.echo(_as_json(order, answer, how) if how.as_json else _as_line(order, answer, how))
+        run(symbol_commands.send(RunSettings.load(), command))
+    typer.echo(_as_json(command, answer, options) if options.as_json else _as_line(command, answer, options))
     raise typer.Exit(_REJECTED if answer and answer.kind is EventKind.REJECTED else 0)
 
 
-def _as_json(order: orders.Order, answer: EventRecord | None, how: _How) -> str:
-    said = {"dry_run": how.dry_run, "order": order.record, "answer": answer}
+def _as_json(command: symbol_commands.SymbolCommand, answer: EventRecord | None, options: _SendOptions) -> str:
+    said = {"dry_run": options.dry_run, "order": command.record, "answer": answer}
     return msgspec.json.encode(said).decode()
 
 
-def _as_line(order: orders.Order, answer: EventRecord | None, how: _How) -> str:
+def _as_line(command: symbol_commands.SymbolCommand, answer: EventRecord | None, options: _SendOptions) -> str:
     if answer is None:
-        verb = "would be ordered" if how.dry_run else "ordered"
-        return f"{name(order.record)} {verb}: {msgspec.json.encode(order.record).decode()}"
+        verb = "would be ordered" if options.dry_run else "ordered"
+        return f"{name(command.record)} {verb}: {msgspec.json.encode(command.record).decode()}"
     detail = f": {answer.detail}" if answer.detail else ""
-    return f"{name(order.record)} {answer.kind} by {answer.service} at {moment(answer.at)}{detail}"
+    return f"{name(command.record)} {answer.kind} by {answer.service} at {moment(answer.at)}{detail}"
 
 
 def _say(line: str) -> None:

@@ -1,4 +1,4 @@
-"""Orders to the feeds: written to the control topic, answered on the events topic."""
+"""Symbol commands to the running feeds: sent to the control topic, answered on the events topic."""
 
 import asyncio
 from collections.abc import Iterable
@@ -18,20 +18,20 @@ _POLL_MS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """A word for a feed, and the event that says it was done; a rejection is an answer too."""
+class SymbolCommand:
+    """What a feed is to do with a symbol, and the event by which it says that it did; a rejection answers it too."""
 
     record: SymbolRecord
     done: EventKind
 
     def answered_by(self, event: EventRecord) -> bool:
-        """Whether an event is the answer."""
+        """Whether an event is the feed's answer to this command."""
         about = (event.exchange, event.symbol) == (self.record.exchange, self.record.symbol)
         return about and event.kind in (self.done, EventKind.REJECTED)
 
 
-async def write(settings: RunSettings, order: Order) -> None:
-    """Write an order and ask for no answer.
+async def send(settings: RunSettings, command: SymbolCommand) -> None:
+    """Send a command and wait for no answer; returns when Kafka has acknowledged it.
 
     Raises:
         ConfigError: the control topic does not exist.
@@ -41,11 +41,11 @@ async def write(settings: RunSettings, order: Order) -> None:
     async with administration(settings) as admin:
         await check(admin, names, [SYMBOLS])
     async with clients.started(clients.producer(settings), settings) as sender:
-        await clients.send_all(sender, names, 0, by_topic([ledger.symbols.outgoing(order.record)]))
+        await clients.send_all(sender, names, 0, by_topic([ledger.symbols.outgoing(command.record)]))
 
 
-async def give(settings: RunSettings, order: Order, timeout_s: float) -> EventRecord:
-    """Write an order and wait for the feed's answer, a rejection or not; what was said before is none.
+async def send_and_wait(settings: RunSettings, command: SymbolCommand, timeout_s: float) -> EventRecord:
+    """Send a command and block until the feed answers, a rejection included; events from before it do not count.
 
     Raises:
         ConfigError: a topic does not exist.
@@ -59,23 +59,23 @@ async def give(settings: RunSettings, order: Order, timeout_s: float) -> EventRe
         reader.assign(at)
         await reader.seek_to_end(*at)
         for tp in at:
-            await reader.position(tp)  # the end as it is before the order
-        await write(settings, order)
-        return await _answer(reader, order, timeout_s)
+            await reader.position(tp)  # the end as it is before the command
+        await send(settings, command)
+        return await _answer(reader, command, timeout_s)
 
 
-async def _answer(reader: AIOKafkaConsumer, order: Order, timeout_s: float) -> EventRecord:
+async def _answer(reader: AIOKafkaConsumer, command: SymbolCommand, timeout_s: float) -> EventRecord:
     try:
         async with asyncio.timeout(timeout_s):
             while True:
                 for batch in (await reader.getmany(timeout_ms=_POLL_MS)).values():
                     for event in _events(record.value for record in batch):
-                        if order.answered_by(event):
+                        if command.answered_by(event):
                             return event
     except TimeoutError:
-        exchange = order.record.exchange
+        exchange = command.record.exchange
         raise Unavailable(
-            f"no feed of {exchange} answered for {order.record.symbol} in {timeout_s:g} s: does "
+            f"no feed of {exchange} answered for {command.record.symbol} in {timeout_s:g} s: does "
             f"feed_{exchange.lower()} run? The order stands, and is read when it starts"
         ) from None
 
