@@ -11,7 +11,7 @@ from tests.feeds.accounts import Passage
 
 from feed_binance.protocol import BinanceProtocol
 from feed_kraken.protocol import KrakenProtocol
-from k2.feed.target import Target, Wanted
+from k2.feed.exchange_symbol import Target, Wanted
 from k2_shared.core import contracts
 from k2_shared.core.columns import decode_columns
 from k2_shared.core.errors import InvalidRecord

@@ -10,9 +10,9 @@ import typer
 from rich.console import Console
 
 from k2.feed import symbol_commands
+from k2.feed.exchange_symbol import ExchangeSymbol, SymbolFilter, name
 from k2.feed.overview import Line, overview, table
 from k2.feed.reading import run, told
-from k2.feed.target import Target, Wanted, name
 from k2_shared.core.errors import ConfigError
 from k2_shared.core.settings import RunSettings
 from k2_shared.feed.coverage import ledger
@@ -23,7 +23,7 @@ _REJECTED = 1
 
 app = typer.Typer(help="Symbols of the running feeds: adding, removing, going on.", no_args_is_help=True)
 
-OfTarget = Annotated[str, typer.Argument(metavar="EXCHANGE:SYMBOL", help="E.g. KRAKEN:BTC/USD.")]
+SymbolArgument = Annotated[str, typer.Argument(metavar="EXCHANGE:SYMBOL", help="E.g. KRAKEN:BTC/USD.")]
 Waits = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the feed's answer.")]
 Timeout = Annotated[float, typer.Option("--timeout", min=0.1, max=3600, help="Seconds to wait for the answer.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the command; write nothing.")]
@@ -42,7 +42,7 @@ class _SendOptions:
 
 @app.command()
 def add(
-    target: OfTarget,
+    symbol: SymbolArgument,
     backfill_from: Annotated[
         int | None, typer.Option(min=1, help="Fetch older trades too, from this id on.", metavar="ID")
     ] = None,
@@ -52,20 +52,20 @@ def add(
     as_json: Json = False,
 ) -> None:
     """Have a symbol captured, without a restart; safe to repeat. Exits 1 when the feed rejects it."""
-    record = _record(Target.parse(target), captured=True, backfill_from_id=backfill_from)
+    record = _record(ExchangeSymbol.parse(symbol), captured=True, backfill_from_id=backfill_from)
     _send(symbol_commands.SymbolCommand(record, EventKind.SUBSCRIBED), _SendOptions(wait, timeout_s, dry_run, as_json))
 
 
 @app.command()
 def remove(
-    target: OfTarget,
+    symbol: SymbolArgument,
     wait: Waits = True,
     timeout_s: Timeout = 30.0,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Have a symbol captured no longer; what was captured stays."""
-    record = _record(Target.parse(target), captured=False)
+    record = _record(ExchangeSymbol.parse(symbol), captured=False)
     _send(
         symbol_commands.SymbolCommand(record, EventKind.UNSUBSCRIBED), _SendOptions(wait, timeout_s, dry_run, as_json)
     )
@@ -73,7 +73,7 @@ def remove(
 
 @app.command()
 def resume(
-    target: OfTarget,
+    symbol: SymbolArgument,
     accept: Annotated[
         bool, typer.Option("--accept", help="The venue numbers anew: take the ids as they come.")
     ] = False,
@@ -87,7 +87,7 @@ def resume(
     if accept == go_on:
         raise ConfigError("say how to go on: --accept the venue's new numbering, or --continue with the old one")
     decision = Resumption.ACCEPT if accept else Resumption.CONTINUE
-    record = _record(Target.parse(target), captured=True, resumption=decision)
+    record = _record(ExchangeSymbol.parse(symbol), captured=True, resumption=decision)
     _send(symbol_commands.SymbolCommand(record, EventKind.RESUMED), _SendOptions(wait, timeout_s, dry_run, as_json))
 
 
@@ -101,7 +101,7 @@ def list_symbols(
     """Show what was asked for each symbol, whether its feed says that it captures it, and what it last said.
 
     Where nobody asked, the feed's settings decide."""
-    lines, unreadable = run(_lines(Wanted.parse(symbol)))
+    lines, unreadable = run(_lines(SymbolFilter.parse(symbol)))
     if as_json:
         typer.echo(json.dumps([line.shown() for line in lines], indent=2))
     elif lines:
@@ -112,19 +112,19 @@ def list_symbols(
         _say(f"{unreadable} records cannot be read: something else than the feeds or 'k2 feed' wrote them")
 
 
-async def _lines(wanted: Wanted) -> tuple[list[Line], int]:
+async def _lines(symbols: SymbolFilter) -> tuple[list[Line], int]:
     settings = RunSettings.load()
-    words = await told(settings, SYMBOLS, ledger.symbols.read, wanted.takes)
-    events = await told(settings, EVENTS, ledger.events.read, wanted.takes)
+    words = await told(settings, SYMBOLS, ledger.symbols.read, symbols.takes)
+    events = await told(settings, EVENTS, ledger.events.read, symbols.takes)
     return overview(words.records, events.records), words.unreadable + events.unreadable
 
 
 def _record(
-    target: Target, *, captured: bool, backfill_from_id: int | None = None, resumption: Resumption | None = None
+    symbol: ExchangeSymbol, *, captured: bool, backfill_from_id: int | None = None, resumption: Resumption | None = None
 ) -> SymbolRecord:
     return SymbolRecord(
-        exchange=target.exchange,
-        symbol=target.symbol,
+        exchange=symbol.exchange,
+        symbol=symbol.symbol,
         captured=captured,
         at=ledger.now_us(),
         backfill_from_id=backfill_from_id,

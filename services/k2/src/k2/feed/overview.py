@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from k2.feed.target import name
+from k2.feed.exchange_symbol import name
 from k2_shared.feed.coverage.ledger import EventKind, EventRecord, SymbolRecord, moment
 
 _CAPTURED = {

@@ -9,8 +9,8 @@ from k2_shared.core.trade import Exchange
 from k2_shared.kafka.topics import EXCHANGES
 
 
-class OfSymbol(Protocol):
-    """What is about one symbol of one exchange, or about a whole exchange where the symbol is empty."""
+class HasSymbol(Protocol):
+    """A record about one symbol of one exchange, or about a whole exchange where the symbol is empty."""
 
     @property
     def exchange(self) -> Exchange: ...
@@ -19,7 +19,7 @@ class OfSymbol(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ExchangeSymbol:
     """A canonical BASE/QUOTE at an exchange."""
 
     exchange: Exchange
@@ -46,8 +46,8 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which symbols are meant; what is not given restricts nothing."""
+class SymbolFilter:
+    """Selects records by exchange and symbol; None selects all."""
 
     exchange: Exchange | None = None
     symbol: str | None = None
@@ -63,14 +63,14 @@ class Wanted:
             return cls()
         if not unfit(text):
             return cls(symbol=text)
-        target = Target.parse(text)
-        return cls(target.exchange, target.symbol)
+        parsed = ExchangeSymbol.parse(text)
+        return cls(parsed.exchange, parsed.symbol)
 
-    def takes(self, found: OfSymbol) -> bool:
-        """Whether something is about what is meant."""
+    def takes(self, found: HasSymbol) -> bool:
+        """Whether a record is about a selected symbol."""
         return self.exchange in (None, found.exchange) and self.symbol in (None, found.symbol)
 
 
-def name(of: OfSymbol) -> str:
+def name(of: HasSymbol) -> str:
     """EXCHANGE:SYMBOL, or EXCHANGE alone where there is no symbol."""
     return f"{of.exchange}:{of.symbol}" if of.symbol else of.exchange
