@@ -11,8 +11,8 @@ from rich.console import Console
 
 from k2.feed import symbol_commands
 from k2.feed.exchange_symbol import ExchangeSymbol, SymbolFilter, name
-from k2.feed.overview import Line, overview, table
-from k2.feed.reading import run, told
+from k2.feed.overview import SymbolStatus, overview, table
+from k2.feed.reading import read_topic, run
 from k2_shared.core.errors import ConfigError
 from k2_shared.core.settings import RunSettings
 from k2_shared.feed.coverage import ledger
@@ -101,21 +101,21 @@ def list_symbols(
     """Show what was asked for each symbol, whether its feed says that it captures it, and what it last said.
 
     Where nobody asked, the feed's settings decide."""
-    lines, unreadable = run(_lines(SymbolFilter.parse(symbol)))
+    statuses, unreadable = run(_statuses(SymbolFilter.parse(symbol)))
     if as_json:
-        typer.echo(json.dumps([line.shown() for line in lines], indent=2))
-    elif lines:
-        Console(width=None if sys.stdout.isatty() else 200).print(table(lines))
+        typer.echo(json.dumps([status.shown() for status in statuses], indent=2))
+    elif statuses:
+        Console(width=None if sys.stdout.isatty() else 200).print(table(statuses))
     else:
         _say("no such symbol")
     if unreadable:
         _say(f"{unreadable} records cannot be read: something else than the feeds or 'k2 feed' wrote them")
 
 
-async def _lines(symbols: SymbolFilter) -> tuple[list[Line], int]:
+async def _statuses(symbols: SymbolFilter) -> tuple[list[SymbolStatus], int]:
     settings = RunSettings.load()
-    words = await told(settings, SYMBOLS, ledger.symbols.read, symbols.takes)
-    events = await told(settings, EVENTS, ledger.events.read, symbols.takes)
+    words = await read_topic(settings, SYMBOLS, ledger.symbols.read, symbols.takes)
+    events = await read_topic(settings, EVENTS, ledger.events.read, symbols.takes)
     return overview(words.records, events.records), words.unreadable + events.unreadable
 
 

@@ -18,10 +18,10 @@ _CAPTURED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One symbol, or a whole exchange: an operator's last word, the last event, and the last one that says how it is.
+class SymbolStatus:
+    """What is known of one symbol or exchange: the last command, the last event, and the last event with its state.
 
-    A feed that was killed could not say so: its last word stands until it starts again.
+    A killed feed announces nothing: its last state stands until it starts again.
     """
 
     name: str
@@ -52,8 +52,8 @@ class Line:
         return "no" if self.event and self.event.symbol else None
 
 
-def overview(words: Iterable[SymbolRecord], events: Iterable[EventRecord]) -> list[Line]:
-    """A line for everything that was spoken of, by name."""
+def overview(words: Iterable[SymbolRecord], events: Iterable[EventRecord]) -> list[SymbolStatus]:
+    """The status of every symbol and exchange that a command or event names, sorted by name."""
     told = {name(word): word for word in words}
     said, states = dict[str, EventRecord](), dict[str, EventRecord]()
     for event in events:
@@ -61,14 +61,14 @@ def overview(words: Iterable[SymbolRecord], events: Iterable[EventRecord]) -> li
         if event.symbol and event.kind in _CAPTURED:
             states[name(event)] = event
     every = sorted(told.keys() | said.keys())
-    return [Line(each, told.get(each), said.get(each), states.get(each)) for each in every]
+    return [SymbolStatus(each, told.get(each), said.get(each), states.get(each)) for each in every]
 
 
-def table(lines: Iterable[Line]) -> Table:
-    """Lines for people."""
+def table(statuses: Iterable[SymbolStatus]) -> Table:
+    """The statuses as a table for people."""
     drawn = Table(
         "symbol", "asked", "captured", "told", "backfill from", "resumption", "event", "at", "detail", box=None
     )
-    for line in lines:
-        drawn.add_row(*("" if value is None else str(value) for value in line.shown().values()))
+    for status in statuses:
+        drawn.add_row(*("" if value is None else str(value) for value in status.shown().values()))
     return drawn

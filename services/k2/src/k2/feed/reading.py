@@ -1,4 +1,4 @@
-"""Reading a whole topic of the feeds, and how a command of theirs fails."""
+"""Reads a whole topic of the feeds for a command, and turns a broker's failure into the command's error."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -17,8 +17,8 @@ T = TypeVar("T")
 
 
 @dataclass
-class Told(Generic[T]):
-    """The records that are meant, in the order in which they were written; ``unreadable`` counts what is none."""
+class TopicRecords(Generic[T]):
+    """The selected records of a topic in the order they were written; ``unreadable`` counts what does not decode."""
 
     read: Callable[[bytes | None], T]
     takes: Callable[[T], bool]
@@ -26,7 +26,7 @@ class Told(Generic[T]):
     unreadable: int = 0
 
     def add(self, value: bytes | None) -> None:
-        """Read one value."""
+        """Decode one value and keep it if it is selected."""
         try:
             record = self.read(value)
         except InvalidRecord:
@@ -36,16 +36,16 @@ class Told(Generic[T]):
             self.records.append(record)
 
 
-async def told(
+async def read_topic(
     settings: RunSettings, topic: str, read: Callable[[bytes | None], T], takes: Callable[[T], bool]
-) -> Told[T]:
-    """What a topic of the feeds holds now, of that what is taken.
+) -> TopicRecords[T]:
+    """Read a topic of the feeds up to its end now and keep the records that ``takes`` selects; blocks until it is read.
 
     Raises:
         ConfigError: the topic does not exist.
         Unavailable: reading stalled, or no broker answered.
     """
-    found = Told(read, takes)
+    found = TopicRecords(read, takes)
     async for batch in _batches(settings, topic):
         for record in batch:
             found.add(record.value)
@@ -69,7 +69,7 @@ async def _span(settings: RunSettings, at: TopicPartition) -> range:
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a command's work.
+    """Run a command's coroutine to its end.
 
     Raises:
         Unavailable: the broker failed.

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from k2.feed.exchange_symbol import SymbolFilter, name
-from k2.feed.reading import run, told
+from k2.feed.reading import read_topic, run
 from k2.gaps.account import Gap, account
 from k2_shared.core.settings import RunSettings
 from k2_shared.feed.coverage import ledger
@@ -27,7 +27,7 @@ def gaps(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the trade ids that the feeds missed: the open gaps first, then what was filled or given up."""
-    found = run(told(RunSettings.load(), GAPS, ledger.gaps.read, SymbolFilter.parse(symbol).takes))
+    found = run(read_topic(RunSettings.load(), GAPS, ledger.gaps.read, SymbolFilter.parse(symbol).takes))
     every = account(found.records)
     shown = every if everything else _newest(every)
     now = ledger.now_us()
