@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k2.gaps.account import Gap, account
+from k2.gaps.account import AccountedGap, account
 from k2_shared.feed.coverage.ledger import Cause, GapRecord, GapState
 
 OPENED, FILLED, UNFILLABLE = GapState.OPENED, GapState.FILLED, GapState.UNFILLABLE
@@ -108,7 +108,7 @@ def one_by_one(records: Iterable[GapRecord]) -> dict[int, tuple[Any, ...]]:
     return found
 
 
-def spread(gaps: Iterable[Gap]) -> list[tuple[int, tuple[Any, ...]]]:
+def spread(gaps: Iterable[AccountedGap]) -> list[tuple[int, tuple[Any, ...]]]:
     """Gaps id by id."""
     return [(n, (g.state, g.cause, g.opened_at)) for g in gaps for n in range(g.first_id, g.last_id + 1)]
 

@@ -10,8 +10,8 @@ from k2_shared.feed.coverage.ledger import Cause, GapRecord, GapState
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
-    """A range of ids with one fate, both ends included; times in microseconds since the epoch.
+class AccountedGap:
+    """A range of missing ids, both ends included, that became of one state; times in microseconds since the epoch.
 
     ``settled_at`` is when the last of it was filled or given up; None while it is open.
     """
@@ -27,22 +27,22 @@ class Gap:
 
     @property
     def count(self) -> int:
-        """How many ids it has."""
+        """The number of ids in it."""
         return self.last_id - self.first_id + 1
 
     def latency_s(self, now: int) -> float:
-        """From the opening until it was settled, or until now."""
+        """Seconds from the opening until it was settled, or until ``now`` (µs since the epoch)."""
         return ((now if self.settled_at is None else self.settled_at) - self.opened_at) / 1e6
 
 
 class SymbolAccount:
-    """The fates of one symbol's ids: disjoint gaps in ascending order, told record by record."""
+    """One symbol's gaps, disjoint and in ascending order, built from its gap records one after another."""
 
     def __init__(self) -> None:
         self._fold = GapFold(tuple(GapState))
-        self._gaps: list[Gap] = []
+        self._gaps: list[AccountedGap] = []
 
-    def __iter__(self) -> Iterator[Gap]:
+    def __iter__(self) -> Iterator[AccountedGap]:
         return iter(self._gaps)
 
     def add(self, record: GapRecord) -> None:
@@ -53,11 +53,11 @@ class SymbolAccount:
         for first_id, last_id in self._fold.take(record):
             self._put(_gap(record, first_id, last_id))
 
-    def _put(self, new: Gap) -> None:
+    def _put(self, new: AccountedGap) -> None:
         """Replace what was said of these ids, and unite what is one gap."""
         at = self._touching(new.first_id - 1, new.last_id + 1)
         pieces = [piece for gap in self._gaps[at] for piece in _outside(gap, new)]
-        merged: list[Gap] = []
+        merged: list[AccountedGap] = []
         for piece in sorted([*pieces, new], key=lambda gap: gap.first_id):
             if merged and _is_one(merged[-1], piece):
                 piece = _united(merged.pop(), piece)
@@ -70,14 +70,14 @@ class SymbolAccount:
         return slice(low, bisect_right(self._gaps, last_id, lo=low, key=lambda gap: gap.first_id))
 
 
-def _gap(record: GapRecord, first_id: int, last_id: int) -> Gap:
+def _gap(record: GapRecord, first_id: int, last_id: int) -> AccountedGap:
     settled_at = None if record.state is GapState.OPENED else record.at
-    return Gap(
+    return AccountedGap(
         record.exchange, record.symbol, record.state, first_id, last_id, record.cause, record.opened_at, settled_at
     )
 
 
-def _outside(gap: Gap, new: Gap) -> Iterator[Gap]:
+def _outside(gap: AccountedGap, new: AccountedGap) -> Iterator[AccountedGap]:
     """The parts of a gap that do not lie in the new one."""
     if gap.first_id < new.first_id:
         yield replace(gap, last_id=min(gap.last_id, new.first_id - 1))
@@ -85,19 +85,19 @@ def _outside(gap: Gap, new: Gap) -> Iterator[Gap]:
         yield replace(gap, first_id=max(gap.first_id, new.last_id + 1))
 
 
-def _is_one(low: Gap, high: Gap) -> bool:
-    """Whether two ranges are neighbours, of one opening, with one fate."""
-    fates = {(gap.state, gap.cause, gap.opened_at) for gap in (low, high)}
-    return low.last_id + 1 == high.first_id and len(fates) == 1
+def _is_one(low: AccountedGap, high: AccountedGap) -> bool:
+    """Whether two ranges are neighbours with the same state, cause and opening."""
+    kinds = {(gap.state, gap.cause, gap.opened_at) for gap in (low, high)}
+    return low.last_id + 1 == high.first_id and len(kinds) == 1
 
 
-def _united(low: Gap, high: Gap) -> Gap:
+def _united(low: AccountedGap, high: AccountedGap) -> AccountedGap:
     """Two pieces as one, settled when the later of them was."""
     times = [gap.settled_at for gap in (low, high) if gap.settled_at is not None]
     return replace(low, last_id=high.last_id, settled_at=max(times, default=None))
 
 
-def account(records: Iterable[GapRecord]) -> list[Gap]:
+def account(records: Iterable[GapRecord]) -> list[AccountedGap]:
     """Every gap: the open ones first, the oldest first; then the settled ones, the newest first.
 
     A record of an empty range is about no id.
@@ -108,6 +108,6 @@ def account(records: Iterable[GapRecord]) -> list[Gap]:
     return sorted((gap for each in symbols.values() for gap in each), key=_order)
 
 
-def _order(gap: Gap) -> tuple[bool, int, str, str, int]:
+def _order(gap: AccountedGap) -> tuple[bool, int, str, str, int]:
     is_settled = gap.settled_at is not None
     return is_settled, -(gap.settled_at or -gap.opened_at), gap.exchange, gap.symbol, gap.first_id

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from k2.feed.exchange_symbol import SymbolFilter, name
 from k2.feed.reading import read_topic, run
-from k2.gaps.account import Gap, account
+from k2.gaps.account import AccountedGap, account
 from k2_shared.core.settings import RunSettings
 from k2_shared.feed.coverage import ledger
 from k2_shared.kafka.topics import GAPS
@@ -38,7 +38,7 @@ def gaps(
     _chat(len(every), len(every) - len(shown), found.unreadable)
 
 
-def _newest(every: Sequence[Gap]) -> Sequence[Gap]:
+def _newest(every: Sequence[AccountedGap]) -> Sequence[AccountedGap]:
     """Every open gap, and the newest of the settled."""
     return every[: sum(gap.settled_at is None for gap in every) + _SETTLED]
 
@@ -55,7 +55,7 @@ def _chat(count: int, left_off: int, unreadable: int) -> None:
         )
 
 
-def row(gap: Gap, now: int) -> dict[str, str | int | float]:
+def row(gap: AccountedGap, now: int) -> dict[str, str | int | float]:
     """A gap as it is shown, in the order of the columns; ``seconds`` run from the opening to the end, or to now."""
     return {
         "symbol": name(gap),
@@ -69,7 +69,7 @@ def row(gap: Gap, now: int) -> dict[str, str | int | float]:
     }
 
 
-def table(gaps: Iterable[Gap], now: int) -> Table:
+def table(gaps: Iterable[AccountedGap], now: int) -> Table:
     """Gaps for people."""
     drawn = Table("symbol", "state", "first id", "last id", "count", "cause", "opened", "seconds", box=None)
     for gap in gaps:
