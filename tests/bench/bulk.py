@@ -60,7 +60,7 @@ class State:
             stage._symbols[symbol.name] = symbol
 
     def _stage(self, exchange: Exchange, partition: int) -> GoldStage:
-        reader = Reader(exchange, schema_id=0, partition=partition, partitions=self._partitions)
+        reader = Reader(exchange, schemas={}, partition=partition, partitions=self._partitions)
         made = GoldStage(exchange, reader, GOLD, _compared_ids())
         return self._stages.setdefault((exchange, partition), made)
 

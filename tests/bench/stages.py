@@ -16,7 +16,7 @@ from gold.settings import GoldSettings
 from k2_shared.core.columns import TradeColumns, decode_columns
 from k2_shared.core.garbage import collect_rarely
 from k2_shared.core.records import Batch
-from k2_shared.core.trade import Exchange
+from k2_shared.core.trade import Exchange, contract_under
 from k2_shared.kafka import clients
 from k2_shared.kafka.topics import GOLD
 from k2_shared.stages.transactions import Limits
@@ -90,7 +90,7 @@ def gold_parts(bench: Bench, exchange: Exchange, fetched: Fetched) -> dict[str, 
 def _deduplicate(bench: Bench, exchange: Exchange, fetched: Fetched) -> None:
     compared_ids = GoldSettings.model_fields["gold_compared_ids"].default
     for partition, batches in enumerate(fetched.partitions):
-        reader = Reader(exchange, bench.schema_id, partition, len(fetched.partitions))
+        reader = Reader(exchange, contract_under(bench.schema_id), partition, len(fetched.partitions))
         stage, offset = GoldStage(exchange, reader, GOLD, compared_ids), 0
         for batch in batches:
             kept = len(stage.process(batch).outgoing[GOLD])
@@ -99,7 +99,7 @@ def _deduplicate(bench: Bench, exchange: Exchange, fetched: Fetched) -> None:
 
 
 def _decode(bench: Bench, batch: Batch) -> TradeColumns:
-    return decode_columns([r.value for r in batch], [r.key for r in batch], bench.schema_id)
+    return decode_columns([r.value for r in batch], [r.key for r in batch], contract_under(bench.schema_id))
 
 
 def _timed(fetched: Fetched, work: Callable[[], object]) -> float:

@@ -9,7 +9,7 @@ from tests.faults.deliveries import Kind, Refusal
 from tests.faults.poison import KINDS, OVERSIZED, Poison, large
 
 from k2_shared.core.origin import HEADER, Headers, Origin
-from k2_shared.core.trade import Exchange, Trade, decode, encode, wire_prefix
+from k2_shared.core.trade import Exchange, Trade, contract_under, decode, encode, wire_prefix
 from k2_shared.kafka.topics import BRONZE, EXCHANGES, partition_for
 from k2_support.spellings import NAMED, PLAIN, Spelling
 
@@ -156,7 +156,7 @@ class Content:
     def _draft(self, trade: Trade, kind: Kind, spelling: Spelling = PLAIN) -> Draft:
         value = encode(trade, _START_US + self._number, wire_prefix(self._schema_id))
         if spelling is not PLAIN:
-            value = spelling.write(decode(value, self._schema_id), self._schema_id)
+            value = spelling.write(decode(value, contract_under(self._schema_id)), self._schema_id)
         topic = BRONZE.format(exchange=trade.exchange.lower())
         partition = partition_for(trade.key, PARTITIONS)
         return Draft(self._number, topic, partition, trade.key, value, kind, trade.message_id)

@@ -12,7 +12,7 @@ from tests.faults.deliveries import Place, sha256
 
 from k2_shared.core.errors import InvalidRecord
 from k2_shared.core.settings import KafkaSettings
-from k2_shared.core.trade import decode
+from k2_shared.core.trade import contract_under, decode
 from k2_shared.kafka import clients
 from k2_shared.kafka.dlq import PREFIX
 from k2_shared.kafka.topics import BRONZE, DLQ, EXCHANGES, GOLD, SILVER, Names
@@ -79,7 +79,7 @@ def letter(record: Any) -> Letter:
 def facts(value: bytes | None, schema_id: int) -> Facts:
     """What an encoded trade says; what is none, and should not be there, says why."""
     try:
-        said = decode(value, schema_id)
+        said = decode(value, contract_under(schema_id))
     except InvalidRecord as error:
         return Facts(str(error), Decimal(0), Decimal(0), "")
     return Facts(said["message_id"], said["price"], said["quantity"], said["side"])

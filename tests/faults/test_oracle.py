@@ -18,6 +18,7 @@ from k2_shared.core.errors import InvalidRecord
 from k2_shared.core.settings import RunSettings
 from k2_shared.core.trade import decode
 from k2_shared.kafka.topics import Names, partition_for
+from k2_support.records import SCHEMAS
 
 SCHEMA_ID = 7
 
@@ -49,12 +50,12 @@ def test_what_is_valid_is_valid() -> None:
     """It decodes, and lies in the partition of its key."""
     for draft in content(5, 1_000):
         if draft.kind != "poison":
-            said = decode(draft.value, SCHEMA_ID)
+            said = decode(draft.value, SCHEMAS)
             assert said["message_id"] == draft.message_id
             assert partition_for(draft.key, 12) == draft.partition
         elif draft.refusal and draft.refusal.reason in ("undecodable", "trailing_bytes", "null_value"):
             with pytest.raises(InvalidRecord, match=draft.refusal.reason):
-                decode(draft.value, SCHEMA_ID)
+                decode(draft.value, SCHEMAS)
 
 
 @pytest.mark.parametrize("action", ["drop", "truncate"])

@@ -13,7 +13,7 @@ from gold.reading import Reader
 from gold.settings import GoldSettings
 from k2_shared.core.records import Batch
 from k2_shared.core.settings import RunSettings
-from k2_shared.core.trade import Exchange, decode
+from k2_shared.core.trade import Exchange, contract_under, decode
 from k2_shared.kafka import clients
 from k2_shared.kafka.registry import Registry
 from k2_shared.kafka.topics import BRONZE, DLQ, GAPS, GOLD, SILVER, Names
@@ -89,8 +89,9 @@ class Passage:
 
     def __init__(self, exchange: Exchange, schema: int, partition: int, partitions: int) -> None:
         skew_s, compared = SilverSettings.load().silver_max_clock_skew_s, GoldSettings.load().gold_compared_ids
-        self._silver = SilverStage(exchange, schema, skew_s)
-        self._gold = GoldStage(exchange, Reader(exchange, schema, partition, partitions), f"[{partition}]", compared)
+        self._silver = SilverStage(exchange, contract_under(schema), skew_s)
+        reader = Reader(exchange, contract_under(schema), partition, partitions)
+        self._gold = GoldStage(exchange, reader, f"[{partition}]", compared)
         self._valid = SILVER.format(exchange=exchange.lower())
         self._schema = schema
         self._written = 0
@@ -103,7 +104,7 @@ class Passage:
         once = self._gold.process(valid).outgoing[GOLD]
         self._gold.accept({GOLD: np.arange(self._written, self._written + len(once), dtype=np.int64)})
         self._written += len(once)
-        return [decode(record.value, self._schema)["message_id"] for record in once]
+        return [decode(record.value, contract_under(self._schema))["message_id"] for record in once]
 
 
 async def through_gold(settings: RunSettings, names: Names, exchange: Exchange) -> list[str]:

@@ -12,7 +12,7 @@ from k2_shared.core.columns import Longs, decode_columns
 from k2_shared.core.errors import InvalidRecord
 from k2_shared.core.origin import Headers, Source, find
 from k2_shared.core.records import Batch, Consumed
-from k2_shared.core.trade import Exchange, decode, record_key
+from k2_shared.core.trade import Exchange, contract_under, decode, record_key
 from k2_shared.feed.coverage import ledger
 from k2_shared.feed.coverage.ledger import GapRecord, GapState
 from k2_shared.feed.coverage.spans import Span, Spans
@@ -62,7 +62,7 @@ class Books:
 
     def trades(self, batch: Batch) -> None:
         """Take records of bronze, or of any topic of trades; those of another venue, or without an id, are left."""
-        columns = decode_columns([r.value for r in batch], [r.key for r in batch], self._schema_id)
+        columns = decode_columns([r.value for r in batch], [r.key for r in batch], contract_under(self._schema_id))
         by_rest = np.fromiter((from_rest(record.headers) for record in batch), np.bool_, len(batch))
         for code, key in enumerate(columns.symbols):
             if key.startswith(self._prefix):
@@ -100,7 +100,7 @@ class Books:
     def _trade(self, record: Consumed, *, rest: bool) -> None:
         """One that the columns cannot tell."""
         with suppress(InvalidRecord):
-            trade = decode(record.value, self._schema_id)
+            trade = decode(record.value, contract_under(self._schema_id))
             number = int(trade["trade_id"])
             if trade["exchange"] == self._exchange and number > 0:
                 self._publish(trade["symbol"], np.array([number]), int(rest))

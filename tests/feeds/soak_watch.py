@@ -10,7 +10,7 @@ from tests.feeds.books import Account, Books, unaccounted
 
 from k2_shared.core.records import Batch
 from k2_shared.core.settings import RunSettings
-from k2_shared.core.trade import Exchange, decode
+from k2_shared.core.trade import Exchange, contract_under, decode
 from k2_shared.feed.coverage import ledger
 from k2_shared.feed.coverage.ledger import EventKind
 from k2_shared.feed.coverage.spans import Span, Spans
@@ -76,7 +76,7 @@ class Records:
         """What silver and gold refuse is published, and does not come to gold."""
         for letter in batch:
             if dict(letter.headers).get(f"{PREFIX}stage") in (b"silver", b"gold"):
-                trade = decode(letter.value, self._schema_id)
+                trade = decode(letter.value, contract_under(self._schema_id))
                 spans = self.refused.setdefault((trade["exchange"], trade["symbol"]), Spans())
                 spans.add(int(trade["trade_id"]), int(trade["trade_id"]))
 

@@ -24,7 +24,7 @@ from k2_shared.feed.publish.frames import FrameWriter
 from k2_shared.feed.venue.protocol import Subscribed, TradesReceived, VenueProtocol
 from k2_shared.kafka.dlq import Refuser
 from k2_shared.kafka.topics import partition_for
-from k2_support.records import RECEIVED_NS, SCHEMA_ID, FakeRecord
+from k2_support.records import RECEIVED_NS, SCHEMA_ID, SCHEMAS, FakeRecord
 
 PARTITIONS = 12
 
@@ -89,9 +89,9 @@ def test_it_goes_from_the_frame_to_gold(case: Case) -> None:
     """As an ordinary trade in columns; silver refuses nothing of it, and gold has it once."""
     record, identity = case.record, f"{case.exchange}:{case.symbol}:{case.trade_id}"
     assert message_id(record.value) == identity
-    assert decode(record.value, SCHEMA_ID)["currency"] == case.symbol.partition("/")[2]
+    assert decode(record.value, SCHEMAS)["currency"] == case.symbol.partition("/")[2]
     assert record.key == f"{case.exchange}:{case.symbol}".encode()
-    assert decode_columns([record.value], [record.key], SCHEMA_ID).plain.all()
+    assert decode_columns([record.value], [record.key], SCHEMAS).plain.all()
     passage = Passage(case.exchange, SCHEMA_ID, partition_for(record.key, PARTITIONS), PARTITIONS)
     assert passage.take([record, record]) == [identity]
     assert passage.take([record]) == []

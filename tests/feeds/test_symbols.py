@@ -12,7 +12,7 @@ from tests.feeds.sim import BTC, ETH, NAMED, Plays
 
 from exchange_sim.garbage import FORMS
 from k2_shared.core.origin import Origin, find
-from k2_shared.core.trade import Exchange, decode
+from k2_shared.core.trade import Exchange, contract_under, decode
 from k2_shared.feed.coverage.ledger import Cause, EventKind, GapState, Resumption
 from k2_shared.kafka.topics import BRONZE
 from k2_support.topics import read
@@ -283,6 +283,6 @@ async def _leads_s(rig: Rig) -> list[float]:
     leads = []
     for record in await read(rig.settings, rig.names, BRONZE.format(exchange=rig.venue.lower())):
         origin = Origin.unpack(find(record.headers) or b"")
-        said = decode(record.value, int.from_bytes(record.value[1:5], "big"))
+        said = decode(record.value, contract_under(int.from_bytes(record.value[1:5], "big")))
         leads.append((said["timestamp"] - origin.received_ns // 1_000) / 1e6)
     return leads

@@ -12,7 +12,7 @@ from feed_binance.protocol import BinanceProtocol
 from k2_shared.core import contracts
 from k2_shared.core.trade import Trade, decode
 from k2_shared.feed.venue.protocol import Event, Notice, Refused, Subscribed, TradesReceived, Unreadable
-from k2_support.records import example, value
+from k2_support.records import SCHEMAS, example, value
 
 PAIRS = {"BTC/USDT": "BTCUSDT", "1INCH/USDT": "1INCHUSDT"}
 ROW: dict[str, Any] = {
@@ -93,8 +93,8 @@ def test_the_example_frame_is_the_example_trade() -> None:
     event = receive((contracts.ROOT / "examples/valid/binance_frame.json").read_bytes())
     assert isinstance(event, TradesReceived)
     record = example("valid/binance_trade.json")
-    ingested = {"ingestion_timestamp": decode(record.value, 7)["ingestion_timestamp"]}
-    assert decode(value(event.trades[0]), 7) | ingested == decode(record.value, 7)
+    ingested = {"ingestion_timestamp": decode(record.value, SCHEMAS)["ingestion_timestamp"]}
+    assert decode(value(event.trades[0]), SCHEMAS) | ingested == decode(record.value, SCHEMAS)
     assert event.trades[0].key == record.key
 
 

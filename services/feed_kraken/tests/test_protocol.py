@@ -12,7 +12,7 @@ from feed_kraken.protocol import KrakenProtocol
 from k2_shared.core import contracts
 from k2_shared.core.trade import Trade, decode
 from k2_shared.feed.venue.protocol import Event, Notice, Refused, Subscribed, TradesReceived, Unreadable
-from k2_support.records import example, value
+from k2_support.records import SCHEMAS, example, value
 
 ROW = (
     '{"symbol":"BTC/USDT","side":"buy","price":118832.9,"qty":0.00409283,"ord_type":"market",'
@@ -75,7 +75,7 @@ def test_the_example_frame_holds_the_example_trade() -> None:
     event = receive((contracts.ROOT / "examples/valid/kraken_frame.json").read_bytes())
     assert isinstance(event, TradesReceived)
     record = example("valid/kraken_trade.json")
-    assert decode(value(event.trades[0]), 7) == decode(record.value, 7)
+    assert decode(value(event.trades[0]), SCHEMAS) == decode(record.value, SCHEMAS)
     assert event.trades[0].key == record.key
     assert event.trades[1].quantity == Decimal("0.00001")
 

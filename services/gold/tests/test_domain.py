@@ -15,7 +15,7 @@ from k2_shared.core.records import Outgoing
 from k2_shared.core.trade import message_id
 from k2_shared.kafka.topics import DLQ, GOLD, STATE, partition_for
 from k2_shared.stages.stage import Outcome, Stamp
-from k2_support.records import SCHEMA_ID, FakeRecord, encoded, fields, records, trade, trades
+from k2_support.records import SCHEMAS, FakeRecord, encoded, fields, records, trade, trades
 from k2_support.spellings import NAMED, PLAIN, Spelling
 
 COMPARED = 256
@@ -24,7 +24,7 @@ KEY = trade().key
 
 def gold(partition: int = 0, partitions: int = 1) -> GoldStage:
     """A stage of Kraken; of the only partition, so that every symbol is at home."""
-    return GoldStage("KRAKEN", Reader("KRAKEN", SCHEMA_ID, partition, partitions), f"gold[{partition}]", COMPARED)
+    return GoldStage("KRAKEN", Reader("KRAKEN", SCHEMAS, partition, partitions), f"gold[{partition}]", COMPARED)
 
 
 class Log:

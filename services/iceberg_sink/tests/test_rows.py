@@ -14,7 +14,7 @@ from k2_shared.core import contracts
 from k2_shared.core.errors import Halt
 from k2_shared.core.trade import Trade
 from k2_shared.lake import iceberg
-from k2_support.records import RECEIVED_NS, SCHEMA_ID, FakeRecord, fields, records, trade, trades, value
+from k2_support.records import RECEIVED_NS, SCHEMA_ID, SCHEMAS, FakeRecord, fields, records, trade, trades, value
 from k2_support.spellings import PLAIN, Spelling, spellings
 
 TABLES = contracts.tables()
@@ -30,7 +30,7 @@ def enveloped(*found: FakeRecord) -> list[dict[str, Any]]:
 
 
 def gold(given_trades: list[Trade], sort_by: tuple[str, ...] = ()) -> list[dict[str, Any]]:
-    to_rows = rows.trades(schema("gold_crypto_trades"), {TOPIC: SCHEMA_ID})
+    to_rows = rows.trades(schema("gold_crypto_trades"), {TOPIC: SCHEMAS})
     parts = [to_rows(records(given_trades[:2], TOPIC)), *(to_rows(records([t], TOPIC)) for t in given_trades[2:])]
     return list(rows.gathered(parts, sort_by).to_pylist())
 
@@ -97,7 +97,7 @@ def test_a_trades_row_holds_its_fields_exactly(given_trades: list[Trade]) -> Non
 @given(trades(), spellings())
 def test_a_row_is_the_same_in_every_spelling(of: Trade, spelling: Spelling) -> None:
     """A table does not tell how its rows were written."""
-    to_rows = rows.trades(schema("gold_crypto_trades"), {TOPIC: SCHEMA_ID})
+    to_rows = rows.trades(schema("gold_crypto_trades"), {TOPIC: SCHEMAS})
     spelt = [FakeRecord(of.key, each.write(fields(of)), TOPIC) for each in (PLAIN, spelling)]
     one, other = to_rows(spelt).to_pylist()
     assert one == other
@@ -134,7 +134,7 @@ def test_gold_is_sorted_by_time_then_id_and_silver_stays_in_order() -> None:
 def test_rows_have_the_tables_columns_and_types(name: str) -> None:
     """Decimal(18,8) and UTC microseconds, as the catalog has them."""
     topic = TABLES[name].topics[0]
-    found = rows.trades(schema(name), {topic: SCHEMA_ID})(records([trade()], topic))
+    found = rows.trades(schema(name), {topic: SCHEMAS})(records([trade()], topic))
     assert found.schema == schema(name)
     assert found.column_names == [column for column, _ in TABLES[name].columns]
     assert found.schema.field("price").type == pa.decimal128(18, 8)
@@ -145,6 +145,6 @@ def test_rows_have_the_tables_columns_and_types(name: str) -> None:
 @pytest.mark.parametrize("data", [None, b"", value(trade(), SCHEMA_ID + 1), value(trade()) + b"\x00"])
 def test_an_undecodable_record_behind_silver_halts(data: bytes | None) -> None:
     """Silver has validated it, so this is no bad record but a contradiction; the text says where."""
-    to_rows = rows.trades(schema("gold_crypto_trades"), {TOPIC: SCHEMA_ID})
+    to_rows = rows.trades(schema("gold_crypto_trades"), {TOPIC: SCHEMAS})
     with pytest.raises(Halt, match=r"gold\[3\]@41 should hold a validated trade"):
         to_rows([FakeRecord(trade().key, data, TOPIC, 3, 41)])

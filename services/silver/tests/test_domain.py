@@ -11,7 +11,18 @@ from hypothesis import strategies as st
 from k2_shared.core.avro import DECIMAL_BYTES
 from k2_shared.core.records import Outgoing
 from k2_shared.kafka.topics import DLQ, SILVER
-from k2_support.records import RECEIVED_NS, SCHEMA_ID, FakeRecord, encoded, fields, records, trade, trades, value
+from k2_support.records import (
+    RECEIVED_NS,
+    SCHEMA_ID,
+    SCHEMAS,
+    FakeRecord,
+    encoded,
+    fields,
+    records,
+    trade,
+    trades,
+    value,
+)
 from k2_support.spellings import NAMED, PLAIN, Spelling
 from silver.domain import SilverStage
 
@@ -46,7 +57,7 @@ POISON: list[tuple[str, bytes | None]] = [
 
 
 def stage(skew_s: float = 60.0, now_ns: int = RECEIVED_NS) -> SilverStage:
-    return SilverStage("KRAKEN", SCHEMA_ID, skew_s, clock_ns=lambda: now_ns)
+    return SilverStage("KRAKEN", SCHEMAS, skew_s, clock_ns=lambda: now_ns)
 
 
 def whole(record: FakeRecord | Outgoing) -> tuple[Any, ...]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from k2_shared.core import contracts
 from k2_shared.core.columns import decode_columns
 from k2_shared.core.trade import Trade, decode
-from k2_support.records import encoded, example, fields, trade, trades
+from k2_support.records import SCHEMAS, encoded, example, fields, trade, trades
 from silver.rules import RULES, VENUE_BIRTH_US, Context, broken, sound
 
 NOW_US = 1_800_000_000_000_000
@@ -59,7 +59,7 @@ BROKEN: list[tuple[str, dict[str, Any]]] = [
 
 def reason(trade_fields: dict[str, Any], context: Context = CONTEXT) -> str | None:
     """The rule that an encoded trade with these fields breaks, after its decoding."""
-    rule = broken(decode(encoded(trade_fields), 7), context)
+    rule = broken(decode(encoded(trade_fields), SCHEMAS), context)
     return rule.reason if rule else None
 
 
@@ -111,7 +111,7 @@ def test_the_edges_of_the_rules_are_valid(changes: dict[str, Any]) -> None:
 def test_an_invalid_example_breaks_the_rule_it_is_named_after(path: str) -> None:
     """The contracts show what silver refuses, and why."""
     record = example(f"invalid/{path}")
-    rule = broken(decode(record.value, 7), Context(record.key, "KRAKEN", NOW_US))
+    rule = broken(decode(record.value, SCHEMAS), Context(record.key, "KRAKEN", NOW_US))
     assert rule is not None
     assert f"{rule.reason}.json" == path
 
@@ -120,7 +120,7 @@ def test_an_invalid_example_breaks_the_rule_it_is_named_after(path: str) -> None
 def test_a_valid_example_passes(exchange: Any) -> None:
     """And what it lets through."""
     record = example(f"valid/{exchange}_trade.json")
-    assert broken(decode(record.value, 7), Context(record.key, exchange.upper(), NOW_US)) is None
+    assert broken(decode(record.value, SCHEMAS), Context(record.key, exchange.upper(), NOW_US)) is None
     assert json.loads((contracts.ROOT / f"examples/valid/{exchange}_trade.json").read_text())["key"].encode() == (
         record.key
     )
@@ -130,19 +130,19 @@ def test_a_valid_example_passes(exchange: Any) -> None:
 def test_a_row_that_breaks_a_rule_is_not_sound(_reason: str, change: dict[str, Any]) -> None:
     """The columns never let through what a rule refuses; its neighbours are sound."""
     values = [encoded(VALID), encoded({**VALID, **change}), encoded(VALID)]
-    columns = decode_columns(values, [trade().key] * 3, 7)
+    columns = decode_columns(values, [trade().key] * 3, SCHEMAS)
     assert sound(columns, "KRAKEN", NOW_US).tolist() == [True, False, True]
 
 
 @given(trades())
 def test_a_sound_row_breaks_no_rule(given_trade: Trade) -> None:
     """Of any trade that V3 holds: sound by its columns means that no rule is broken."""
-    columns = decode_columns([encoded(fields(given_trade))], [given_trade.key], 7)
+    columns = decode_columns([encoded(fields(given_trade))], [given_trade.key], SCHEMAS)
     if sound(columns, given_trade.exchange, NOW_US).all():
         context = Context(given_trade.key, given_trade.exchange, NOW_US)
-        assert broken(decode(encoded(fields(given_trade)), 7), context) is None
+        assert broken(decode(encoded(fields(given_trade)), SCHEMAS), context) is None
 
 
 def test_an_ordinary_trade_is_sound() -> None:
     """The fast path is the common one."""
-    assert sound(decode_columns([encoded(VALID)], [trade().key], 7), "KRAKEN", NOW_US).all()
+    assert sound(decode_columns([encoded(VALID)], [trade().key], SCHEMAS), "KRAKEN", NOW_US).all()

@@ -13,7 +13,7 @@ from k2_shared.core.avro import DECIMAL_BYTES, MAP_ENTRIES, RECORD_BYTES
 from k2_shared.core.columns import decode_columns
 from k2_shared.core.errors import InvalidRecord
 from k2_shared.core.trade import WIRE_PREFIX_BYTES, Trade, decode
-from k2_support.records import SCHEMA_ID, encoded, fields, trade, trades, value
+from k2_support.records import SCHEMAS, encoded, fields, trade, trades, value
 from k2_support.spellings import NAMED, PLAIN, Spelling, number, spellings, spelt
 
 SCHEMA = contracts.trade_schema()
@@ -31,7 +31,7 @@ def by_fastavro(data: bytes) -> Any:
 def reason(data: bytes) -> str | None:
     """Why a record value is refused, None where it is not."""
     try:
-        decode(data, SCHEMA_ID)
+        decode(data, SCHEMAS)
     except InvalidRecord as error:
         return error.reason
     return None
@@ -52,8 +52,8 @@ def entries(count: int) -> bytes:
 def test_every_legal_spelling_is_the_same_record(of: Trade, spelling: Spelling) -> None:
     """To us and to fastavro; the columns call nothing plain that says anything else."""
     data = spelling.write(fields(of))
-    assert decode(data, SCHEMA_ID) == fields(of) == by_fastavro(data)
-    found = decode_columns([data], [of.key], SCHEMA_ID)
+    assert decode(data, SCHEMAS) == fields(of) == by_fastavro(data)
+    found = decode_columns([data], [of.key], SCHEMAS)
     if found.plain.all():
         unscaled = (int(of.price.scaleb(8)), int(of.quantity.scaleb(8)))
         assert (found.trade_id[0], found.price[0], found.quantity[0]) == (of.trade_id, *unscaled)
@@ -71,7 +71,7 @@ def test_the_plain_spelling_is_the_writers_and_no_other_is() -> None:
 def test_a_spelling_is_judged_alike_whatever_the_vendor_says(name: str, said: dict[str, str] | None) -> None:
     """Few entries or many, short or long: the way in which a record is decoded decides nothing."""
     of = fields(trade(vendor_data=said))
-    assert decode(NAMED[name].write(of), SCHEMA_ID) == of
+    assert decode(NAMED[name].write(of), SCHEMAS) == of
 
 
 NO_NUMBER = b"\x80" * 9 + b"\x02"
@@ -115,7 +115,7 @@ EVERY = [(why, data) for why, named in REFUSED.items() for data in named.values(
 def test_what_is_refused_has_its_reason(why: str, data: bytes) -> None:
     """Alone and, since it is never plain, in a batch; the text names what is refused."""
     assert reason(data) == why
-    assert decode_columns([data, value(trade())], [trade().key] * 2, SCHEMA_ID).plain.tolist() == [False, True]
+    assert decode_columns([data, value(trade())], [trade().key] * 2, SCHEMAS).plain.tolist() == [False, True]
 
 
 @pytest.mark.parametrize("name", [name for name in NOT_CANONICAL if "six bytes" in name or "size" in name])
@@ -127,16 +127,16 @@ def test_what_is_not_canonical_would_be_read_by_some(name: str) -> None:
 def test_a_refusal_names_the_field() -> None:
     """And what was given and is allowed."""
     with pytest.raises(InvalidRecord, match=r"oversized: price: a decimal of 33 bytes, allowed are 32"):
-        decode(OVERSIZED["a decimal of a byte too many"], SCHEMA_ID)
+        decode(OVERSIZED["a decimal of a byte too many"], SCHEMAS)
 
 
 @pytest.mark.parametrize("count", [1, MAP_ENTRIES])
 def test_as_much_as_is_allowed_is_read(count: int) -> None:
     """The widest decimal and the largest map, which a rule of silver may refuse for what they say."""
     said = {str(n): "" for n in range(count)}
-    found = decode(Spelling(signs=DECIMAL_BYTES - 6).write({**OF, "vendor_data": said}), SCHEMA_ID)
+    found = decode(Spelling(signs=DECIMAL_BYTES - 6).write({**OF, "vendor_data": said}), SCHEMAS)
     assert (found["price"], found["vendor_data"]) == (OF["price"], said)
-    widest = decode(with_field("price", number(DECIMAL_BYTES) + b"\x7f" + b"\xff" * (DECIMAL_BYTES - 1)), SCHEMA_ID)
+    widest = decode(with_field("price", number(DECIMAL_BYTES) + b"\x7f" + b"\xff" * (DECIMAL_BYTES - 1)), SCHEMAS)
     assert int(widest["price"].scaleb(8, avro._EXACT)) == 2 ** (8 * DECIMAL_BYTES - 1) - 1
 
 
@@ -145,8 +145,8 @@ def test_of_a_key_that_comes_twice_the_last_value_counts() -> None:
     pair = [PLAIN.piece("string", text) for text in ("k", "1", "k", "2")]
     for data in (b"\x02\x04" + b"".join(pair), b"\x02\x02" + b"".join(pair[:2]) + b"\x02" + b"".join(pair[2:])):
         twice = with_field("vendor_data", data + b"\x00")
-        assert decode(twice, SCHEMA_ID) == by_fastavro(twice)
-        assert decode(twice, SCHEMA_ID)["vendor_data"] == {"k": "2"}
+        assert decode(twice, SCHEMAS) == by_fastavro(twice)
+        assert decode(twice, SCHEMAS)["vendor_data"] == {"k": "2"}
 
 
 @given(
@@ -159,7 +159,7 @@ def test_what_we_read_fastavro_reads_alike(data: bytes, edits: list[tuple[int, i
     for at, byte in edits:
         changed[at] = byte
     if reason(bytes(changed)) is None:
-        assert decode(bytes(changed), SCHEMA_ID) | DECIMALS == by_fastavro(bytes(changed)) | DECIMALS
+        assert decode(bytes(changed), SCHEMAS) | DECIMALS == by_fastavro(bytes(changed)) | DECIMALS
 
 
 DECIMALS = {"price": None, "quantity": None}  # fastavro rounds what has more digits than the schema says

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from k2_shared.core.columns import TradeColumns, decode_columns
 from k2_shared.core.errors import InvalidRecord
-from k2_shared.core.trade import decode
-from k2_support.records import SCHEMA_ID, encoded, fields, trade, trades, value
+from k2_shared.core.trade import decode, readable
+from k2_support.records import SCHEMA_ID, SCHEMAS, encoded, fields, trade, trades, value, with_exchanges
 
 GOOD = value(trade())
 ORDINARY = trades().filter(lambda t: t.trade_id < 10**18 and _short_text(t.vendor_data or {}))
@@ -23,13 +23,13 @@ def _short_text(said: Any) -> bool:
 
 
 def columns(*values: bytes | None, key: bytes = trade().key) -> TradeColumns:
-    return decode_columns(values, [key] * len(values), SCHEMA_ID)
+    return decode_columns(values, [key] * len(values), SCHEMAS)
 
 
 @given(st.lists(ORDINARY, max_size=20))
 def test_ordinary_trades_are_plain_and_exact(given_trades: list[Any]) -> None:
     """Ids, times, unscaled decimals and sides are those of the trades, several symbols in one batch."""
-    found = decode_columns([value(t) for t in given_trades], [t.key for t in given_trades], SCHEMA_ID)
+    found = decode_columns([value(t) for t in given_trades], [t.key for t in given_trades], SCHEMAS)
     assert found.plain.all()
     assert [found.symbols[code] for code in found.symbol] == [t.key for t in given_trades]
     assert found.trade_id.tolist() == [t.trade_id for t in given_trades]
@@ -41,7 +41,7 @@ def test_ordinary_trades_are_plain_and_exact(given_trades: list[Any]) -> None:
 
 def _same(found: TradeColumns, row: int, data: bytes, key: bytes) -> None:
     """A plain row against the record decoded alone."""
-    alone = decode(data, SCHEMA_ID)
+    alone = decode(data, SCHEMAS)
     message_id = f"{key.decode()}:{found.trade_id[row]}"
     assert (alone["message_id"], alone["trade_id"]) == (message_id, str(found.trade_id[row]))
     assert f"{alone['exchange']}:{alone['symbol']}".encode() == key
@@ -114,7 +114,7 @@ def test_what_is_not_ordinary_is_left_to_be_decoded_alone(data: bytes | None) ->
 def test_symbols_of_any_script_are_plain(symbols: list[str], said: str) -> None:
     """Beside each other in one batch, with vendor data in any script; no character of a symbol is too long."""
     given_trades = [trade(symbol=symbol, vendor_data={"k" + said: said}) for symbol in symbols]
-    found = decode_columns([value(t) for t in given_trades], [t.key for t in given_trades], SCHEMA_ID)
+    found = decode_columns([value(t) for t in given_trades], [t.key for t in given_trades], SCHEMAS)
     assert found.plain.all()
     for row, of in enumerate(given_trades):
         _same(found, row, value(of), of.key)
@@ -131,11 +131,11 @@ def test_what_is_no_utf8_is_not_plain(broken: bytes) -> None:
     of = trade(symbol=f"\u00e9{marker}/USDT")
     symbol, key = (data.replace(marker.encode(), broken) for data in (value(of), of.key))
     good = trade(symbol="币安人生/USDT", vendor_data={"k": "\u00e9"})
-    found = decode_columns([said, value(good), symbol, GOOD], [trade().key, good.key, key, trade().key], SCHEMA_ID)
+    found = decode_columns([said, value(good), symbol, GOOD], [trade().key, good.key, key, trade().key], SCHEMAS)
     assert found.plain.tolist() == [False, True, False, True]
     for data in (said, symbol):
         with pytest.raises(InvalidRecord, match="undecodable"):
-            decode(data, SCHEMA_ID)
+            decode(data, SCHEMAS)
 
 
 @pytest.mark.parametrize("around", [(), (GOOD,)])
@@ -166,7 +166,7 @@ def test_a_record_under_another_key_is_not_plain(key: bytes) -> None:
 
 def test_an_empty_batch_is_an_empty_batch() -> None:
     """No rows, no symbols, no error."""
-    found = decode_columns([], [], SCHEMA_ID)
+    found = decode_columns([], [], SCHEMAS)
     assert (len(found.plain), list(found.symbols)) == (0, [])
 
 
@@ -180,7 +180,32 @@ def test_what_is_not_plain_can_still_be_decoded_alone_or_is_refused() -> None:
     """The two paths together know every value: one by one is the reference."""
     rare = encoded({**fields(trade()), "source_sequence": None})
     assert not columns(rare).plain.any()
-    assert decode(rare, SCHEMA_ID)["trade_id"] == str(trade().trade_id)
+    assert decode(rare, SCHEMAS)["trade_id"] == str(trade().trade_id)
     with pytest.raises(InvalidRecord):
-        decode(GOOD[:-1], SCHEMA_ID)
+        decode(GOOD[:-1], SCHEMAS)
     assert np.array_equal(columns(GOOD, rare).trade_id[:1], columns(GOOD).trade_id)
+
+
+TOY = with_exchanges("BINANCE", "TOY", "KRAKEN")
+
+
+@given(st.lists(st.tuples(ORDINARY, st.booleans()), max_size=20))
+def test_records_of_several_schemas_are_plain_side_by_side(given_trades: list[tuple[Any, bool]]) -> None:
+    """Each is read by the enum of its own schema: in a batch of both, and in a batch of one."""
+    schemas = {**SCHEMAS, 8: readable(TOY), 9: None}
+    values = [encoded(fields(t), 8, TOY) if new else value(t) for t, new in given_trades]
+    keys = [t.key for t, _ in given_trades]
+    found = decode_columns(values, keys, schemas)
+    assert found.plain.all()
+    assert found.trade_id.tolist() == [t.trade_id for t, _ in given_trades]
+
+
+def test_an_exchange_that_only_a_newer_schema_has_is_plain_in_that_one() -> None:
+    """The number of another schema's exchange, or of none, is not."""
+    toy = trade(exchange="TOY")
+    said = [encoded({**fields(trade()), "exchange": "TOY", "message_id": toy.message_id}, 8, TOY), GOOD, GOOD, None]
+    said[2] = b"\0\0\0\0\x08" + GOOD[5:]
+    keys = [toy.key, trade().key, trade().key, trade().key]
+    assert decode_columns(said, keys, {**SCHEMAS, 8: readable(TOY)}).plain.tolist() == [True, True, False, False]
+    assert decode_columns(said, keys, SCHEMAS).plain.tolist() == [False, True, False, False]
+    assert not decode_columns(said, keys, {}).plain.any()

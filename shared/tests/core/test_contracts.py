@@ -10,7 +10,7 @@ from k2_shared.core.contracts import TopicContract
 from k2_shared.core.errors import InvalidRecord
 from k2_shared.core.trade import Trade, decode, encode, wire_prefix
 from k2_shared.kafka.topics import BRONZE, COVERAGE, DLQ, EVENTS, EXCHANGES, GAPS, GOLD, RAW, SILVER, STATE, SYMBOLS
-from k2_support.records import FakeRecord, example, fields, trade
+from k2_support.records import SCHEMAS, FakeRecord, example, fields, trade
 
 SERVICES = {"feed_kraken", "feed_binance", "silver", "gold", "iceberg_sink", "k2"}
 TOPICS = list(contracts.topics().values())
@@ -104,7 +104,7 @@ def _trade(found: dict[str, object]) -> Trade:
 def test_valid_example_survives_its_encoding(path: str) -> None:
     """An example's fields are what a feed encodes and what is decoded."""
     record, said = example(path), contracts.example(path)["value"]
-    found = decode(record.value, 7)
+    found = decode(record.value, SCHEMAS)
     assert {**found, "price": str(found["price"]), "quantity": str(found["quantity"])} == said
     of = _trade(found)
     assert encode(of, found["ingestion_timestamp"], wire_prefix(7)) == record.value
@@ -115,7 +115,7 @@ def test_valid_example_survives_its_encoding(path: str) -> None:
 def test_invalid_example_breaks_a_rule_and_not_the_schema(path: str) -> None:
     """An example of a broken rule can be read; only the size of a number is refused while encoding."""
     record: FakeRecord = example(f"invalid/{path}")
-    found = decode(record.value, 7)
+    found = decode(record.value, SCHEMAS)
     assert found.keys() == fields(trade()).keys()
     if path == "decimal_overflow.json":
         with pytest.raises(InvalidRecord) as refused:

@@ -8,13 +8,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k2_shared.core.errors import InvalidRecord
-from k2_shared.core.trade import Trade, decode, encode, fits, message_id, wire_prefix
-from k2_support.records import RECEIVED_NS, SCHEMA_ID, decimals, trade, trades, value
+from k2_shared.core.trade import Trade, decode, encode, fits, message_id, readable, schema_ids, wire_prefix
+from k2_support.records import (
+    RECEIVED_NS,
+    SCHEMA_ID,
+    SCHEMAS,
+    decimals,
+    encoded,
+    fields,
+    trade,
+    trades,
+    value,
+    with_exchanges,
+)
 
 REASONS = {
     "null_value",
     "bad_magic",
     "unknown_schema",
+    "unreadable_schema",
     "undecodable",
     "not_canonical",
     "oversized",
@@ -27,7 +39,7 @@ BEYOND_CONTEXT = ["1e1000000", "-1e1000000", "1e-1000000", "NaN", "sNaN", "Infin
 def outcome(data: bytes | None) -> dict[str, Any] | str:
     """What decoding gives: the record, or the reason of its refusal; any other exception is a failure."""
     try:
-        return decode(data, SCHEMA_ID)
+        return decode(data, SCHEMAS)
     except InvalidRecord as error:
         return error.reason
 
@@ -43,7 +55,7 @@ def short_way(data: bytes | None) -> str | type[InvalidRecord]:
 @given(trades())
 def test_round_trip(of: Trade) -> None:
     """What is encoded is decoded, every field, exactly."""
-    found = decode(value(of), SCHEMA_ID)
+    found = decode(value(of), SCHEMAS)
     assert found == {
         "message_id": of.message_id,
         "trade_id": str(of.trade_id),
@@ -64,7 +76,7 @@ def test_round_trip(of: Trade) -> None:
 @given(decimals(), st.sampled_from(["price", "quantity"]))
 def test_decimals_keep_every_digit(amount: Decimal, name: str) -> None:
     """Eighteen digits come back, scale 8."""
-    found = decode(value(trade(**{name: amount})), SCHEMA_ID)[name]
+    found = decode(value(trade(**{name: amount})), SCHEMAS)[name]
     assert found == amount
     assert found.as_tuple().exponent == -8
 
@@ -72,7 +84,7 @@ def test_decimals_keep_every_digit(amount: Decimal, name: str) -> None:
 @pytest.mark.parametrize("text", ["1e-05", "1E+3", "0.1", "105433.6000000000", "9999999999.99999999", "-0.00000001"])
 def test_any_spelling_of_a_number_is_exact(text: str) -> None:
     """Exponents and trailing zeros are spellings, not other numbers."""
-    assert decode(value(trade(price=Decimal(text))), SCHEMA_ID)["price"] == Decimal(text)
+    assert decode(value(trade(price=Decimal(text))), SCHEMAS)["price"] == Decimal(text)
 
 
 @pytest.mark.parametrize(
@@ -167,3 +179,44 @@ def test_a_value_without_an_id_is_undecodable(data: bytes | None) -> None:
 def test_the_prefix_is_the_registrys_wire_format() -> None:
     """Magic 0, then the id as four big-endian bytes."""
     assert encode(trade(), 0, wire_prefix(258))[:5] == b"\x00\x00\x00\x01\x02"
+
+
+@pytest.mark.parametrize("exchanges", [("BINANCE", "KRAKEN", "TOY"), ("TOY", "KRAKEN"), ("KRAKEN",)])
+def test_a_schema_with_fewer_or_more_exchanges_is_read_by_its_own_enum(exchanges: tuple[str, ...]) -> None:
+    """The number of an exchange means what the writer's schema says, beside the contract's own."""
+    schema = with_exchanges(*exchanges)
+    found = readable(schema)
+    assert found is not None
+    assert found.exchanges == exchanges
+    data = encoded(fields(trade()), 8, schema)
+    assert decode(data, {**SCHEMAS, 8: found}) == decode(value(trade()), {**SCHEMAS, 8: found}) == fields(trade())
+
+
+def test_documentation_alone_is_no_difference() -> None:
+    """The registry tells schemas apart by their text; a reader does not mind the doc's."""
+    schema = with_exchanges("BINANCE", "KRAKEN")
+    schema["fields"][0]["doc"] = schema["doc"] = "said better"
+    assert readable(schema) is not None
+
+
+def unlike() -> dict[str, Any]:
+    """Schemas that a record of the contract's is not laid out by, or that mean something else."""
+    more, scale, side = with_exchanges("KRAKEN"), with_exchanges("KRAKEN"), with_exchanges("KRAKEN")
+    more["fields"].append({"name": "fee", "type": ["null", "long"], "default": None})
+    scale["fields"][5]["type"]["scale"] = 4
+    side["fields"][8]["type"]["symbols"] = ["SELL", "BUY"]
+    return {"a field more": more, "another scale": scale, "sides in another order": side, "no record": "string"}
+
+
+@pytest.mark.parametrize("name", unlike())
+def test_a_registered_schema_of_another_layout_is_not_unknown(name: str) -> None:
+    """What differs in more than its exchanges is refused under a reason of its own."""
+    assert readable(unlike()[name]) is None
+    with pytest.raises(InvalidRecord, match="schema id 8 is registered") as refused:
+        decode(value(trade(), 8), {**SCHEMAS, 8: readable(unlike()[name])})
+    assert refused.value.reason == "unreadable_schema"
+
+
+def test_ids_of_a_batch() -> None:
+    """Each once; what is no value in the wire format claims none."""
+    assert schema_ids([value(trade()), value(trade(), 9), value(trade()), None, b"", b"\0\0", b"\1\0\0\0\5x"]) == {7, 9}

@@ -17,6 +17,7 @@ from k2_shared.feed.coverage.store import Store
 from k2_shared.feed.run.book import Book
 from k2_shared.feed.run.checkpoints import Checkpoints
 from k2_shared.kafka import clients
+from k2_shared.kafka.schemas import SubjectSchemas
 from k2_shared.kafka.topics import BRONZE, Names, partition_for
 from k2_support.records import trade
 
@@ -31,7 +32,9 @@ class Bronze:
         self.settings, self.names, self.schema_id = settings, names, schema_id
 
     def store(self, instance: str = "0") -> Store:
-        return Store("KRAKEN", "feed_kraken", instance, self.settings, self.names, self.schema_id)
+        topic = self.names.topic(BRONZE_TOPIC)
+        schemas = SubjectSchemas(self.settings, self.names.contract(topic), self.names.subject(topic))
+        return Store("KRAKEN", "feed_kraken", instance, self.settings, self.names, schemas)
 
     async def put(self, *records: Outgoing) -> None:
         async with clients.started(clients.producer(self.settings), self.settings) as sender:

@@ -7,7 +7,7 @@ from typing import Any
 
 import faust
 
-from k2_shared.core.trade import decode
+from k2_shared.core.trade import contract_under, decode
 from silver.rules import Context, broken
 
 BOOTSTRAP, SOURCE, OUTPUT, SCHEMA_ID = sys.argv[1:5]
@@ -32,7 +32,7 @@ seen: set[str] = set()
 async def forward(stream: Any) -> None:
     """Record by record."""
     async for event in stream.events():
-        trade = decode(event.value, int(SCHEMA_ID))
+        trade = decode(event.value, contract_under(int(SCHEMA_ID)))
         latest_us = time.time_ns() // 1_000 + 60_000_000
         if broken(trade, Context(event.key, "KRAKEN", latest_us)) or trade["message_id"] in seen:
             continue

@@ -6,7 +6,7 @@ import time
 
 from quixstreams import Application
 
-from k2_shared.core.trade import decode
+from k2_shared.core.trade import contract_under, decode
 from silver.rules import Context, broken
 
 BOOTSTRAP, SOURCE, OUTPUT, SCHEMA_ID, GUARANTEE = sys.argv[1:6]
@@ -28,7 +28,7 @@ seen: set[str] = set()
 
 def wanted(value: bytes, key: bytes, _timestamp: int, _headers: object) -> bool:
     """Whether a record is valid and new."""
-    trade = decode(value, int(SCHEMA_ID))
+    trade = decode(value, contract_under(int(SCHEMA_ID)))
     if broken(trade, Context(key, "KRAKEN", time.time_ns() // 1_000 + 60_000_000)) or trade["message_id"] in seen:
         return False
     seen.add(trade["message_id"])

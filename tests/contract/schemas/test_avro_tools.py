@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.contract.schemas.avro_tools import AvroTools
 
 from k2_shared.core.trade import Trade, decode, encode, wire_prefix
-from k2_support.records import fields, trade, trades
+from k2_support.records import SCHEMAS, fields, trade, trades
 from k2_support.spellings import spelt
 
 SCHEMA_ID = 7
@@ -28,7 +28,7 @@ def encoded(of: Trade) -> bytes:
 
 
 def decoded(of: Trade) -> dict[str, Any]:
-    return decode(encoded(of), SCHEMA_ID)
+    return decode(encoded(of), SCHEMAS)
 
 
 def bare(of: list[Trade]) -> bytes:
@@ -40,7 +40,7 @@ def read_by_us(data: bytes, of: list[Trade]) -> list[dict[str, Any]]:
     found = []
     for each in of:
         length = len(encoded(each)) - len(PREFIX)
-        found.append(decode(PREFIX + data[:length], SCHEMA_ID))
+        found.append(decode(PREFIX + data[:length], SCHEMAS))
         data = data[length:]
     assert data == b""
     return found

@@ -7,7 +7,7 @@ from aiokafka import TopicPartition
 from gold.domain import GoldStage
 from gold.reading import Reader
 from gold.settings import GoldSettings
-from k2_shared.kafka.registry import Registry
+from k2_shared.kafka.schemas import SubjectSchemas
 from k2_shared.kafka.topics import DLQ, EXCHANGES, GOLD, SILVER, STATE, Names
 from k2_shared.stages.agent import Shell, run
 from k2_shared.stages.stage import Pipeline, StageFactory, StateTopics
@@ -21,21 +21,23 @@ def compose(settings: GoldSettings, shell: Shell) -> TransactionalAgent:
     names = Names(settings.k2_prefix)
     inputs = {SILVER.format(exchange=exchange.lower()): exchange for exchange in EXCHANGES}
 
+    topic = names.topic(GOLD)
+    contract = names.contract(topic)
+    schemas = SubjectSchemas(settings, contract, names.subject(topic))
+
     async def stages() -> StageFactory:
-        topic = names.topic(GOLD)
-        contract = names.contract(topic)
-        async with Registry.connect(settings) as registry:
-            schema_id = await registry.schema_id(contract, names.subject(topic))
+        await schemas.load()
 
         def stage(at: TopicPartition) -> GoldStage:
             exchange = inputs[names.contract(at.topic).name]
-            reader = Reader(exchange, schema_id, at.partition, contract.partitions)
+            reader = Reader(exchange, schemas.known, at.partition, contract.partitions)
             return GoldStage(exchange, reader, f"{topic}[{at.partition}]", settings.gold_compared_ids)
 
         return stage
 
     state = StateTopics(checkpoints=STATE, output=GOLD)
-    pipeline = Pipeline(SERVICE, tuple(inputs), (GOLD, DLQ), stages, state)
+    written_with = dict.fromkeys(map(names.topic, inputs), schemas)
+    pipeline = Pipeline(SERVICE, tuple(inputs), (GOLD, DLQ), stages, state, schemas=written_with)
     limits = Limits.of(settings, checkpoint_s=settings.checkpoint_interval_s)
     return TransactionalAgent(settings, names, pipeline, shell.metrics, limits).in_shell(shell)
 

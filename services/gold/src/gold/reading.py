@@ -11,7 +11,7 @@ from gold.facts import Prints, fingerprints
 from k2_shared.core.columns import KEY_BYTES, Longs, TradeColumns, decode_columns
 from k2_shared.core.errors import InvalidRecord
 from k2_shared.core.records import Batch
-from k2_shared.core.trade import DECIMAL_SCALE, Exchange, decode, record_key
+from k2_shared.core.trade import DECIMAL_SCALE, Exchange, Schemas, decode, record_key
 from k2_shared.kafka.topics import partition_for
 
 _MAX_SYMBOLS = 65_536
@@ -40,16 +40,16 @@ class Rows:
 class Reader:
     """Reads batches of one partition of an exchange."""
 
-    def __init__(self, exchange: Exchange, schema_id: int, partition: int, partitions: int) -> None:
+    def __init__(self, exchange: Exchange, schemas: Schemas, partition: int, partitions: int) -> None:
         self._exchange = exchange
-        self._schema_id = schema_id
+        self._schemas = schemas
         self._partition = partition
         self._partitions = partitions
         self._home = lru_cache(_MAX_SYMBOLS)(self._judge_key)
 
     def read(self, batch: Batch) -> Rows:
         """Decode by column, and one by one what is not an ordinary trade."""
-        columns = decode_columns([r.value for r in batch], [r.key for r in batch], self._schema_id)
+        columns = decode_columns([r.value for r in batch], [r.key for r in batch], self._schemas)
         refused = self._homeless(columns)
         for row in np.flatnonzero(~columns.plain).tolist():
             try:
@@ -83,7 +83,7 @@ class Reader:
         return None
 
     def _decode(self, key: bytes | None, value: bytes | None, columns: TradeColumns, row: int) -> None:
-        trade = decode(value, self._schema_id)
+        trade = decode(value, self._schemas)
         symbol, _, trade_id = trade["message_id"].rpartition(":")
         if not (_TRADE_ID.fullmatch(trade_id) and int(trade_id) <= _MAX_ID):
             raise InvalidRecord("message_id_malformed", f"{trade['message_id']!r} does not end in a trade id")

@@ -21,7 +21,7 @@ from k2_shared.core.contracts import TableContract
 from k2_shared.core.errors import ConfigError, Halt, K2Error, Unavailable
 from k2_shared.core.telemetry import Metrics, logger
 from k2_shared.kafka.identities import Identity, identify
-from k2_shared.kafka.registry import Registry
+from k2_shared.kafka.schemas import SubjectSchemas
 from k2_shared.kafka.topics import Names, administration, check
 from k2_shared.lake import iceberg
 from k2_shared.stages.agent import Shell, run
@@ -47,8 +47,8 @@ class IcebergSink(Service):  # type: ignore[misc]
         return [said for said in missing if said is not None]
 
     async def on_start(self) -> None:
-        kafka, schema_ids = await asyncio.gather(self._identify(), self._schema_ids())
-        for target in await asyncio.to_thread(self._targets, kafka, schema_ids):
+        kafka, schemas = await asyncio.gather(self._identify(), self._schemas())
+        for target in await asyncio.to_thread(self._targets, kafka, schemas):
             sink = TableSink(self._settings, self._names, target, self._metrics)
             self._sinks.append(await self.add_runtime_dependency(sink))
         self.add_future(self._end())
@@ -80,17 +80,18 @@ class IcebergSink(Service):  # type: ignore[misc]
             await check(admin, self._names, used)
             return await identify(admin, [self._names.topic(name) for name in used])
 
-    async def _schema_ids(self) -> dict[str, int]:
-        async with Registry.connect(self._settings) as registry:
-            return {
-                topic: await registry.schema_id(self._names.contract(topic), self._names.subject(topic))
-                for topic in map(self._names.topic, topics())
-            }
+    async def _schemas(self) -> dict[str, SubjectSchemas]:
+        names, settings = self._names, self._settings
+        used = map(names.topic, topics())
+        found = {topic: SubjectSchemas(settings, names.contract(topic), names.subject(topic)) for topic in used}
+        for schemas in found.values():
+            await schemas.load()
+        return found
 
-    def _targets(self, kafka: Identity, schema_ids: dict[str, int]) -> list[Target]:
+    def _targets(self, kafka: Identity, schemas: dict[str, SubjectSchemas]) -> list[Target]:
         try:
             catalog = iceberg.connect(self._settings)
-            return [self._target(catalog, contract, kafka, schema_ids) for contract in contracts.tables().values()]
+            return [self._target(catalog, contract, kafka, schemas) for contract in contracts.tables().values()]
         except (RESTError, RequestException) as error:
             raise Unavailable(
                 f"no Iceberg catalog answered at {self._settings.iceberg_catalog_uri} ({reason(error)}): "
@@ -98,7 +99,7 @@ class IcebergSink(Service):  # type: ignore[misc]
             ) from None
 
     def _target(
-        self, catalog: RestCatalog, contract: TableContract, kafka: Identity, schema_ids: dict[str, int]
+        self, catalog: RestCatalog, contract: TableContract, kafka: Identity, schemas: dict[str, SubjectSchemas]
     ) -> Target:
         identifier = (iceberg.namespace(self._names), contract.name)
         try:
@@ -110,12 +111,10 @@ class IcebergSink(Service):  # type: ignore[misc]
         fed_by = Identity(kafka.cluster_id, {topic: kafka.topic_ids[topic] for topic in own})
         patience = Patience(self._settings.sink_commit_attempts, partial(self._failed, contract.name))
         table = LakeTable(loaded, self._settings.sink_id, fed_by, patience, self._turns)
-        to_rows = (
-            rows.envelope(table.arrow_schema)
-            if contract.rows == "envelope"
-            else rows.trades(table.arrow_schema, schema_ids)
-        )
-        return Target(contract, table, to_rows, fed_by)
+        if contract.rows == "envelope":
+            return Target(contract, table, rows.envelope(table.arrow_schema), fed_by)
+        to_rows = rows.trades(table.arrow_schema, {topic: schemas[topic].known for topic in own})
+        return Target(contract, table, to_rows, fed_by, {topic: schemas[topic] for topic in own})
 
     def _failed(self, table: str, error: Exception) -> None:
         self._metrics.errors.labels(SERVICE, type(error).__name__).inc()

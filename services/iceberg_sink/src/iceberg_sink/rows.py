@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from k2_shared.core.errors import Halt, InvalidRecord
 from k2_shared.core.origin import received_ns
 from k2_shared.core.records import Batch, Consumed
-from k2_shared.core.trade import decode
+from k2_shared.core.trade import Schemas, decode
 
 _TIME = pa.timestamp("us", tz="UTC")
 
@@ -36,14 +36,14 @@ def envelope(schema: pa.Schema) -> Rows:
     return rows
 
 
-def trades(schema: pa.Schema, schema_ids: Mapping[str, int]) -> Rows:
+def trades(schema: pa.Schema, schemas: Mapping[str, Schemas]) -> Rows:
     """Rows of silver and gold: the decoded trade and what the table derives from its exchange time, in UTC.
 
-    ``schema_ids`` are the registry's ids by topic.
+    ``schemas`` are what the records of each topic may be written with.
     """
 
     def rows(batch: Batch) -> pa.Table:
-        decoded = [_decoded(record, schema_ids[record.topic]) for record in batch]
+        decoded = [_decoded(record, schemas[record.topic]) for record in batch]
         columns: dict[str, Any] = {name: [trade[name] for trade in decoded] for name in decoded[0]}
         columns["vendor_data"] = [None if data is None else list(data.items()) for data in columns["vendor_data"]]
         for name in ("timestamp", "ingestion_timestamp"):
@@ -61,9 +61,9 @@ def gathered(parts: Sequence[pa.Table], sort_by: Sequence[str]) -> pa.Table:
     return table.sort_by([(name, "ascending") for name in sort_by]) if sort_by else table
 
 
-def _decoded(record: Consumed, schema_id: int) -> dict[str, Any]:
+def _decoded(record: Consumed, schemas: Schemas) -> dict[str, Any]:
     try:
-        return decode(record.value, schema_id)
+        return decode(record.value, schemas)
     except InvalidRecord as error:
         where = f"{record.topic}[{record.partition}]@{record.offset}"
         raise Halt(f"{where} should hold a validated trade but cannot be decoded: {error}") from None

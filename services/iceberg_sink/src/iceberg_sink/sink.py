@@ -24,6 +24,7 @@ from k2_shared.core.origin import received_ns
 from k2_shared.core.telemetry import Metrics, logger
 from k2_shared.kafka import clients
 from k2_shared.kafka.identities import Identity
+from k2_shared.kafka.schemas import SubjectSchemas
 from k2_shared.kafka.topics import Names
 
 STARTED = "table_sink_started"
@@ -40,12 +41,13 @@ _RETRY_S = 1.0
 
 @dataclass(frozen=True)
 class Target:
-    """A table, how records become its rows, and who Kafka is."""
+    """A table, how records become its rows, who Kafka is, and by topic the schemas of what is decoded."""
 
     contract: TableContract
     table: LakeTable
     rows: Rows
     kafka: Identity
+    schemas: Mapping[str, SubjectSchemas] = field(default_factory=dict)
 
 
 @dataclass
@@ -198,6 +200,8 @@ class TableSink(Service):  # type: ignore[misc]
                 deadline = min(deadline, time.monotonic() + interval)
                 for at in found:
                     batch.touched[at] = await self._reader.position(at)
+                    if schemas := self._target.schemas.get(at.topic):
+                        await schemas.learn(record.value for record in found[at])
                 batch.take(found.values(), await asyncio.to_thread(self._to_rows, found))
         return batch
 

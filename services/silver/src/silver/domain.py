@@ -10,7 +10,7 @@ import numpy as np
 from k2_shared.core.columns import decode_columns
 from k2_shared.core.errors import InvalidRecord
 from k2_shared.core.records import Batch, ByTopic, Consumed, Outgoing
-from k2_shared.core.trade import Exchange, decode
+from k2_shared.core.trade import Exchange, Schemas, decode
 from k2_shared.kafka.dlq import Refuser
 from k2_shared.kafka.topics import DLQ, SILVER
 from k2_shared.stages.stage import Outcome, Stage
@@ -23,12 +23,12 @@ class SilverStage(Stage):
     def __init__(
         self,
         exchange: Exchange,
-        schema_id: int,
+        schemas: Schemas,
         max_skew_s: float,
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._exchange = exchange
-        self._schema_id = schema_id
+        self._schemas = schemas
         self._max_skew_us = int(max_skew_s * 1_000_000)
         self._clock_ns = clock_ns
         self._output = SILVER.format(exchange=exchange.lower())
@@ -37,7 +37,7 @@ class SilverStage(Stage):
     def process(self, batch: Batch) -> Outcome:
         """Validate every record against now plus the allowed skew."""
         latest_us = self._clock_ns() // 1_000 + self._max_skew_us
-        columns = decode_columns([r.value for r in batch], [r.key for r in batch], self._schema_id)
+        columns = decode_columns([r.value for r in batch], [r.key for r in batch], self._schemas)
         valid = sound(columns, self._exchange, latest_us)
         if valid.all():
             return Outcome({self._output: batch}, event_us=int(columns.timestamp.max(initial=0)))
@@ -56,6 +56,6 @@ class SilverStage(Stage):
         return Outcome(outgoing, rejected, np.flatnonzero(~valid).tolist(), event_us=event_us)
 
     def _validate(self, record: Consumed, latest_us: int) -> None:
-        trade = decode(record.value, self._schema_id)
+        trade = decode(record.value, self._schemas)
         if rule := broken(trade, Context(record.key, self._exchange, latest_us)):
             raise InvalidRecord(rule.reason, f"{trade['message_id']}: broken is '{rule.says}'")

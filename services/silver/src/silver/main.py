@@ -4,7 +4,7 @@ from typing import NoReturn
 
 from aiokafka import TopicPartition
 
-from k2_shared.kafka.registry import Registry
+from k2_shared.kafka.schemas import SubjectSchemas
 from k2_shared.kafka.topics import BRONZE, DLQ, EXCHANGES, SILVER, Names
 from k2_shared.stages.agent import Shell, run
 from k2_shared.stages.stage import Pipeline, StageFactory
@@ -20,18 +20,20 @@ def compose(settings: SilverSettings, shell: Shell) -> TransactionalAgent:
     names = Names(settings.k2_prefix)
     exchanges = {names.topic(BRONZE.format(exchange=exchange.lower())): exchange for exchange in EXCHANGES}
 
+    schemas = {topic: SubjectSchemas(settings, names.contract(topic), names.subject(topic)) for topic in exchanges}
+
     async def stages() -> StageFactory:
-        async with Registry.connect(settings) as registry:
-            ids = {topic: await registry.schema_id(names.contract(topic), names.subject(topic)) for topic in exchanges}
+        for each in schemas.values():
+            await each.load()
 
         def stage(at: TopicPartition) -> SilverStage:
-            return SilverStage(exchanges[at.topic], ids[at.topic], settings.silver_max_clock_skew_s)
+            return SilverStage(exchanges[at.topic], schemas[at.topic].known, settings.silver_max_clock_skew_s)
 
         return stage
 
     lower = [exchange.lower() for exchange in EXCHANGES]
     sole = {BRONZE.format(exchange=exchange): SILVER.format(exchange=exchange) for exchange in lower}
-    pipeline = Pipeline(SERVICE, tuple(sole), (*sole.values(), DLQ), stages, sole=sole)
+    pipeline = Pipeline(SERVICE, tuple(sole), (*sole.values(), DLQ), stages, sole=sole, schemas=schemas)
     return TransactionalAgent(settings, names, pipeline, shell.metrics, Limits.of(settings)).in_shell(shell)
 
 

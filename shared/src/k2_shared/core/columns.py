@@ -16,7 +16,7 @@ import numpy.typing as npt
 from k2_shared.core.avro import INT_BYTES, LONG_BYTES, RECORD_BYTES
 from k2_shared.core.contracts import trade_schema
 from k2_shared.core.symbol import MAX_BYTES
-from k2_shared.core.trade import record_key, wire_prefix
+from k2_shared.core.trade import CONTRACT_SCHEMA, WIRE_PREFIX_BYTES, Schemas, WriterSchema, record_key, wire_prefix
 
 Longs = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -94,8 +94,8 @@ class _Walk:
         number *= active
         return number
 
-    def index(self, count: int) -> Longs:
-        """Read the number of an enum's symbol or a union's branch; one below ``count``."""
+    def index(self, count: int | Longs) -> Longs:
+        """Read the number of an enum's symbol or a union's branch; one below ``count``, which may differ by record."""
         found = self.number(most=INT_BYTES)
         self.plain &= (found >= 0) & (found < count)
         return found
@@ -158,7 +158,7 @@ class _Walk:
         return np.where(back < length[:, None], window, np.uint8(0))
 
 
-def decode_columns(values: Sequence[bytes | None], keys: Sequence[bytes | None], schema_id: int) -> TradeColumns:
+def decode_columns(values: Sequence[bytes | None], keys: Sequence[bytes | None], schemas: Schemas) -> TradeColumns:
     """Decode a batch: record values in the registry's wire format, and their keys.
 
     A row is plain where the value is an ordinary trade whose id, symbol, exchange, currency, sequence and key agree.
@@ -166,14 +166,12 @@ def decode_columns(values: Sequence[bytes | None], keys: Sequence[bytes | None],
     walk = _Walk([value or b"" for value in values])
     if not values:
         return TradeColumns(walk.plain, [], *[walk.at] * 6)
-    prefix, here = wire_prefix(schema_id), np.zeros(len(values), np.int64)
-    walk.plain &= ((walk.end - walk.at) > len(prefix)) & ((walk.end - walk.at) <= RECORD_BYTES)
-    start = np.minimum(walk.at, walk.limit)
-    walk.plain &= walk.equals(start, [prefix], here)
-    walk.at = np.minimum(start + len(prefix), walk.limit)
+    walk.plain &= ((walk.end - walk.at) > WIRE_PREFIX_BYTES) & ((walk.end - walk.at) <= RECORD_BYTES)
+    writers, which = _writers(walk, values[0] or b"", schemas)
+    counts = np.array([len(writer.exchanges) for writer in writers])
 
     message_id, trade_id, symbol = walk.span(), walk.span(), walk.span()
-    exchange, timestamp = walk.index(len(_ENUMS["exchange"])), walk.number()
+    exchange, timestamp = walk.index(counts[which]), walk.number()
     price, quantity = walk.decimal(), walk.decimal()
     currency, side = walk.span(), walk.index(len(_ENUMS["side"]))
     walk.plain &= walk.index(2) == 1
@@ -184,8 +182,31 @@ def decode_columns(values: Sequence[bytes | None], keys: Sequence[bytes | None],
 
     _check_digits(walk, message_id, trade_id, sequence)
     symbols, codes = _distinct(keys)
-    _check_key(walk, symbols, codes, (message_id, trade_id, symbol, currency), exchange)
+    keys_exchange = np.array([[_exchange(key, writer.exchanges) for key in symbols] for writer in writers])
+    walk.plain &= exchange == keys_exchange[which, codes]
+    _check_key(walk, symbols, codes, (message_id, trade_id, symbol, currency))
     return TradeColumns(walk.plain, symbols, codes, sequence, timestamp, price, quantity, side)
+
+
+def _writers(walk: _Walk, first: bytes, schemas: Schemas) -> tuple[list[WriterSchema], Longs]:
+    """The schemas that a batch is written with, and which of them each record; whose is none of them is not plain.
+
+    Most batches are of one schema, ``first``'s, which is compared first and so alone.
+    """
+    start = np.minimum(walk.at, walk.limit)
+    which, known = np.zeros(len(start), np.int64), np.zeros(len(start), np.bool_)
+    by_prefix = {wire_prefix(schema_id): schema for schema_id, schema in schemas.items() if schema}
+    found: list[WriterSchema] = []
+    for prefix in sorted(by_prefix, key=lambda prefix: not first.startswith(prefix)):
+        same = walk.equals(start, [prefix], np.zeros_like(which))
+        known |= same
+        which[same] = len(found)
+        found.append(by_prefix[prefix])
+        if known.all():
+            break
+    walk.plain &= known
+    walk.at = np.minimum(start + WIRE_PREFIX_BYTES, walk.limit)
+    return found or [CONTRACT_SCHEMA], which
 
 
 def _distinct(keys: Sequence[bytes | None]) -> tuple[list[bytes], Longs]:
@@ -207,10 +228,8 @@ def _check_digits(walk: _Walk, message_id: Span, trade_id: Span, sequence: Longs
     walk.plain &= (np.where(inside, numbers, 0) * _POWERS[:width]).sum(axis=1) == sequence
 
 
-def _check_key(
-    walk: _Walk, symbols: Sequence[bytes], codes: Longs, fields: tuple[Span, Span, Span, Span], exchange: Longs
-) -> None:
-    """The key is EXCHANGE:SYMBOL, and every field says the same."""
+def _check_key(walk: _Walk, symbols: Sequence[bytes], codes: Longs, fields: tuple[Span, Span, Span, Span]) -> None:
+    """The key is EXCHANGE:SYMBOL, and every field of text says the same."""
     # A key that no symbol has is not compared: its length alone could take all memory.
     keys = [key if len(key) <= KEY_BYTES and _is_text(key) else b"" for key in symbols]
     pairs = [key.partition(b":")[2] for key in keys]
@@ -220,8 +239,6 @@ def _check_key(
     for (start, length), texts in zip((head, symbol, currency), wanted, strict=True):
         lengths = np.array([len(text) for text in texts])
         walk.plain &= (length == lengths[codes]) & walk.equals(start, texts, codes)
-    places = [_exchange(key) for key in keys]
-    walk.plain &= exchange == np.array(places)[codes]
 
 
 def _is_text(data: bytes) -> bool:
@@ -233,7 +250,7 @@ def _is_text(data: bytes) -> bool:
     return True
 
 
-def _exchange(key: bytes) -> int:
-    """The number of a key's exchange in the enum, or -1."""
-    named = key.partition(b":")[0].decode("ascii", "replace")
-    return _ENUMS["exchange"].index(named) if named in _ENUMS["exchange"] else -1
+def _exchange(key: bytes, exchanges: Sequence[str]) -> int:
+    """The number of a key's exchange in a schema's enum, or -1."""
+    named = key[:KEY_BYTES].partition(b":")[0].decode("ascii", "replace")
+    return exchanges.index(named) if named in exchanges else -1

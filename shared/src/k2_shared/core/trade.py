@@ -1,10 +1,11 @@
-"""The trade as a value, and its two encodings: Avro alone, and the registry's wire format around it."""
+"""The trade as a value, its two encodings (Avro alone, and the registry's wire format around it), and its schemas."""
 
 import io
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 from fastavro import parse_schema, schemaless_writer
 
@@ -25,7 +26,50 @@ _WIRE = struct.Struct(">BI")
 WIRE_PREFIX_BYTES = _WIRE.size
 
 _PARSED = parse_schema(trade_schema())
-_READ = avro.reader(trade_schema())
+_EXCHANGE_ENUM = "Exchange"
+
+
+@dataclass(frozen=True, slots=True)
+class WriterSchema:
+    """A schema that trades are written with: the exchanges of its enum, in order, and the reader of its records."""
+
+    exchanges: tuple[str, ...]
+    read: Callable[[bytes, int], tuple[dict[str, Any], int]]
+
+    @classmethod
+    def of(cls, schema: Mapping[str, Any]) -> Self:
+        """What a schema of trades says."""
+        (exchanges,) = (field["type"]["symbols"] for field in schema["fields"] if field["name"] == "exchange")
+        return cls(tuple(exchanges), avro.reader(schema))
+
+
+CONTRACT_SCHEMA = WriterSchema.of(trade_schema())
+Schemas = Mapping[int, WriterSchema | None]
+"""Every schema that the registry has for a topic, by its id; None for one that is no trade's as it is read here."""
+
+
+def contract_under(schema_id: int) -> Schemas:
+    """The contract's schema alone, under an id: for who does not ask the registry."""
+    return {schema_id: CONTRACT_SCHEMA}
+
+
+def _but_exchanges(schema: Any) -> Any:
+    """A schema without its documentation and its exchanges: what tells how its records are laid out."""
+    match schema:
+        case list():
+            return [_but_exchanges(each) for each in schema]
+        case dict():
+            free = {"doc", "symbols"} if schema.get("name") == _EXCHANGE_ENUM else {"doc"}
+            return {name: _but_exchanges(each) for name, each in schema.items() if name not in free}
+    return schema
+
+
+def readable(schema: Any) -> WriterSchema | None:
+    """What a registered schema says; None where it differs from the contract's in more than its exchanges.
+
+    Those may be fewer or more, in any order: a venue was added after or before the records were written.
+    """
+    return WriterSchema.of(schema) if _but_exchanges(schema) == _but_exchanges(trade_schema()) else None
 
 
 class Trade(NamedTuple):
@@ -105,21 +149,31 @@ def _record(trade: Trade, ingestion_us: int) -> dict[str, Any]:
     }
 
 
-def decode(value: bytes | None, schema_id: int) -> dict[str, Any]:
+def schema_ids(values: Iterable[bytes | None]) -> set[int]:
+    """The ids that a batch of values claims."""
+    prefixes = {value[:WIRE_PREFIX_BYTES] for value in values if value}
+    wired = [_WIRE.unpack(prefix) for prefix in prefixes if len(prefix) == WIRE_PREFIX_BYTES]
+    return {schema_id for magic, schema_id in wired if magic == _MAGIC}
+
+
+def decode(value: bytes | None, schemas: Schemas) -> dict[str, Any]:
     """Decode a record value in any legal spelling: the schema's twelve fields, times as int64 microseconds.
 
     Raises:
-        InvalidRecord: with one of the reasons ``null_value``, ``bad_magic``, ``unknown_schema``, ``undecodable``,
-            ``not_canonical``, ``oversized`` or ``trailing_bytes``.
+        InvalidRecord: with one of the reasons ``null_value``, ``bad_magic``, ``unknown_schema``,
+            ``unreadable_schema``, ``undecodable``, ``not_canonical``, ``oversized`` or ``trailing_bytes``.
     """
     if value is None:
         raise InvalidRecord("null_value", "the record has no value")
     if len(value) < WIRE_PREFIX_BYTES or value[0] != _MAGIC:
         raise InvalidRecord("bad_magic", f"the value starts with {value[:WIRE_PREFIX_BYTES].hex()!r}")
     (_, found) = _WIRE.unpack_from(value)
-    if found != schema_id:
-        raise InvalidRecord("unknown_schema", f"schema id {found}, expected {schema_id}")
-    record, end = _READ(value, WIRE_PREFIX_BYTES)
+    if found not in schemas:
+        raise InvalidRecord("unknown_schema", f"schema id {found}, the registry has {sorted(schemas)}")
+    schema = schemas[found]
+    if schema is None:
+        raise InvalidRecord("unreadable_schema", f"schema id {found} is registered, and differs from the contract's")
+    record, end = schema.read(value, WIRE_PREFIX_BYTES)
     if end != len(value):
         raise InvalidRecord("trailing_bytes", f"{len(value) - end} bytes after the record")
     return record

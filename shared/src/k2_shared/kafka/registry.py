@@ -1,5 +1,6 @@
 """A client of the schema registry (Confluent's API): what agents and the topic setup need of it."""
 
+import json
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -61,6 +62,16 @@ class Registry:
         if answer is None:
             raise ConfigError(f"the registry has no schema {contract.schema} under {subject}: run 'k2 init'")
         return int(answer["id"])
+
+    async def versions(self, subject: str) -> list[int]:
+        """The numbers of a subject's versions; none where there is no such subject."""
+        found: list[int] = await self._call("GET", f"/subjects/{subject}/versions", absent_ok=True) or []
+        return found
+
+    async def version(self, subject: str, number: int) -> tuple[int, Any]:
+        """The id and the schema of one version; both stay what they are."""
+        answer = await self._call("GET", f"/subjects/{subject}/versions/{number}")
+        return int(answer["id"]), json.loads(answer["schema"])
 
     async def _call(self, method: str, path: str, body: Any = None, *, absent_ok: bool = False) -> Any:
         try:

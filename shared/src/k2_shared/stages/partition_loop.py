@@ -163,10 +163,16 @@ class PartitionLoop:
             self._stamped = stamp.output
             end = await agent.end(self.output)
             async for batch in clients.replay(agent.settings, self.output, self._stamped, end):
+                await self._learn(batch)
                 stage.restore(batch)
             self._checkpoint_due = time.monotonic() + self._limits.checkpoint_s * random.random()  # noqa: S311
             self._say(RESTORED, stage)
         return stage
+
+    async def _learn(self, batch: Batch) -> None:
+        """Have the registry asked for the schema ids of a batch that are not known."""
+        if schemas := self._agent.pipeline.schemas.get(self._at.topic):
+            await schemas.learn(record.value for record in batch)
 
     def _beside(self, topic: str) -> TopicPartition:
         return TopicPartition(self._agent.names.topic(topic), self._at.partition)
@@ -218,6 +224,7 @@ class PartitionLoop:
     async def _transact(self, sender: Producer, stage: Stage, batch: Batch) -> None:
         """One transaction; where its outcome is unknown the caller starts over from the fence."""
         began, position = time.perf_counter(), await self._agent.reader.position(self._at)
+        await self._learn(batch)
         outcome = stage.process(batch) if batch else Outcome({})
         self._account(batch, outcome)
         counts = self._judged(batch, outcome, position)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from aiokafka import TopicPartition
 
 from k2_shared.core.records import Batch, ByTopic, Offsets
+from k2_shared.kafka.schemas import SubjectSchemas
 
 Latest = Mapping[bytes, bytes]
 """The newest value of each key of a compacted topic's partition."""
@@ -102,6 +103,8 @@ class Pipeline:
 
     ``stages`` is awaited once at start and makes the stage of each partition, anew on every assignment. ``sole`` names
     for an input the output that nothing else writes: records there prove that the input has a committed offset.
+    ``schemas`` has by input, as it is called in the run, what its records may be written with: every id of a batch is
+    asked for before a stage gets it.
     """
 
     service: str
@@ -110,6 +113,7 @@ class Pipeline:
     stages: Callable[[], Awaitable[StageFactory]]
     state: StateTopics | None = None
     sole: Mapping[str, str] = field(default_factory=dict)
+    schemas: Mapping[str, SubjectSchemas] = field(default_factory=dict)
 
     @property
     def topics(self) -> list[str]:

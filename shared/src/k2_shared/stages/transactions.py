@@ -113,7 +113,9 @@ class TransactionalAgent(Service, ConsumerRebalanceListener):  # type: ignore[mi
             return [f"halted: {self.breaker.reason}; {self.breaker.advice}, then 'k2 dlq resume'"]
         if not self._assigned:
             return ["partition assignment"]
-        return [f"{at.topic}[{at.partition}]" for at, (loop, _) in self._loops.items() if not loop.running]
+        asking = {schemas.asking for schemas in self.pipeline.schemas.values() if schemas.asking}
+        idle = [f"{at.topic}[{at.partition}]" for at, (loop, _) in self._loops.items() if not loop.running]
+        return [*sorted(asking), *idle]
 
     async def on_start(self) -> None:
         self.admin = await self.add_async_context(administration(self.settings))

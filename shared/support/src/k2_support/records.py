@@ -1,9 +1,12 @@
 """Trades and consumed records for tests, made by hand or by hypothesis."""
 
+import copy
 import io
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from fastavro import parse_schema, schemaless_writer
@@ -11,22 +14,26 @@ from hypothesis import strategies as st
 
 from k2_shared.core import contracts
 from k2_shared.core.origin import HEADER, Headers, Origin
-from k2_shared.core.trade import Trade, decode, encode, wire_prefix
+from k2_shared.core.trade import Trade, contract_under, decode, encode, wire_prefix
 
 SCHEMA_ID = 7
+SCHEMAS = contract_under(SCHEMA_ID)
 RECEIVED_NS = 1_762_795_434_000_000_123
 ORIGIN = Origin(RECEIVED_NS, connection_id=5, frame_number=1)
 
 
-def _unchecked(field: dict[str, Any]) -> dict[str, Any]:
-    """A field without its limits: the same bytes, but any decimal is written."""
-    kind = field["type"]
-    return {**field, "type": {**kind, "precision": 60}} if "precision" in kind else field
+@cache
+def _unchecked(schema: str) -> Any:
+    """A schema without the limits of its decimals: the same bytes, but any decimal is written."""
+    return parse_schema(json.loads(schema.replace('"precision": 18', '"precision": 60')))
 
 
-_UNCHECKED = parse_schema(
-    {**contracts.trade_schema(), "fields": [_unchecked(field) for field in contracts.trade_schema()["fields"]]}
-)
+def with_exchanges(*exchanges: str) -> dict[str, Any]:
+    """The contract's schema with other exchanges in its enum."""
+    schema = copy.deepcopy(contracts.trade_schema())
+    (enum,) = (field["type"] for field in schema["fields"] if field["name"] == "exchange")
+    enum["symbols"] = list(exchanges)
+    return schema
 
 
 @dataclass(frozen=True)
@@ -64,14 +71,16 @@ def value(of: Trade, schema_id: int = SCHEMA_ID) -> bytes:
 
 def fields(of: Trade) -> dict[str, Any]:
     """A trade's twelve fields as they are decoded."""
-    return decode(value(of), SCHEMA_ID)
+    return decode(value(of), SCHEMAS)
 
 
-def encoded(trade_fields: Mapping[str, Any], schema_id: int = SCHEMA_ID) -> bytes:
+def encoded(
+    trade_fields: Mapping[str, Any], schema_id: int = SCHEMA_ID, schema: Mapping[str, Any] | None = None
+) -> bytes:
     """A record value from twelve fields, whatever they say: as a writer without our checks would encode them."""
     buffer = io.BytesIO()
     buffer.write(wire_prefix(schema_id))
-    schemaless_writer(buffer, _UNCHECKED, dict(trade_fields))
+    schemaless_writer(buffer, _unchecked(json.dumps(schema or contracts.trade_schema())), dict(trade_fields))
     return buffer.getvalue()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from k2.dlq.letter import Letter
 from k2_shared.core import origin
 from k2_shared.core.errors import InvalidRecord
-from k2_shared.core.trade import WIRE_PREFIX_BYTES, decode
+from k2_shared.core.trade import WIRE_PREFIX_BYTES, contract_under, decode
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -48,7 +48,7 @@ def _contents(letter: Letter) -> dict[str, Any]:
         return {"frame": value.decode("utf-8", "backslashreplace")}
     claimed = struct.unpack_from(">xI", value)[0] if len(value) >= WIRE_PREFIX_BYTES else 0
     try:
-        trade = decode(letter.value, claimed)
+        trade = decode(letter.value, contract_under(claimed))
     except InvalidRecord as error:
         return {"trade": None, "undecodable": str(error)}
     times = {name: _time(number) for name, number in trade.items() if name.endswith("timestamp")}

@@ -22,6 +22,7 @@ from k2_shared.feed.coverage.gap_log import GapFold
 from k2_shared.feed.coverage.ledger import GapState
 from k2_shared.feed.coverage.shelf import Ignored, Shelf
 from k2_shared.kafka import clients
+from k2_shared.kafka.schemas import SubjectSchemas
 from k2_shared.kafka.topics import BRONZE, COVERAGE, GAPS, Names, partition_for
 
 
@@ -48,7 +49,7 @@ class Store(Shelf):
 
     settings: KafkaSettings
     names: Names
-    schema_id: int
+    schemas: SubjectSchemas
     limits: Limits = field(default_factory=Limits)
 
     def partition(self, symbol: str) -> int:
@@ -125,6 +126,7 @@ class Store(Shelf):
             at = TopicPartition(self._bronze, partition)
             start = max(stamp, spans[at].start)  # what retention took away is asked of REST again
             async for batch in clients.replay(self.settings, at, start, spans[at].stop):
+                await self.schemas.learn(record.value for record in batch)
                 self._account(batch, checkpoints, coverages)
                 replayed += len(batch)
         return replayed
@@ -135,7 +137,7 @@ class Store(Shelf):
         """Account for a batch; what lies before a symbol's own stamp may be of a numbering that has ended."""
         for record in batch:
             with suppress(InvalidRecord):  # no feed writes such a record; silver refuses it
-                trade = decode(record.value, self.schema_id)
+                trade = decode(record.value, self.schemas.known)
                 checkpoint = checkpoints.get(trade["symbol"])
                 if checkpoint and record.offset >= checkpoint.stamp:
                     stands(coverages[trade["symbol"]], trade["source_sequence"], trade["timestamp"])

@@ -36,6 +36,7 @@ from k2_shared.feed.venue.rest import RestClient
 from k2_shared.feed.venue.settings import FeedSettings
 from k2_shared.feed.venue.venue import Venue
 from k2_shared.kafka import clients
+from k2_shared.kafka.schemas import SubjectSchemas
 from k2_shared.kafka.topics import Names
 
 RESTORED = "feed_restored"
@@ -52,6 +53,7 @@ class Parts:
     metrics: Metrics
     rest: RestClient
     schema_id: int
+    schemas: SubjectSchemas
     pairs: Pairs
 
 
@@ -214,7 +216,7 @@ async def opened(parts: Parts) -> AsyncIterator[Epoch]:
         Unavailable, KafkaError: the broker does not answer.
     """
     settings, names, venue = parts.settings, parts.names, parts.venue
-    store = Store(venue.exchange, venue.service, settings.k2_instance, settings, names, parts.schema_id)
+    store = Store(venue.exchange, venue.service, settings.k2_instance, settings, names, parts.schemas)
     control = Control(settings, names, venue.exchange, parts.metrics.errors)
     await control.read()
     restored = await store.restore()

@@ -21,7 +21,7 @@ from k2_shared.feed.venue.listings import Pairs
 from k2_shared.feed.venue.rest import RestClient
 from k2_shared.feed.venue.settings import FeedSettings
 from k2_shared.feed.venue.venue import Venue
-from k2_shared.kafka.registry import Registry
+from k2_shared.kafka.schemas import SubjectSchemas
 from k2_shared.kafka.topics import BRONZE, COVERAGE, DLQ, EVENTS, GAPS, RAW, SYMBOLS, Names, administration, check
 from k2_shared.stages.agent import Shell
 
@@ -130,9 +130,10 @@ class Feed(Service):  # type: ignore[misc]
             Unavailable: the registry or the venue does not answer.
         """
         venue, topic = self._venue, self._names.topic(BRONZE.format(exchange=self._venue.exchange.lower()))
-        async with Registry.connect(self._settings) as registry:
-            schema_id = await registry.schema_id(self._names.contract(topic), self._names.subject(topic))
-        return Parts(self._settings, self._names, venue, self._metrics, rest, schema_id, await self._pairs(rest))
+        schemas = SubjectSchemas(self._settings, self._names.contract(topic), self._names.subject(topic))
+        written = await schemas.load()
+        pairs = await self._pairs(rest)
+        return Parts(self._settings, self._names, venue, self._metrics, rest, written, schemas, pairs)
 
     async def _pairs(self, rest: RestClient) -> Pairs:
         venue, backoff = self._venue, Backoff(0.5, 5.0)
