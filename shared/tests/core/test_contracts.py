@@ -12,7 +12,8 @@ from k2_shared.core.trade import Trade, decode, encode, wire_prefix
 from k2_shared.kafka.topics import BRONZE, COVERAGE, DLQ, EVENTS, EXCHANGES, GAPS, GOLD, RAW, SILVER, STATE, SYMBOLS
 from k2_support.records import SCHEMAS, FakeRecord, example, fields, trade
 
-SERVICES = {"feed_kraken", "feed_binance", "silver", "gold", "iceberg_sink", "k2"}
+VENUES = contracts.venues().values()
+SERVICES = {*(venue.service for venue in VENUES), "silver", "gold", "iceberg_sink", "k2"}
 TOPICS = list(contracts.topics().values())
 TRADE_TOPICS = [topic for topic in TOPICS if topic.name.startswith("market.crypto.trades.")]
 TRADE_EXAMPLES = sorted({path for topic in TOPICS if topic.schema for path in topic.examples})
@@ -75,11 +76,32 @@ def test_table_contract_refers_to_what_is_there(table: contracts.TableContract) 
 def test_trade_tables_begin_with_the_schemas_fields() -> None:
     """Silver has 13 columns and gold 14: the schema's twelve, then what is derived."""
     schema = [field["name"] for field in contracts.trade_schema()["fields"]]
-    for name, derived in (("silver_kraken_trades", 1), ("silver_binance_trades", 1), ("gold_crypto_trades", 2)):
+    silver = {f"silver_{venue.name}_trades": 1 for venue in VENUES}
+    for name, derived in {**silver, "gold_crypto_trades": 2}.items():
         columns = [column for column, _ in contracts.tables()[name].columns]
         assert columns[:12] == schema
         assert len(columns) == 12 + derived
     assert dict(contracts.tables()["gold_crypto_trades"].columns)["price"] == "decimal(18, 8)"
+
+
+def test_a_contract_of_each_venue_and_one_of_all_name_them() -> None:
+    """A file with {venue} in its name is one contract for each venue; a list of another one has an item for each."""
+    kraken, binance = contracts.venues()["KRAKEN"], contracts.venues()["BINANCE"]
+    assert (kraken.service, kraken.born_us, binance.born_us) == (
+        "feed_kraken",
+        1_311_811_200_000_000,
+        1_499_990_400_000_000,
+    )
+    of_kraken = contracts.topics()[BRONZE.format(exchange="kraken")]
+    assert (of_kraken.producers, of_kraken.examples) == (("feed_kraken",), ("valid/kraken_trade.json",))
+    assert of_kraken.purpose.startswith("Every trade of Kraken in V3")
+    assert of_kraken.key.startswith("EXCHANGE:SYMBOL in UTF-8, e.g. KRAKEN:BTC/USDT")
+    assert contracts.topics()[DLQ].producers == ("feed_binance", "feed_kraken", "silver", "gold")
+    assert contracts.tables()["bronze_crypto_trades"].topics == (
+        BRONZE.format(exchange="binance"),
+        BRONZE.format(exchange="kraken"),
+    )
+    assert not [topic for topic in TOPICS if "{" in str(topic)]
 
 
 def test_a_type_without_a_column_type_is_named() -> None:

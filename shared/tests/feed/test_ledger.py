@@ -93,7 +93,6 @@ def test_a_schema_has_the_fields_of_its_record(topic: str) -> None:
 @pytest.mark.parametrize(
     ("topic", "field", "values"),
     [
-        (GAPS, "exchange", EXCHANGES),
         (GAPS, "state", GapState),
         (GAPS, "cause", Cause),
         (EVENTS, "kind", EventKind),

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from k2_shared.core.columns import Flags, TradeColumns
+from k2_shared.core.contracts import venues
 from k2_shared.core.symbol import unfit
 from k2_shared.core.trade import Exchange, fits
 
 _TRADE_ID = re.compile(r"[1-9][0-9]{0,18}")
 _LONG_MAX = 2**63 - 1
 _UNSCALED_LIMIT = 10**18
-# Before these days the venues did not exist (their own announcements): 2011-07-28 and 2017-07-14, UTC.
-VENUE_BIRTH_US: Mapping[Exchange, int] = {"KRAKEN": 1_311_811_200_000_000, "BINANCE": 1_499_990_400_000_000}
+VENUE_BIRTH_US: Mapping[Exchange, int] = {venue.exchange: venue.born_us for venue in venues().values()}
 
 Fields = Mapping[str, Any]
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -45,6 +46,38 @@ class TopicContract:
 
 
 @dataclass(frozen=True, slots=True)
+class VenueContract:
+    """A venue's registration: what is called after the venue follows from its exchange's name."""
+
+    exchange: str
+    title: str
+    born: date
+    socket_path: str
+
+    @property
+    def name(self) -> str:
+        """The venue in the names of topics, tables, files and services."""
+        return self.exchange.lower()
+
+    @property
+    def service(self) -> str:
+        """The service that captures it."""
+        return f"feed_{self.name}"
+
+    @property
+    def born_us(self) -> int:
+        """The first moment, in microseconds since the epoch, of which a trade may be."""
+        return int(datetime.combine(self.born, time(), UTC).timestamp()) * 1_000_000
+
+    def filled(self, text: str) -> str:
+        """A text of a contract with this venue's names in place of ``{venue}``, ``{VENUE}`` and ``{Venue}``."""
+        spelt = {"{venue}": self.name, "{VENUE}": self.exchange, "{Venue}": self.title}
+        for name, said in spelt.items():
+            text = text.replace(name, said)
+        return text
+
+
+@dataclass(frozen=True, slots=True)
 class PartitionField:
     """One field of a table's partition spec."""
 
@@ -70,9 +103,32 @@ def _read(path: str) -> str:
     return ROOT.joinpath(*path.split("/")).read_text(encoding="utf-8")
 
 
-def _documents(folder: str) -> list[dict[str, Any]]:
+def _texts(folder: str) -> dict[str, str]:
+    """The documents of a folder by their files' names."""
     names = sorted(entry.name for entry in (ROOT / folder).iterdir() if entry.name.endswith(".yaml"))
-    return [yaml.safe_load(_read(f"{folder}/{name}")) for name in names]
+    return {name: _read(f"{folder}/{name}") for name in names}
+
+
+def _documents(folder: str) -> list[dict[str, Any]]:
+    """The contracts of a folder: a file with ``{venue}`` in its name is one for each venue."""
+    found = []
+    for name, text in _texts(folder).items():
+        of_venues = [venue.filled(text) for venue in venues().values()] if "{venue}" in name else [text]
+        found += [_listed(yaml.safe_load(each)) for each in of_venues]
+    return found
+
+
+def _listed(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A contract of all venues: an item of a list with ``{venue}`` in it is one for each venue."""
+    return {
+        name: [each for item in value for each in _items(item)] if isinstance(value, list) else value
+        for name, value in document.items()
+    }
+
+
+def _items(item: Any) -> list[Any]:
+    each_venue = isinstance(item, str) and "{venue}" in item
+    return [venue.filled(item) for venue in venues().values()] if each_venue else [item]
 
 
 def _topic(document: Mapping[str, Any]) -> TopicContract:
@@ -120,6 +176,13 @@ def _column_type(avro: Any) -> str:
             return avro
         case _:
             raise TypeError(f"no column type holds the Avro type {avro!r}")
+
+
+@cache
+def venues() -> Mapping[str, VenueContract]:
+    """Every registered venue by its exchange."""
+    found = [VenueContract(**yaml.safe_load(text)) for text in _texts("venues").values()]
+    return {venue.exchange: venue for venue in found}
 
 
 @cache

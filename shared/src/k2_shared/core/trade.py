@@ -5,15 +5,18 @@ import struct
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from fastavro import parse_schema, schemaless_writer
 
 from k2_shared.core import avro
-from k2_shared.core.contracts import trade_schema
+from k2_shared.core.contracts import trade_schema, venues
 from k2_shared.core.errors import InvalidRecord
 
-Exchange = Literal["BINANCE", "KRAKEN"]
+if TYPE_CHECKING:
+    Exchange = str
+else:
+    Exchange = Literal[tuple(venues())]  # what decodes records and settings by type refuses any other
 Side = Literal["BUY", "SELL"]
 
 DECIMAL_PRECISION = 18

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import get_args
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -29,7 +28,7 @@ GAPS = "market.crypto.feed.gaps"
 EVENTS = "market.crypto.feed.events"
 SYMBOLS = "market.crypto.feed.symbols"
 COVERAGE = "market.crypto.feed.coverage"
-EXCHANGES: tuple[Exchange, ...] = get_args(Exchange)
+EXCHANGES: tuple[Exchange, ...] = tuple(contracts.venues())
 _KNOWN_POLLS, _KNOWN_POLL_S = 300, 0.1
 
 

@@ -10,6 +10,7 @@ from urllib.request import urlopen
 
 import psutil  # type: ignore[import-untyped]
 
+from k2_shared.core.contracts import venues
 from k2_support.children import Child, wait_until
 from k2_support.ports import free_port
 
@@ -58,15 +59,15 @@ class Simulator:
         return bool(status and status["finished"])
 
     def feed_environment(self) -> dict[str, str]:
-        """What makes both feeds talk to the simulator: their URLs alone."""
+        """What makes every feed talk to the simulator: their URLs alone."""
         socket = self.url.replace("http", "ws", 1)
-        return {
-            "FEED_SOCKETS": "1",  # so that what was sent and what arrived can be counted one by one
-            "KRAKEN_WS_URL": f"{socket}/v2",
-            "KRAKEN_REST_URL": self.url,
-            "BINANCE_WS_URL": f"{socket}/stream",
-            "BINANCE_REST_URL": self.url,
-        }
+        found = {"FEED_SOCKETS": "1"}  # so that what was sent and what arrived can be counted one by one
+        for venue in venues().values():
+            found |= {
+                f"{venue.exchange}_WS_URL": f"{socket}{venue.socket_path}",
+                f"{venue.exchange}_REST_URL": self.url,
+            }
+        return found
 
     def _listens(self) -> bool:
         self._child.check()

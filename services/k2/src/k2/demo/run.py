@@ -18,6 +18,7 @@ from k2.demo.screen import Moment, Screen
 from k2.demo.tables import Tables
 from k2.init import InitSettings
 from k2_local import Stack, StackSettings, child
+from k2_shared.core.contracts import venues
 from k2_shared.core.errors import K2Error
 from k2_shared.kafka.topics import EXCHANGES, Names
 
@@ -71,8 +72,8 @@ class Demo:
         self._recorded = recorded
         self._screen = screen
         feeds = _feeds(recorded)
-        venues = ",".join(feed.removeprefix("feed_") for feed in feeds)
-        self._simulator = Simulator(options.folder, {**options.simulator_flags, "expect": venues})
+        expected = ",".join(feed.removeprefix("feed_") for feed in feeds)
+        self._simulator = Simulator(options.folder, {**options.simulator_flags, "expect": expected})
         common = {**environment, **self._simulator.feed_environment(), **_AGENT_SETTINGS}
         self._fleet = Fleet(options.folder, common, feeds)
         names = Names()
@@ -144,5 +145,5 @@ def _feeds(recorded: Recorded) -> dict[str, dict[str, str]]:
     for exchange in EXCHANGES:
         symbols = [symbol.partition(":")[2] for symbol in recorded if symbol.startswith(f"{exchange}:")]
         if symbols:
-            found[f"feed_{exchange.lower()}"] = {f"{exchange}_SYMBOLS": ",".join(symbols)}
+            found[venues()[exchange].service] = {f"{exchange}_SYMBOLS": ",".join(symbols)}
     return found
