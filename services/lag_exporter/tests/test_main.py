@@ -139,7 +139,7 @@ async def test_a_topic_that_goes_away_leaves_the_other_groups_measured(
     assert f'k2_topic_unread_partitions{{topic="{names.topic(SECOND)}"}} 0.0' in exporter.page()
     assert not any(names.group("silver") in line for line in exporter.child.missing())
     assert "\nk2_ready 0.0\n" in exporter.page()
-    assert "group_lag_unknown" in exporter.child.log.read_text()
+    await eventually(lambda: "group_lag_unknown" in exporter.child.log.read_text(), "its word", 90)
     assert exporter.child.stop() == 0
 
 
