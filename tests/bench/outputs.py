@@ -13,7 +13,7 @@ from tests.bench.harness import Bench
 from k2_shared.core.trade import Exchange, record_key
 from k2_shared.kafka import clients
 from k2_shared.kafka.topics import EXCHANGES, GOLD
-from k2_shared.stages.partition_loop import RESTORED
+from k2_shared.stages.recovery import RESTORED
 from k2_shared.stages.transactions import REVOKED
 from k2_support.children import Child
 from k2_support.logs import events

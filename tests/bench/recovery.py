@@ -11,7 +11,7 @@ from tests.bench.harness import Bench
 from tests.bench.outputs import Outputs, Place, first, owned
 
 from k2_shared.kafka.topics import EXCHANGES, STATE
-from k2_shared.stages.partition_loop import RESTORED
+from k2_shared.stages.recovery import RESTORED
 from k2_shared.stages.transactions import ASSIGNED
 from k2_support.children import Child
 

@@ -19,7 +19,7 @@ from k2_shared.core.records import Batch
 from k2_shared.core.trade import Exchange, contract_under
 from k2_shared.kafka import clients
 from k2_shared.kafka.topics import GOLD
-from k2_shared.stages.transactions import Limits
+from k2_shared.stages.limits import Limits
 from silver.rules import sound
 
 RUNS = 3

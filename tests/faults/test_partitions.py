@@ -38,7 +38,7 @@ async def ready(agent: TransactionalAgent) -> None:
 
 def buffered(agent: TransactionalAgent) -> int:
     """The bytes of a partition that its reader has fetched and nobody has taken whole."""
-    found = agent.reader._consumer._fetcher._records.get(TopicPartition(agent.names.topic(IN), P))
+    found = agent.context.reader._consumer._fetcher._records.get(TopicPartition(agent.names.topic(IN), P))
     return int(found._partition_records._records.size_in_bytes()) if found else 0
 
 

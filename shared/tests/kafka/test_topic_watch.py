@@ -98,7 +98,7 @@ async def test_a_partition_beyond_the_contract_is_named_counted_and_left_alone(
             in said
         )
         assert watch._topics._unread.labels(topic)._value.get() == 1
-        consumer = agent.reader._consumer
+        consumer = agent.context.reader._consumer
         consumer._client.force_metadata_update()
         await eventually(lambda: len(consumer.assignment()) == COUNT + 1, "its assignment")
         await eventually(lambda: agent._loops and not agent.not_ready(), "readiness")

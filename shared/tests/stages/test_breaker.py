@@ -12,8 +12,9 @@ from shared.tests.stages.toy_stage import OUT, P, Run
 from k2_shared.kafka import clients
 from k2_shared.kafka.topics import DLQ
 from k2_shared.stages.breaker import Breaker, Threshold, Tripped, Window
+from k2_shared.stages.limits import Limits
 from k2_shared.stages.settings import StageSettings
-from k2_shared.stages.transactions import Limits, TransactionalAgent
+from k2_shared.stages.transactions import TransactionalAgent
 from k2_support.waiting import eventually
 
 

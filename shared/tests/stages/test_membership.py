@@ -86,7 +86,7 @@ async def test_a_rebalance_leaves_no_poll_that_counts_as_running(run: Run) -> No
             await eventually(lambda: second._loops and not second.not_ready(), "the second owner's partitions")
             await eventually(lambda: agent._assigned, "the first one's")
         await eventually(lambda: len(agent._loops) == 12, "all partitions")
-        subscription = agent.reader._consumer._subscription
+        subscription = agent.context.reader._consumer._subscription
         await eventually(lambda: subscription._fetch_count == 0, "the end of every poll")
         await outlast(run, agent)
 
@@ -95,14 +95,14 @@ async def test_polls_that_fail_for_good_end_the_agent(run: Run, monkeypatch: pyt
     """A group that cannot be kept is not kept up in silence."""
     async with run.agent(attempts=3) as agent:
         await eventually(lambda: agent._loops and not agent.not_ready(), "readiness")
-        real = agent.reader._consumer.getmany
+        real = agent.context.reader._consumer.getmany
 
         async def refuse(*at: Any, **limits: Any) -> Any:
             if at[0].topic == "":
                 raise KafkaError("the test's")
             return await real(*at, **limits)
 
-        monkeypatch.setattr(agent.reader._consumer, "getmany", refuse)
+        monkeypatch.setattr(agent.context.reader._consumer, "getmany", refuse)
         await eventually(lambda: agent.crash_reason, "the end")
         assert "3 polls failed in a row, the last with KafkaError" in str(agent.crash_reason)
 
@@ -153,8 +153,8 @@ async def test_a_process_whose_session_ended_joins_again_under_its_name(
     await run.write(b"a")
     async with run.agent(instance="toy-1") as agent:
         await run.wrote(1)
-        coordinator = agent.reader._consumer._coordinator
-        before, beat = agent.reader.member_id, coordinator._do_heartbeat
+        coordinator = agent.context.reader._consumer._coordinator
+        before, beat = agent.context.reader.member_id, coordinator._do_heartbeat
 
         async def silent() -> bool:
             return True
@@ -166,7 +166,7 @@ async def test_a_process_whose_session_ended_joins_again_under_its_name(
 
         await eventually(expired, "the session's end", 60)
         monkeypatch.setattr(coordinator, "_do_heartbeat", beat)
-        await eventually(lambda: agent.reader.member_id not in ("", before) and agent._loops, "the return")
+        await eventually(lambda: agent.context.reader.member_id not in ("", before) and agent._loops, "the return")
         await run.write(b"b")
         await run.wrote(2)
         assert not agent.breaker.reason

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from k2_shared.core.errors import Halt, Unavailable
 from k2_shared.core.records import Outgoing
 from k2_shared.kafka import clients
 from k2_shared.kafka.topics import DLQ, administration
+from k2_shared.stages.partition_writer import PartitionWriter
 from k2_support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("topics")
@@ -24,7 +26,7 @@ async def test_a_second_owner_fences_the_first_which_halts(run: Run) -> None:
     async with run.agent() as first:
         await run.write(b"a")
         await run.wrote(1)
-        second = clients.producer(run.settings, transactional_id=first.transactional_id(run.at))
+        second = clients.producer(run.settings, transactional_id=first.context.transactional_id(run.at))
         async with clients.started(second, run.settings):
             await run.write(b"late")
             await eventually(lambda: first.crash_reason, "the fenced owner's end")
@@ -32,7 +34,7 @@ async def test_a_second_owner_fences_the_first_which_halts(run: Run) -> None:
             await clients.send_all(second, run.names, P, {OUT: [Outgoing(OUT, b"k", b"second", 1, ())]})
             await second.commit_transaction()
         assert isinstance(first.crash_reason, Halt)
-        assert f"{first.transactional_id(run.at)} was fenced by another owner" in str(first.crash_reason)
+        assert f"{first.context.transactional_id(run.at)} was fenced by another owner" in str(first.crash_reason)
     await run.wrote(2)
     assert await run.read() == [b"a", b"second"]
     await run.moved_to(1)
@@ -136,17 +138,19 @@ async def test_an_offset_before_our_own_is_not_believed(run: Run, monkeypatch: p
     await run.write(b"a", b"b")
     async with run.agent() as agent:
         await run.wrote(2)
-        at = {tp: offset for tp, offset in agent.committed.items() if tp == run.at}
-        agent.committed[run.at] = 7
+        at = {tp: offset for tp, offset in agent.context.committed.items() if tp == run.at}
+        agent.context.committed[run.at] = 7
 
         async def fail(*_: Any) -> None:
             raise KafkaConnectionError("the test's")
 
-        monkeypatch.setattr(agent._loops[run.at][0], "_transact", fail)
+        monkeypatch.setattr(PartitionWriter, "transact", fail)
         await run.write(b"c")
-        await eventually(lambda: agent._loops[run.at][0]._failures > 2, "the doubts")
+        failed = {"topic": run.at.topic, "partition": str(P), "outcome": "failed"}
+        counted = partial(run.metrics.registry.get_sample_value, "k2_transactions_total", failed)
+        await eventually(lambda: (counted() or 0) > 2, "the doubts")
         monkeypatch.undo()
-        agent.committed.update(at)
+        agent.context.committed.update(at)
         await run.wrote(3)
     assert await run.read(committed=False) == [b"a", b"b", b"c"]
 

@@ -14,8 +14,9 @@ from k2_shared.core.telemetry import Metrics
 from k2_shared.kafka import clients
 from k2_shared.kafka.dlq import Refuser
 from k2_shared.kafka.topics import BRONZE, DLQ, SILVER, STATE, Names
+from k2_shared.stages.limits import Limits
 from k2_shared.stages.stage import Latest, Outcome, Pipeline, Stage, StageFactory, Stamp, StateTopics
-from k2_shared.stages.transactions import Limits, TransactionalAgent
+from k2_shared.stages.transactions import TransactionalAgent
 from k2_support.topics import read, values, write
 from k2_support.waiting import eventually
 

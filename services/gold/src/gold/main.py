@@ -10,8 +10,9 @@ from gold.settings import GoldSettings
 from k2_shared.kafka.schemas import SubjectSchemas
 from k2_shared.kafka.topics import DLQ, EXCHANGES, GOLD, SILVER, STATE, Names
 from k2_shared.stages.agent import Shell, run
+from k2_shared.stages.limits import Limits
 from k2_shared.stages.stage import Pipeline, StageFactory, StateTopics
-from k2_shared.stages.transactions import Limits, TransactionalAgent
+from k2_shared.stages.transactions import TransactionalAgent
 
 SERVICE = "gold"
 

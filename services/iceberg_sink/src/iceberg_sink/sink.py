@@ -8,7 +8,6 @@ from typing import Any
 
 import pyarrow as pa
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
 from mode import Service
 
 from iceberg_sink.adapters import Commit, LakeTable, Superseded
@@ -20,6 +19,7 @@ from iceberg_sink.rows import Rows, gathered
 from iceberg_sink.settings import SinkSettings
 from k2_shared.core.contracts import TableContract
 from k2_shared.core.errors import Halt, K2Error, Unavailable
+from k2_shared.core.failures import is_retryable
 from k2_shared.core.origin import received_ns
 from k2_shared.core.telemetry import Metrics, logger
 from k2_shared.kafka import clients
@@ -127,7 +127,11 @@ class TableSink(Service):  # type: ignore[misc]
             try:
                 await (self._batch() if self._running else self._begin())
                 failures = 0
-            except KafkaError as error:
+            except K2Error:
+                raise
+            except Exception as error:
+                if not is_retryable(error):
+                    raise
                 failures += 1
                 self._metrics.errors.labels("iceberg_sink", type(error).__name__).inc()
                 if failures >= _ATTEMPTS:

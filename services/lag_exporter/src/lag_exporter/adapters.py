@@ -5,6 +5,7 @@ from collections.abc import Collection
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from k2_shared.core.errors import Halt, Unavailable
 from k2_shared.core.settings import KafkaSettings
 from k2_shared.kafka import clients
 from k2_shared.kafka.lag import Reading
@@ -39,6 +40,9 @@ class Broker:
         """Whether a committed record stands at one of these offsets.
 
         Raises:
-            KafkaError, Halt, Unavailable: the broker does not have them any more, or cannot say now.
+            KafkaError, Unavailable: the broker does not have them any more, or cannot say now.
         """
-        return await holds(self._settings, at, offsets)
+        try:
+            return await holds(self._settings, at, offsets)
+        except Halt as error:  # retention took them since the offsets were asked for: the next measurement knows
+            raise Unavailable(str(error)) from None

@@ -7,8 +7,9 @@ from aiokafka import TopicPartition
 from k2_shared.kafka.schemas import SubjectSchemas
 from k2_shared.kafka.topics import BRONZE, DLQ, EXCHANGES, SILVER, Names
 from k2_shared.stages.agent import Shell, run
+from k2_shared.stages.limits import Limits
 from k2_shared.stages.stage import Pipeline, StageFactory
-from k2_shared.stages.transactions import Limits, TransactionalAgent
+from k2_shared.stages.transactions import TransactionalAgent
 from silver.domain import SilverStage
 from silver.settings import SilverSettings
 

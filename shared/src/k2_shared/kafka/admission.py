@@ -4,9 +4,10 @@ import asyncio
 import ssl
 
 from aiokafka.conn import create_conn
-from aiokafka.errors import KafkaError, SaslAuthenticationFailed, UnsupportedSaslMechanismError
+from aiokafka.errors import SaslAuthenticationFailed, UnsupportedSaslMechanismError
 
 from k2_shared.core.errors import ConfigError
+from k2_shared.core.failures import is_retryable
 from k2_shared.core.settings import KafkaSettings
 
 _TIMEOUT_S = 5.0  # of one address
@@ -42,6 +43,8 @@ async def _refused(settings: KafkaSettings, server: str) -> ConfigError | None:
         return ConfigError(
             f"the certificate of the broker at {server} is not trusted ({error.verify_message}): check KAFKA_SSL_CAFILE"
         )
-    except (KafkaError, OSError, TimeoutError):  # it does not answer, which the caller has noticed before
-        return None
+    except Exception as error:
+        if not is_retryable(error):
+            raise
+        return None  # it does not answer, which the caller has noticed before
     return None

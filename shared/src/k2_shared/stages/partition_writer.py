@@ -76,6 +76,7 @@ class PartitionWriter:
             KafkaError: the broker failed, and whether it was committed is unknown.
         """
         began, position = time.perf_counter(), await self._context.reader.position(self._at)
+        await self._context.learn(self._at, batch)
         outcome = self.stage.process(batch) if batch else Outcome({})
         self._account(batch, outcome)
         counts = self._judged(batch, outcome, position)

@@ -76,6 +76,7 @@ async def _restore(context: LoopContext, at: TopicPartition, stage: Stage, found
     found.check(stamp.input, "the checkpoint was written at")
     end = (await span(context.broker, output)).stop
     async for batch in clients.replay(context.settings, output, stamp.output, end):
+        await context.learn(at, batch)
         stage.restore(batch)
     say_state(RESTORED, at, stage)
     return stamp.output

@@ -1,12 +1,11 @@
 """The agent around the exactly-once loops: one consumer group, one loop and transactional id per input partition."""
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
 from typing import Self
 
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 from mode import Service
 
@@ -17,49 +16,16 @@ from k2_shared.kafka import clients
 from k2_shared.kafka.group_reader import GroupReader
 from k2_shared.kafka.topics import Names, administration, check
 from k2_shared.stages.agent import Shell
-from k2_shared.stages.breaker import Breaker, Threshold
-from k2_shared.stages.failpoints import Failpoints
-from k2_shared.stages.meter import PartitionMeter
+from k2_shared.stages.breaker import Breaker
+from k2_shared.stages.context import LoopContext
+from k2_shared.stages.limits import Limits
 from k2_shared.stages.namesake import Namesake
 from k2_shared.stages.partition_loop import HALTED, PartitionLoop
-from k2_shared.stages.settings import StageSettings
 from k2_shared.stages.stage import Pipeline
 
 ASSIGNED = "partitions_assigned"
 REVOKED = "partitions_revoked"
 _OBSERVE_S = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The loops' limits."""
-
-    max_records: int = 10_000
-    poll_ms: int = 200
-    rest_s: float = 0.03  # after a commit, at least: the broker still marks the last transaction
-    rest_max_s: float = 0.2
-    rest_factor: float = 0.5  # of what the last transaction took
-    attempts: int = 60
-    backoff_s: float = 0.2
-    backoff_max_s: float = 5.0
-    revoke_timeout_s: float = 8.0
-    producer_records: int = 1_000_000_000  # then a new producer: aiokafka counts wrongly from 2^31 on
-    transaction_s: float = 12.0  # under the broker's timeout, so that only a suspended process exceeds that
-    checkpoint_s: float = 5.0
-    idle_checkpoint_records: int = 100_000  # an idle partition follows its output's end in such steps
-    instance: str | None = None
-    threshold: Threshold = field(default_factory=Threshold)
-    failpoints: Failpoints = field(default_factory=Failpoints)
-
-    @classmethod
-    def of(cls, settings: StageSettings, checkpoint_s: float = 5.0) -> Self:
-        """The limits that settings say."""
-        return cls(
-            instance=settings.k2_instance,
-            threshold=Threshold(settings.breaker_records, settings.breaker_share, settings.breaker_run),
-            failpoints=Failpoints(settings.k2_failpoint),
-            checkpoint_s=checkpoint_s,
-        )
 
 
 class TransactionalAgent(Service, ConsumerRebalanceListener):  # type: ignore[misc]
@@ -69,18 +35,14 @@ class TransactionalAgent(Service, ConsumerRebalanceListener):  # type: ignore[mi
         self, settings: KafkaSettings, names: Names, pipeline: Pipeline, metrics: Metrics, limits: Limits | None = None
     ) -> None:
         super().__init__()
-        self.settings = settings
+        self._settings = settings
         self.names = names
         self.pipeline = pipeline
-        self.limits = limits or Limits()
-        self.breaker = Breaker(metrics.halted)
-        self.group = names.group(pipeline.service)
+        self._limits = limits or Limits()
         self._metrics = metrics
-        self.ends: dict[TopicPartition, int] = {}
-        self.committed: dict[TopicPartition, int] = {}
-        self._broker: AIOKafkaConsumer = None
-        self.admin: AIOKafkaAdminClient = None
-        self._namesake = Namesake(self.group, self.limits.instance)
+        self.group = names.group(pipeline.service)
+        self._namesake = Namesake(self.group, self._limits.instance)
+        self.breaker = Breaker(metrics.halted)
         self._loops: dict[TopicPartition, tuple[PartitionLoop, asyncio.Task[None]]] = {}
         self._assigned = False
 
@@ -91,22 +53,6 @@ class TransactionalAgent(Service, ConsumerRebalanceListener):  # type: ignore[mi
         shell.health.resume = self.breaker.resume
         return self
 
-    def transactional_id(self, at: TopicPartition) -> str:
-        """The id that fences every other owner of an input partition."""
-        return self.names.transactional_id(self.pipeline.service, at.topic, at.partition)
-
-    def meter(self, at: TopicPartition) -> PartitionMeter:
-        """The metrics of one input partition."""
-        return PartitionMeter(self._metrics, self.pipeline.service, at.topic, at.partition)
-
-    async def end(self, at: TopicPartition) -> int:
-        """The end of a partition at the broker, uncommitted records included."""
-        return int((await self._broker.end_offsets([at]))[at])
-
-    async def span(self, at: TopicPartition) -> range:
-        """The offsets that a partition has at the broker, uncommitted records included."""
-        return range((await self._broker.beginning_offsets([at]))[at], await self.end(at))
-
     def not_ready(self) -> list[str]:
         """What is missing until every assigned partition is being worked on."""
         if self.breaker.reason:
@@ -114,24 +60,38 @@ class TransactionalAgent(Service, ConsumerRebalanceListener):  # type: ignore[mi
         if not self._assigned:
             return ["partition assignment"]
         asking = {schemas.asking for schemas in self.pipeline.schemas.values() if schemas.asking}
-        idle = [f"{at.topic}[{at.partition}]" for at, (loop, _) in self._loops.items() if not loop.running]
+        idle = [f"{at.topic}[{at.partition}]" for at, (loop, _) in self._loops.items() if loop.position is None]
         return [*sorted(asking), *idle]
 
     async def on_start(self) -> None:
-        self.admin = await self.add_async_context(administration(self.settings))
-        await check(self.admin, self.names, self.pipeline.topics)
-        self.make_stage = await self.pipeline.stages()
-        broker = clients.consumer(self.settings, committed=False)
-        self._broker = await self.add_async_context(clients.started(broker, self.settings))
-        member = clients.consumer(self.settings, group=self.group, instance=self.limits.instance)
-        self.reader = GroupReader(member, self.limits.attempts)
-        await self.add_async_context(clients.started(member, self.settings))
-        await self.add_async_context(aclosing(self.reader))
+        """Connect, and join the group; a topic that is missing or is not as its contract says ends the start."""
+        admin = await self.add_async_context(administration(self._settings))
+        await check(admin, self.names, self.pipeline.topics)
+        make_stage = await self.pipeline.stages()
+        broker = clients.consumer(self._settings, committed=False)
+        await self.add_async_context(clients.started(broker, self._settings))
+        member = clients.consumer(self._settings, group=self.group, instance=self._limits.instance)
+        reader = GroupReader(member, self._limits.attempts)
+        await self.add_async_context(clients.started(member, self._settings))
+        await self.add_async_context(aclosing(reader))
+        self.context = LoopContext(
+            settings=self._settings,
+            names=self.names,
+            pipeline=self.pipeline,
+            limits=self._limits,
+            metrics=self._metrics,
+            breaker=self.breaker,
+            admin=admin,
+            broker=broker,
+            reader=reader,
+            make_stage=make_stage,
+            is_replaced=self.is_replaced,
+        )
         member.subscribe([self.names.topic(name) for name in self.pipeline.inputs], listener=self)
 
     async def on_started(self) -> None:
         self.add_future(self._observe())
-        self.add_future(self.reader.keep_polling())
+        self.add_future(self.context.reader.keep_polling())
 
     async def on_stop(self) -> None:
         await self._release()
@@ -142,13 +102,13 @@ class TransactionalAgent(Service, ConsumerRebalanceListener):  # type: ignore[mi
         One beyond them has no partition of its number to be written to: it is told by readiness, and left unread.
         """
         logger().info(ASSIGNED, partitions=len(assigned))
-        self._namesake.member_id = self.reader.member_id
+        self._namesake.member_id = self.context.reader.member_id
         for at in assigned:
             if at.partition < self.names.contract(at.topic).partitions:
-                loop = PartitionLoop(self, at)
+                loop = PartitionLoop(self.context, at)
                 self._loops[at] = (loop, self.add_future(loop.run()))
             else:
-                self.reader.pause(at)
+                self.context.reader.pause(at)
         self._assigned = True
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
@@ -165,12 +125,12 @@ class TransactionalAgent(Service, ConsumerRebalanceListener):  # type: ignore[mi
         """Whether another process has taken over under K2_INSTANCE; this one is halted then."""
         while not self.should_stop:
             try:
-                replaced = await self._namesake.has_taken_over(self.admin)
+                replaced = await self._namesake.has_taken_over(self.context.admin)
             except KafkaError as error:
                 self._metrics.errors.labels(self.pipeline.service, type(error).__name__).inc()
                 if not error.retriable:
                     return False
-                await self.sleep(self.limits.backoff_s)
+                await self.sleep(self._limits.backoff_s)
             else:
                 if replaced:
                     self._halt(*self._namesake.fault)
@@ -196,24 +156,29 @@ class TransactionalAgent(Service, ConsumerRebalanceListener):  # type: ignore[mi
         for loop, _ in loops:
             loop.stop()
         if loops:
-            _, late = await asyncio.wait([task for _, task in loops], timeout=self.limits.revoke_timeout_s)
+            _, late = await asyncio.wait([task for _, task in loops], timeout=self._limits.revoke_timeout_s)
             for task in late:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
         for at in owned:
-            self.meter(at).released()
+            self.context.meter(at).released()
 
     async def _observe(self) -> None:
         """Learn from the broker where partitions end, whatever our own reader happens to know."""
+        context = self.context
         while not self.should_stop:
-            loops = {at: loop for at, (loop, _) in self._loops.items() if loop.running}
-            outputs = {loop.output for loop in loops.values() if loop.output}
+            loops = {at: loop for at, (loop, _) in self._loops.items() if loop.position is not None}
             try:
-                self.ends = await self._broker.end_offsets([*loops, *outputs]) if loops else {}
+                context.ends = await context.broker.end_offsets([*loops, *self._outputs(loops)]) if loops else {}
             except KafkaError as error:
                 self._metrics.errors.labels(self.pipeline.service, type(error).__name__).inc()
             for at, loop in loops.items():
-                if at in self.ends:
-                    self.meter(at).lag(self.ends[at] - loop.position)
+                if at in context.ends and loop.position is not None:
+                    context.meter(at).lag(context.ends[at] - loop.position)
             await self.sleep(_OBSERVE_S)
+
+    def _outputs(self, inputs: Iterable[TopicPartition]) -> set[TopicPartition]:
+        """The partitions of the output that states are restored from, beside some inputs' partitions."""
+        state = self.pipeline.state
+        return {self.context.beside(at, state.output) for at in inputs} if state else set()

@@ -1,0 +1,24 @@
+"""What is retried and what is fatal."""
+
+import pytest
+from aiokafka.errors import KafkaConnectionError, KafkaError, ProducerFenced
+
+from k2_shared.core.errors import ConfigError, Halt, InvalidRecord, Unavailable
+from k2_shared.core.failures import is_retryable
+
+
+@pytest.mark.parametrize(
+    "error", [KafkaError(), KafkaConnectionError(), Unavailable(), ConnectionResetError(), TimeoutError(), OSError()]
+)
+def test_what_a_peer_or_the_way_to_it_did_is_retried(error: Exception) -> None:
+    """It may be otherwise the next time."""
+    assert is_retryable(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [Halt(), ConfigError(), InvalidRecord("r", "d"), ProducerFenced(), ZeroDivisionError(), SystemExit()],
+)
+def test_what_would_be_the_same_the_next_time_is_fatal(error: BaseException) -> None:
+    """A person, another owner or a mended program is needed."""
+    assert not is_retryable(error)
