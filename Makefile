@@ -63,10 +63,10 @@ test-service: .venv/.dev ## one service's tests with only its own dependencies (
 	@.venv/bin/k2 stack exec --state $(STATE)/test -- .venv-$(SERVICE)/bin/python -m pytest services/$(SERVICE)/tests $(ARGS)
 
 test-crashes: .venv/.dev ## long tests of stack, broker, pipeline and demo under kill -9 (ARGS="-k broker")
-	@.venv/bin/k2 stack exec --state $(STATE)/test -- .venv/bin/python -m pytest -m long --ignore tests/feeds --ignore tests/contract/protocols -n $(WORKERS) --dist worksteal $(ARGS)
+	@.venv/bin/k2 stack exec --state $(STATE)/test -- .venv/bin/python -m pytest -m long --ignore tests/feeds --ignore-glob 'services/feed_*' -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-protocols: .venv/.dev ## 100,000 broken frames a venue: none is lost in silence, none is made up
-	@.venv/bin/python -m pytest tests/contract/protocols $(ARGS)
+	@.venv/bin/python -m pytest services/feed_*/tests/test_protocol.py $(ARGS)
 
 test-alerts: .venv/.dev ## every alert fires in one case and keeps quiet in another, by Prometheus' own promtool
 	@.venv/bin/python -m tests.contract.alerts.promtool >/dev/null

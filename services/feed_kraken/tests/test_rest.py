@@ -1,14 +1,18 @@
 """Kraken's REST: pages by time, exact numbers, and its names for pairs."""
 
 import json
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from feed_kraken.protocol import KrakenProtocol
 from feed_kraken.rest import KrakenRest
+from k2_shared.core.trade import Trade
 from k2_shared.feed.venue.listings import Listing, Pairs
 from k2_shared.feed.venue.rest import TooManyCalls
+from k2_support.conformance.rest import RestConformance
 
 ROW = ["118832.90000", "0.00409283", 1753245706.9198447, "b", "l", "", 9622656]
 REST = KrakenRest()
@@ -26,20 +30,59 @@ def entry(wsname: Any = "XBT/USD", **changes: Any) -> dict[str, Any]:
 
 
 def answer(rows: list[list[Any]], **more: Any) -> bytes:
+    """A page of these rows."""
     return json.dumps({"error": [], "result": {"XBTUSDT": rows, **more}}).encode()
 
 
-def test_a_row_is_the_trade_that_the_socket_carried() -> None:
-    """Numbers keep their digits; the time is truncated to microseconds, as the socket's is."""
-    text = answer([ROW]).replace(b"1753245706.9198447", b"1753245706.9198449")
-    (trade,) = REST.read_trades("BTC/USDT", text).trades
-    assert trade.message_id == "KRAKEN:BTC/USDT:9622656"
-    assert (trade.price, trade.quantity, trade.side) == (Decimal("118832.9"), Decimal("0.00409283"), "BUY")
-    assert trade.timestamp == 1753245706919844
-    assert trade.vendor_data == {"ord_type": "limit"}
+class TestKraken(RestConformance):
+    """What holds for every venue, by Kraken's answers."""
+
+    rest = REST
+    trade = Trade(
+        exchange="KRAKEN",
+        symbol="BTC/USDT",
+        trade_id=9622656,
+        timestamp=1753245706919844,
+        price=Decimal("118832.9"),
+        quantity=Decimal("0.00409283"),
+        side="BUY",
+        vendor_data={"ord_type": "limit"},
+    )
+    carried = KrakenProtocol().receive(
+        b'{"channel":"trade","type":"update","data":[{"symbol":"BTC/USDT","side":"buy","price":118832.9,'
+        b'"qty":0.00409283,"ord_type":"limit","trade_id":9622656,"timestamp":"2025-07-23T04:41:46.919844Z"}]}'
+    )
+    status = ("cancel_only", "post_only", "maintenance")
+    odd = (
+        {"altname": None},
+        {"aclass_base": 1},
+        {"pair_decimals": None},
+        {"pair_decimals": "5"},
+        {"status": None},
+    )
+    nameless = (None, 7, [], entry(None), entry(["NEW", "USD"]))
+    ten_decimals = {"pair_decimals": 10}
+    failure = (
+        ('{"error":["EService:Unavailable"]}', "EService:Unavailable"),
+        ("<html>", "malformed"),
+        ("[]", "Expected"),
+        ('{"error":[],"result":7}', "Expected"),
+    )
+
+    def page(self, *ids: int) -> bytes:
+        """The row under each of these ids; the time's digits beyond the microsecond are truncated."""
+        return answer([[*ROW[:6], number] for number in ids]).replace(b"1753245706.9198447", b"1753245706.9198449")
+
+    def entry(self, symbol: str, /, **changes: Any) -> dict[str, Any]:
+        """A pair by its name on the socket."""
+        return entry(symbol, **changes)
+
+    def answer(self, entries: Sequence[Any]) -> bytes:
+        """The result is an object; its keys are not read."""
+        return json.dumps({"error": [], "result": dict(enumerate(entries))}).encode()
 
 
-def test_rows_come_by_id_and_old_ones_without_id_are_left_out() -> None:
+def test_old_rows_without_id_are_left_out() -> None:
     """Kraken's oldest rows have trade_id 0, or none."""
     rows = [[*ROW[:6], 3], [*ROW[:6], 2], [*ROW[:6], 0], ROW[:6]]
     assert [trade.trade_id for trade in REST.read_trades("BTC/USDT", answer(rows)).trades] == [2, 3]
@@ -97,54 +140,16 @@ def test_tokenized_stocks_are_listed_apart_and_asked_for_by_their_class() -> Non
     assert "asset_class" not in REST.newest("XBTUSD").path
 
 
-@pytest.mark.parametrize("status", ["cancel_only", "post_only", "maintenance"])
-def test_a_pair_that_is_halted_is_refused_with_its_status(status: str) -> None:
-    """It may trade again; its neighbours can be captured."""
-    found = listed(BTC=entry(), SOL=entry("SOL/USD", status=status))
-    assert found.refusal("BTC/USD") == ""
-    assert f"its status is '{status}'" in found.refusal("SOL/USD")
-
-
 @pytest.mark.parametrize("status", ["limit_only", "reduce_only"])
 def test_a_pair_whose_orders_are_limited_trades_all_the_same(status: str) -> None:
     """What is matched is captured."""
     assert listed(SOL=entry("SOL/USD", status=status)).refusal("SOL/USD") == ""
 
 
-@pytest.mark.parametrize(
-    "odd", [{"altname": None}, {"aclass_base": 1}, {"pair_decimals": None}, {"pair_decimals": "5"}, {"status": None}]
-)
-def test_an_odd_entry_is_refused_alone(odd: dict[str, Any]) -> None:
-    """When it is asked for, with what is odd of it; whatever part that is."""
-    found = listed(NEW=entry("NEW/USD", **odd), BTC=entry())
-    assert found.refusal("BTC/USD") == ""
-    assert "cannot be read" in found.refusal("NEW/USD")
-
-
-@pytest.mark.parametrize("odd", [None, 7, [], entry(None), entry(["NEW", "USD"])])
-def test_an_entry_without_a_name_is_left_out_and_counted(odd: Any) -> None:
-    """Nobody can ask for it."""
-    found = listed(NEW=odd, BTC=entry())
-    assert list(found.listings) == ["BTC/USD"]
-    assert len(found.nameless) == 1
-
-
-def test_a_pair_with_more_decimals_than_the_schema_is_refused() -> None:
-    """Its prices would have to be rounded."""
-    assert "10 decimals" in listed(PEPEXBT=entry("PEPE/XBT", pair_decimals=10)).refusal("PEPE/BTC")
-
-
-@pytest.mark.parametrize("said", [b'{"error":["EService:Unavailable"]}', b"<html>", b"[]", b'{"error":[],"result":7}'])
-def test_an_answer_of_another_shape_is_a_value_error(said: bytes) -> None:
-    """The caller names the URL."""
-    with pytest.raises(ValueError, match=r"EService:Unavailable|malformed|Expected"):
-        REST.read_pairs(said)
-    with pytest.raises(ValueError, match=r"EService:Unavailable|malformed|Expected"):
-        REST.read_trades("BTC/USD", said)
-
-
 @pytest.mark.parametrize("said", ["EAPI:Rate limit exceeded", "EGeneral:Too many requests"])
 def test_too_many_calls_are_told_apart(said: str) -> None:
     """Kraken says so with HTTP 200."""
+    with pytest.raises(TooManyCalls, match=said):
+        REST.read_pairs(json.dumps({"error": [said]}).encode())
     with pytest.raises(TooManyCalls, match=said):
         REST.read_trades("BTC/USD", json.dumps({"error": [said]}).encode())

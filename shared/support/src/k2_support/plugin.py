@@ -16,11 +16,11 @@ from k2_support.children import Child
 from k2_support.probe import demand
 from k2_support.topics import lasting_topics
 
-# How fast examples come says what else the machine does, and nothing of the code.
-hypothesis.settings.register_profile(
-    "k2", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
-)
+# How fast examples come says what else the machine does, and nothing of the code; a suite is inherited by test classes.
+IGNORED = [hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.differing_executors]
+hypothesis.settings.register_profile("k2", deadline=None, suppress_health_check=IGNORED, print_blob=True)
 hypothesis.settings.load_profile("k2")
+pytest.register_assert_rewrite("k2_support.conformance")
 
 
 @pytest.hookimpl(tryfirst=True)
