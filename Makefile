@@ -7,8 +7,9 @@ INSTALL = .venv/bin/uv pip install --quiet --compile-bytecode --python $(1)/bin/
 MEMBERS = shared shared/support deploy/local $(wildcard services/*)
 EDITABLE = $(foreach m,$(MEMBERS),--editable ./$(m))
 CORE_TESTS = $(wildcard services/*/tests/test_domain.py services/*/tests/test_facts.py services/*/tests/test_protocol.py \
-	services/*/tests/test_rules.py services/*/tests/test_rows.py services/*/tests/test_retention.py services/feed_*/tests/test_rest.py) \
+	services/*/tests/test_rules.py services/*/tests/test_rows.py services/feed_*/tests/test_rest.py) \
 	services/k2/tests/test_demo_reconcile.py services/k2/tests/test_gaps_account.py \
+	$(patsubst %,shared/tests/lake/test_%.py,sink_state retention) \
 	$(patsubst %,shared/tests/core/test_%.py,avro columns headers symbol trade) \
 	$(patsubst %,shared/tests/feed/test_%.py,encoder blocks checkpoint copies coverage gap_log listings patterns rest silent ledger)
 MANIFESTS = requirements.lock Makefile $(MEMBERS:%=%/pyproject.toml)

@@ -20,8 +20,6 @@ from pyiceberg.table import Table
 from rich.table import Table as Shown
 from tests.bench.harness import Bench, Watch, bounded, counter, own_topics, report, table
 
-from iceberg_sink.adapters import Commit, LakeTable
-from iceberg_sink.patience import Patience
 from iceberg_sink.rows import envelope
 from iceberg_sink.settings import SinkSettings
 from k2_shared.core import contracts
@@ -30,6 +28,8 @@ from k2_shared.core.settings import LakeSettings
 from k2_shared.kafka.identities import Identity
 from k2_shared.kafka.topics import BRONZE, EXCHANGES, GOLD, SILVER, Names
 from k2_shared.lake import iceberg
+from k2_shared.lake.retries import Patience
+from k2_shared.lake.table import Commit, LakeTable
 from k2_support.children import Child
 from k2_support.lake_history import lengthen
 from k2_support.records import ORIGIN, FakeRecord, trade, value

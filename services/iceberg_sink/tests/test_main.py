@@ -5,8 +5,6 @@ from typing import Any
 import pytest
 from aiokafka.errors import RequestTimedOutError
 
-from iceberg_sink.adapters import Commit, LakeTable
-from iceberg_sink.patience import Patience
 from iceberg_sink.rows import envelope
 from iceberg_sink.settings import SinkSettings
 from iceberg_sink.sink import Batch, TableSink, Target
@@ -17,6 +15,8 @@ from k2_shared.kafka import clients
 from k2_shared.kafka.identities import identify
 from k2_shared.kafka.topics import BRONZE, EXCHANGES, GOLD, Names, administration
 from k2_shared.lake import iceberg
+from k2_shared.lake.retries import Patience
+from k2_shared.lake.table import Commit, LakeTable
 from k2_support.plugin import Agents
 from k2_support.waiting import eventually
 

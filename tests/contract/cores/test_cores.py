@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[3]
 LISTED: list[str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["coverage"]["report"]["include"]
 CORES = sorted({path for pattern in LISTED for path in ROOT.glob(pattern)})
 AGENTS = ("feed_binance", "feed_kraken", "gold", "iceberg_sink", "lag_exporter", "silver")
-SHELL = {"__init__", "__main__", "main", "settings", "adapters", "sink", "housekeeping", "memory", "patience"}
+SHELL = {"__init__", "__main__", "main", "settings", "adapters", "sink", "housekeeping"}
 IO = {
     "aiohttp",
     "aiokafka",

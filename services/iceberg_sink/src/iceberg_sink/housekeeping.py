@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 from pyiceberg.exceptions import CommitFailedException
 
-from iceberg_sink.adapters import LakeTable
-from iceberg_sink.patience import FAILURES, reason
 from iceberg_sink.settings import SinkSettings
 from k2_shared.core.telemetry import Metrics, logger
+from k2_shared.lake.retries import is_retryable, reason
+from k2_shared.lake.table import LakeTable
 
 EXPIRED = "table_snapshots_expired"
 NOT_EXPIRED = "table_snapshots_not_expired"
@@ -44,7 +44,9 @@ class Housekeeper:
             expired = self._table.expire(self._settings.sink_snapshot_age_s)
         except CommitFailedException:
             outcome, pause = "conflict", min(interval, _SOON_S)
-        except FAILURES as error:
+        except Exception as error:
+            if not is_retryable(error):
+                raise
             logger().warning(NOT_EXPIRED, table=self._name, reason=reason(error))
             outcome, pause = "failed", min(interval, _SOON_S)
         else:

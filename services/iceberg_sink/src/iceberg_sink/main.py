@@ -7,13 +7,9 @@ from typing import NoReturn
 
 from mode import Service
 from pyiceberg.catalog.rest import RestCatalog
-from pyiceberg.exceptions import NoSuchTableError, RESTError
-from requests.exceptions import RequestException
+from pyiceberg.exceptions import NoSuchTableError
 
 from iceberg_sink import rows
-from iceberg_sink.adapters import LakeTable
-from iceberg_sink.memory import Turns, keep_small
-from iceberg_sink.patience import Patience, reason
 from iceberg_sink.settings import SinkSettings
 from iceberg_sink.sink import TableSink, Target
 from k2_shared.core import contracts
@@ -24,6 +20,9 @@ from k2_shared.kafka.identities import Identity, identify
 from k2_shared.kafka.schemas import SubjectSchemas
 from k2_shared.kafka.topics import Names, administration, check
 from k2_shared.lake import iceberg
+from k2_shared.lake.memory import Turns, keep_small
+from k2_shared.lake.retries import Patience, is_retryable, reason
+from k2_shared.lake.table import LakeTable
 from k2_shared.stages.agent import Shell, run
 
 SERVICE = "iceberg_sink"
@@ -92,7 +91,9 @@ class IcebergSink(Service):  # type: ignore[misc]
         try:
             catalog = iceberg.connect(self._settings)
             return [self._target(catalog, contract, kafka, schemas) for contract in contracts.tables().values()]
-        except (RESTError, RequestException) as error:
+        except Exception as error:
+            if not is_retryable(error):
+                raise
             raise Unavailable(
                 f"no Iceberg catalog answered at {self._settings.iceberg_catalog_uri} ({reason(error)}): "
                 "check ICEBERG_CATALOG_URI"

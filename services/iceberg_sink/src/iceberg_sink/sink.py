@@ -10,11 +10,7 @@ import pyarrow as pa
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from mode import Service
 
-from iceberg_sink.adapters import Commit, LakeTable, Superseded
-from iceberg_sink.domain import Offsets, SinkState, check_world
 from iceberg_sink.housekeeping import Housekeeper
-from iceberg_sink.memory import give_back
-from iceberg_sink.patience import Interrupted
 from iceberg_sink.rows import Rows, gathered
 from iceberg_sink.settings import SinkSettings
 from k2_shared.core.contracts import TableContract
@@ -26,6 +22,10 @@ from k2_shared.kafka import clients
 from k2_shared.kafka.identities import Identity
 from k2_shared.kafka.schemas import SubjectSchemas
 from k2_shared.kafka.topics import Names
+from k2_shared.lake.memory import give_back
+from k2_shared.lake.retries import Interrupted
+from k2_shared.lake.sink_state import Offsets, SinkState, check_world
+from k2_shared.lake.table import Commit, LakeTable, Superseded
 
 STARTED = "table_sink_started"
 SUPERSEDED = "table_sink_superseded"

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.snapshots import Snapshot
 
-from iceberg_sink.domain import SinkState
+from k2_shared.lake.sink_state import SinkState
 
 
 def properties(snapshot: Snapshot) -> Mapping[str, str]:

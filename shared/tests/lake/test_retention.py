@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from pyiceberg.table.metadata import TableMetadata, TableMetadataV2
 from pyiceberg.table.snapshots import Operation, Snapshot, Summary
 
-from iceberg_sink.domain import SinkState
-from iceberg_sink.history import landed, nearest_state
-from iceberg_sink.retention import NEWEST, expendable
+from k2_shared.lake.history import landed, nearest_state
+from k2_shared.lake.retention import NEWEST, expendable
+from k2_shared.lake.sink_state import SinkState
 
 HOUR_MS = 3_600_000
 NOW_MS = 1_000 * HOUR_MS

@@ -1,21 +1,19 @@
-"""What keeps the sink small: turns, heaps that are given back, and batches that are bounded in bytes."""
+"""What keeps the sink small: turns, and heaps that are given back."""
 
 import subprocess
 import sys
 import threading
 from typing import Any
 
-import pyarrow as pa
 from pyiceberg.io.pyarrow import PyArrowFileIO
 
-from iceberg_sink.memory import Turns, give_back
-from iceberg_sink.sink import Batch
 from k2_shared.core.settings import LakeSettings
 from k2_shared.lake import iceberg
+from k2_shared.lake.memory import Turns, give_back
 
 BOUNDED = """
 import os
-from iceberg_sink.memory import keep_small
+from k2_shared.lake.memory import keep_small
 keep_small()
 import pyarrow as pa
 from pyiceberg.utils.concurrent import ExecutorFactory
@@ -58,14 +56,6 @@ def test_the_process_is_bounded() -> None:
     found = subprocess.run([sys.executable, "-c", BOUNDED], capture_output=True, text=True, check=True)
     assert found.stdout.split() == ["system", "2", "2", "2"]
     give_back()
-
-
-def test_a_batch_counts_its_bytes_and_its_oldest_receipt() -> None:
-    """Rows stay, records go."""
-    batch = Batch()
-    batch.take([], pa.table({"a": pa.array([1, 2], pa.int64())}))
-    batch.take([], pa.table({"a": pa.array([3], pa.int64())}))
-    assert (batch.count, batch.bytes, batch.oldest_ns) == (3, 24, 0)
 
 
 def test_tables_share_a_client_of_their_store(table: Any) -> None:

@@ -4,26 +4,14 @@ from itertools import count
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table.metadata import TableMetadataV2
 from requests.exceptions import ConnectionError as NoConnection
 
-from iceberg_sink import adapters, history
-from iceberg_sink.housekeeping import Housekeeper
-from iceberg_sink.settings import SinkSettings
-from k2_shared.core.telemetry import Metrics
-from k2_support.lake_history import lengthen
+from k2_shared.lake import history
+from k2_shared.lake import table as lake_table
 
 TOPIC = "market.crypto.trades.binance"
-
-
-@pytest.fixture
-def long(table: Any, make_batch: Any) -> Any:
-    """A table with a row of offset 0 to 4 and 151 snapshots, of which 101 to 151 are too many."""
-    table.owner().commit(make_batch(0, 5))
-    lengthen(table.load(), 150)
-    return table
 
 
 def ids(table: Any) -> list[int]:
@@ -118,7 +106,7 @@ def test_an_own_commit_is_looked_for_after_an_unknown_outcome_alone(
     table: Any, make_batch: Any, wrap_commit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A conflict says that it did not land."""
-    monkeypatch.setattr(adapters, "landed", lambda *_: pytest.fail("it was looked for"))
+    monkeypatch.setattr(lake_table, "landed", lambda *_: pytest.fail("it was looked for"))
     owner, other = table.owner(), table.owner()
 
     def overtake(real: Any) -> Any:
@@ -128,53 +116,3 @@ def test_an_own_commit_is_looked_for_after_an_unknown_outcome_alone(
     wrap_commit(owner, overtake)
     owner.commit(make_batch(0, 10))
     assert table.offsets() == list(range(10))
-
-
-class Kept:
-    """A housekeeper with a clock of the test's."""
-
-    def __init__(self, table: Any, **settings: float) -> None:
-        self.now = 1_000.0
-        self.metrics = Metrics("iceberg_sink", "0")
-        self.owner = table.owner()
-        self.keeper = Housekeeper("t", self.owner, SinkSettings.load(**settings), self.metrics, lambda: self.now)
-
-    def value(self, name: str, **labels: str) -> float | None:
-        registry: CollectorRegistry = self.metrics.registry
-        return registry.get_sample_value(name, {"table": "t", **labels})
-
-
-def test_it_expires_at_first_and_then_once_an_interval(long: Any) -> None:
-    """It says how many went, and how many there are."""
-    kept = Kept(long, sink_snapshot_age_s=0)
-    assert kept.keeper.due()
-    kept.keeper.work()
-    assert kept.value("k2_table_snapshots_expired_total") == 51
-    assert kept.value("k2_table_snapshots") == 100
-    assert kept.value("k2_table_expiries_total", outcome="done") == 1
-    kept.now += 3_599
-    assert not kept.keeper.due()
-    kept.now += 1
-    assert kept.keeper.due()
-
-
-@pytest.mark.parametrize(
-    ("error", "outcome"), [(CommitFailedException("behind"), "conflict"), (NoConnection("refused"), "failed")]
-)
-def test_what_fails_is_made_again_soon(long: Any, wrap_commit: Any, error: Exception, outcome: str) -> None:
-    """It ends nothing, and is counted; a minute later it is due."""
-    kept = Kept(long, sink_snapshot_age_s=0)
-
-    def refuse(_real: Any) -> None:
-        raise error
-
-    wrap_commit(kept.owner, refuse)
-    kept.keeper.work()
-    assert kept.value("k2_table_expiries_total", outcome=outcome) == 1
-    assert kept.value("k2_table_snapshots") == 151
-    kept.now += 59
-    assert not kept.keeper.due()
-    kept.now += 1
-    assert kept.keeper.due()
-    kept.keeper.work()
-    assert kept.value("k2_table_snapshots") == 100

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iceberg_sink.domain import SinkState, agreed, check_world, superseded
 from k2_shared.core.errors import Halt
 from k2_shared.kafka.identities import Identity
+from k2_shared.lake.sink_state import SinkState, agreed, check_world, superseded
 
 STATE = SinkState({("a", 0): 5, ("a", 11): 7, ("b", 0): 1}, "commit-1", "cluster-1", {"a": "1", "b": "2"}, "table-1")
 KAFKA = Identity("cluster-1", {"a": "1", "b": "2"})

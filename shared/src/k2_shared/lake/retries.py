@@ -9,13 +9,10 @@ from pydantic import ValidationError
 from pyiceberg.exceptions import CommitFailedException, RESTError
 from requests.exceptions import RequestException
 
+from k2_shared.core import failures
+
 T = TypeVar("T")
 
-FAILURES = (RESTError, OSError, ValidationError, NotImplementedError)
-"""What says that catalog or store did not do as asked: refusals, broken connections, answers that are none.
-
-``RequestException`` is an ``OSError``; the library takes an answer 501 for a ``NotImplementedError``.
-"""
 _FIRST_S, _CEILING_S = 0.05, 10.0
 _LONGEST_REASON = 300
 
@@ -66,7 +63,9 @@ class Patience:
                 done = work()
             except CommitFailedException as conflict:
                 last: Exception = conflict
-            except FAILURES as error:
+            except Exception as error:
+                if not is_retryable(error):
+                    raise
                 last = error
                 self._note(attempt, error)
             else:
@@ -84,6 +83,14 @@ class Patience:
 def _pause_s(attempt: int) -> float:
     longest = min(_CEILING_S, _FIRST_S * 2.0 ** min(attempt, 30))
     return random.uniform(longest / 2, longest)  # noqa: S311  # spreads owners that met
+
+
+def is_retryable(error: BaseException) -> bool:
+    """As ``failures.is_retryable``, and whether the catalog refused or gave an answer that is none.
+
+    What ``requests`` raises is an ``OSError``; the library takes an answer 501 for a ``NotImplementedError``.
+    """
+    return isinstance(error, RESTError | ValidationError | NotImplementedError) or failures.is_retryable(error)
 
 
 def is_store(error: Exception) -> bool:

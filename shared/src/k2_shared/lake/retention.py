@@ -6,8 +6,8 @@ from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.refs import SnapshotRef, SnapshotRefType
 from pyiceberg.table.snapshots import Snapshot
 
-from iceberg_sink.domain import sinks_in
-from iceberg_sink.history import ancestors, properties
+from k2_shared.lake.history import ancestors, properties
+from k2_shared.lake.sink_state import sinks_in
 
 NEWEST = 100
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from iceberg_sink.adapters import LakeTable
-from iceberg_sink.patience import Interrupted, Patience
 from k2_shared.core.errors import Halt, Unavailable
 from k2_shared.core.settings import LakeSettings
+from k2_shared.lake.retries import Interrupted, Patience
+from k2_shared.lake.table import LakeTable
 from k2_support.gate import Gate, Rule
 
 TOPIC = "market.crypto.trades.binance"

@@ -1,4 +1,4 @@
-"""The table side of the sink: Parquet files once, offsets and rows in one commit."""
+"""A table and the state of one sink in it: Parquet files once, offsets and rows in one commit."""
 
 import time
 import warnings
@@ -15,14 +15,14 @@ from pyiceberg.table import Table, Transaction
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.update import AssertRefSnapshotId, AssertTableUUID, RemoveSnapshotsUpdate
 
-from iceberg_sink.domain import Offsets, SinkState, agreed, superseded
-from iceberg_sink.history import landed, nearest_state
-from iceberg_sink.memory import Turns
-from iceberg_sink.patience import FAILURES, Patience, UsedUp, is_store, reason
-from iceberg_sink.retention import expendable
 from k2_shared.core.errors import Halt, Unavailable
 from k2_shared.core.telemetry import logger
 from k2_shared.kafka.identities import Identity
+from k2_shared.lake.history import landed, nearest_state
+from k2_shared.lake.memory import Turns
+from k2_shared.lake.retention import expendable
+from k2_shared.lake.retries import Patience, UsedUp, is_store, reason
+from k2_shared.lake.sink_state import Offsets, SinkState, agreed, superseded
 
 T = TypeVar("T")
 
@@ -206,7 +206,7 @@ class LakeTable:
         except CommitFailedException as error:
             logger().info(CONFLICT, table=self._name, error=reason(error))
             raise
-        except FAILURES:
+        except Exception:
             if not effort.unknown:
                 effort.unknown, effort.base = True, self._table.metadata.current_snapshot_id
             raise

@@ -10,10 +10,10 @@ import requests
 from pyiceberg.exceptions import CommitStateUnknownException
 from structlog.testing import capture_logs
 
-from iceberg_sink.adapters import CONFLICT, LakeTable, Superseded
-from iceberg_sink.domain import SinkState, check_world
 from k2_shared.core.errors import Halt, Unavailable
 from k2_shared.kafka.identities import Identity
+from k2_shared.lake.sink_state import SinkState, check_world
+from k2_shared.lake.table import CONFLICT, LakeTable, Superseded
 
 TOPIC = "market.crypto.trades.binance"
 KAFKA = Identity("cluster-1", {TOPIC: "topic-1"})
