@@ -9,6 +9,7 @@ from k2_shared.core.errors import Halt, Unavailable
 from k2_shared.core.settings import KafkaSettings
 from k2_shared.kafka import clients
 from k2_shared.kafka.lag import Reading
+from k2_shared.kafka.offsets import spans
 from k2_shared.kafka.resumption import committed_all, holds
 
 
@@ -32,9 +33,8 @@ class Broker:
             KafkaError: the broker cannot say now.
         """
         committed = await committed_all(self._admin, group, partitions)
-        starts = await self._reader.beginning_offsets(list(partitions))
-        ends = await self._reader.end_offsets(list(partitions))
-        return {at: Reading(committed[at].offset, starts[at], ends[at]) for at in partitions}
+        found = await spans(self._reader, partitions)
+        return {at: Reading(committed[at].offset, span.start, span.stop) for at, span in found.items()}
 
     async def has_record(self, at: TopicPartition, offsets: range) -> bool:
         """Whether a committed record stands at one of these offsets.

@@ -12,6 +12,7 @@ from k2.dlq.letter import Letter, Place
 from k2_shared.core.errors import ConfigError, Unavailable
 from k2_shared.core.settings import KafkaSettings
 from k2_shared.kafka import clients
+from k2_shared.kafka.offsets import spans_now
 from k2_shared.kafka.topics import DLQ, Names, administration, check
 
 BATCH = 1_000
@@ -72,10 +73,8 @@ class DeadLetters:
         """
         async with administration(self.settings) as admin:
             await check(admin, self.names, [DLQ])
-        at = self.names.partitions(DLQ)
-        async with clients.started(clients.consumer(self.settings, committed=False), self.settings) as reader:
-            first, end = await reader.beginning_offsets(at), await reader.end_offsets(at)
-        return {tp.partition: range(first[tp], end[tp]) for tp in at}
+        found = await spans_now(self.settings, self.names.partitions(DLQ))
+        return {at.partition: span for at, span in found.items()}
 
     async def _all(self, spans: Spans) -> AsyncIterator[Sequence[Letter]]:
         for partition, span in spans.items():

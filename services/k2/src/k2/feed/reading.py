@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from k2_shared.core.errors import InvalidRecord, Unavailable
 from k2_shared.core.settings import RunSettings
 from k2_shared.kafka import clients
+from k2_shared.kafka.offsets import spans_now
 from k2_shared.kafka.topics import Names, administration, check
 
 T = TypeVar("T")
@@ -56,16 +56,9 @@ async def _batches(settings: RunSettings, topic: str) -> AsyncIterator[Sequence[
     names = Names(settings.k2_prefix)
     async with administration(settings) as admin:
         await check(admin, names, [topic])
-    for at in names.partitions(topic):
-        span = await _span(settings, at)
+    for at, span in (await spans_now(settings, names.partitions(topic))).items():
         async for batch in clients.replay(settings, at, span.start, span.stop):
             yield [record for record in batch if record.offset < span.stop]
-
-
-async def _span(settings: RunSettings, at: TopicPartition) -> range:
-    """The offsets that a partition has now."""
-    async with clients.started(clients.consumer(settings, committed=False), settings) as reader:
-        return range((await reader.beginning_offsets([at]))[at], (await reader.end_offsets([at]))[at])
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

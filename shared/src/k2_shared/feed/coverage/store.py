@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from k2_shared.core.errors import InvalidRecord
 from k2_shared.core.settings import KafkaSettings
@@ -22,6 +22,7 @@ from k2_shared.feed.coverage.gap_log import GapFold
 from k2_shared.feed.coverage.ledger import GapState
 from k2_shared.feed.coverage.shelf import Ignored, Shelf
 from k2_shared.kafka import clients
+from k2_shared.kafka.offsets import spans_now
 from k2_shared.kafka.schemas import SubjectSchemas
 from k2_shared.kafka.topics import BRONZE, COVERAGE, GAPS, Names, partition_for
 
@@ -108,11 +109,8 @@ class Store(Shelf):
 
     async def _spans(self) -> Mapping[TopicPartition, range]:
         """The offsets that every partition has, uncommitted records included."""
-        reader: AIOKafkaConsumer = clients.consumer(self.settings, committed=False)
         every = [*self.names.partitions(self.bronze), self._at(COVERAGE), self._at(GAPS)]
-        async with clients.started(reader, self.settings):
-            starts, ends = await reader.beginning_offsets(every), await reader.end_offsets(every)
-        return {at: range(starts[at], ends[at]) for at in every}
+        return await spans_now(self.settings, every)
 
     async def _replay(
         self,
