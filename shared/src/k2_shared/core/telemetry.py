@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 from k2_shared.core.errors import K2Error
-from k2_shared.core.quiet import HELD_BACK, Quiet
+from k2_shared.core.log_rate_limit import HELD_BACK, LogRateLimit
 
 _AGES = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _DURATIONS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -215,7 +215,7 @@ def configure_logs(service: str, level: str) -> None:
         )
     )
     handler.addFilter(_not_ours)
-    handler.addFilter(Quiet())
+    handler.addFilter(LogRateLimit())
     logging.basicConfig(level=max(logging.WARNING, logging.getLevelName(level)), handlers=[handler], force=True)
 
 

@@ -10,7 +10,7 @@ import pytest
 import structlog
 from shared.tests.feed.toy_lines import Clock
 
-from k2_shared.core.quiet import HELD_BACK, Quiet
+from k2_shared.core.log_rate_limit import HELD_BACK, LogRateLimit
 from k2_shared.core.telemetry import configure_logs
 
 
@@ -21,27 +21,27 @@ def line(name: str = "aiokafka.client", level: int = logging.WARNING) -> logging
 def test_a_few_lines_of_a_logger_pass_in_a_minute_and_the_next_says_how_many_did_not() -> None:
     """Nothing is said of the others one by one, and nothing is lost of their number."""
     clock = Clock()
-    quiet = Quiet(lines=2, window_s=60, clock=clock)
-    assert [quiet.filter(line()) for _ in range(5)] == [True, True, False, False, False]
+    limit = LogRateLimit(lines=2, window_s=60, clock=clock)
+    assert [limit.filter(line()) for _ in range(5)] == [True, True, False, False, False]
     clock.now += 61
     first, second = line(), line()
-    assert quiet.filter(first)
-    assert quiet.filter(second)
+    assert limit.filter(first)
+    assert limit.filter(second)
     assert getattr(first, HELD_BACK) == 3
     assert not hasattr(second, HELD_BACK)
 
 
 def test_loggers_and_levels_are_counted_apart() -> None:
     """One that repeats itself hides no other, and no worse line of its own."""
-    quiet = Quiet(lines=1, clock=Clock())
+    limit = LogRateLimit(lines=1, clock=Clock())
     others = [line("faust"), line(level=logging.ERROR)]
-    assert [quiet.filter(each) for each in (line(), line(), *others)] == [True, False, True, True]
+    assert [limit.filter(each) for each in (line(), line(), *others)] == [True, False, True, True]
 
 
 def test_names_without_end_share_one_count() -> None:
     """Memory is bounded, and so is the log."""
-    quiet = Quiet(lines=1, clock=Clock())
-    passed = sum(quiet.filter(line(f"made.up.{number}")) for number in range(3_000))
+    limit = LogRateLimit(lines=1, clock=Clock())
+    passed = sum(limit.filter(line(f"made.up.{number}")) for number in range(3_000))
     assert passed == 1_001
 
 
