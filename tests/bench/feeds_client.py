@@ -17,7 +17,7 @@ from websockets.asyncio.client import connect
 
 from feed_binance.protocol import BinanceProtocol
 from feed_kraken.protocol import KrakenProtocol
-from k2_shared.core.garbage import collect_rarely
+from k2_shared.core.gc_tuning import tune_gc
 from k2_shared.core.origin import Origin
 from k2_shared.core.settings import RunSettings
 from k2_shared.core.telemetry import Metrics
@@ -79,7 +79,7 @@ class Clock:
 
 async def ours(task: Task) -> Cost:
     """The feed's own path, in a process that is set up as an agent's."""
-    collect_rarely()
+    tune_gc()
     settings, names = RunSettings.load(k2_prefix=task.prefix), Names(task.prefix)
     writer = FrameWriter(task.exchange, "bench", wire_prefix(task.schema_id))
     async with clients.started(clients.producer(settings), settings) as sender:

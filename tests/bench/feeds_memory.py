@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from feed_kraken.main import SERVICE
 from feed_kraken.protocol import KrakenProtocol
-from k2_shared.core.garbage import collect_rarely
+from k2_shared.core.gc_tuning import tune_gc
 from k2_shared.core.origin import Origin
 from k2_shared.core.telemetry import Metrics
 from k2_shared.core.trade import wire_prefix
@@ -47,7 +47,7 @@ class FakeConnection:
 
 async def hold(count: int) -> float:
     """Take trades as a feed does; returns the resident MB, without any record that waits for Kafka."""
-    collect_rarely()
+    tune_gc()
     settings, names, metrics = FeedSettings.load(), Names(""), Metrics("bench", "0")
     symbols = [f"S{number}/USD" for number in range(count)]
     sender = clients.producer(settings)  # never started

@@ -14,7 +14,7 @@ from gold.domain import GoldStage
 from gold.reading import Reader
 from gold.settings import GoldSettings
 from k2_shared.core.columns import TradeColumns, decode_columns
-from k2_shared.core.garbage import collect_rarely
+from k2_shared.core.gc_tuning import tune_gc
 from k2_shared.core.records import Batch
 from k2_shared.core.trade import Exchange, contract_under
 from k2_shared.kafka import clients
@@ -46,7 +46,7 @@ class Fetched:
 
 async def fetch(bench: Bench, topic: str) -> Fetched:
     """Read a whole topic twice: once to see what that takes, once to keep it."""
-    collect_rarely()
+    tune_gc()
     began, count = time.process_time(), 0
     async for _, batch in _batches(bench, topic):
         count += len(batch)

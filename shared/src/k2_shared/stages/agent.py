@@ -19,7 +19,7 @@ from mode import Service
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from k2_shared.core.errors import ConfigError, K2Error, Unavailable
-from k2_shared.core.garbage import collect_rarely
+from k2_shared.core.gc_tuning import tune_gc
 from k2_shared.core.settings import AgentSettings, KafkaSettings, print_config
 from k2_shared.core.telemetry import Metrics, configure_logs, logger
 from k2_shared.kafka import codecs
@@ -90,7 +90,7 @@ def _work(service: str, settings: SettingsT, compose: Callable[[SettingsT, Shell
         watch = BrokerWatch(settings, shell.topics)
         shell.health.outside = watch.not_ready
         work = compose(settings, shell)
-        collect_rarely()
+        tune_gc()
         shell.app.service(watch)
         shell.app.service(work)
         worker = _Worker(shell, settings.shutdown_grace_s)
