@@ -1,23 +1,23 @@
-"""Work that lives and dies together."""
+"""Groups of asyncio tasks that end together."""
 
 import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
 
-async def together(*work: Coroutine[Any, Any, object]) -> None:
-    """Run all until the first ends, then cancel the others; raises what it raised."""
+async def run_until_first_ends(*work: Coroutine[Any, Any, object]) -> None:
+    """Run coroutines until the first of them ends, then cancel the others; raises what the first one raised."""
     tasks = [asyncio.ensure_future(each) for each in work]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
     finally:
-        await ended(*tasks)
+        await cancel_and_wait(*tasks)
 
 
-async def ended(*tasks: "asyncio.Future[Any]") -> None:
-    """Cancel tasks and wait for their end; what they raise meanwhile is their own."""
+async def cancel_and_wait(*tasks: "asyncio.Future[Any]") -> None:
+    """Cancel tasks and wait until all have ended; what they raise is dropped."""
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError, NoOffsetForPartitionError
 
 from k2_shared.core.errors import Unavailable
 from k2_shared.core.records import Batch
-from k2_shared.core.tasks import ended
+from k2_shared.core.tasks import cancel_and_wait
 from k2_shared.core.telemetry import logger
 from k2_shared.kafka import clients
 
@@ -111,7 +111,7 @@ class GroupReader:
 
     async def aclose(self) -> None:
         """End the polls; the consumer itself is somebody else's."""
-        await ended(*(place.poll for place in self._places.values() if place.poll))
+        await cancel_and_wait(*(place.poll for place in self._places.values() if place.poll))
 
     def _polled(self, place: _Place, at: TopicPartition, timeout_ms: int, max_records: int) -> "asyncio.Task[Batch]":
         def wake(poll: "asyncio.Task[Batch]") -> None:

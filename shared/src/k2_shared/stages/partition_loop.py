@@ -14,7 +14,7 @@ from aiokafka.errors import ProducerFenced
 from k2_shared.core.errors import Halt, Unavailable
 from k2_shared.core.failures import is_retryable
 from k2_shared.core.records import Batch, Consumed
-from k2_shared.core.tasks import together
+from k2_shared.core.tasks import run_until_first_ends
 from k2_shared.core.telemetry import logger
 from k2_shared.kafka import clients
 from k2_shared.stages.breaker import Tripped, Window
@@ -86,7 +86,7 @@ class PartitionLoop:
     async def _resumed(self) -> None:
         """Wait until the agent may work or this loop is to end; the partition stays ours meanwhile, and unread."""
         self._context.reader.pause(self._at)
-        await together(self._context.breaker.closed(), self._stopping.wait())
+        await run_until_first_ends(self._context.breaker.closed(), self._stopping.wait())
         self._context.reader.resume(self._at)
 
     async def _back_off(self, error: Exception) -> None:

@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError
 from mode import Service
 
 from k2_shared.core.settings import KafkaSettings
-from k2_shared.core.tasks import together
+from k2_shared.core.tasks import run_until_first_ends
 from k2_shared.core.telemetry import Metrics, logger
 from k2_shared.kafka import clients
 from k2_shared.kafka.group_reader import GroupReader
@@ -144,7 +144,7 @@ class TransactionalAgent(Service, ConsumerRebalanceListener):  # type: ignore[mi
 
     async def _stand_aside(self) -> None:
         """Stay out of the group until an operator resumes; told to stop, this process does not join it any more."""
-        await together(self.breaker.closed(), self._stopped.wait())
+        await run_until_first_ends(self.breaker.closed(), self._stopped.wait())
         coordination = asyncio.current_task()
         if self.should_stop and coordination:
             coordination.cancel()  # it would join once more before it looks whether it is to end

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from k2_shared.core.errors import ConfigError, Unavailable
-from k2_shared.core.tasks import ended, together
+from k2_shared.core.tasks import cancel_and_wait, run_until_first_ends
 from k2_shared.core.telemetry import Metrics, logger
 from k2_shared.core.trade import wire_prefix
 from k2_shared.feed.backfill.backfill import Filler
@@ -116,7 +116,7 @@ class Epoch:
             time.monotonic,
         )
         try:
-            await together(
+            await run_until_first_ends(
                 *(slot.run() for slot in self._slots()),
                 keeper.run(),
                 checkpoints.run(),
@@ -244,7 +244,7 @@ async def opened(parts: Parts) -> AsyncIterator[Epoch]:
         try:
             yield Epoch(capture, control, restored)
         finally:
-            await ended(sending)
+            await cancel_and_wait(sending)
 
 
 async def _until(stop: asyncio.Event) -> None:

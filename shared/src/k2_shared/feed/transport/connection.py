@@ -9,7 +9,7 @@ from typing import Protocol
 
 from k2_shared.core.backoff import Backoff
 from k2_shared.core.origin import Origin
-from k2_shared.core.tasks import together
+from k2_shared.core.tasks import run_until_first_ends
 from k2_shared.feed.transport.transport import Disconnected, Socket
 from k2_shared.feed.venue.protocol import (
     PONG,
@@ -93,7 +93,7 @@ class Connection:
             Disconnected: always, with the reason.
         """
         try:
-            await together(self._pump(), self._ping(), self._watch())
+            await run_until_first_ends(self._pump(), self._ping(), self._watch())
         finally:
             self._socket.abort()
 

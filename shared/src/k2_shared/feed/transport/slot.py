@@ -9,7 +9,7 @@ from typing import Protocol
 
 from k2_shared.core.backoff import Backoff
 from k2_shared.core.errors import Unavailable
-from k2_shared.core.tasks import ended
+from k2_shared.core.tasks import cancel_and_wait
 from k2_shared.feed.coverage.ledger import Cause, EventKind
 from k2_shared.feed.publish.backlog import Congested
 from k2_shared.feed.transport.connection import Connection
@@ -115,7 +115,7 @@ class Slot:
                     await self._retire(held[0])
                     del held[0]
         finally:
-            await ended(*(each.task for each in held))
+            await cancel_and_wait(*(each.task for each in held))
             for each in held:
                 self.lines.left(each.connection, Cause.RECONNECT)
 
@@ -143,7 +143,7 @@ class Slot:
             outcome = await self._overlap(line, following)
         except BaseException as error:
             if following:
-                await ended(following.task)
+                await cancel_and_wait(following.task)
                 self.lines.left(following.connection, Cause.ROTATION)
             if not isinstance(error, LOST):
                 raise
@@ -184,5 +184,5 @@ class Slot:
         with suppress(*LOST):  # it ends all the same, and its successor stays
             await line.connection.close()
         await asyncio.wait([line.task], timeout=self.settings.feed_ping_timeout_s)
-        await ended(line.task)
+        await cancel_and_wait(line.task)
         self.lines.left(line.connection, Cause.ROTATION)
