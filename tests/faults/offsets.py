@@ -17,7 +17,7 @@ from k2_shared.core.settings import KafkaSettings
 from k2_shared.kafka import clients
 from k2_shared.kafka.topics import GOLD, STATE, Names, administration
 
-Offsets = Mapping[TopicPartition, int]
+PartitionOffsets = Mapping[TopicPartition, int]
 
 INPUTS = {"silver": BRONZES, "gold": SILVERS}
 OUTPUTS = {"silver": SILVERS, "gold": (GOLD, STATE)}
@@ -30,14 +30,14 @@ def partitions(names: Names, topics: tuple[str, ...]) -> list[TopicPartition]:
     return [at for topic in topics for at in names.partitions(topic)]
 
 
-async def ends(settings: KafkaSettings, at: list[TopicPartition], *, stable: bool) -> Offsets:
+async def ends(settings: KafkaSettings, at: list[TopicPartition], *, stable: bool) -> PartitionOffsets:
     """The last stable offsets of partitions, or their high watermarks."""
     async with clients.started(clients.consumer(settings, committed=stable), settings) as reader:
-        found: Offsets = await reader.end_offsets(at)
+        found: PartitionOffsets = await reader.end_offsets(at)
         return found
 
 
-async def committed(settings: KafkaSettings, names: Names) -> Mapping[str, Offsets]:
+async def committed(settings: KafkaSettings, names: Names) -> Mapping[str, PartitionOffsets]:
     """The committed offsets of both groups, by service."""
     async with administration(settings) as admin:
         return {service: await _committed(admin, names.group(service)) for service in INPUTS}
@@ -54,7 +54,7 @@ async def open_transactions(
     return [here for here in at if stable[here] < written[here]]
 
 
-async def _committed(admin: AIOKafkaAdminClient, group: str) -> Offsets:
+async def _committed(admin: AIOKafkaAdminClient, group: str) -> PartitionOffsets:
     found = await admin.list_consumer_group_offsets(group)
     return {at: said.offset for at, said in found.items() if said.offset >= 0}
 
@@ -93,7 +93,7 @@ class OffsetWatch:
                 self.compare(groups, await reader.end_offsets(partitions(self._names, (*BRONZES, *SILVERS))))
                 await asyncio.sleep(_SAMPLE_S)
 
-    def compare(self, groups: Mapping[str, Offsets], stable: Mapping[Any, int]) -> None:
+    def compare(self, groups: Mapping[str, PartitionOffsets], stable: Mapping[Any, int]) -> None:
         """Hold a sample of the groups against the one before, and against the ends, which were read after it."""
         self.samples += 1
         for service, offsets in groups.items():

@@ -8,17 +8,17 @@ from tests.faults.evidence import Facts, Seen
 
 from k2_shared.kafka.topics import partition_for
 
-Verdict = Literal["new", "duplicate", "conflict", "foreign_partition"]
-REFUSED: tuple[Verdict, ...] = ("conflict", "foreign_partition")
+ExpectedVerdict = Literal["new", "duplicate", "conflict", "foreign_partition"]
+REFUSED: tuple[ExpectedVerdict, ...] = ("conflict", "foreign_partition")
 
 
-def verdicts(silver: Iterable[Seen], partitions: int) -> Mapping[Place, Verdict]:
+def verdicts(silver: Iterable[Seen], partitions: int) -> Mapping[Place, ExpectedVerdict]:
     """What becomes of each silver record, given in the order of its partition."""
     known: dict[str, Facts] = {}
     return {record.at: _verdict(record, known, partitions) for record in silver}
 
 
-def _verdict(record: Seen, known: dict[str, Facts], partitions: int) -> Verdict:
+def _verdict(record: Seen, known: dict[str, Facts], partitions: int) -> ExpectedVerdict:
     facts = record.facts
     if partition_for(record.key or b"", partitions) != record.at.partition:
         return "foreign_partition"

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from tests.faults.deliveries import Delivery, Place
 from tests.faults.evidence import BRONZES, SILVERS, Letter, Seen
-from tests.faults.reference import REFUSED, Verdict, verdicts
+from tests.faults.reference import REFUSED, ExpectedVerdict, verdicts
 
 from k2_shared.kafka.topics import DLQ, EXCHANGES, GOLD, SILVER, Names
 
@@ -48,7 +48,7 @@ class World:
         return [record for topic in SILVERS for record in self.records[topic]]
 
     @cached_property
-    def verdicts(self) -> Mapping[Place, Verdict]:
+    def verdicts(self) -> Mapping[Place, ExpectedVerdict]:
         """What gold must decide on each silver record."""
         return verdicts(self.silver, self.names.contract(self.names.topic(GOLD)).partitions)
 
