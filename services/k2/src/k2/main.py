@@ -15,6 +15,8 @@ from k2.dlq import command as dlq
 from k2.feed import command as feed
 from k2.gaps import command as gaps
 from k2.probe import command as probe
+from k2.tail import command as tail
+from k2.topics import command as topics
 from k2_shared.core.errors import K2Error
 from k2_shared.kafka import codecs
 
@@ -45,6 +47,9 @@ app = typer.Typer(
 app.add_typer(stack.app, name="stack")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(feed.app, name="feed")
+app.command()(topics.topics)
+app.command()(topics.lag)
+app.command()(tail.tail)
 app.command()(gaps.gaps)
 app.command()(demo.demo)
 app.command()(probe.probe_broker)

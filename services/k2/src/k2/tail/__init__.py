@@ -1,0 +1,1 @@
+"""``k2 tail``: the records of topics, decoded."""

@@ -1,0 +1,103 @@
+"""A record in words: its key, headers and value, by what its topic's contract says of them. Pure."""
+
+import json
+import struct
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Literal
+
+from k2_shared.core import origin
+from k2_shared.core.errors import InvalidRecord
+from k2_shared.core.origin import Headers, Origin
+from k2_shared.core.records import Consumed
+from k2_shared.core.trade import WIRE_PREFIX_BYTES, decode
+
+Format = Literal["avro", "json", "raw"]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def described(record: Consumed, value_format: Format) -> dict[str, Any]:
+    """One record as ``k2 tail --json`` shows it."""
+    return {
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "key": text(record.key),
+        "time": moment(record.timestamp * 1_000),
+        "headers": headers(record.headers),
+        "value": value(record.value, value_format),
+    }
+
+
+def value(found: bytes | None, value_format: Format) -> Any:
+    """A value: a trade's fields, what JSON holds, or text; what is none of these as hexadecimal digits.
+
+    A topic without a format may hold any of them: a dead letter is what was refused. A trade that cannot be decoded
+    says why under ``undecodable``.
+    """
+    if found is None:
+        return None
+    if value_format == "avro" or (value_format == "raw" and found[:1] == b"\0"):
+        return trade(found)
+    try:
+        return json.loads(found)
+    except ValueError:
+        return text(found)
+
+
+def trade(found: bytes) -> dict[str, Any]:
+    """A trade by the schema id that its bytes claim: decimals as text, times as ISO 8601."""
+    claimed = struct.unpack_from(">xI", found)[0] if len(found) >= WIRE_PREFIX_BYTES else 0
+    try:
+        fields = decode(found, claimed)
+    except InvalidRecord as error:
+        return {"undecodable": str(error), "hex": found.hex()}
+    return {name: _plain(name, each) for name, each in fields.items()}
+
+
+def _plain(name: str, field: Any) -> Any:
+    if isinstance(field, Decimal):
+        return f"{field:f}"
+    return moment(field) if name.endswith("timestamp") else field
+
+
+def headers(found: Headers) -> dict[str, Any]:
+    """Headers by name, the origin in words; of several with one name the last."""
+    return {name: _origin(each) if name == origin.HEADER else text(each) for name, each in found}
+
+
+def _origin(packed: bytes | None) -> Any:
+    try:
+        return origin_words(Origin.unpack(packed or b""))
+    except ValueError as error:
+        return {"unreadable": str(error)}
+
+
+def origin_words(found: Origin) -> Mapping[str, Any]:
+    """The frame that a record came from: how and when it was received, over which connection, as the how manieth."""
+    return {
+        "source": found.source.name.lower(),
+        "received": moment(found.received_ns // 1_000),
+        "connection": found.connection_id,
+        "frame": found.frame_number,
+    }
+
+
+def text(found: bytes | None) -> str | None:
+    """Bytes as text, or as hexadecimal digits after ``0x`` where they are none."""
+    if found is None:
+        return None
+    try:
+        said = found.decode()
+    except UnicodeDecodeError:
+        return f"0x{found.hex()}"
+    return said if said.isprintable() or "\n" in said else f"0x{found.hex()}"
+
+
+def moment(microseconds: int) -> str:
+    """A time in microseconds since the epoch, as ISO 8601; a number that no calendar holds stays one."""
+    try:
+        return (_EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="microseconds")
+    except OverflowError:
+        return str(microseconds)

@@ -1,0 +1,89 @@
+"""How commands print: tables that fit a terminal, numbers and times for people."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+_PLAIN_WIDTH = 200
+_GAP = 2
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+_SPANS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table; where the terminal is too narrow those with the highest ``drop`` go first, 0 never."""
+
+    title: str
+    drop: int = 0
+    justify: Literal["left", "right"] = "left"
+
+
+def console() -> "Console":
+    """Stdout: as wide as the terminal, or wide enough for whatever is not one."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH, highlight=False)
+
+
+def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> "Table":
+    """A table no wider than that: columns are left out, and what still does not fit is wrapped, never cut."""
+    from rich.table import Table
+
+    kept = fitting(columns, rows, width)
+    made = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0))
+    for index in kept:
+        made.add_column(columns[index].title, justify=columns[index].justify, overflow="fold")
+    for row in rows:
+        made.add_row(*(row[index] for index in kept))
+    return made
+
+
+def fitting(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> list[int]:
+    """The indexes of the columns that fit into a width, or that must not be left out."""
+    widths = [
+        max([len(column.title), *(len(line) for row in rows for line in row[index].split("\n"))]) + _GAP
+        for index, column in enumerate(columns)
+    ]
+    kept = list(range(len(columns)))
+    while sum(widths[index] for index in kept) - _GAP > width:
+        last = max(kept, key=lambda index: columns[index].drop)
+        if not columns[last].drop:
+            break
+        kept.remove(last)
+    return kept
+
+
+def moment(ms: float | None) -> str:
+    """A time in milliseconds since the epoch, as ISO 8601 in UTC; a number that no calendar holds stays one."""
+    if ms is None:
+        return ""
+    try:
+        return (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="milliseconds")
+    except OverflowError:
+        return f"{ms:g} ms"
+
+
+def size(count: int | None) -> str:
+    """Bytes in three digits and a unit; a question mark where they are not known."""
+    if count is None:
+        return "?"
+    power = min(max(0, (len(str(count)) - 1) // 3), len(_UNITS) - 1)
+    return f"{count / 1_000**power:.3g} {_UNITS[power]}" if power else f"{count} B"
+
+
+def span(seconds: float | None) -> str:
+    """A duration in its largest unit: ``90 s``, ``12 m``, ``7 d``; nothing where there is none."""
+    if seconds is None:
+        return ""
+    for length, unit in _SPANS:
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.1f} s"
