@@ -1,0 +1,49 @@
+"""Tables fit a terminal, and numbers are read at a glance."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from k2.terminal import Column, fitting, moment, size, span, table
+
+COLUMNS = [Column("name"), Column("rare", 2), Column("often", 1)]
+ROWS = [("market.crypto.trades.silver.binance", "x" * 20, "y" * 20), ("b", "c", "d\ne")]
+
+
+@pytest.mark.parametrize(("width", "kept"), [(200, [0, 1, 2]), (79, [0, 1, 2]), (78, [0, 2]), (56, [0]), (10, [0])])
+def test_columns_are_left_out_where_they_do_not_fit(width: int, kept: list[int]) -> None:
+    """The least important first, the first never."""
+    assert fitting(COLUMNS, ROWS, width) == kept
+
+
+def test_what_does_not_fit_is_wrapped_and_never_cut() -> None:
+    """Every character of an identifier is there."""
+    out = io.StringIO()
+    Console(file=out, width=20).print(table(COLUMNS, ROWS, 20))
+    assert ROWS[0][0] in "".join(out.getvalue().split())
+    assert "…" not in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [(None, "?"), (0, "0 B"), (999, "999 B"), (1_000, "1 kB"), (15_500_000, "15.5 MB"), (10**20, "1e+05 PB")],
+)
+def test_bytes_have_three_digits(count: int | None, shown: str) -> None:
+    """And a unit."""
+    assert size(count) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(None, ""), (0.04, "0.0 s"), (1.5, "1.5 s"), (90, "90 s"), (7_200, "2 h"), (604_800, "7 d")]
+)
+def test_a_duration_is_in_its_largest_unit(seconds: float | None, shown: str) -> None:
+    """Of which there are at least two."""
+    assert span(seconds) == shown
+
+
+def test_a_time_is_iso_8601() -> None:
+    """One that no calendar holds stays a number."""
+    assert moment(None) == ""
+    assert moment(1_500) == "1970-01-01T00:00:01.500+00:00"
+    assert moment(1e18) == "1e+18 ms"
