@@ -1,16 +1,12 @@
 """Apache's own Avro tools, in Java: a second opinion on the bytes that we write and read."""
 
-import hashlib
 import json
 import os
 import subprocess
 from collections.abc import Iterable
-from contextlib import nullcontext
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-
-from jgo.maven import MavenContext, PythonResolver
 
 from k2_local.artifacts import Artifact
 from k2_local.parts import java
@@ -59,20 +55,6 @@ class AvroTools:
         done = subprocess.run([*command, *arguments], capture_output=True, timeout=_TIMEOUT_S, check=False)
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout
-
-
-def fetch(cache: Path) -> Path:
-    """The pinned jar, downloaded into the cache once."""
-    jar = cache / "avro-tools" / TOOLS.name
-    if not jar.exists():
-        group, name, version, packaging = TOOLS.coordinate.split(":")
-        resolver = PythonResolver(progress_callback=lambda _name, _size: nullcontext(lambda _received: None))
-        maven = MavenContext(resolver, repo_cache=jar.parent / f"staging-{os.getpid()}", timeout=_TIMEOUT_S)
-        found: Path = maven.project(group, name).at_version(version).artifact("", packaging).resolve()
-        with found.open("rb") as file:
-            assert hashlib.file_digest(file, "sha256").hexdigest() == TOOLS.sha256
-        found.replace(jar)
-    return jar
 
 
 def _to_json(record: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import requests
-from tests.contract.schemas.avro_tools import AvroTools, fetch
+from tests.contract.jars import fetch
+from tests.contract.schemas.avro_tools import TOOLS, AvroTools
 
 from k2_local import StackSettings
 from k2_shared.core.settings import RunSettings
@@ -18,7 +19,9 @@ Call = Callable[..., requests.Response]
 @pytest.fixture(scope="session")
 def avro_tools(tmp_path_factory: pytest.TempPathFactory) -> AvroTools:
     """avro-tools for trade_v3; the first use downloads 57 MB."""
-    return AvroTools(fetch(StackSettings.load().cache), SCHEMA, tmp_path_factory.mktemp("avro-tools"))
+    return AvroTools(
+        fetch(TOOLS, StackSettings.load().cache / "avro-tools"), SCHEMA, tmp_path_factory.mktemp("avro-tools")
+    )
 
 
 @pytest.fixture

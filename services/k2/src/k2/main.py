@@ -1,5 +1,7 @@
 """The k2 command line: the root command, and how every command fails."""
 
+import logging
+import os
 import sys
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -21,6 +23,7 @@ from k2_shared.core.errors import K2Error
 from k2_shared.kafka import codecs
 
 _INTERRUPTED = 130
+_PIPE_CLOSED = 141  # as of a program that SIGPIPE ends
 _MISUSED = 2
 
 
@@ -28,14 +31,19 @@ class Commands(TyperGroup):
     """Turns what a command raises into one line on stderr and an exit code that means something."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; ends with typer.Exit for errors of ours and for Ctrl-C."""
+        """Run the command; ends with typer.Exit for errors of ours, for Ctrl-C and where nobody reads on."""
         try:
-            return super().invoke(ctx)
+            done = super().invoke(ctx)
+            sys.stdout.flush()
+            return done
         except K2Error as error:
             sys.stderr.write(f"k2: {error}\n")
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             raise typer.Exit(_INTERRUPTED) from None
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is flushed at the end
+            raise typer.Exit(_PIPE_CLOSED) from None
 
 
 app = typer.Typer(
@@ -82,6 +90,7 @@ def init() -> None:
 def main() -> None:
     """The console script."""
     stamina.instrumentation.set_on_retry_hooks(())  # a person at a terminal is told of the outcome alone
+    logging.getLogger().addHandler(logging.NullHandler())  # and not by libraries
     try:
         sys.exit(app(prog_name="k2", standalone_mode=False))
     except typer.Abort:
