@@ -87,7 +87,7 @@ async def by_topic(k2: K2, *arguments: str) -> Mapping[str, Any]:
 async def test_committed_records_are_counted_and_not_offsets(
     trades: int, k2: K2, run_settings: RunSettings, names: Names
 ) -> None:
-    """Markers and aborted records are none; a group's lag is in records, and as old as the first that it has not read."""
+    """Markers and aborted records are none; a lag is in records, and as old as the first that was not read."""
     await read_up_to(run_settings, names.group("silver"), KRAKEN, 30)
     await read_up_to(run_settings, names.group("done"), KRAKEN, 103)
     found = await by_topic(k2)

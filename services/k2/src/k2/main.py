@@ -16,6 +16,7 @@ from k2.demo import command as demo
 from k2.dlq import command as dlq
 from k2.feed import command as feed
 from k2.gaps import command as gaps
+from k2.lineage import command as lineage
 from k2.probe import command as probe
 from k2.tail import command as tail
 from k2.topics import command as topics
@@ -33,9 +34,7 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command; ends with typer.Exit for errors of ours, for Ctrl-C and where nobody reads on."""
         try:
-            done = super().invoke(ctx)
-            sys.stdout.flush()
-            return done
+            return super().invoke(ctx)
         except K2Error as error:
             sys.stderr.write(f"k2: {error}\n")
             raise typer.Exit(error.exit_code) from None
@@ -58,6 +57,7 @@ app.add_typer(feed.app, name="feed")
 app.command()(topics.topics)
 app.command()(topics.lag)
 app.command()(tail.tail)
+app.command()(lineage.lineage)
 app.command()(gaps.gaps)
 app.command()(demo.demo)
 app.command()(probe.probe_broker)

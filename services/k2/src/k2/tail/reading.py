@@ -50,14 +50,17 @@ async def since(
     reader: AIOKafkaConsumer, spans: Mapping[TopicPartition, range], start: Start, show: Show
 ) -> AsyncGenerator[Row]:
     """The rows from a place on, up to where the partitions end now; in order within each partition."""
-    async for _, batch in read(reader, await _from(reader, spans, start)):
+    async for _, batch in read(reader, await since_spans(reader, spans, start)):
         for row in _rows(batch, show):
             yield row
 
 
-async def _from(
-    reader: AIOKafkaConsumer, spans: Mapping[TopicPartition, range], start: Start
+async def since_spans(
+    reader: AIOKafkaConsumer, spans: Mapping[TopicPartition, range], start: Start | None
 ) -> dict[TopicPartition, range]:
+    """What of some ranges of offsets lies at or after a place."""
+    if start is None:
+        return dict(spans)
     if start.time_ms is None:
         return {at: range(max(span.start, start.offset or 0), span.stop) for at, span in spans.items()}
     found = await reader.offsets_for_times(dict.fromkeys(spans, start.time_ms))

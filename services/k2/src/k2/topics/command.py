@@ -67,7 +67,9 @@ def topics(topic: Name = None, as_json: Json = False, count_limit: Limit = _LIMI
         out.print(table(_PARTITION, [_partition(each) for each in found[0].partitions], out.width))
     for each in found:
         if each.differences:
-            out.print(f"{each.topic} differs from its contract: {each.contract}", style="red", soft_wrap=not out.is_terminal)
+            out.print(
+                f"{each.topic} differs from its contract: {each.contract}", style="red", soft_wrap=not out.is_terminal
+            )
 
 
 def lag(

@@ -1,0 +1,1 @@
+"""``k2 lineage``: one trade from its frame to its row."""

@@ -1,0 +1,105 @@
+"""``k2 lineage`` from the command line. Data goes to stdout, chatter to stderr."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from k2.terminal import console, moment
+
+if TYPE_CHECKING:
+    from k2.lineage.path import Hop, Lineage
+
+
+def lineage(
+    message_id: Annotated[
+        str, typer.Argument(metavar="MESSAGE_ID", help="EXCHANGE:BASE/QUOTE:ID, as KRAKEN:BTC/USD:12.")
+    ],
+    since: Annotated[
+        str | None, typer.Option(metavar="OFFSET|TIME", help="Read the topics from there on: 2h, 2026-11-26T12:00Z.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show one trade from its frame through bronze, silver and gold to its rows, with every repeat and refusal of it.
+
+    Exits 0 where it is in gold exactly once, else 1.
+    """
+    from aiokafka.errors import KafkaError
+
+    from k2.lineage.path import MessageId
+    from k2_shared.core.errors import Unavailable
+
+    try:
+        found = asyncio.run(_found(MessageId.parse(message_id), since))
+    except (KafkaError, TimeoutError) as error:
+        raise Unavailable(f"the broker failed: {error!r}") from error
+    if as_json:
+        typer.echo(json.dumps(found.shown(), indent=2, default=str))
+    else:
+        _print(found)
+    for line in found.unknown:
+        typer.echo(line, err=True)
+    raise typer.Exit(not found.is_settled)
+
+
+async def _found(message_id: Any, since: str | None) -> "Lineage":
+    from k2.lineage.path import Lineage
+    from k2.lineage.tracing import trace
+    from k2.tail.selection import Start
+    from k2.topics.broker import Cluster
+    from k2_shared.core.settings import RunSettings
+
+    settings = RunSettings.load()
+    start = Start.parse(since, datetime.now(UTC)) if since else None
+    async with Cluster.connect(settings) as cluster:
+        found = await trace(cluster, message_id, start)
+        rows, unknown = await asyncio.to_thread(_rows, cluster.names, message_id, found.trade)
+    received_us = min((each.received_ns // 1_000 for each in found.origins), default=None)
+    return Lineage(message_id, found.trade, received_us, [*found.hops, *rows], unknown)
+
+
+def _rows(names: Any, message_id: Any, trade: dict[str, Any] | None) -> tuple[list["Hop"], list[str]]:
+    """The rows of a trade, or why they are not known."""
+    import requests
+    from pyiceberg.exceptions import NoSuchTableError, RESTError
+
+    from k2.lineage.rows import rows
+    from k2_shared.core.errors import K2Error
+    from k2_shared.core.settings import LakeSettings
+
+    if trade is None:
+        return [], []
+    try:
+        return rows(LakeSettings.load(), names, message_id, trade["timestamp"]), []
+    except (K2Error, OSError, requests.RequestException, RESTError, NoSuchTableError) as error:
+        return [], [f"the tables could not be asked: {type(error).__name__}: {' '.join(str(error).split())}"]
+
+
+def _print(found: "Lineage") -> None:
+    from k2.lineage.path import in_order
+
+    out = console()
+    out.print(f"{found.message_id}: {found.verdict}", style="green" if found.is_settled else "red", soft_wrap=True)
+    if found.trade:
+        price, quantity, traded = (found.trade[name] for name in ("price", "quantity", "timestamp"))
+        out.print(f"  traded {moment(traded / 1e3)}: {found.trade['side']} {quantity:f} at {price:f}", soft_wrap=True)
+    for hop in in_order(found.hops):
+        shown = hop.shown(found.received_us)
+        age = f"  +{shown['age_s']:.3f} s" if shown["age_s"] else ""
+        when = f"  {moment(hop.at_us / 1e3)}" if hop.at_us is not None else ""
+        out.print(f"  {hop.stage:<7} {hop.where}{when}{age}", soft_wrap=True)
+        for name, said in _details(hop):
+            out.print(f"          {name}: {said}", soft_wrap=True)
+
+
+def _details(hop: "Hop") -> list[tuple[str, Any]]:
+    """What else there is to say of a hop: its frame, why it was refused, its snapshot."""
+    origin = hop.origin or {}
+    frame = (
+        [("from", f"{origin['source']}, connection {origin['connection']}, frame {origin['frame']}")] if origin else []
+    )
+    letter = hop.said.get("letter", {})
+    refused = [(name.removeprefix("k2-dlq-"), said) for name, said in letter.items()]
+    return frame + refused + [(name, said) for name, said in hop.said.items() if name == "snapshot"]

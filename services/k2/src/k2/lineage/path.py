@@ -1,0 +1,120 @@
+"""Where a trade was on its way from the frame to the row. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from k2_shared.core.errors import ConfigError
+from k2_shared.core.symbol import unfit
+from k2_shared.core.trade import Exchange
+from k2_shared.kafka.topics import EXCHANGES
+
+STAGES = ("raw", "bronze", "silver", "gold", "dlq", "table")
+_LONG_LIMIT = 2**63
+
+
+@dataclass(frozen=True, slots=True)
+class MessageId:
+    """The identity of a trade: EXCHANGE:BASE/QUOTE:ID."""
+
+    exchange: Exchange
+    symbol: str
+    trade_id: int
+
+    @classmethod
+    def parse(cls, text: str) -> "MessageId":
+        """Read a message id.
+
+        Raises:
+            ConfigError: it is none; says what one looks like.
+        """
+        name, _, rest = text.partition(":")
+        symbol, _, number = rest.rpartition(":")
+        for exchange in EXCHANGES:
+            if name == exchange and not unfit(symbol) and number.isdecimal() and int(number) < _LONG_LIMIT:
+                return cls(exchange, symbol, int(number))
+        raise ConfigError(
+            f"{text!r} is no message id: it is EXCHANGE:BASE/QUOTE:ID, e.g. KRAKEN:BTC/USD:123; exchanges are "
+            f"{', '.join(EXCHANGES)}"
+        )
+
+    @property
+    def key(self) -> bytes:
+        """The key of its records."""
+        return f"{self.exchange}:{self.symbol}".encode()
+
+    def __str__(self) -> str:
+        return f"{self.exchange}:{self.symbol}:{self.trade_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One place where a trade stands.
+
+    ``at_us`` is when it could be read there, in µs since the epoch, where that is known; ``origin`` says which receipt
+    of it this is: the first socket's, another's, or one by REST.
+    """
+
+    stage: str
+    where: str
+    at_us: int | None = None
+    origin: Mapping[str, Any] | None = None
+    said: Mapping[str, Any] = field(default_factory=dict)
+
+    def shown(self, received_us: int | None) -> dict[str, Any]:
+        """For JSON; the age is from the receipt of the first frame on, in seconds."""
+        age = None if self.at_us is None or received_us is None else round((self.at_us - received_us) / 1e6, 6)
+        return {
+            "stage": self.stage,
+            "where": self.where,
+            "at_us": self.at_us,
+            "age_s": age,
+            **({"origin": dict(self.origin)} if self.origin else {}),
+            **self.said,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """Everything that is known of one trade; ``unknown`` says what could not be asked."""
+
+    message_id: MessageId
+    trade: Mapping[str, Any] | None
+    received_us: int | None
+    hops: Sequence[Hop]
+    unknown: Sequence[str] = ()
+
+    @property
+    def verdict(self) -> str:
+        """What became of it, in words."""
+        count = {stage: sum(hop.stage == stage for hop in self.hops) for stage in STAGES}
+        if count["gold"] > 1:
+            return f"it stands {count['gold']} times in gold: that is a defect, keep everything"
+        if count["gold"]:
+            repeats = count["bronze"] - 1
+            return "it is in gold once" + (f", and {repeats} repeats of it were dropped" if repeats > 0 else "")
+        if count["dlq"]:
+            return "it was refused: k2 dlq show says why, k2 dlq replay sends it again"
+        if count["bronze"]:
+            return "it is on its way: k2 lag says who is behind"
+        return "nothing of it stands in Kafka: k2 gaps says whether a feed missed it"
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is in gold, exactly once."""
+        return sum(hop.stage == "gold" for hop in self.hops) == 1
+
+    def shown(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "message_id": str(self.message_id),
+            "verdict": self.verdict,
+            "trade": self.trade,
+            "hops": [hop.shown(self.received_us) for hop in in_order(self.hops)],
+            "unknown": list(self.unknown),
+        }
+
+
+def in_order(hops: Iterable[Hop]) -> list[Hop]:
+    """From the frame to the row; within a stage by where they stand."""
+    return sorted(hops, key=lambda hop: (STAGES.index(hop.stage), hop.where))
