@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import pytest
+from aiokafka.admin import NewPartitions
 from aiokafka.structs import OffsetAndMetadata
 from typer.testing import CliRunner, Result
 
@@ -24,6 +25,7 @@ from k2_support.ports import free_port
 from k2_support.pseudo_terminal import on_terminal
 from k2_support.records import ORIGIN, trade, value
 from k2_support.topics import write
+from k2_support.waiting import eventually
 
 K2 = Callable[..., Awaitable[Result]]
 KRAKEN = BRONZE.format(exchange="kraken")
@@ -128,24 +130,21 @@ async def test_where_a_topic_differs_from_its_contract_is_said(topics: dict[str,
     """And which one is missing, with what to do."""
     settings = RunSettings.load(k2_prefix=names.prefix)
     async with administration(settings) as admin:
-        await admin.create_partitions({names.topic(DLQ): _more(13)})
+        await admin.create_partitions({names.topic(DLQ): NewPartitions(13)})
         await admin.delete_topics([names.topic(GOLD)])
-    for _ in range(100):
-        found = await by_topic(k2)
-        if not found[names.topic(GOLD)]["partitions"]:
-            break
+
+        async def settled() -> bool:
+            dlq, gold = await admin.describe_topics([names.topic(DLQ), names.topic(GOLD)])
+            return bool(gold["error_code"]) and [each["leader"] >= 0 for each in dlq["partitions"]] == [True] * 13
+
+        await eventually(settled, "the broker's new view")
+    found = await by_topic(k2)
     lasting = "retention.ms is -1, not 2592000000"  # as these tests want it
     assert found[names.topic(DLQ)]["contract"] == f"13 partitions, not 12; {lasting}"
     assert found[names.topic(EVENTS)]["contract"] == lasting
     assert found[names.topic(SYMBOLS)]["contract"] == "ok"
     assert found[names.topic(GOLD)]["contract"] == "it does not exist: run 'k2 init'"
     assert f"{names.topic(DLQ)} differs from its contract: 13 partitions, not 12" in (await k2("topics", "dlq")).stdout
-
-
-def _more(total: int) -> Any:
-    from aiokafka.admin import NewPartitions
-
-    return NewPartitions(total)
 
 
 async def test_lag_is_a_line_for_each_group_and_topic(

@@ -10,7 +10,7 @@ from k2.tail.selection import Selection, Start
 from k2.tail.where import condition
 from k2_shared.core.errors import ConfigError
 from k2_shared.core.trade import wire_prefix
-from k2_support.records import ORIGIN, Record, trade, value
+from k2_support.records import ORIGIN, FakeRecord, trade, value
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 TRADE = {"price": "100.50", "side": "BUY", "trade_id": "17", "vendor_data": {"ord_type": "limit"}, "none": None, "n": 3}
@@ -78,13 +78,13 @@ def test_what_is_no_start_is_refused(text: str) -> None:
 
 def test_a_symbol_is_meant_at_one_exchange_or_at_all() -> None:
     """By the record's key; a key must be the very same."""
-    found = Record(b"KRAKEN:BTC/USD", b"", "t")
+    found = FakeRecord(b"KRAKEN:BTC/USD", b"", "t")
     assert Selection(symbol="BTC/USD").takes_record(found)
     assert Selection(symbol="KRAKEN:BTC/USD").takes_record(found)
     assert not Selection(symbol="BINANCE:BTC/USD").takes_record(found)
     assert Selection(key="KRAKEN:BTC/USD").takes_record(found)
     assert not Selection(key="BTC/USD").takes_record(found)
-    assert not Selection(symbol="BTC/USD").takes_record(Record(None, b"", "t"))
+    assert not Selection(symbol="BTC/USD").takes_record(FakeRecord(None, b"", "t"))
     assert Selection(where=condition("n == 3")).takes_value({"n": 3})
     assert not Selection(where=condition("n == 3")).takes_value({"n": 4})
 
@@ -92,7 +92,7 @@ def test_a_symbol_is_meant_at_one_exchange_or_at_all() -> None:
 def test_a_trade_is_shown_with_its_origin_in_words() -> None:
     """Decimals are text, times ISO 8601."""
     headers = (("k2-origin", ORIGIN.pack()), ("note", b"hello"))
-    record = Record(trade().key, value(trade(), 5), "t", partition=3, offset=7, timestamp=1_500, headers=headers)
+    record = FakeRecord(trade().key, value(trade(), 5), "t", partition=3, offset=7, timestamp=1_500, headers=headers)
     shown = described(record, "avro")
     assert (shown["topic"], shown["partition"], shown["offset"], shown["key"]) == ("t", 3, 7, trade().key.decode())
     assert shown["time"] == "1970-01-01T00:00:01.500000+00:00"
@@ -116,15 +116,15 @@ def test_a_trade_is_shown_with_its_origin_in_words() -> None:
 )
 def test_a_value_is_shown_as_what_it_is(held: bytes | None, value_format: Any, shown: Any) -> None:
     """JSON, text, or hexadecimal digits."""
-    assert described(Record(b"k", held, "t"), value_format)["value"] == shown
+    assert described(FakeRecord(b"k", held, "t"), value_format)["value"] == shown
 
 
 def test_what_cannot_be_decoded_says_why() -> None:
     """With every byte that it has, also in a topic of dead letters."""
     cut = value(trade(), 5)[:-3]
     for value_format in ("avro", "raw"):
-        shown = described(Record(b"k", cut, "t", headers=(("k2-origin", b"x"),)), value_format)  # type: ignore[arg-type]
+        shown = described(FakeRecord(b"k", cut, "t", headers=(("k2-origin", b"x"),)), value_format)  # type: ignore[arg-type]
         assert shown["value"]["hex"] == cut.hex()
         assert "undecodable" in shown["value"]["undecodable"]
         assert "not an origin header" in shown["headers"]["k2-origin"]["unreadable"]
-    assert described(Record(b"k", wire_prefix(5), "t"), "avro")["value"]["hex"] == "0000000005"
+    assert described(FakeRecord(b"k", wire_prefix(5), "t"), "avro")["value"]["hex"] == "0000000005"

@@ -11,14 +11,14 @@ from k2.topics.scan import Scan
 from k2_shared.core import contracts
 from k2_shared.core.errors import ConfigError
 from k2_shared.kafka.topics import GOLD
-from k2_support.records import Record
+from k2_support.records import FakeRecord
 
 THERE = ["p.market.trades.gold", "p.market.trades.gold.state", "p.market.trades.silver.kraken", "other.gold"]
 
 
-def record(offset: int, timestamp: int) -> Record:
+def record(offset: int, timestamp: int) -> FakeRecord:
     """One consumed record."""
-    return Record(b"k", b"v", "t", timestamp=timestamp, offset=offset)
+    return FakeRecord(b"k", b"v", "t", timestamp=timestamp, offset=offset)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from k2_shared.core.symbol import unfit
 from k2_shared.core.trade import Exchange
 from k2_shared.kafka.topics import EXCHANGES
 
-STAGES = ("raw", "bronze", "silver", "gold", "dlq", "table")
+STAGES = ("raw", "bronze", "dlq", "silver", "gold", "table")
 _LONG_LIMIT = 2**63
 
 

@@ -70,8 +70,9 @@ class Cluster:
         return {self.names.topic(name): [] for name in contracts.topics()} | there
 
     async def partitions(self, topics: Mapping[str, list[tuple[int, int]]]) -> dict[str, list[Partition]]:
-        """Where each partition begins and ends now."""
-        leaders = {TopicPartition(topic, number): leader for topic, of in topics.items() for number, leader in of}
+        """Where each partition begins and ends now; one without a leader cannot say, and is left out."""
+        led = ((TopicPartition(topic, number), leader) for topic, of in topics.items() for number, leader in of)
+        leaders = {at: leader for at, leader in led if leader >= 0}
         starts = await self.reader.beginning_offsets(list(leaders)) if leaders else {}
         ends = await self.reader.end_offsets(list(leaders)) if leaders else {}
         found: dict[str, list[Partition]] = {topic: [] for topic in topics}
@@ -145,7 +146,7 @@ async def facts(cluster: Cluster, topics: Sequence[str], schema_ids: Mapping[str
     sizes = await cluster.sizes([each for of in partitions.values() for each in of])
     groups = await cluster.groups()
     return [
-        await _topic(cluster, topic, partitions[topic], configs.get(topic, {}), sizes, groups, schema_ids)
+        await _topic(cluster, topic, there[topic], partitions[topic], configs.get(topic, {}), sizes, groups, schema_ids)
         for topic in topics
     ]
 
@@ -153,6 +154,7 @@ async def facts(cluster: Cluster, topics: Sequence[str], schema_ids: Mapping[str
 async def _topic(  # what was asked for all topics at once
     cluster: Cluster,
     topic: str,
+    there: Sequence[tuple[int, int]],
     partitions: Sequence[Partition],
     config: Mapping[str, str],
     sizes: Mapping[TopicPartition, int],
@@ -172,18 +174,20 @@ async def _topic(  # what was asked for all topics at once
         cleanup=config.get("cleanup.policy"),
         subject=subject,
         schema_id=schema_ids.get(subject) if subject else None,
-        differences=_differences(contract, partitions, config),
+        differences=_differences(contract, there, config),
     )
 
 
 def _differences(
-    contract: contracts.TopicContract | None, partitions: Sequence[Partition], config: Mapping[str, str]
+    contract: contracts.TopicContract | None, there: Sequence[tuple[int, int]], config: Mapping[str, str]
 ) -> list[str] | None:
     if contract is None:
         return None
-    if not partitions:
+    if not there:
         return ["it does not exist: run 'k2 init'"]
-    return differences(contract, len(partitions), config)
+    headless = [str(number) for number, leader in there if leader < 0]
+    said = [f"partitions {', '.join(headless)} have no leader: look at the brokers"] if headless else []
+    return said + differences(contract, len(there), config)
 
 
 def _partition(
