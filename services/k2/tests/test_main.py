@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from k2.main import COMMANDS, loaded
 from k2_shared.core.settings import RunSettings
 
 
@@ -33,6 +34,57 @@ def test_without_a_command_there_is_help(words: str) -> None:
     done = k2(words)
     assert "Commands" in done.stdout + done.stderr
     assert "k2: " not in done.stderr
+
+
+HEAVY = {
+    "aiohttp",
+    "aiokafka",
+    "duckdb",
+    "faust",
+    "numpy",
+    "psutil",
+    "pyarrow",
+    "pyiceberg",
+    "requests",
+    "rich",
+}
+IMPORTED = """
+import contextlib, sys
+from k2.main import main
+with contextlib.suppress(SystemExit):
+    main()
+print(*sys.modules, file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"words": "--version"},
+        {"words": "", "_K2_COMPLETE": "complete_bash", "COMP_WORDS": "k2 d", "COMP_CWORD": "1"},
+        {"words": "tail --help", "TERM": "dumb", "TYPER_USE_RICH": "0"},
+    ],
+)
+def test_nothing_heavy_is_imported_to_say_what_there_is(given: dict[str, str]) -> None:
+    """A person waits for the version, for a TAB and for help: the libraries are for the work."""
+    words = given.pop("words").split()
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTED, *words],
+        env={**os.environ, **given},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout
+    assert HEAVY & {name.partition(".")[0] for name in done.stderr.split()} == set()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_says_what_each_says_itself(name: str) -> None:
+    """The list is written beside where they are imported from; each begins its own help with the same words."""
+    own = " ".join((loaded(name).help or "").split())
+    assert own.startswith(COMMANDS[name][1].rstrip("."))
 
 
 def k2(words: str, **environment: str) -> "subprocess.CompletedProcess[str]":

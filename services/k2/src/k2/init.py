@@ -1,6 +1,7 @@
 """``k2 init``: create every topic, subject and table of the contracts; safe to repeat."""
 
 import asyncio
+import sys
 
 from pydantic import Field
 from pyiceberg.exceptions import RESTError
@@ -19,6 +20,11 @@ class InitSettings(RunSettings, LakeSettings):
     """Where to create, and how often each topic is kept."""
 
     kafka_replication_factor: int = Field(1, ge=1, le=10)
+
+
+def init() -> None:
+    """Create every topic, registry subject and Iceberg table that the contracts name; safe to repeat."""
+    sys.stderr.write(apply(InitSettings.load()) + "\n")
 
 
 def apply(settings: InitSettings) -> str:

@@ -1,35 +1,51 @@
 """The k2 command line: the root command, and how every command fails."""
 
-import logging
 import os
 import sys
-from importlib.metadata import version
+from importlib import import_module
 from typing import Annotated, Any
 
-import stamina
 import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from k2 import stack
-from k2.demo import command as demo
-from k2.dlq import command as dlq
-from k2.feed import command as feed
-from k2.gaps import command as gaps
-from k2.lineage import command as lineage
-from k2.probe import command as probe
-from k2.tail import command as tail
-from k2.topics import command as topics
 from k2_shared.core.errors import K2Error
-from k2_shared.kafka import codecs
 
 _INTERRUPTED = 130
 _PIPE_CLOSED = 141  # as of a program that SIGPIPE ends
 _MISUSED = 2
+# Imported when one is used: all of them take a second, also for --version and for every TAB.
+COMMANDS = {
+    "demo": ("k2.demo.command:demo", "Play real recorded trades through every agent and reconcile every stage."),
+    "init": ("k2.init:init", "Create every topic, registry subject and Iceberg table that the contracts name."),
+    "stack": ("k2.stack:app", "Kafka, schema registry, S3 and Iceberg catalog on this machine."),
+    "topics": (
+        "k2.topics.command:topics",
+        "Show what each topic holds, who has read it how far, and what differs from its contract.",
+    ),
+    "lag": ("k2.topics.command:lag", "Show how many committed records each consumer group has not read."),
+    "tail": ("k2.tail.command:tail", "Print records, decoded."),
+    "lineage": (
+        "k2.lineage.command:lineage",
+        "Show one trade from its frame to its rows, with every repeat and refusal.",
+    ),
+    "gaps": ("k2.gaps.command:gaps", "List the trade ids that the feeds missed."),
+    "feed": ("k2.feed.command:app", "Symbols of the running feeds: adding, removing, going on."),
+    "dlq": ("k2.dlq.command:app", "Refused records: what there is, why, and sending them back."),
+    "probe-broker": (
+        "k2.probe.command:probe_broker",
+        "Check on a real broker every promise that exactly-once rests on.",
+    ),
+}
 
 
 class Commands(TyperGroup):
-    """Turns what a command raises into one line on stderr and an exit code that means something."""
+    """Imports a command when it is used, and turns what it raises into one line and an exit code with a meaning."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that is named, imported; where commands are only listed, none is."""
+        name, found, rest = super().resolve_command(ctx, args)
+        return name, loaded(name) if name in COMMANDS else found, rest
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; ends with typer.Exit for errors of ours, for Ctrl-C and where nobody reads on."""
@@ -51,20 +67,25 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-app.add_typer(stack.app, name="stack")
-app.add_typer(dlq.app, name="dlq")
-app.add_typer(feed.app, name="feed")
-app.command()(topics.topics)
-app.command()(topics.lag)
-app.command()(tail.tail)
-app.command()(lineage.lineage)
-app.command()(gaps.gaps)
-app.command()(demo.demo)
-app.command()(probe.probe_broker)
+for _name, (_, _help) in COMMANDS.items():
+    app.command(_name, help=_help)(lambda: None)
+
+
+def loaded(name: str) -> Any:
+    """A command as its module has it: a function, or a group of them."""
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    found = getattr(import_module(module), attribute)
+    if isinstance(found, typer.Typer):
+        return typer.main.get_command(found)
+    alone = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+    alone.command(name)(found)
+    return typer.main.get_command(alone)
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         typer.echo(f"k2 {version('k2-cli')}")
         raise typer.Exit
 
@@ -76,21 +97,16 @@ def _root(
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
-    codecs.check()
+    import logging
 
+    import stamina
 
-@app.command()
-def init() -> None:
-    """Create every topic, registry subject and Iceberg table that the contracts name; safe to repeat."""
-    from k2 import init as work  # imported when used: the table format's library takes a second
-
-    sys.stderr.write(work.apply(work.InitSettings.load()) + "\n")
+    logging.getLogger().addHandler(logging.NullHandler())  # a person at a terminal is told of the outcome alone
+    stamina.instrumentation.set_on_retry_hooks(())
 
 
 def main() -> None:
     """The console script."""
-    stamina.instrumentation.set_on_retry_hooks(())  # a person at a terminal is told of the outcome alone
-    logging.getLogger().addHandler(logging.NullHandler())  # and not by libraries
     try:
         sys.exit(app(prog_name="k2", standalone_mode=False))
     except typer.Abort:

@@ -16,7 +16,7 @@ from k2_shared.core.errors import Halt, Unavailable
 from k2_shared.core.records import ByTopic, Offsets, Record
 from k2_shared.core.settings import KafkaSettings
 from k2_shared.core.telemetry import logger
-from k2_shared.kafka import admission, dlq
+from k2_shared.kafka import admission, codecs, dlq
 from k2_shared.kafka.topics import Names, unreachable
 
 MAX_REQUEST_BYTES = max(c.max_message_bytes for c in contracts.topics().values()) + 65_536
@@ -56,7 +56,11 @@ def consumer(
 
     In a group it must be told where to read; where that record is gone it fails and skips nothing. ``instance`` is its
     static name there: restarted under it, it has its partitions back at once.
+
+    Raises:
+        ConfigError: this installation cannot read every codec of Kafka.
     """
+    codecs.check()
     return AIOKafkaConsumer(
         **settings.client(),
         group_id=group,

@@ -1,5 +1,7 @@
 """Every codec in which Kafka keeps batches: all are read, whatever a producer, a topic or a mirror chose."""
 
+from functools import cache
+
 from aiokafka import codec
 
 from k2_shared.core.errors import ConfigError
@@ -8,6 +10,7 @@ CODECS = ("gzip", "snappy", "lz4", "zstd")
 _SAMPLE = b"a batch of records " * 8
 
 
+@cache
 def check() -> None:
     """See that this installation reads every codec, before a batch comes that it cannot.
 

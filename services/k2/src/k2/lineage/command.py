@@ -22,7 +22,7 @@ def lineage(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show one trade from its frame through bronze, silver and gold to its rows, with every repeat and refusal of it.
+    """Show one trade from its frame to its rows, with every repeat and refusal, and when each stage could be read.
 
     Exits 0 where it is in gold exactly once, else 1.
     """

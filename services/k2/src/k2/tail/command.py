@@ -45,7 +45,7 @@ def tail(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, a record a line.")] = False,
 ) -> None:
-    """Print records, decoded: committed ones, with their place, time, key, headers and value."""
+    """Print records, decoded: committed ones, with place, time, key, headers and value."""
     from aiokafka.errors import KafkaError
 
     from k2_shared.core.errors import Unavailable

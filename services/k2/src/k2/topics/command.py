@@ -52,7 +52,7 @@ Limit = Annotated[
 
 
 def topics(topic: Name = None, as_json: Json = False, count_limit: Limit = _LIMIT) -> None:
-    """Show what each topic holds, who has read it how far, and where it differs from its contract.
+    """Show what each topic holds, who has read it how far, and what differs from its contract.
 
     Records are committed ones, counted; one topic is shown by partition.
     """
@@ -78,7 +78,7 @@ def lag(
     as_json: Json = False,
     count_limit: Limit = _LIMIT,
 ) -> None:
-    """Show how many committed records each consumer group has not read, and how old the oldest of them is."""
+    """Show how many committed records each consumer group has not read, and how old the oldest is."""
     while True:
         found = _found(topic, count_limit)
         lines = [(group, each.topic, lag) for each in found for group, lag in sorted(each.groups.items())]
