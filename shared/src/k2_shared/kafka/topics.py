@@ -15,7 +15,7 @@ from k2_shared.core.contracts import TopicContract
 from k2_shared.core.errors import ConfigError, Halt, Unavailable
 from k2_shared.core.settings import KafkaSettings
 from k2_shared.core.trade import Exchange
-from k2_shared.kafka import admission
+from k2_shared.kafka import admission, codecs
 from k2_shared.kafka.registry import Registry
 
 RAW = "market.crypto.trades.{exchange}.raw"
@@ -172,8 +172,9 @@ async def administration(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdmin
 
     Raises:
         Unavailable: no broker answered.
-        ConfigError: one did, and refuses what the settings say.
+        ConfigError: one did, and refuses what the settings say; or this installation cannot read every codec of Kafka.
     """
+    codecs.check()
     admin = AIOKafkaAdminClient(**settings.client())
     try:
         await admin.start()
