@@ -18,7 +18,7 @@ from k2_shared.core import origin
 from k2_shared.core.errors import InvalidRecord
 from k2_shared.core.origin import Origin
 from k2_shared.core.records import Consumed
-from k2_shared.core.trade import WIRE_PREFIX_BYTES, decode, message_id
+from k2_shared.core.trade import WIRE_PREFIX_BYTES, contract_under, decode, message_id
 from k2_shared.kafka.topics import BRONZE, DLQ, GOLD, RAW, SILVER, partition_for
 
 _FRAMES_MS = 1_000  # a frame's record bears the time of its receipt, and so do its trades'
@@ -85,7 +85,7 @@ def _fields(record: Consumed) -> dict[str, Any] | None:
     value = record.value or b""
     claimed = struct.unpack_from(">xI", value)[0] if len(value) >= WIRE_PREFIX_BYTES else 0
     try:
-        return decode(value, claimed)
+        return decode(value, contract_under(claimed))
     except InvalidRecord:
         return None
 

@@ -11,7 +11,7 @@ from k2_shared.core import origin
 from k2_shared.core.errors import InvalidRecord
 from k2_shared.core.origin import Headers, Origin
 from k2_shared.core.records import Consumed
-from k2_shared.core.trade import WIRE_PREFIX_BYTES, decode
+from k2_shared.core.trade import WIRE_PREFIX_BYTES, contract_under, decode
 
 Format = Literal["avro", "json", "raw"]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -50,7 +50,7 @@ def trade(found: bytes) -> dict[str, Any]:
     """A trade by the schema id that its bytes claim: decimals as text, times as ISO 8601."""
     claimed = struct.unpack_from(">xI", found)[0] if len(found) >= WIRE_PREFIX_BYTES else 0
     try:
-        fields = decode(found, claimed)
+        fields = decode(found, contract_under(claimed))
     except InvalidRecord as error:
         return {"undecodable": str(error), "hex": found.hex()}
     return {name: _plain(name, each) for name, each in fields.items()}
