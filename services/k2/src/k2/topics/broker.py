@@ -19,6 +19,7 @@ from k2_shared.core import contracts
 from k2_shared.core.errors import K2Error
 from k2_shared.core.settings import RunSettings
 from k2_shared.kafka import clients
+from k2_shared.kafka.offsets import spans
 from k2_shared.kafka.registry import Registry
 from k2_shared.kafka.topics import Names, administration
 
@@ -73,11 +74,10 @@ class Cluster:
         """Where each partition begins and ends now; one without a leader cannot say, and is left out."""
         led = ((TopicPartition(topic, number), leader) for topic, of in topics.items() for number, leader in of)
         leaders = {at: leader for at, leader in led if leader >= 0}
-        starts = await self.reader.beginning_offsets(list(leaders)) if leaders else {}
-        ends = await self.reader.end_offsets(list(leaders)) if leaders else {}
+        there = await spans(self.reader, leaders) if leaders else {}
         found: dict[str, list[Partition]] = {topic: [] for topic in topics}
         for at in sorted(leaders):
-            found[at.topic].append(Partition(at, leaders[at], range(starts[at], ends[at])))
+            found[at.topic].append(Partition(at, leaders[at], there[at]))
         return found
 
     async def configs(self, topics: Iterable[str]) -> dict[str, dict[str, str]]:
