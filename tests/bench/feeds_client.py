@@ -26,7 +26,7 @@ from k2_shared.feed.publish.backlog import Backlog, PublisherLimits
 from k2_shared.feed.publish.encoder import encoder
 from k2_shared.feed.publish.frames import FrameWriter
 from k2_shared.feed.publish.publisher import Publisher
-from k2_shared.feed.run.book import Book
+from k2_shared.feed.publish.tracker import SymbolTracker
 from k2_shared.feed.transport.transport import TRANSPORTS, Socket, SocketLimits
 from k2_shared.feed.venue.protocol import TradesReceived
 from k2_shared.kafka import clients
@@ -85,10 +85,10 @@ async def ours(task: Task) -> Cost:
     async with clients.started(clients.producer(settings), settings) as sender:
         publisher = Publisher(sender, names, Metrics("bench", "0"), Backlog(PublisherLimits()), writer)
         running = asyncio.create_task(publisher.run())
-        protocol, book = _protocol(task), _book(task)
+        protocol, tracker = _protocol(task), _tracker(task)
         socket = await _connected(task)
         clock = Clock(task.trades)
-        await _capture(task, socket, publisher, protocol.receive, book)
+        await _capture(task, socket, publisher, protocol.receive, tracker)
         total = clock.us()
         running.cancel()
     socket.abort()
@@ -105,7 +105,7 @@ async def _connected(task: Task) -> Socket:
 
 
 async def _capture(
-    task: Task, socket: Socket, publisher: Publisher, receive: Callable[[bytes], Any], book: Book
+    task: Task, socket: Socket, publisher: Publisher, receive: Callable[[bytes], Any], tracker: SymbolTracker
 ) -> None:
     """As the feed's connection and capture do it, for as many frames as there are."""
     left, number = task.frames, 0
@@ -115,7 +115,7 @@ async def _capture(
             number += 1
             event = receive(frame)
             assert type(event) is TradesReceived
-            taken = book.take(event.trades, 1)
+            taken = tracker.take(event.trades, 1)
             publisher.frame(frame, taken, Origin(time.time_ns(), 1, number))
         left -= len(frames)
         await publisher.backlog.wait_for_capacity()
@@ -136,13 +136,13 @@ async def _received(task: Task) -> tuple[list[bytes], float]:
 
 def _stages(task: Task, received: Sequence[bytes], total: float, receive: float) -> Cost:
     """The stages in chunks, for the feed keeps no trades either."""
-    read, book, prefix = _protocol(task).receive, _book(task), wire_prefix(task.schema_id)
+    read, tracker, prefix = _protocol(task).receive, _tracker(task), wire_prefix(task.schema_id)
     encoders = {symbol: encoder(task.exchange, symbol, prefix) for symbol in symbols(task.exchange)}
     now_us, spent = time.time_ns() // 1_000, Counter[str]()
     for start in range(0, len(received), CHUNK):
         events = spend(spent, "parse", read, received[start : start + CHUNK])
         frames = [event.trades for event in events]
-        spend(spent, "coverage", partial(book.take, connection=1), frames)
+        spend(spent, "coverage", partial(tracker.take, connection=1), frames)
         spend(spent, "encode", lambda trades: [encoders[trade.symbol](trade, now_us) for trade in trades], frames)
     parse, coverage, encode = (spent[stage] / 1e3 / task.trades for stage in ("parse", "coverage", "encode"))
     return Cost(total, receive, parse, coverage, encode)
@@ -160,11 +160,11 @@ def _protocol(task: Task) -> BinanceProtocol | KrakenProtocol:
     return BinanceProtocol(symbols(task.exchange)) if task.exchange == "BINANCE" else KrakenProtocol()
 
 
-def _book(task: Task) -> Book:
-    book = Book(COPIES)
+def _tracker(task: Task) -> SymbolTracker:
+    tracker = SymbolTracker(COPIES)
     for symbol in symbols(task.exchange):
-        book.add(symbol)
-    return book
+        tracker.add(symbol)
+    return tracker
 
 
 async def plain(task: Task) -> Cost:

@@ -16,7 +16,7 @@ from k2_shared.feed.coverage.staleness import Laggards, Staleness
 from k2_shared.feed.publish.backlog import Backlog, PublisherLimits
 from k2_shared.feed.publish.frames import FrameWriter
 from k2_shared.feed.publish.publisher import Publisher
-from k2_shared.feed.run.book import Book
+from k2_shared.feed.publish.tracker import SymbolTracker
 from k2_shared.feed.run.memory import resident_bytes
 from k2_shared.feed.venue.protocol import TradesReceived
 from k2_shared.feed.venue.settings import FeedSettings
@@ -54,23 +54,23 @@ async def hold(count: int) -> float:
     publisher = Publisher(
         sender, names, metrics, Backlog(PublisherLimits()), FrameWriter("KRAKEN", SERVICE, wire_prefix(1))
     )
-    book, protocol = Book(settings.feed_copies_window), KrakenProtocol()
-    lines = {number: FakeConnection(number, symbols) for number in SOCKETS}
+    tracker, protocol = SymbolTracker(settings.feed_copies_window), KrakenProtocol()
+    connections = {number: FakeConnection(number, symbols) for number in SOCKETS}
     stale, lagging = Staleness(60.0, time.monotonic), Laggards(60.0, time.monotonic)
     for symbol in symbols:
-        book.add(symbol)
+        tracker.add(symbol)
         metrics.feed.open_gap_ids.labels("KRAKEN", symbol).set(0)
         metrics.last_record.labels("KRAKEN", symbol).set(0)
     for socket, frame in frames(symbols, EACH):
         event = protocol.receive(frame)
         assert type(event) is TradesReceived
-        taken, last = book.take(event.trades, socket), event.trades[-1]
-        lines[socket].last[last.symbol] = last.trade_id
+        taken, last = tracker.take(event.trades, socket), event.trades[-1]
+        connections[socket].last[last.symbol] = last.trade_id
         if taken and last.trade_id == 1:  # what a symbol's records need, but not more of them
             publisher.frame(frame, taken, Origin(time.time_ns(), socket, 1))
-    highs = {symbol: series.coverage.high for symbol, series in book.series.items()}
+    highs = {symbol: tracked.coverage.high for symbol, tracked in tracker.symbols.items()}
     stale.look(highs)
-    lagging.look(lines.values(), highs)
+    lagging.look(connections.values(), highs)
     resident = resident_bytes()
     await sender.stop()
     return resident / 1e6

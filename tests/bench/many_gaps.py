@@ -1,4 +1,4 @@
-"""A feed's work on a symbol with many open gaps, operation by operation; no I/O, and the capture by hand."""
+"""A feed's work on a symbol with many open gaps, operation by operation; no I/O."""
 
 import gc
 import math
@@ -13,16 +13,15 @@ from k2_shared.core.records import Outgoing
 from k2_shared.core.telemetry import Metrics
 from k2_shared.core.trade import Trade
 from k2_shared.feed.backfill.backfill import Filler, Judged, judge
-from k2_shared.feed.backfill.filling import Filling
+from k2_shared.feed.backfill.worker import BackfillWorker
 from k2_shared.feed.coverage.checkpoint import Saved
 from k2_shared.feed.coverage.coverage import Coverage
 from k2_shared.feed.coverage.gap_log import GapLog
 from k2_shared.feed.coverage.ledger import now_us
 from k2_shared.feed.coverage.shelf import Ignored, Shelf
-from k2_shared.feed.run.book import Book, Series
-from k2_shared.feed.run.keeper import Keeper
+from k2_shared.feed.publish.tracker import SymbolTracker, TrackedSymbol
+from k2_shared.feed.run.reports import GapReports
 from k2_shared.feed.venue.rest import Page
-from k2_shared.feed.venue.settings import FeedSettings
 from k2_support.records import trade
 
 SYMBOL = trade().symbol
@@ -33,41 +32,36 @@ T = TypeVar("T")
 
 @dataclass
 class Rig:
-    """What a keeper and a filling need of a capture, and how often the ledger was told of something."""
+    """What reports gaps and what fills them, and how many gap records were written."""
 
-    settings: FeedSettings = field(default_factory=lambda: FeedSettings.load(feed_gap_grace_s=0))
-    book: Book = field(default_factory=lambda: Book(1_024))
+    tracker: SymbolTracker = field(default_factory=lambda: SymbolTracker(1_024))
     told: int = 0
-    names: dict[str, str] = field(default_factory=dict)
-    confirmed: set[str] = field(default_factory=set)
-    trial: set[str] = field(default_factory=set)
-    sample: None = None
 
     def __post_init__(self) -> None:
-        self.gap_log = GapLog("BINANCE", self.put, Metrics("bench", "0").feed)
-        self.shelf = Shelf("BINANCE", "bench", "0")
-        capture: Any = self
         unused: Any = None
-        self.keeper = Keeper(capture, unused)
-        self.filling = Filling(capture, Filler(unused, 300.0, 0.5, 60.0, time.monotonic))
+        gap_log = GapLog("BINANCE", self.put, Metrics("bench", "0").feed)
+        self.shelf = Shelf("BINANCE", "bench", "0")
+        self.reports = GapReports(self.tracker, gap_log, unused, unused, grace_s=0)
+        filler = Filler(unused, 300.0, 0.5, 60.0, time.monotonic)
+        self.worker = BackfillWorker(self.tracker, gap_log, filler, self.publish, unused, grace_s=0)
 
     def put(self, record: Outgoing) -> None:
-        """The ledger is told."""
+        """Count a gap record."""
         self.told += 1
 
     def publish(self, frame: bytes, found: object, origin: object) -> None:
         """Take what was found."""
 
-    def symbol(self, gaps: int) -> Series:
+    def symbol(self, gaps: int) -> TrackedSymbol:
         """A symbol of which every second id is missing, so many in all, as the ledger has been told."""
         coverage = Coverage()
         coverage.begin(1)
         for trade_id in range(1, 2 * gaps + 2, 2):
             coverage.offer(trade_id, now_us())
-        series = self.book.add(SYMBOL, coverage)
+        tracked = self.tracker.add(SYMBOL, coverage)
         while self.told < gaps:
-            self.keeper.tell()
-        return series
+            self.reports.report()
+        return tracked
 
 
 @dataclass(frozen=True)
@@ -78,8 +72,8 @@ class Costs:
     trade: float  # a new one
     lost: float  # a new one after a lost one
     late: float  # one that was missing
-    tick: float  # of the keeper
-    look: float  # of the filling
+    tick: float  # of the gap reports
+    look: float  # of the backfill worker
     page: float  # a thousand ids by REST, of which every second was missing
     saving: float  # a checkpoint after one id was lost and another came late
     saving_bytes: int
@@ -123,19 +117,19 @@ class Operations:
 
     def take(self, new: Trade) -> None:
         """A trade from a socket."""
-        self.rig.book.take((new,), 1)
+        self.rig.tracker.take((new,), 1)
 
     def settle(self, judged: Judged) -> None:
         """A page by REST."""
-        self.rig.filling._settle(SYMBOL, self.coverage, judged, b"answer")
+        self.rig.worker.settle(SYMBOL, self.coverage, judged, b"answer")
 
     def tick(self, _: int) -> None:
-        """Of the keeper."""
-        self.rig.keeper.tell()
+        """Of the gap reports."""
+        self.rig.reports.report()
 
     def look(self, _: int) -> None:
-        """Of the filling, for gaps to ask for."""
-        self.rig.filling._due()
+        """Of the backfill worker, for gaps to ask for."""
+        self.rig.worker.due()
 
     def save(self, _: int) -> Saved:
         """The next checkpoint."""

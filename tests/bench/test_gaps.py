@@ -24,9 +24,9 @@ def test_an_operation_costs_with_100000_gaps_about_what_it_costs_with_1000() -> 
 def test_after_a_start_the_ledger_is_told_of_many_gaps_in_turns() -> None:
     """A tick tells some of them, so that trades do not wait for all; each is told once."""
     rig = Rig()
-    rig.book.add(SYMBOL, Coverage(first=1, high=20_000, gaps=Gaps(Operations(5_000).coverage.gaps)))
+    rig.tracker.add(SYMBOL, Coverage(first=1, high=20_000, gaps=Gaps(Operations(5_000).coverage.gaps)))
     told = []
     for _ in range(10):
-        rig.keeper.tell()
+        rig.reports.report()
         told.append(rig.told)
     assert 0 < told[0] < told[1] < told[-1] == 5_000

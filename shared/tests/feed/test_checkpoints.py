@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,9 +13,8 @@ from k2_shared.core.records import Outgoing
 from k2_shared.feed.coverage.checkpoint import INLINE
 from k2_shared.feed.coverage.coverage import Coverage
 from k2_shared.feed.coverage.shelf import Ignored, Shelf
-from k2_shared.feed.run.book import Book
+from k2_shared.feed.publish.tracker import SymbolTracker
 from k2_shared.feed.run.checkpoints import Checkpoints
-from k2_shared.feed.venue.settings import FeedSettings
 from k2_support.waiting import eventually
 
 SYMBOL = "BTC/USD"
@@ -54,21 +52,16 @@ class Rig:
     """One symbol with more gaps than a head holds."""
 
     def __init__(self) -> None:
-        self.publisher, self.store, self.book = Publisher(), Store("KRAKEN", "feed_kraken", "0"), Book(8)
+        self.publisher, self.store, self.tracker = Publisher(), Store("KRAKEN", "feed_kraken", "0"), SymbolTracker(8)
         self.coverage = Coverage()
         self.coverage.begin(1)
         for trade_id in range(1, 4 * INLINE, 2):
             self.coverage.offer(trade_id, 0)
-        self.book.add(SYMBOL, self.coverage)
+        self.tracker.add(SYMBOL, self.coverage)
         self.worked = 0
-        capture: Any = SimpleNamespace(
-            publisher=self.publisher,
-            store=self.store,
-            book=self.book,
-            hurry=asyncio.Event(),
-            settings=FeedSettings.load(feed_checkpoint_s=0.001),
-        )
-        self.checkpoints = Checkpoints(capture, {0: 5}, {}, {}, self._works)
+        publisher: Any = self.publisher
+        store: Any = self.store
+        self.checkpoints = Checkpoints(publisher, store, self.tracker, 0.001, {0: 5}, {}, {}, self._works)
 
     def _works(self) -> None:
         self.worked += 1
@@ -140,8 +133,8 @@ async def test_a_symbol_that_is_left_while_checkpoints_are_written_stays_left(ri
     rig.coverage.offer(rig.coverage.high + 1, 0)
 
     def leave() -> None:
-        if SYMBOL in rig.book.series:
-            rig.book.drop(SYMBOL)
+        if SYMBOL in rig.tracker.symbols:
+            rig.tracker.drop(SYMBOL)
             rig.publisher.put(rig.store.forgotten(SYMBOL))
 
     rig.publisher.at_flush = leave

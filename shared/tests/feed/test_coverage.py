@@ -10,7 +10,7 @@ from k2_shared.core.trade import Trade
 from k2_shared.feed.coverage.coverage import Coverage, Gap, Verdict
 from k2_shared.feed.coverage.ledger import Cause
 from k2_shared.feed.coverage.spans import Spans
-from k2_shared.feed.run.book import Book
+from k2_shared.feed.publish.tracker import SymbolTracker
 from k2_support.records import trade
 
 RANGES = st.lists(st.tuples(st.integers(1, 60), st.integers(0, 9)).map(lambda each: (each[0], sum(each))), max_size=12)
@@ -137,73 +137,73 @@ def series(*numbers: int, **fields: object) -> list[Trade]:
 
 
 @pytest.fixture
-def book() -> Book:
-    """A book that has begun a symbol with ids 1 and 2 from socket 1."""
-    book = Book(copies=8)
-    book.add(trade().symbol)
-    book.take(series(1, 2), connection=1)
-    return book
+def tracker() -> SymbolTracker:
+    """A tracker that has begun a symbol with ids 1 and 2 from socket 1."""
+    tracker = SymbolTracker(copies=8)
+    tracker.add(trade().symbol)
+    tracker.take(series(1, 2), connection=1)
+    return tracker
 
 
-def test_a_copy_from_another_socket_is_suppressed(book: Book) -> None:
+def test_a_copy_from_another_socket_is_suppressed(tracker: SymbolTracker) -> None:
     """Equal price, quantity and side, inside the window; the socket's own repeat is published."""
-    assert book.take(series(2), connection=2) == []
-    assert book.suppressed == 1
-    assert book.take(series(2), connection=1) == series(2)
+    assert tracker.take(series(2), connection=2) == []
+    assert tracker.suppressed == 1
+    assert tracker.take(series(2), connection=1) == series(2)
 
 
 @pytest.mark.parametrize("field", ["price", "quantity", "side"])
-def test_a_copy_with_other_facts_is_published(book: Book, field: str) -> None:
+def test_a_copy_with_other_facts_is_published(tracker: SymbolTracker, field: str) -> None:
     """Gold decides which one counts."""
     first = trade(trade_id=2)
     other = (
         {"side": "SELL" if first.side == "BUY" else "BUY"} if field == "side" else {field: getattr(first, field) + 1}
     )
-    assert len(book.take(series(2, **other), connection=2)) == 1
+    assert len(tracker.take(series(2, **other), connection=2)) == 1
 
 
-def test_a_copy_beyond_the_window_is_published(book: Book) -> None:
+def test_a_copy_beyond_the_window_is_published(tracker: SymbolTracker) -> None:
     """The window is bounded; gold drops the repeat."""
-    book.take(series(*range(3, 12)), connection=1)
-    assert book.take(series(2), connection=2) == series(2)
-    assert book.take(series(11), connection=2) == []
+    tracker.take(series(*range(3, 12)), connection=1)
+    assert tracker.take(series(2), connection=2) == series(2)
+    assert tracker.take(series(11), connection=2) == []
 
 
-def test_a_late_trade_fills_its_gap(book: Book) -> None:
+def test_a_late_trade_fills_its_gap(tracker: SymbolTracker) -> None:
     """Whichever socket brings it, it is published once and the gap is gone."""
-    book.take(series(4), connection=1)
-    assert book.take(series(3), connection=2) == series(3)
-    assert book.take(series(3), connection=1) == []
-    found = book.series[trade().symbol]
+    tracker.take(series(4), connection=1)
+    assert tracker.take(series(3), connection=2) == series(3)
+    assert tracker.take(series(3), connection=1) == []
+    found = tracker.symbols[trade().symbol]
     assert [(part.first, part.last) for part in found.settled] == [(3, 3)]
     assert not found.coverage.gaps
 
 
-def test_a_reset_stops_the_symbol(book: Book) -> None:
+def test_a_reset_stops_the_symbol(tracker: SymbolTracker) -> None:
     """Nothing of it is published from then on, whatever its ids are."""
-    assert book.take(series(90_000_000), connection=1) == []
-    assert book.take(series(3), connection=1) == []
-    assert book.stopped == series(90_000_000, 3)
-    assert book.series[trade().symbol].coverage.reset_to == 90_000_000
+    assert tracker.take(series(90_000_000), connection=1) == []
+    assert tracker.take(series(3), connection=1) == []
+    assert tracker.stopped == series(90_000_000, 3)
+    assert tracker.symbols[trade().symbol].coverage.reset_to == 90_000_000
 
 
 def test_after_an_accepted_reset_old_trades_are_of_the_old_numbering() -> None:
     """A snapshot shows the last ones of it beside the first of the new; they are published and count for nothing."""
-    book = Book(copies=8)
-    coverage = book.add(trade().symbol, Coverage(began_at=1, since_us=5_000)).coverage
+    tracker = SymbolTracker(copies=8)
+    coverage = tracker.add(trade().symbol, Coverage(began_at=1, since_us=5_000)).coverage
     old = series(900_001, 900_002, timestamp=4_000)
-    assert book.take(old, connection=1) == old
+    assert tracker.take(old, connection=1) == old
     assert not coverage.begun
     mixed = [*old, *series(1, 2, timestamp=5_000)]
-    assert book.take(mixed, connection=2) == mixed[2:]
-    assert (coverage.first, coverage.high, list(coverage.gaps), book.stopped) == (1, 2, [], [])
+    assert tracker.take(mixed, connection=2) == mixed[2:]
+    assert (coverage.first, coverage.high, list(coverage.gaps), tracker.stopped) == (1, 2, [], [])
 
 
 def test_a_symbol_begins_with_the_lowest_id_of_its_first_frame() -> None:
     """A snapshot may come in any order."""
-    book = Book(copies=8)
-    coverage = book.add(trade().symbol).coverage
-    assert len(book.take(series(9, 8, 7), connection=1)) == 3
+    tracker = SymbolTracker(copies=8)
+    coverage = tracker.add(trade().symbol).coverage
+    assert len(tracker.take(series(9, 8, 7), connection=1)) == 3
     assert (coverage.first, coverage.high, missing(coverage)) == (7, 9, {8} - {8})
 
 

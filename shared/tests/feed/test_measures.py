@@ -11,17 +11,20 @@ from k2_shared.core.errors import Unavailable
 from k2_shared.core.telemetry import Metrics
 from k2_shared.core.trade import wire_prefix
 from k2_shared.feed.coverage.coverage import Coverage
+from k2_shared.feed.coverage.event_log import EventLog
 from k2_shared.feed.coverage.gap_log import GapLog
+from k2_shared.feed.coverage.silent import Silent
 from k2_shared.feed.coverage.spans import Spans
 from k2_shared.feed.coverage.store import Store
 from k2_shared.feed.publish.backlog import Backlog, PublisherLimits
 from k2_shared.feed.publish.frames import FrameWriter
 from k2_shared.feed.publish.publisher import Publisher
-from k2_shared.feed.run.book import Book
-from k2_shared.feed.run.capture import Capture
+from k2_shared.feed.publish.tracker import FrameIntake, SymbolTracker
 from k2_shared.feed.run.feed import Feed
-from k2_shared.feed.run.keeper import Keeper
-from k2_shared.feed.run.memory import MemoryWatch
+from k2_shared.feed.run.gauges import Gauges
+from k2_shared.feed.run.reports import GapReports
+from k2_shared.feed.run.symbols import CapturedSymbols
+from k2_shared.feed.transport.connector import Connector
 from k2_shared.feed.venue.budget import Allowance, Attempts
 from k2_shared.feed.venue.settings import FeedSettings
 from k2_shared.feed.venue.venue import Venue
@@ -41,15 +44,26 @@ class Sender:
 
 @dataclass
 class Running:
-    """A capture of two symbols without sockets, and its keeper."""
+    """What is captured of two symbols without sockets, and what reports and measures it."""
 
-    capture: Capture
-    keeper: Keeper
+    metrics: Metrics
+    venue: Venue
+    symbols: CapturedSymbols
+    gaps: GapReports
+    gauges: Gauges
+
+    @property
+    def tracker(self) -> SymbolTracker:
+        return self.symbols.tracker
+
+    @property
+    def gap_log(self) -> GapLog:
+        return self.symbols.gap_log
 
     def value(self, name: str, **labels: str) -> float | None:
         """A sample, once it was measured."""
-        self.keeper._look()
-        return self.capture.metrics.registry.get_sample_value(name, {**EXCHANGE, **labels})
+        self.gauges.measure()
+        return self.metrics.registry.get_sample_value(name, {**EXCHANGE, **labels})
 
 
 @pytest.fixture
@@ -57,44 +71,45 @@ def running() -> Running:
     settings, names, metrics = FeedSettings.load(), Names("run."), Metrics("feed_kraken", "0")
     venue = Venue("feed_kraken", "KRAKEN", (), "", (A, B), None, None, Allowance(9, 1), 1, 1, None, 0)  # type: ignore[arg-type]
     sender: Any = Sender()
-    publisher = Publisher(
-        sender, names, metrics, Backlog(PublisherLimits()), FrameWriter("KRAKEN", "feed", wire_prefix(SCHEMA_ID))
-    )
-    history: Any = None
-    capture = Capture(
-        settings=settings,
-        venue=venue,
-        metrics=metrics,
-        transport=history,
-        publisher=publisher,
-        store=Store(settings, names, "KRAKEN", "feed_kraken", "0", SCHEMA_ID),
-        history=history,
-        book=Book(8),
-        gap_log=GapLog("KRAKEN", publisher.put, metrics.feed),
-        attempts=Attempts(venue.attempts, lambda: 0.0),
-        names={A: "a", B: "b"},
-    )
+    nobody: Any = None
+    writer = FrameWriter("KRAKEN", "feed", wire_prefix(SCHEMA_ID))
+    publisher = Publisher(sender, names, metrics, Backlog(PublisherLimits()), writer)
+    store = Store("KRAKEN", "feed_kraken", "0", settings, names, nobody)
+    tracker = SymbolTracker(8)
+    gap_log = GapLog("KRAKEN", publisher.put, metrics.feed)
+    events = EventLog("KRAKEN", "feed_kraken", publisher.put)
+    captured = {A: "a", B: "b"}
+    symbols = CapturedSymbols(tracker, gap_log, events, store, publisher, metrics.last_record, captured)
+    intake = FrameIntake("KRAKEN", tracker, publisher, metrics.rejected, symbols.refused)
+    connector = Connector(settings, venue, nobody, intake, captured, tracker, nobody)
+    attempts = Attempts(venue.attempts, lambda: 0.0)
     for symbol in (A, B):
-        capture.book.add(symbol, Coverage(first=1, high=10))
-    return Running(capture, Keeper(capture, MemoryWatch(10**12)))
+        tracker.add(symbol, Coverage(first=1, high=10))
+    return Running(
+        metrics,
+        venue,
+        symbols,
+        GapReports(tracker, gap_log, events, lambda: None, grace_s=0),
+        Gauges("KRAKEN", metrics, connector, attempts, intake, publisher, Silent()),
+    )
 
 
 def test_a_stopped_symbol_counts_until_it_is_left(running: Running) -> None:
     """An operator who removes it has decided: nobody waits any more."""
-    running.capture.book.series[A].coverage.stopped_at = 1
-    running.keeper.tell()
+    running.tracker.symbols[A].coverage.stopped_at = 1
+    running.gaps.report()
     assert running.value("k2_feed_stopped_symbols") == 1
-    running.capture.forget(A)
-    running.keeper.tell()
+    running.symbols.forget(A)
+    running.gaps.report()
     assert running.value("k2_feed_stopped_symbols") == 0
 
 
 def test_a_symbol_that_was_left_has_no_gauge(running: Running) -> None:
     """The other's stay."""
     for symbol in (A, B):
-        running.capture.gap_log.resume(symbol, Spans([(3, 4)]))
+        running.gap_log.resume(symbol, Spans([(3, 4)]))
         assert running.value("k2_last_record_timestamp_seconds", symbol=symbol) == 0
-    running.capture.forget(A)
+    running.symbols.forget(A)
     for name, other in (("k2_feed_open_gap_ids", 2), ("k2_last_record_timestamp_seconds", 0)):
         assert running.value(name, symbol=A) is None
         assert running.value(name, symbol=B) == other
@@ -102,31 +117,31 @@ def test_a_symbol_that_was_left_has_no_gauge(running: Running) -> None:
 
 def test_gaps_that_stand_open_at_the_start_are_measured(running: Running) -> None:
     """Also where there is none: a restart neither hides a gap nor invents one."""
-    running.capture.gap_log.resume(A, Spans([(3, 7), (9, 9)]))
-    running.capture.gap_log.resume(B, Spans())
+    running.gap_log.resume(A, Spans([(3, 7), (9, 9)]))
+    running.gap_log.resume(B, Spans())
     assert running.value("k2_feed_open_gap_ids", symbol=A) == 6
     assert running.value("k2_feed_open_gap_ids", symbol=B) == 0
 
 
 def test_every_copy_is_counted(running: Running) -> None:
     """Trade by trade, also of frames of which a part was new, and once."""
-    book = running.capture.book
+    tracker = running.tracker
     trades = [trade(symbol=A, trade_id=number) for number in range(11, 15)]
-    assert book.take(trades[:3], 1) == trades[:3]
-    assert book.take(trades, 2) == trades[3:]
-    assert book.take(trades[3:], 1) == []
+    assert tracker.take(trades[:3], 1) == trades[:3]
+    assert tracker.take(trades, 2) == trades[3:]
+    assert tracker.take(trades[3:], 1) == []
     assert running.value("k2_feed_suppressed_total") == 4
     assert running.value("k2_feed_suppressed_total") == 4
 
 
 def test_nothing_is_on_its_way_where_nothing_is_captured(running: Running) -> None:
     """What the last capture said of its sockets and of Kafka ends with it; open gaps stay open."""
-    metrics = running.capture.metrics
+    metrics = running.metrics
     gauges = [metrics.feed.sockets, metrics.feed.stale_symbols, metrics.feed.unacknowledged_s, metrics.connected]
     for gauge in gauges:
         gauge.labels("KRAKEN").set(1)
     metrics.feed.unacknowledged.set(7)
-    running.capture.gap_log.resume(A, Spans([(3, 4)]))
+    running.gap_log.resume(A, Spans([(3, 4)]))
     metrics.uncaptured("KRAKEN")
     assert [gauge.labels("KRAKEN")._value.get() for gauge in gauges] == [0, 0, 0, 0]
     assert metrics.registry.get_sample_value("k2_feed_unacknowledged") == 0
@@ -136,24 +151,28 @@ def test_nothing_is_on_its_way_where_nothing_is_captured(running: Running) -> No
 @pytest.mark.parametrize(("owed_s", "said"), [(9.9, []), (24.2, ["kafka: nothing acknowledged for 24 s"])])
 def test_a_kafka_that_takes_nothing_is_missing(running: Running, owed_s: float, said: list[str]) -> None:
     """From FEED_STALL_S on, and with the time: the sockets alone are no readiness."""
-    capture: Any = SimpleNamespace(names={}, confirmed=set(), publisher=SimpleNamespace(unacknowledged_s=owed_s))
-    feed: Any = Feed(FeedSettings.load(), Names(""), running.capture.venue, running.capture.metrics)
+    current = SimpleNamespace(
+        symbols=SimpleNamespace(names={}),
+        connector=SimpleNamespace(confirmed=set()),
+        publisher=SimpleNamespace(unacknowledged_s=owed_s),
+    )
+    feed: Any = Feed(FeedSettings.load(), Names(""), running.venue, running.metrics)
     assert feed.not_ready() == ["recovery"]
-    feed._epoch = SimpleNamespace(capture=capture)
+    feed._current = current
     assert feed.not_ready() == said
 
 
 async def test_what_failed_is_missing_until_it_is_there(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """While a feed waits to start over, it says what it waits for, and that it has no socket."""
-    feed: Any = Feed(FeedSettings.load(), Names(""), running.capture.venue, running.capture.metrics)
-    running.capture.metrics.feed.sockets.labels("KRAKEN").set(2)
+    feed: Any = Feed(FeedSettings.load(), Names(""), running.venue, running.metrics)
+    running.metrics.feed.sockets.labels("KRAKEN").set(2)
     seen: list[tuple[list[str], float | None]] = []
 
     async def fails() -> None:
         raise Unavailable("no broker answered")
 
     async def waits(delay_s: float) -> None:
-        sockets = running.capture.metrics.registry.get_sample_value("k2_feed_sockets", EXCHANGE)
+        sockets = running.metrics.registry.get_sample_value("k2_feed_sockets", EXCHANGE)
         seen.append((feed.not_ready(), sockets))
         feed._stopping.set()
 
@@ -166,8 +185,7 @@ async def test_what_failed_is_missing_until_it_is_there(running: Running, monkey
 
 def test_a_gap_that_is_told_is_measured(running: Running) -> None:
     """As the ledger has it."""
-    coverage = running.capture.book.series[A].coverage
+    coverage = running.tracker.symbols[A].coverage
     coverage.offer(13, 1)
-    running.keeper.capture.settings = FeedSettings.load(feed_gap_grace_s=0)
-    running.keeper.tell()
+    running.gaps.report()
     assert running.value("k2_feed_open_gap_ids", symbol=A) == 2

@@ -14,7 +14,7 @@ from k2_shared.feed.coverage.coverage import Coverage, Gap, Gaps
 from k2_shared.feed.coverage.ledger import Cause, GapRecord, GapState
 from k2_shared.feed.coverage.shelf import NOBODY
 from k2_shared.feed.coverage.store import Store
-from k2_shared.feed.run.book import Book
+from k2_shared.feed.publish.tracker import SymbolTracker
 from k2_shared.feed.run.checkpoints import Checkpoints
 from k2_shared.kafka import clients
 from k2_shared.kafka.schemas import SubjectSchemas
@@ -243,26 +243,19 @@ class Publisher:
         await self.bronze.put(*records)
 
 
-@dataclass
-class Written:
-    """A capture of the symbol by hand."""
-
-    publisher: Publisher
-    store: Store
-    book: Book = field(default_factory=lambda: Book(8))
-
-
 @pytest.mark.parametrize("captured", [True, False])
 async def test_a_start_reads_a_bounded_part_of_bronze_for_a_quiet_symbol(bronze: Bronze, captured: bool) -> None:
     """Its neighbour's trades go on, and its checkpoint follows them, also while it is not captured."""
     quiet, busy = Coverage(first=7, high=7), bronze.neighbour()
-    capture: Any = Written(Publisher(bronze, 0), bronze.store())
+    publisher: Any = Publisher(bronze, 0)
+    tracker = SymbolTracker(8)
     if captured:
-        capture.book.add(SYMBOL, quiet)
+        tracker.add(SYMBOL, quiet)
     left = {} if captured else {SYMBOL: quiet}
-    checkpoints = Checkpoints(capture, dict.fromkeys(range(12), 0), {}, left, lambda: None, replay_max=100)
+    ends = dict.fromkeys(range(12), 0)
+    checkpoints = Checkpoints(publisher, bronze.store(), tracker, 5, ends, {}, left, lambda: None, replay_max=100)
     await checkpoints.write()
-    capture.publisher.end = 120
+    publisher.end = 120
     await bronze.trades(*range(1, 121), symbol=busy)
     await checkpoints.write()
     await bronze.trades(*range(121, 141), symbol=busy)
@@ -281,10 +274,14 @@ async def test_a_start_deletes_the_gaps_that_it_replaces_and_those_of_a_crash(br
         store = bronze.store(instance)
         await bronze.put(*store.records(SYMBOL, store.saved(coverage, 0)))
     restored = await bronze.store().restore()
-    capture: Any = Written(Publisher(bronze, 0), bronze.store())
-    capture.book.add(SYMBOL, restored.coverages[SYMBOL])
-    await Checkpoints(capture, restored.ends, restored.chunks, {}, lambda: None).write()
-    await capture.publisher.flush()
+    publisher: Any = Publisher(bronze, 0)
+    tracker = SymbolTracker(8)
+    tracker.add(SYMBOL, restored.coverages[SYMBOL])
+    ends, chunks = restored.ends, restored.chunks
+    checkpoints = Checkpoints(publisher, bronze.store(), tracker, 5, ends, chunks, {}, lambda: None)
+    checkpoints.adopt()
+    await checkpoints.write()
+    await publisher.flush()
     again = await bronze.store().restore()
     assert [*again.coverages[SYMBOL].gaps] == [*coverage.gaps]
     assert again.chunks.keys() == {SYMBOL}

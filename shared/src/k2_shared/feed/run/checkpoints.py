@@ -1,4 +1,4 @@
-"""Writes the coverages of a capture to Kafka, each when all that is in it is acknowledged."""
+"""Writes the coverage of every symbol to Kafka, each when all that is in it is acknowledged."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from k2_shared.feed.coverage.checkpoint import Saved
 from k2_shared.feed.coverage.coverage import Coverage
 from k2_shared.feed.coverage.shelf import NOBODY
-from k2_shared.feed.run.capture import Capture
+from k2_shared.feed.coverage.store import Store
+from k2_shared.feed.publish.publisher import Publisher
+from k2_shared.feed.publish.tracker import SymbolTracker
 
 REPLAY_MAX = 10_000
 """Bronze records of a partition that a symbol's checkpoint may lie behind: what a start reads for it at most, and what
@@ -31,31 +33,39 @@ class _Written:
 class Checkpoints:
     """Writes the checkpoint of every symbol that has changed, or whose stamp is too old.
 
-    ``ends`` are bronze offsets before this capture wrote anything, and ``left`` the coverages of symbols that are kept
+    ``ends`` are bronze offsets before this run wrote anything, and ``left`` the coverages of symbols that are kept
     and not captured. ``chunks`` are the names of this instance's records of gaps that were found: they are deleted when
-    they are replaced. ``works`` is told when checkpoints were written.
+    they are replaced. ``works`` is called when checkpoints were written.
     """
 
-    capture: Capture
+    publisher: Publisher
+    store: Store
+    tracker: SymbolTracker
+    every_s: float
     ends: Mapping[int, int]
     chunks: Mapping[str, frozenset[str]]
     left: dict[str, Coverage]
     works: Callable[[], None]
     replay_max: int = REPLAY_MAX
     _written: dict[str, _Written] = field(default_factory=dict)
+    _now: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def __post_init__(self) -> None:
+    def adopt(self) -> None:
+        """Note which of the records of gaps that were found belong to symbols that are kept; before the first write."""
         ours = {NOBODY, *self._coverages()}
         self._written |= {symbol: _Written(chunks=names) for symbol, names in self.chunks.items() if symbol in ours}
 
+    def checkpoint_now(self) -> None:
+        """Have ``run`` write at once."""
+        self._now.set()
+
     async def run(self) -> None:
-        """Write now and then, and at once when a symbol was stopped: a new process must know where."""
-        hurry = self.capture.hurry
+        """Write every few seconds, and at once when asked to. Raises as ``write``."""
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(self.capture.settings.feed_checkpoint_s):
-                    await hurry.wait()
-            hurry.clear()
+                async with asyncio.timeout(self.every_s):
+                    await self._now.wait()
+            self._now.clear()
             await self.write()
             self.works()
 
@@ -65,7 +75,7 @@ class Checkpoints:
         Raises:
             Unavailable: Kafka did not take it, or what it is about.
         """
-        publisher, store = self.capture.publisher, self.capture.store
+        publisher, store = self.publisher, self.store
         due = self._due()
         await publisher.flush()
         now = self._coverages()
@@ -84,13 +94,13 @@ class Checkpoints:
             last, version, stamp = self._written.get(symbol, _Written()), _version(coverage), self._stamp(symbol)
             is_new = last.coverage is not coverage or last.version != version
             if is_new or stamp - last.stamp >= self.replay_max:
-                saved = self.capture.store.saved(coverage, stamp, last.chunks)
+                saved = self.store.saved(coverage, stamp, last.chunks)
                 due[symbol] = _Written(coverage, version, stamp, saved.chunks), saved
         return due
 
     def _coverages(self) -> dict[str, Coverage]:
-        """All that are kept; one that is captured again goes on in the book."""
-        captured = {symbol: series.coverage for symbol, series in self.capture.book.series.items()}
+        """The coverage of every symbol that is kept, captured or not."""
+        captured = {symbol: tracked.coverage for symbol, tracked in self.tracker.symbols.items()}
         for symbol in self.left.keys() & captured.keys():
             del self.left[symbol]
         return self.left | captured
@@ -103,9 +113,9 @@ class Checkpoints:
         return before - {name for each in self._written.values() for name in each.chunks}
 
     def _stamp(self, symbol: str) -> int:
-        partition = self.capture.store.partition(symbol)
-        bronze = self.capture.store.bronze
-        return self.capture.publisher.acknowledged.get((bronze, partition), self.ends[partition])
+        partition = self.store.partition(symbol)
+        bronze = self.store.bronze
+        return self.publisher.acknowledged.get((bronze, partition), self.ends[partition])
 
 
 def _version(coverage: Coverage) -> Version:

@@ -13,8 +13,9 @@ from k2_shared.core.backoff import Backoff
 from k2_shared.core.errors import Unavailable
 from k2_shared.core.telemetry import Metrics, logger
 from k2_shared.feed.backfill.history import ask_pairs
-from k2_shared.feed.run.epoch import Epoch, Parts, opened
-from k2_shared.feed.run.keeper import WornOut
+from k2_shared.feed.run.composition import FeedContext, opened
+from k2_shared.feed.run.feed_run import FeedRun
+from k2_shared.feed.run.housekeeping import ProducerExhausted
 from k2_shared.feed.run.statistics import add_statistics
 from k2_shared.feed.venue.budget import RestBudget
 from k2_shared.feed.venue.listings import Pairs
@@ -40,18 +41,18 @@ class Feed(Service):  # type: ignore[misc]
         self._settings, self._names, self._venue, self._metrics = settings, names, venue, metrics
         self._backoff = Backoff(settings.feed_backoff_base_s, settings.feed_backoff_cap_s)
         self._stopping = asyncio.Event()
-        self._epoch: Epoch | None = None
+        self._current: FeedRun | None = None
         self._awaited = _RECOVERY
         self._running: asyncio.Future[None] | None = None
 
     def not_ready(self) -> list[str]:
         """The symbols that no socket carries, and a Kafka that takes nothing."""
-        if self._epoch is None:
+        if self._current is None:
             return [self._awaited]
-        capture = self._epoch.capture
-        absent = sorted(capture.names.keys() - capture.confirmed)
-        missing = [f"subscription {symbol}{_said(capture.refusals.get(symbol))}" for symbol in absent]
-        owed_s = capture.publisher.unacknowledged_s
+        run = self._current
+        absent = sorted(run.symbols.names.keys() - run.connector.confirmed)
+        missing = [f"subscription {symbol}{_said(run.symbols.refusals.get(symbol))}" for symbol in absent]
+        owed_s = run.publisher.unacknowledged_s
         if owed_s >= self._settings.feed_stall_s:
             missing.append(f"kafka: nothing acknowledged for {owed_s:.0f} s")
         return missing
@@ -64,7 +65,7 @@ class Feed(Service):  # type: ignore[misc]
         session = await self.add_async_context(aiohttp.ClientSession(timeout=timeout))
         budget = RestBudget(self._venue.rest_capacity, self._venue.rest_per_s, time.monotonic)
         rest = RestClient(session, self._venue.rest_url, self._venue.exchange, budget, self._metrics.feed)
-        self._parts = await self._prepared(rest)
+        self._context = await self._prepared(rest)
 
     async def on_started(self) -> None:
         self._running = self.add_future(self._run())
@@ -84,14 +85,14 @@ class Feed(Service):  # type: ignore[misc]
         while not self._stopping.is_set():
             try:
                 await self._once()
-            except WornOut:
+            except ProducerExhausted:
                 logger().info(RENEWED)
                 await self._renew()
             except (Unavailable, KafkaError) as error:
                 if self._stopping.is_set():
                     logger().error(CUT, error=str(error))
                     return
-                if isinstance(error, Unavailable) and self._epoch and not self._epoch.capture.publisher.backlog.failed:
+                if isinstance(error, Unavailable) and self._current and not self._current.publisher.backlog.failed:
                     raise
                 self._awaited = f"kafka: {error}"
                 self._leave()
@@ -101,20 +102,20 @@ class Feed(Service):  # type: ignore[misc]
                 self._leave()
 
     async def _once(self) -> None:
-        async with opened(self._parts) as epoch:
-            self._epoch, self._awaited = epoch, _RECOVERY
-            await epoch.begin(self._parts.pairs)
-            await epoch.work(self._stopping, self._backoff.succeeded)
+        async with opened(self._context, self._backoff.succeeded) as run:
+            self._current, self._awaited = run, _RECOVERY
+            await run.begin(self._context.pairs)
+            await run.work(self._stopping)
 
     def _leave(self) -> None:
-        """No capture runs until the next one."""
-        self._epoch = None
+        """Drop the run that has ended; its gauges say that nothing is captured."""
+        self._current = None
         self._metrics.uncaptured(self._venue.exchange)
 
     async def _renew(self) -> None:
         """Ask for the pairs anew, where REST answers: what was listed since the start may be captured by now."""
         with suppress(Unavailable):
-            self._parts = replace(self._parts, pairs=await ask_pairs(self._parts.rest, self._venue))
+            self._context = replace(self._context, pairs=await ask_pairs(self._context.rest, self._venue))
 
     async def _back_off(self, error: Exception) -> None:
         delay_s = self._backoff.next_delay()
@@ -123,7 +124,7 @@ class Feed(Service):  # type: ignore[misc]
             raise Unavailable(f"Kafka failed {self._backoff.failures} times in a row, the last with {error!r}")
         await self.sleep(delay_s)
 
-    async def _prepared(self, rest: RestClient) -> Parts:
+    async def _prepared(self, rest: RestClient) -> FeedContext:
         """The schema's id and the venue's list of pairs.
 
         Raises:
@@ -133,7 +134,7 @@ class Feed(Service):  # type: ignore[misc]
         schemas = SubjectSchemas(self._settings, self._names.contract(topic), self._names.subject(topic))
         written = await schemas.load()
         pairs = await self._pairs(rest)
-        return Parts(self._settings, self._names, venue, self._metrics, rest, written, schemas, pairs)
+        return FeedContext(self._settings, self._names, venue, self._metrics, rest, written, schemas, pairs)
 
     async def _pairs(self, rest: RestClient) -> Pairs:
         venue, backoff = self._venue, Backoff(0.5, 5.0)

@@ -30,14 +30,15 @@ _LOOK_S = 0.1
 class Sink(Protocol):
     """Takes what a connection brings."""
 
-    def take(self, connection: "Connection", frame: bytes, event: Event, origin: Origin) -> None:
-        """One frame and what it says."""
+    def take(self, connection: int, frame: bytes, event: Event, origin: Origin) -> None:
+        """Take one frame of the connection of that number, and what the protocol read of it."""
 
-    async def room(self) -> None:
-        """Wait until there is room for more."""
+    async def wait_for_capacity(self) -> None:
+        """Wait until more can be taken. Raises Congested where that takes too long."""
 
-    def refused(self, refusal: Refused) -> None:
-        """The venue refused a symbol, or what was asked for as a whole."""
+    @property
+    def refused(self) -> Callable[[Refused], None]:
+        """Is told that the venue refused a symbol, or what was asked for as a whole."""
 
 
 class Connection:
@@ -136,11 +137,14 @@ class Connection:
             for frame in frames:
                 self._numbered += 1
                 event = receive(frame)
-                if type(event) is not TradesReceived:
+                if type(event) is TradesReceived:
+                    newest = event.trades[-1]
+                    self.last[newest.symbol] = newest.trade_id
+                else:
                     self._note(event)
-                take(self, frame, event, Origin(time.time_ns(), self.id, self._numbered))
+                take(self.id, frame, event, Origin(time.time_ns(), self.id, self._numbered))
             self._heard = math.inf  # while we wait for Kafka, a silence is our own
-            await self._sink.room()
+            await self._sink.wait_for_capacity()
 
     def _note(self, event: Event) -> None:
         match event:

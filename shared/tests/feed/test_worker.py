@@ -12,13 +12,12 @@ from k2_shared.core.records import Outgoing
 from k2_shared.core.telemetry import Metrics
 from k2_shared.core.trade import Trade
 from k2_shared.feed.backfill.backfill import Filler
-from k2_shared.feed.backfill.filling import Filling
+from k2_shared.feed.backfill.worker import BackfillWorker
 from k2_shared.feed.coverage import ledger
 from k2_shared.feed.coverage.gap_log import GapLog
 from k2_shared.feed.coverage.ledger import GapRecord, now_us
-from k2_shared.feed.run.book import Book
+from k2_shared.feed.publish.tracker import SymbolTracker
 from k2_shared.feed.venue.rest import Page
-from k2_shared.feed.venue.settings import FeedSettings
 from k2_support.records import trade
 
 SYMBOL = trade().symbol
@@ -30,13 +29,12 @@ def trades(*ids: int) -> list[Trade]:
 
 @dataclass
 class Feed:
-    """The capture by hand, and a venue's past of ids 1 to ``last`` without 4 and 10.
+    """A feed by hand, and a venue's past of ids 1 to ``last`` without 4 and 10.
 
     ``meanwhile`` comes while REST is asked. Pages begin ``earlier`` than they are asked for, as those by time do.
     """
 
-    settings: FeedSettings = field(default_factory=lambda: FeedSettings.load(feed_gap_grace_s=0))
-    book: Book = field(default_factory=lambda: Book(8))
+    tracker: SymbolTracker = field(default_factory=lambda: SymbolTracker(8))
     told: list[GapRecord] = field(default_factory=list)
     published: list[tuple[int, Source]] = field(default_factory=list)
     meanwhile: Sequence[int] = ()
@@ -47,7 +45,7 @@ class Feed:
 
     def __post_init__(self) -> None:
         self.gap_log = GapLog("BINANCE", self._put, Metrics("feed_binance", "0").feed)
-        self.book.add(SYMBOL)
+        self.tracker.add(SYMBOL)
 
     def _put(self, record: Outgoing) -> None:
         self.told.append(ledger.gaps.read(record.value))
@@ -55,13 +53,13 @@ class Feed:
     def publish(self, frame: bytes, found: Sequence[Trade], origin: Origin) -> None:
         self.published += [(each.trade_id, origin.source) for each in found]
 
-    async def recovered(self) -> None:
+    async def outlast_congestion(self) -> None:
         return
 
     async def page(self, symbol: str, first_id: int, after_us: int, cursor: str) -> tuple[Page, bytes]:
         self.asked.append(first_id)
         if self.meanwhile:
-            self.book.take(trades(*self.meanwhile), connection=2)
+            self.tracker.take(trades(*self.meanwhile), connection=2)
         return Page(
             trades(*(each for each in range(first_id - self.earlier, self.last + 1) if each not in (4, 10)))
         ), b"answer"
@@ -70,18 +68,19 @@ class Feed:
         """A socket brings every id up to 9 but these."""
         for each in range(1, 10):
             if each not in ids:
-                self.book.take(trades(each), connection=1)
+                self.tracker.take(trades(each), connection=1)
 
-    def filling(self) -> Any:
+    def worker(self) -> Any:
         """Works on this feed."""
-        work: Any = Filling(self, Filler(self, 60.0, 0.001, 0.001, time.monotonic))  # type: ignore[arg-type]
+        filler = Filler(self, 60.0, 0.001, 0.001, time.monotonic)
+        work: Any = BackfillWorker(self.tracker, self.gap_log, filler, self.publish, self.outlast_congestion, grace_s=0)
         return work
 
     async def fill(self) -> None:
         """One round."""
-        work = self.filling()
-        for symbol, series, gap in work._due():
-            await work._step(symbol, series, gap)
+        work = self.worker()
+        for symbol, tracked, gap in work.due():
+            await work.step(symbol, tracked, gap)
 
     def fates(self) -> list[tuple[str, int, int]]:
         return [(record.state.value, record.first_id, record.last_id) for record in self.told]
@@ -106,7 +105,7 @@ async def test_a_hole_of_the_venue_is_given_up_at_once(feed: Feed) -> None:
     await feed.fill()
     assert [each for each, _ in feed.published] == [3, 5]
     assert sorted(feed.fates()) == [("filled", 3, 3), ("filled", 5, 5), ("opened", 3, 5), ("unfillable", 4, 4)]
-    assert not feed.book.series[SYMBOL].coverage.gaps
+    assert not feed.tracker.symbols[SYMBOL].coverage.gaps
 
 
 @pytest.mark.parametrize("earlier", [0, 1])
@@ -121,28 +120,28 @@ async def test_a_page_settles_every_gap_that_it_covers(feed: Feed, earlier: int)
         *[("filled", each, each) for each in (2, 6, 8)],
         ("unfillable", 4, 4),
     ]
-    assert not feed.book.series[SYMBOL].coverage.gaps
+    assert not feed.tracker.symbols[SYMBOL].coverage.gaps
 
 
 async def test_a_page_says_nothing_of_what_comes_after_it(feed: Feed) -> None:
     """The part of a gap that lies behind the page's last id stays."""
     feed.lose(8, 9)
-    feed.book.take(trades(20), connection=1)
+    feed.tracker.take(trades(20), connection=1)
     await feed.fill()
     assert [each for each, _ in feed.published] == [8, 9]
-    assert [(gap.first, gap.last) for gap in feed.book.series[SYMBOL].coverage.gaps] == [(10, 19)]
+    assert [(gap.first, gap.last) for gap in feed.tracker.symbols[SYMBOL].coverage.gaps] == [(10, 19)]
 
 
 async def test_a_page_that_may_be_older_than_a_gap_does_not_settle_it(feed: Feed) -> None:
     """The gap was opened while REST was asked: what the page lacks may be on its way, to REST and to the sockets."""
     feed.lose(3)
-    coverage = feed.book.series[SYMBOL].coverage
-    work = feed.filling()
-    ((symbol, series, gap),) = work._due()
+    coverage = feed.tracker.symbols[SYMBOL].coverage
+    work = feed.worker()
+    ((symbol, tracked, gap),) = work.due()
     coverage.clock = lambda: now_us() + 1_000_000
-    feed.book.take(trades(11), connection=1)  # 10 is missing
+    feed.tracker.take(trades(11), connection=1)  # 10 is missing
     feed.last = 20
-    assert await work._step(symbol, series, gap)
+    assert await work.step(symbol, tracked, gap)
     assert [(gap.first, gap.last) for gap in coverage.gaps] == [(10, 10)]
 
 
@@ -157,8 +156,8 @@ async def test_what_a_socket_brings_meanwhile_is_not_published_twice(feed: Feed)
 async def test_a_gap_that_was_settled_before_its_turn_is_not_opened(feed: Feed) -> None:
     """Else it would stand open in the ledger for ever."""
     feed.lose(6)
-    work = feed.filling()
-    ((symbol, series, gap),) = work._due()
-    feed.book.take(trades(6), connection=2)
-    assert not await work._step(symbol, series, gap)
+    work = feed.worker()
+    ((symbol, tracked, gap),) = work.due()
+    feed.tracker.take(trades(6), connection=2)
+    assert not await work.step(symbol, tracked, gap)
     assert feed.told == []

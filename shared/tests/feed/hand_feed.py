@@ -1,11 +1,11 @@
-"""A venue, a socket and a feed by hand, for tests of one connection and of the slot that keeps it up."""
+"""A venue, a socket and a feed by hand, for tests of one connection and of the supervisor that keeps it up."""
 
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from k2_shared.core.origin import Origin
-from k2_shared.feed.coverage.ledger import Cause, EventKind
+from k2_shared.feed.coverage.ledger import Cause
 from k2_shared.feed.publish.backlog import Congested
 from k2_shared.feed.transport.connection import Connection
 from k2_shared.feed.transport.transport import Disconnected
@@ -105,15 +105,15 @@ class HandSocket:
 
 
 @dataclass
-class Lines:
-    """A feed's side by hand: what a connection and a slot tell it."""
+class HandFeed:
+    """A feed's side by hand: the sink of a connection, the connector and the reports of a supervisor."""
 
     settings: FeedSettings
     sockets: list[HandSocket] = field(default_factory=list)
     connections: list[Connection] = field(default_factory=list)
     present: set[Connection] = field(default_factory=set)
     taken: list[str] = field(default_factory=list)
-    told: list[tuple[EventKind, str]] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
     outcomes: list[str] = field(default_factory=list)
     gone: list[Cause] = field(default_factory=list)
     lost_to: list[str] = field(default_factory=list)
@@ -138,12 +138,10 @@ class Lines:
         self.present.add(connection)
         return connection
 
-    def take(self, connection: Connection, frame: bytes, event: Event, origin: Origin) -> None:
+    def take(self, connection: int, frame: bytes, event: Event, origin: Origin) -> None:
         self.taken.append(frame.decode())
-        if isinstance(event, TradesReceived):
-            connection.last[event.trades[0].symbol] = event.trades[0].trade_id
 
-    async def room(self) -> None:
+    async def wait_for_capacity(self) -> None:
         if self.full:
             self.full = False
             raise Congested("no room")
@@ -158,19 +156,28 @@ class Lines:
     async def quiet(self, symbols: set[str]) -> set[str]:
         return symbols & self.silent
 
-    async def recovered(self) -> None:
-        self.told.append((EventKind.SUBSCRIBED, "recovered"))
+    async def outlast_congestion(self) -> None:
+        self.told.append("the congestion is over")
 
-    def tell(self, kind: EventKind, detail: str) -> None:
-        self.told.append((kind, detail))
+    def connected(self, url: str) -> None:
+        self.told.append(f"connected to {url}")
 
     def lost(self, reason: Exception) -> None:
         self.lost_to.append(str(reason))
 
-    def rotated(self, outcome: str) -> None:
+    def congested(self, error: Exception) -> None:
+        self.told.append("congested")
+
+    def failed_over(self, before: str, now: str, error: Exception) -> None:
+        self.told.append(f"failed over to {now}")
+
+    def rotated(self, outcome: str, age_s: float) -> None:
         self.outcomes.append(outcome)
 
+    def rotation_failed(self) -> None:
+        self.outcomes.append("failed")
 
-def lines_by_hand() -> Lines:
+
+def feed_by_hand() -> HandFeed:
     """With the default deadlines, by a clock that the test moves, and with hardly a pause after a failure."""
-    return Lines(FeedSettings.load(feed_backoff_base_s=0.01, feed_backoff_cap_s=0.02))
+    return HandFeed(FeedSettings.load(feed_backoff_base_s=0.01, feed_backoff_cap_s=0.02))
