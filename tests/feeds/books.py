@@ -14,8 +14,8 @@ from k2_shared.core.origin import Headers, Source, find
 from k2_shared.core.records import Batch, Consumed
 from k2_shared.core.trade import Exchange, contract_under, decode, record_key
 from k2_shared.feed.coverage import ledger
+from k2_shared.feed.coverage.intervals import Interval, IntervalSet
 from k2_shared.feed.coverage.ledger import GapRecord, GapState
-from k2_shared.feed.coverage.spans import Span, Spans
 from k2_shared.kafka.dlq import PREFIX
 
 _STAGE, _REASON, _DETAIL = (PREFIX + name for name in ("stage", "reason", "detail"))
@@ -25,10 +25,10 @@ _STAGE, _REASON, _DETAIL = (PREFIX + name for name in ("stage", "reason", "detai
 class Account:
     """One symbol's ids and what became of them; ``open`` are those whose gap the ledger has not closed yet."""
 
-    published: Spans = field(default_factory=Spans)
-    quarantined: Spans = field(default_factory=Spans)
-    unfillable: Spans = field(default_factory=Spans)
-    open: Spans = field(default_factory=Spans)
+    published: IntervalSet = field(default_factory=IntervalSet)
+    quarantined: IntervalSet = field(default_factory=IntervalSet)
+    unfillable: IntervalSet = field(default_factory=IntervalSet)
+    open: IntervalSet = field(default_factory=IntervalSet)
     records: int = 0  # of bronze
     rest_records: int = 0  # those of them that came by REST
 
@@ -37,18 +37,18 @@ class Account:
         """Records of bronze beyond the first of their id."""
         return self.records - len(self.published)
 
-    def without(self, first: int, last: int) -> list[Span]:
+    def without(self, first: int, last: int) -> list[Interval]:
         """The parts of a range of which nothing is known."""
-        rest = Spans([(first, last)])
+        rest = IntervalSet([(first, last)])
         for known in (self.published, self.quarantined, self.unfillable):
-            for span in known.within(first, last):
-                rest.remove(*span)
+            for interval in known.within(first, last):
+                rest.remove(*interval)
         return list(rest)
 
     def from_first(self, first: int, last: int) -> int:
         """The lowest id in a range of which something is known; ``first`` where nothing is."""
         known = (self.published, self.quarantined, self.unfillable)
-        return min((spans[0][0] for of in known if (spans := of.within(first, last))), default=first)
+        return min((intervals[0][0] for of in known if (intervals := of.within(first, last))), default=first)
 
 
 class Books:
@@ -89,13 +89,13 @@ class Books:
                 self._gap(told)
 
     def _gap(self, told: GapRecord) -> None:
-        account, span = self._account(told.symbol), (told.first_id, told.last_id)
+        account, interval = self._account(told.symbol), (told.first_id, told.last_id)
         if told.state is GapState.OPENED:
-            account.open.add(*span)
+            account.open.add(*interval)
             return
-        account.open.remove(*span)
+        account.open.remove(*interval)
         if told.state is GapState.UNFILLABLE:
-            account.unfillable.add(*span)
+            account.unfillable.add(*interval)
 
     def _trade(self, record: Consumed, *, rest: bool) -> None:
         """One that the columns cannot tell."""
@@ -124,7 +124,7 @@ def from_rest(headers: Headers) -> bool:
     return origin is not None and origin[-1] == Source.REST
 
 
-def runs(ids: Longs) -> Iterator[Span]:
+def runs(ids: Longs) -> Iterator[Interval]:
     """Ids in any order, as ranges."""
     found = np.unique(ids)
     stops = np.flatnonzero(np.diff(found) > 1)
@@ -155,21 +155,23 @@ def ids_in(frame: bytes | None, symbol: str) -> Iterator[int]:
             yield row["trade_id"]
 
 
-def unaccounted(assigned: Mapping[str, Sequence[Span]], accounts: Mapping[str, Account]) -> dict[str, list[Span]]:
+def unaccounted(
+    assigned: Mapping[str, Sequence[Interval]], accounts: Mapping[str, Account]
+) -> dict[str, list[Interval]]:
     """The ids, by symbol, that a venue assigned and that are neither published nor quarantined nor unfillable.
 
     ``assigned`` is as ``due`` takes it.
     """
     found = {}
-    for symbol, spans in assigned.items():
+    for symbol, intervals in assigned.items():
         account = accounts.get(symbol, Account())
-        missing = [part for span in due(spans, account) for part in account.without(*span)]
+        missing = [part for interval in due(intervals, account) for part in account.without(*interval)]
         if missing:
             found[symbol] = missing
     return found
 
 
-def due(assigned: Sequence[Span], account: Account) -> Iterator[Span]:
+def due(assigned: Sequence[Interval], account: Account) -> Iterator[Interval]:
     """The ranges of ids that a feed answers for, of all that a venue assigned.
 
     ``assigned`` are ranges in the order of assignment; one that lies before its predecessor begins a new numbering.
@@ -180,12 +182,12 @@ def due(assigned: Sequence[Span], account: Account) -> Iterator[Span]:
         yield from ((max(first, begun), last) for first, last in numbering if last >= begun)
 
 
-def numberings(spans: Sequence[Span]) -> list[list[Span]]:
+def numberings(intervals: Sequence[Interval]) -> list[list[Interval]]:
     """Ranges in the order of assignment, apart where the ids start anew."""
-    if not spans:
+    if not intervals:
         return []
-    found = [[tuple(spans[0])]]
-    for before, after in pairwise(spans):
+    found = [[tuple(intervals[0])]]
+    for before, after in pairwise(intervals):
         if after[0] <= before[1]:
             found.append([])
         found[-1].append(tuple(after))

@@ -18,8 +18,8 @@ from tests.feeds.sim import BTC, ETH, Plays, Sim, simulating
 from k2_shared.core.settings import RunSettings
 from k2_shared.core.trade import Exchange
 from k2_shared.feed.coverage import ledger
+from k2_shared.feed.coverage.intervals import Interval, IntervalSet
 from k2_shared.feed.coverage.ledger import EventKind, EventRecord, GapRecord, GapState, Resumption, SymbolRecord, now_us
-from k2_shared.feed.coverage.spans import Span, Spans
 from k2_shared.kafka.dlq import PREFIX
 from k2_shared.kafka.topics import DLQ, EVENTS, GAPS, Names
 from k2_support.topics import read, write
@@ -113,7 +113,7 @@ class Rig:
         """Wait until the ledger says of every id of a range that it is in a state."""
 
         async def written() -> bool:
-            told = Spans((gap.first_id, gap.last_id) for gap in await self.gaps(state))
+            told = IntervalSet((gap.first_id, gap.last_id) for gap in await self.gaps(state))
             return not told.without(first, last)
 
         await eventually(written, f"{state} of {first} to {last}", PATIENCE_S)
@@ -128,7 +128,7 @@ class Rig:
         record = SymbolRecord(exchange=self.venue, symbol=symbol, captured=captured, at=now_us(), **said)  # type: ignore[arg-type]
         await write(self.settings, self.names, [ledger.symbols.outgoing(record)])
 
-    async def assigned(self, *symbols: str) -> dict[str, list[Span]]:
+    async def assigned(self, *symbols: str) -> dict[str, list[Interval]]:
         """The ids that the venue has assigned so far and that count, of these symbols or of all."""
         return {
             symbol: [(max(first, self.since.get(symbol, 0)), last) for first, last in await self.sim.assigned(symbol)]

@@ -14,7 +14,7 @@ import aiohttp
 
 from exchange_sim.recordings import PACKAGED
 from k2_shared.core.trade import Exchange
-from k2_shared.feed.coverage.spans import Span
+from k2_shared.feed.coverage.intervals import Interval
 from k2_support.waiting import eventually
 
 BTC, ETH = "BTC/USDT", "ETH/USDT"
@@ -93,7 +93,7 @@ class Sim:
 
         await eventually(enough, f"the strike of {kind}", 60.0)
 
-    async def assigned(self, symbol: str) -> list[Span]:
+    async def assigned(self, symbol: str) -> list[Interval]:
         """The ids that the venue has assigned so far, in order of assignment."""
         return [(first, last) for first, last in await self._get(f"/sim/assigned?ids={self.venue}:{symbol}")]
 

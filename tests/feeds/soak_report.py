@@ -14,7 +14,7 @@ from tests.feeds.soak_rig import Rig
 from tests.feeds.soak_watch import Ids, overlap
 
 from k2_shared.core.trade import Exchange
-from k2_shared.feed.coverage.spans import Span, Spans
+from k2_shared.feed.coverage.intervals import Interval, IntervalSet
 
 _SHOWN, _SYMBOLS = 5, 12
 _SUMMED = ("assigned", "published", "backfilled", "quarantined", "unfillable", "open", "repeated")
@@ -30,8 +30,8 @@ class Line:
     published: int
     quarantined: int
     unfillable: int
-    unaccounted: list[Span]
-    given_up: list[Span]  # unfillable, although REST has them
+    unaccounted: list[Interval]
+    given_up: list[Interval]  # unfillable, although REST has them
     open: int
     backfilled: int
     repeated: int
@@ -42,17 +42,17 @@ class Line:
         return bool(self.unaccounted or self.given_up or self.open)
 
 
-def line(venue: Exchange, symbol: str, assigned: list[Span], hidden: list[Span], account: Account) -> Line:
+def line(venue: Exchange, symbol: str, assigned: list[Interval], hidden: list[Interval], account: Account) -> Line:
     """Hold an account against what its venue assigned, and what REST never has."""
-    wanted = Spans(due(assigned, account))
-    rest, parts = Spans(wanted), list[Spans]()
+    wanted = IntervalSet(due(assigned, account))
+    rest, parts = IntervalSet(wanted), list[IntervalSet]()
     for known in (account.published, account.quarantined, account.unfillable):
         parts.append(overlap(rest, known))
-        for span in parts[-1]:
-            rest.remove(*span)
-    given_up = Spans(parts[2])
-    for span in hidden:
-        given_up.remove(*span)
+        for interval in parts[-1]:
+            rest.remove(*interval)
+    given_up = IntervalSet(parts[2])
+    for interval in hidden:
+        given_up.remove(*interval)
     return Line(
         venue=venue,
         symbol=symbol,
@@ -71,9 +71,9 @@ def line(venue: Exchange, symbol: str, assigned: list[Span], hidden: list[Span],
 async def lines(rig: Rig, assigned: Ids) -> list[Line]:
     """A line for each symbol."""
     return [
-        line(venue, symbol, list(spans), await rig.hidden(venue, symbol), _account(rig, venue, symbol))
+        line(venue, symbol, list(intervals), await rig.hidden(venue, symbol), _account(rig, venue, symbol))
         for venue, of in assigned.items()
-        for symbol, spans in of.items()
+        for symbol, intervals in of.items()
     ]
 
 
@@ -148,10 +148,10 @@ def _summed(of: list[Line]) -> dict[str, int]:
     return {name: sum(asdict(each)[name] for each in of) for name in _SUMMED}
 
 
-def _count(spans: list[Span]) -> int:
-    return sum(last - first + 1 for first, last in spans)
+def _count(intervals: list[Interval]) -> int:
+    return sum(last - first + 1 for first, last in intervals)
 
 
-def _told(spans: list[Span]) -> str:
-    shown = ", ".join(f"{first}-{last}" for first, last in spans[:_SHOWN])
-    return f"{_count(spans)} {f'({shown})' if spans else ''}".strip()
+def _told(intervals: list[Interval]) -> str:
+    shown = ", ".join(f"{first}-{last}" for first, last in intervals[:_SHOWN])
+    return f"{_count(intervals)} {f'({shown})' if intervals else ''}".strip()

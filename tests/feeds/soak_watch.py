@@ -12,12 +12,12 @@ from k2_shared.core.records import Batch
 from k2_shared.core.settings import RunSettings
 from k2_shared.core.trade import Exchange, contract_under, decode
 from k2_shared.feed.coverage import ledger
+from k2_shared.feed.coverage.intervals import Interval, IntervalSet
 from k2_shared.feed.coverage.ledger import EventKind
-from k2_shared.feed.coverage.spans import Span, Spans
 from k2_shared.kafka.dlq import PREFIX
 from k2_shared.kafka.topics import BRONZE, DLQ, EVENTS, EXCHANGES, GAPS, GOLD, Names
 
-Ids = Mapping[Exchange, Mapping[str, Sequence[Span]]]
+Ids = Mapping[Exchange, Mapping[str, Sequence[Interval]]]
 """Ranges of ids by venue and symbol."""
 
 
@@ -27,7 +27,7 @@ class Records:
     def __init__(self, schema_id: int) -> None:
         self.feeds = {exchange: Books(exchange, schema_id) for exchange in EXCHANGES}
         self.gold = {exchange: Books(exchange, schema_id) for exchange in EXCHANGES}
-        self.refused: dict[tuple[str, str], Spans] = {}
+        self.refused: dict[tuple[str, str], IntervalSet] = {}
         self.events: Counter[tuple[Exchange, EventKind, str]] = Counter()
         self._schema_id = schema_id
 
@@ -42,15 +42,15 @@ class Records:
             EVENTS: self._tell,
         }
 
-    def missing(self, assigned: Ids) -> dict[str, list[Span]]:
+    def missing(self, assigned: Ids) -> dict[str, list[Interval]]:
         """What is unaccounted for, by venue and symbol as one name."""
         found = {venue: unaccounted(of, self.feeds[venue].accounts) for venue, of in assigned.items()}
-        return {f"{venue}:{symbol}": spans for venue, of in found.items() for symbol, spans in of.items()}
+        return {f"{venue}:{symbol}": intervals for venue, of in found.items() for symbol, intervals in of.items()}
 
     def not_in_gold(self) -> int:
         """How many published ids are neither in gold nor refused on the way there."""
         return sum(
-            len(_left(account.published, [gold.published, self.refused.get((venue, symbol), Spans())]))
+            len(_left(account.published, [gold.published, self.refused.get((venue, symbol), IntervalSet())]))
             for venue, symbol, account, gold in self._pairs()
         )
 
@@ -77,8 +77,8 @@ class Records:
         for letter in batch:
             if dict(letter.headers).get(f"{PREFIX}stage") in (b"silver", b"gold"):
                 trade = decode(letter.value, contract_under(self._schema_id))
-                spans = self.refused.setdefault((trade["exchange"], trade["symbol"]), Spans())
-                spans.add(int(trade["trade_id"]), int(trade["trade_id"]))
+                intervals = self.refused.setdefault((trade["exchange"], trade["symbol"]), IntervalSet())
+                intervals.add(int(trade["trade_id"]), int(trade["trade_id"]))
 
     def _tell(self, batch: Batch) -> None:
         for record in batch:
@@ -91,18 +91,18 @@ def _each(takes: Iterable[Callable[[Batch], None]], batch: Batch) -> None:
         take(batch)
 
 
-def _left(of: Spans, known: Iterable[Spans]) -> Spans:
+def _left(of: IntervalSet, known: Iterable[IntervalSet]) -> IntervalSet:
     """A set without others."""
-    rest = Spans(of)
-    for spans in known:
-        for span in spans:
-            rest.remove(*span)
+    rest = IntervalSet(of)
+    for intervals in known:
+        for interval in intervals:
+            rest.remove(*interval)
     return rest
 
 
-def overlap(one: Iterable[Span], other: Spans) -> Spans:
+def overlap(one: Iterable[Interval], other: IntervalSet) -> IntervalSet:
     """What two sets share."""
-    return Spans(part for span in one for part in other.within(*span))
+    return IntervalSet(part for interval in one for part in other.within(*interval))
 
 
 @asynccontextmanager

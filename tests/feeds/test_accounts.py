@@ -13,8 +13,8 @@ from k2_shared.core.records import Outgoing
 from k2_shared.core.settings import RunSettings
 from k2_shared.core.trade import Trade, wire_prefix
 from k2_shared.feed.coverage import ledger
+from k2_shared.feed.coverage.intervals import Interval, IntervalSet
 from k2_shared.feed.coverage.ledger import Cause, GapRecord, GapState
-from k2_shared.feed.coverage.spans import Span, Spans
 from k2_shared.feed.publish.frames import FrameWriter
 from k2_shared.kafka.dlq import Refuser
 from k2_shared.kafka.topics import BRONZE, Names, partition_for
@@ -52,9 +52,9 @@ def letter(
 
 
 def account(
-    published: Sequence[Span] = (), quarantined: Sequence[Span] = (), unfillable: Sequence[Span] = ()
+    published: Sequence[Interval] = (), quarantined: Sequence[Interval] = (), unfillable: Sequence[Interval] = ()
 ) -> Account:
-    return Account(Spans(published), Spans(quarantined), Spans(unfillable))
+    return Account(IntervalSet(published), IntervalSet(quarantined), IntervalSet(unfillable))
 
 
 def test_published_ids_are_ranges_whatever_their_order() -> None:
@@ -159,7 +159,7 @@ def test_every_id_is_accounted_for_by_one_of_three() -> None:
     """Published, quarantined or unfillable; an open gap accounts for nothing."""
     kept = {SYMBOL: account(published=[(5, 6), (9, 10)], quarantined=[(7, 7)], unfillable=[(8, 8)])}
     assert unaccounted({SYMBOL: [(5, 10)]}, kept) == {}
-    kept[SYMBOL].unfillable, kept[SYMBOL].open = Spans(), Spans([(8, 8)])
+    kept[SYMBOL].unfillable, kept[SYMBOL].open = IntervalSet(), IntervalSet([(8, 8)])
     assert unaccounted({SYMBOL: [(5, 10)]}, kept) == {SYMBOL: [(8, 8)]}
 
 

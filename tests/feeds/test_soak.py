@@ -19,8 +19,8 @@ from tests.feeds.soak_watch import Records, overlap
 from exchange_sim.catalogue import INJECTED
 from k2_shared.core.errors import InvalidRecord
 from k2_shared.feed.coverage import ledger
+from k2_shared.feed.coverage.intervals import IntervalSet
 from k2_shared.feed.coverage.ledger import EventKind, EventRecord
-from k2_shared.feed.coverage.spans import Spans
 from k2_shared.kafka.dlq import Refuser
 from k2_shared.kafka.topics import BRONZE, DLQ, EVENTS, GOLD
 from k2_support.records import SCHEMA_ID, FakeRecord, records, trade
@@ -87,7 +87,7 @@ def test_a_fault_that_waits_for_the_feed_is_followed_by_what_makes_it_come(kind:
 
 def test_an_id_counts_once_in_a_line() -> None:
     """Published comes before quarantined, and that before unfillable."""
-    account = Account(Spans([(5, 7)]), Spans([(7, 8)]), Spans([(8, 9)]))
+    account = Account(IntervalSet([(5, 7)]), IntervalSet([(7, 8)]), IntervalSet([(8, 9)]))
     found = line("KRAKEN", SYMBOL, [(1, 10)], [(9, 9)], account)
     assert (found.assigned, found.published, found.quarantined, found.unfillable) == (6, 3, 1, 1)
     assert found.unaccounted == [(10, 10)]
@@ -95,7 +95,7 @@ def test_an_id_counts_once_in_a_line() -> None:
 
 def test_an_id_is_given_up_wrongly_where_rest_has_it() -> None:
     """Only what REST never has is unfillable in truth."""
-    account = Account(Spans([(5, 7)]), unfillable=Spans([(8, 9)]))
+    account = Account(IntervalSet([(5, 7)]), unfillable=IntervalSet([(8, 9)]))
     assert line("KRAKEN", SYMBOL, [(5, 9)], [(9, 9)], account).given_up == [(8, 8)]
 
 
@@ -105,11 +105,11 @@ def report(account: Account, **more: int) -> Report:
 
 def test_a_run_passes_when_nothing_is_lost_or_repeated() -> None:
     """Every id published, each once in gold, and every fault struck."""
-    whole = Account(Spans([(5, 9)]), records=5)
+    whole = Account(IntervalSet([(5, 9)]), records=5)
     assert report(whole).passed
     assert not report(whole, gold_repeated=1).passed
     assert not report(whole, gold_missing=1).passed
-    assert not report(Account(Spans([(5, 8)]), records=4)).passed
+    assert not report(Account(IntervalSet([(5, 8)]), records=4)).passed
     struck_never = report(whole)
     struck_never.never_struck.append("burst")
     assert not struck_never.passed
@@ -118,7 +118,7 @@ def test_a_run_passes_when_nothing_is_lost_or_repeated() -> None:
 
 def test_the_last_line_is_json(capsys: pytest.CaptureFixture[str]) -> None:
     """Programs read one line of stdout, people the rest on stderr."""
-    report(Account(Spans([(5, 7), (9, 9)]), records=6, rest_records=2)).show(Console(stderr=True))
+    report(Account(IntervalSet([(5, 7), (9, 9)]), records=6, rest_records=2)).show(Console(stderr=True))
     said = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (said["assigned"], said["published"], said["unaccounted"], said["backfilled"]) == (5, 4, 1, 2)
     assert said["passed"] is False
@@ -126,7 +126,7 @@ def test_the_last_line_is_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_table_shows_who_is_in_trouble_among_many(capsys: pytest.CaptureFixture[str]) -> None:
     """Quiet symbols are one line together, but for one that lost an id."""
-    whole, holed = Account(Spans([(1, 9)]), records=9), Account(Spans([(1, 4), (6, 9)]), records=8)
+    whole, holed = Account(IntervalSet([(1, 9)]), records=9), Account(IntervalSet([(1, 4), (6, 9)]), records=8)
     found = [line("KRAKEN", f"Q{number}/USD", [(1, 9)], [], whole) for number in range(40)]
     Report(7, [*found, line("KRAKEN", "BAD/USD", [(1, 9)], [], holed)]).show(Console(stderr=True, width=160))
     said = capsys.readouterr()
@@ -161,7 +161,7 @@ def test_events_are_counted_by_kind_venue_and_symbol() -> None:
 
 def test_two_sets_share_what_lies_in_both() -> None:
     """Ranges are cut at each other's ends."""
-    assert list(overlap([(1, 5), (8, 9)], Spans([(4, 8)]))) == [(4, 5), (8, 8)]
+    assert list(overlap([(1, 5), (8, 9)], IntervalSet([(4, 8)]))) == [(4, 5), (8, 8)]
 
 
 def test_memory_is_judged_over_the_longest_life() -> None:
@@ -210,6 +210,6 @@ def test_a_short_run_is_held_to_the_limit_alone() -> None:
 
 def test_a_verdict_on_memory_fails_the_report() -> None:
     """A run in which no id was lost is no success for that."""
-    found = report(Account(Spans([(5, 9)]), records=5))
+    found = report(Account(IntervalSet([(5, 9)]), records=5))
     found.failed += lived(50, 100, 100, 100, 100, 100, 120, 120).broken("feed_kraken", 400)
     assert not found.passed

@@ -7,8 +7,8 @@ import pytest
 
 from k2_shared.feed.coverage.blocks import MOST, Blocks
 from k2_shared.feed.coverage.coverage import Coverage, Gap, Gaps
+from k2_shared.feed.coverage.intervals import IntervalSet
 from k2_shared.feed.coverage.ledger import Cause
-from k2_shared.feed.coverage.spans import Spans
 
 MANY = 4 * MOST
 
@@ -38,21 +38,21 @@ def test_many_spans_are_the_set_of_their_ids(seed: int) -> None:
     """Through thousands of ranges over several blocks, short and long ones added and removed anywhere."""
     rng = random.Random(seed)
     model = {2 * number for number in range(1, MANY)}
-    spans = Spans((number, number) for number in sorted(model, key=lambda _: rng.random()))
+    intervals = IntervalSet((number, number) for number in sorted(model, key=lambda _: rng.random()))
     for _ in range(300):
         first = rng.randint(1, 2 * MANY)
         last = first + rng.choice([0, 0, 1, 5, 3 * MOST])
         if rng.random() < 0.3:
-            spans.add(first, last)
+            intervals.add(first, last)
             model |= set(range(first, last + 1))
         else:
-            spans.remove(first, last)
+            intervals.remove(first, last)
             model -= set(range(first, last + 1))
-        assert len(spans) == len(model)
-        assert (first - 1 in spans) == (first - 1 in model)
-    assert list(spans) == ranges_of(model)
-    spans.remove(1, 4 * MANY)
-    assert (list(spans), len(spans)) == ([], 0)
+        assert len(intervals) == len(model)
+        assert (first - 1 in intervals) == (first - 1 in model)
+    assert list(intervals) == ranges_of(model)
+    intervals.remove(1, 4 * MANY)
+    assert (list(intervals), len(intervals)) == ([], 0)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -80,9 +80,9 @@ def test_many_gaps_are_cut_as_few_are(seed: int) -> None:
 
 def test_an_empty_range_shares_no_id() -> None:
     """As a stranger's record in the ledger may have it."""
-    spans = Spans([(1, 10)])
-    spans.remove(5, 4)
-    assert (list(spans), spans.within(5, 4), spans.without(5, 4)) == ([(1, 10)], [], [])
+    intervals = IntervalSet([(1, 10)])
+    intervals.remove(5, 4)
+    assert (list(intervals), intervals.within(5, 4), intervals.without(5, 4)) == ([(1, 10)], [], [])
 
 
 def test_what_was_lost_is_more_urgent_than_history(coverage: Coverage) -> None:

@@ -8,36 +8,36 @@ from hypothesis import strategies as st
 
 from k2_shared.core.trade import Trade
 from k2_shared.feed.coverage.coverage import Coverage, Gap, Verdict
+from k2_shared.feed.coverage.intervals import IntervalSet
 from k2_shared.feed.coverage.ledger import Cause
-from k2_shared.feed.coverage.spans import Spans
 from k2_shared.feed.publish.tracker import SymbolTracker
 from k2_support.records import trade
 
 RANGES = st.lists(st.tuples(st.integers(1, 60), st.integers(0, 9)).map(lambda each: (each[0], sum(each))), max_size=12)
 
 
-def ids(spans: Spans) -> set[int]:
-    return {number for first, last in spans for number in range(first, last + 1)}
+def ids(intervals: IntervalSet) -> set[int]:
+    return {number for first, last in intervals for number in range(first, last + 1)}
 
 
 @given(RANGES, RANGES, st.tuples(st.integers(1, 70), st.integers(0, 30)))
-def test_spans_are_the_set_of_their_ids(
+def test_an_interval_set_is_the_set_of_its_ids(
     added: list[tuple[int, int]], removed: list[tuple[int, int]], asked: tuple[int, int]
 ) -> None:
     """Adding, removing and asking say what a set of ids says, and ranges never touch."""
-    spans, model = Spans(added), {n for first, last in added for n in range(first, last + 1)}
+    intervals, model = IntervalSet(added), {n for first, last in added for n in range(first, last + 1)}
     for first, last in removed:
-        spans.remove(first, last)
+        intervals.remove(first, last)
         model -= set(range(first, last + 1))
-    assert ids(spans) == model
-    assert len(spans) == len(model)
-    ranges = list(spans)
+    assert ids(intervals) == model
+    assert len(intervals) == len(model)
+    ranges = list(intervals)
     assert all(before[1] + 1 < after[0] for before, after in pairwise(ranges))
     first, last = asked[0], sum(asked)
     window = set(range(first, last + 1))
-    assert ids(Spans(spans.within(first, last))) == model & window
-    assert ids(Spans(spans.without(first, last))) == window - model
-    assert (first in spans) == (first in model)
+    assert ids(IntervalSet(intervals.within(first, last))) == model & window
+    assert ids(IntervalSet(intervals.without(first, last))) == window - model
+    assert (first in intervals) == (first in model)
 
 
 def missing(coverage: Coverage) -> set[int]:
@@ -209,10 +209,10 @@ def test_a_symbol_begins_with_the_lowest_id_of_its_first_frame() -> None:
 
 def test_a_range_holds_its_ends_and_nothing_beside_them() -> None:
     """Membership is by id; a range that ends before it begins is none."""
-    spans = Spans([(3, 5), (9, 8)])
-    assert [number in spans for number in (2, 3, 5, 6, 8, 9)] == [False, True, True, False, False, False]
-    assert spans.without(1, 7) == [(1, 2), (6, 7)]
-    assert spans.without(3, 4) == []
+    intervals = IntervalSet([(3, 5), (9, 8)])
+    assert [number in intervals for number in (2, 3, 5, 6, 8, 9)] == [False, True, True, False, False, False]
+    assert intervals.without(1, 7) == [(1, 2), (6, 7)]
+    assert intervals.without(3, 4) == []
 
 
 def test_a_gap_is_awaited_until_something_comes(coverage: Coverage) -> None:

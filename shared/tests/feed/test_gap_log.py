@@ -98,7 +98,7 @@ def test_a_symbol_that_is_forgotten_has_no_gauge() -> None:
     assert written.open_ids() == 1
 
 
-def spans(coverage: Coverage) -> list[tuple[int, int]]:
+def missing(coverage: Coverage) -> list[tuple[int, int]]:
     """What the coverage misses."""
     return [(gap.first, gap.last) for gap in coverage.gaps]
 
@@ -107,7 +107,7 @@ def test_what_stands_in_bronze_is_told_to_be_filled() -> None:
     """The last process published it, and ended before it said so; what is still missing stays open."""
     coverage = Coverage(first=1, high=100, gaps=Gaps([Gap(40, 50, Cause.RECONNECT, 1, 0)]))
     assert said(coverage, told(record(GapState.OPENED, 30, 60))) == [("filled", 30, 39), ("filled", 51, 60)]
-    assert spans(coverage) == [(40, 50)]
+    assert missing(coverage) == [(40, 50)]
 
 
 def test_ids_above_the_coverage_stay_open() -> None:
@@ -121,7 +121,7 @@ def test_ids_below_the_coverage_are_asked_for_again() -> None:
     coverage = Coverage(first=1_000, high=2_000)
     known = told(record(GapState.OPENED, 50, 999), record(GapState.FILLED, 300, 400))
     assert said(coverage, known) == []
-    assert (coverage.first, spans(coverage)) == (50, [(50, 299), (401, 999)])
+    assert (coverage.first, missing(coverage)) == (50, [(50, 299), (401, 999)])
 
 
 def test_nothing_is_said_of_a_symbol_that_has_not_begun() -> None:

@@ -13,8 +13,8 @@ from k2_shared.core.trade import wire_prefix
 from k2_shared.feed.coverage.coverage import Coverage
 from k2_shared.feed.coverage.event_log import EventLog
 from k2_shared.feed.coverage.gap_log import GapLog
+from k2_shared.feed.coverage.intervals import IntervalSet
 from k2_shared.feed.coverage.silent import Silent
-from k2_shared.feed.coverage.spans import Spans
 from k2_shared.feed.coverage.store import Store
 from k2_shared.feed.publish.backlog import Backlog, PublisherLimits
 from k2_shared.feed.publish.frames import FrameWriter
@@ -107,7 +107,7 @@ def test_a_stopped_symbol_counts_until_it_is_left(running: Running) -> None:
 def test_a_symbol_that_was_left_has_no_gauge(running: Running) -> None:
     """The other's stay."""
     for symbol in (A, B):
-        running.gap_log.resume(symbol, Spans([(3, 4)]))
+        running.gap_log.resume(symbol, IntervalSet([(3, 4)]))
         assert running.value("k2_last_record_timestamp_seconds", symbol=symbol) == 0
     running.symbols.forget(A)
     for name, other in (("k2_feed_open_gap_ids", 2), ("k2_last_record_timestamp_seconds", 0)):
@@ -117,8 +117,8 @@ def test_a_symbol_that_was_left_has_no_gauge(running: Running) -> None:
 
 def test_gaps_that_stand_open_at_the_start_are_measured(running: Running) -> None:
     """Also where there is none: a restart neither hides a gap nor invents one."""
-    running.gap_log.resume(A, Spans([(3, 7), (9, 9)]))
-    running.gap_log.resume(B, Spans())
+    running.gap_log.resume(A, IntervalSet([(3, 7), (9, 9)]))
+    running.gap_log.resume(B, IntervalSet())
     assert running.value("k2_feed_open_gap_ids", symbol=A) == 6
     assert running.value("k2_feed_open_gap_ids", symbol=B) == 0
 
@@ -141,7 +141,7 @@ def test_nothing_is_on_its_way_where_nothing_is_captured(running: Running) -> No
     for gauge in gauges:
         gauge.labels("KRAKEN").set(1)
     metrics.feed.unacknowledged.set(7)
-    running.gap_log.resume(A, Spans([(3, 4)]))
+    running.gap_log.resume(A, IntervalSet([(3, 4)]))
     metrics.uncaptured("KRAKEN")
     assert [gauge.labels("KRAKEN")._value.get() for gauge in gauges] == [0, 0, 0, 0]
     assert metrics.registry.get_sample_value("k2_feed_unacknowledged") == 0

@@ -13,8 +13,8 @@ from k2_shared.core.trade import Trade
 from k2_shared.feed.backfill.backfill import Filler, Judged
 from k2_shared.feed.coverage.coverage import Coverage, Gap, Settled
 from k2_shared.feed.coverage.gap_log import GapLog
+from k2_shared.feed.coverage.intervals import IntervalSet
 from k2_shared.feed.coverage.ledger import now_us
-from k2_shared.feed.coverage.spans import Spans
 from k2_shared.feed.publish.tracker import SymbolTracker, TrackedSymbol
 
 WAITING = "feed_backfill_waits"
@@ -81,7 +81,7 @@ class BackfillWorker:
         """
         parts = coverage.gaps.parts(judged.first, judged.last)
         due = [part for part in parts if part.gap.opened_at <= judged.opened_by]
-        missing = Spans((part.first, part.last) for part in due)
+        missing = IntervalSet((part.first, part.last) for part in due)
         found = [trade for trade in _unique(judged.trades) if trade.trade_id in missing]
         if found:
             self._answers += 1
@@ -93,7 +93,7 @@ class BackfillWorker:
             missing.remove(trade.trade_id, trade.trade_id)
             settled += coverage.settle(trade.trade_id, trade.trade_id)
         self.gap_log.filled(symbol, settled)
-        absent = [part for span in missing for part in coverage.settle(*span)]
+        absent = [part for interval in missing for part in coverage.settle(*interval)]
         self.gap_log.unfillable(symbol, absent)
 
 

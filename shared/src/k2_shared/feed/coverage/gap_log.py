@@ -12,8 +12,8 @@ from k2_shared.core.telemetry import FeedMetrics
 from k2_shared.core.trade import Exchange
 from k2_shared.feed.coverage import ledger
 from k2_shared.feed.coverage.coverage import Coverage, Gap, Settled
+from k2_shared.feed.coverage.intervals import Interval, IntervalSet
 from k2_shared.feed.coverage.ledger import Cause, GapRecord, GapState, now_us
-from k2_shared.feed.coverage.spans import Span, Spans
 
 
 class GapFold:
@@ -23,19 +23,19 @@ class GapFold:
     """
 
     def __init__(self, kept: Collection[GapState] = (GapState.OPENED,)) -> None:
-        self._ids = {state: Spans() for state in kept}
+        self._ids = {state: IntervalSet() for state in kept}
         self.opened_at = 0  # of the newest range that was opened, in µs
 
-    def __getitem__(self, state: GapState) -> Spans:
+    def __getitem__(self, state: GapState) -> IntervalSet:
         """The ids whose last record is of that state, which must be one of those kept."""
         return self._ids[state]
 
     @property
-    def open(self) -> Spans:
+    def open(self) -> IntervalSet:
         """The ids that were opened and not settled since."""
         return self._ids[GapState.OPENED]
 
-    def take(self, record: GapRecord) -> list[Span]:
+    def take(self, record: GapRecord) -> list[Interval]:
         """Fold one record in; returns the ranges of which it says something new. An empty range is about no id."""
         changed = self._changed(record)
         for state, ids in self._ids.items():
@@ -47,7 +47,7 @@ class GapFold:
             self.opened_at = record.opened_at
         return changed
 
-    def _changed(self, record: GapRecord) -> list[Span]:
+    def _changed(self, record: GapRecord) -> list[Interval]:
         if record.state in self._ids:
             return self._ids[record.state].without(record.first_id, record.last_id)
         return [(record.first_id, record.last_id)] if record.count > 0 else []
@@ -66,11 +66,11 @@ class GapLog:
     metrics: FeedMetrics
     _folds: dict[str, GapFold] = field(default_factory=dict)
 
-    def resume(self, symbol: str, open_ids: Spans) -> None:
+    def resume(self, symbol: str, open_ids: IntervalSet) -> None:
         """Begin with the ids that an earlier run left open."""
         fold = self._folds[symbol] = GapFold()
-        for span in open_ids:
-            fold.open.add(*span)
+        for interval in open_ids:
+            fold.open.add(*interval)
         self._measure(symbol)
 
     def forget(self, symbol: str) -> None:
@@ -104,13 +104,13 @@ class GapLog:
         if not coverage.begun:
             return
         _reach_back(coverage, found.open)
-        missing = Spans((gap.first, gap.last) for gap in coverage.gaps)
+        missing = IntervalSet((gap.first, gap.last) for gap in coverage.gaps)
         covered = found.open.within(coverage.first, coverage.high)
-        for first, last in [part for span in covered for part in missing.without(*span)]:
+        for first, last in [part for interval in covered for part in missing.without(*interval)]:
             gap = Gap(first, last, Cause.RESTART, found.opened_at or now_us(), 0)
             self.filled(symbol, [Settled(gap, first, last)])
 
-    def _open(self, symbol: str) -> Spans:
+    def _open(self, symbol: str) -> IntervalSet:
         return self._folds.setdefault(symbol, GapFold()).open
 
     def _close(self, symbol: str, state: GapState, gap: Gap, first: int, last: int) -> None:
@@ -142,17 +142,17 @@ class GapLog:
 
 def _joined(settled: Iterable[Settled]) -> Iterable[tuple[Gap, int, int]]:
     """Parts in ascending order, those that touch as one."""
-    spans, gaps = Spans(), dict[int, Gap]()
+    intervals, gaps = IntervalSet(), dict[int, Gap]()
     for part in settled:
-        spans.add(part.first, part.last)
+        intervals.add(part.first, part.last)
         gaps[part.first] = part.gap
-    return [(gaps[first], first, last) for first, last in spans]
+    return [(gaps[first], first, last) for first, last in intervals]
 
 
-def _reach_back(coverage: Coverage, open_ids: Spans) -> None:
+def _reach_back(coverage: Coverage, open_ids: IntervalSet) -> None:
     """Extend the coverage down to the lowest open id; the ids between that are not open count as there."""
     first = coverage.first
-    lowest = min((span[0] for span in open_ids), default=first)
+    lowest = min((interval[0] for interval in open_ids), default=first)
     coverage.reopen(lowest)
-    for span in open_ids.without(lowest, first - 1) if coverage.first < first else ():
-        coverage.settle(*span)
+    for interval in open_ids.without(lowest, first - 1) if coverage.first < first else ():
+        coverage.settle(*interval)
