@@ -64,20 +64,20 @@ class Store(Shelf):
             Halt: bronze ends before what the checkpoints say.
             Unavailable: the broker does not answer.
         """
-        spans, ignored = await self._spans(), Ignored()
-        values = await clients.latest(self.settings, self._at(COVERAGE), spans[self._at(COVERAGE)].stop)
+        offsets, ignored = await self._offsets(), Ignored()
+        values = await clients.latest(self.settings, self._at(COVERAGE), offsets[self._at(COVERAGE)].stop)
         checkpoints = self.read_checkpoints(values, ignored)
         coverages = {symbol: each.coverage(self.limits) for symbol, each in checkpoints.items()}
-        replayed = await self._replay(spans, checkpoints, coverages)
-        gaps = await self._gaps(spans[self._at(GAPS)], coverages, ignored)
+        replayed = await self._replay(offsets, checkpoints, coverages)
+        gaps = await self._gaps(offsets[self._at(GAPS)], coverages, ignored)
         for symbol, fold in gaps.items():
-            for span in fold[GapState.UNFILLABLE]:
-                coverages[symbol].settle(*span)
+            for interval in fold[GapState.UNFILLABLE]:
+                coverages[symbol].settle(*interval)
         return Restored(
             coverages=coverages,
             gaps=gaps,
             attempts=self.read_attempts(values, ignored),
-            ends={at.partition: span.stop for at, span in spans.items() if at.topic == self._bronze},
+            ends={at.partition: span.stop for at, span in offsets.items() if at.topic == self._bronze},
             chunks=self.own_chunks(values),
             replayed=replayed,
             ignored=ignored.counts,
@@ -85,7 +85,7 @@ class Store(Shelf):
 
     async def end(self, symbol: str) -> int:
         """The end of the bronze partition of a symbol."""
-        return (await self._spans())[TopicPartition(self._bronze, self.partition(symbol))].stop
+        return (await self._offsets())[TopicPartition(self._bronze, self.partition(symbol))].stop
 
     @property
     def bronze(self) -> str:
@@ -107,14 +107,13 @@ class Store(Shelf):
             stamps[partition] = min(checkpoint.stamp, stamps.get(partition, checkpoint.stamp))
         return stamps
 
-    async def _spans(self) -> Mapping[TopicPartition, range]:
+    async def _offsets(self) -> Mapping[TopicPartition, range]:
         """The offsets that every partition has, uncommitted records included."""
-        every = [*self.names.partitions(self.bronze), self._at(COVERAGE), self._at(GAPS)]
-        return await spans_now(self.settings, every)
+        return await spans_now(self.settings, [*self.names.partitions(self.bronze), self._at(COVERAGE), self._at(GAPS)])
 
     async def _replay(
         self,
-        spans: Mapping[TopicPartition, range],
+        offsets: Mapping[TopicPartition, range],
         checkpoints: Mapping[str, Checkpoint],
         coverages: Mapping[str, Coverage],
     ) -> int:
@@ -122,8 +121,8 @@ class Store(Shelf):
         replayed = 0
         for partition, stamp in self._stamps(checkpoints).items():
             at = TopicPartition(self._bronze, partition)
-            start = max(stamp, spans[at].start)  # what retention took away is asked of REST again
-            async for batch in clients.replay(self.settings, at, start, spans[at].stop):
+            start = max(stamp, offsets[at].start)  # what retention took away is asked of REST again
+            async for batch in clients.replay(self.settings, at, start, offsets[at].stop):
                 await self.schemas.learn(record.value for record in batch)
                 self._account(batch, checkpoints, coverages)
                 replayed += len(batch)
