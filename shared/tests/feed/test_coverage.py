@@ -139,7 +139,7 @@ def series(*numbers: int, **fields: object) -> list[Trade]:
 @pytest.fixture
 def tracker() -> SymbolTracker:
     """A tracker that has begun a symbol with ids 1 and 2 from socket 1."""
-    tracker = SymbolTracker(copies=8)
+    tracker = SymbolTracker(window=8)
     tracker.add(trade().symbol)
     tracker.take(series(1, 2), connection=1)
     return tracker
@@ -189,7 +189,7 @@ def test_a_reset_stops_the_symbol(tracker: SymbolTracker) -> None:
 
 def test_after_an_accepted_reset_old_trades_are_of_the_old_numbering() -> None:
     """A snapshot shows the last ones of it beside the first of the new; they are published and count for nothing."""
-    tracker = SymbolTracker(copies=8)
+    tracker = SymbolTracker(window=8)
     coverage = tracker.add(trade().symbol, Coverage(began_at=1, since_us=5_000)).coverage
     old = series(900_001, 900_002, timestamp=4_000)
     assert tracker.take(old, connection=1) == old
@@ -201,7 +201,7 @@ def test_after_an_accepted_reset_old_trades_are_of_the_old_numbering() -> None:
 
 def test_a_symbol_begins_with_the_lowest_id_of_its_first_frame() -> None:
     """A snapshot may come in any order."""
-    tracker = SymbolTracker(copies=8)
+    tracker = SymbolTracker(window=8)
     coverage = tracker.add(trade().symbol).coverage
     assert len(tracker.take(series(9, 8, 7), connection=1)) == 3
     assert (coverage.first, coverage.high, missing(coverage)) == (7, 9, {8} - {8})

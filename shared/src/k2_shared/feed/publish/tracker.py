@@ -10,9 +10,9 @@ from k2_shared.core.errors import InvalidRecord
 from k2_shared.core.origin import Origin
 from k2_shared.core.telemetry import logger
 from k2_shared.core.trade import Exchange, Trade
-from k2_shared.feed.coverage.copies import Copies, Windows
 from k2_shared.feed.coverage.coverage import Coverage, Limits, Settled, Verdict
 from k2_shared.feed.coverage.ledger import Cause, now_us
+from k2_shared.feed.coverage.recent import RecentTrades, RecentWindows
 from k2_shared.feed.publish.publisher import Publisher
 from k2_shared.feed.venue.protocol import OTHER, Event, Notice, Refused, TradesReceived, Unreadable
 
@@ -27,7 +27,7 @@ class TrackedSymbol:
 
     symbol: str
     coverage: Coverage
-    copies: Copies
+    recent: RecentTrades
     settled: list[Settled] = field(default_factory=list)
     backfill_from: int = 0  # an operator asked for history from this id on
 
@@ -42,7 +42,7 @@ class TrackedSymbol:
             if trade.trade_id != expected or trade.symbol != symbol:
                 return False
         coverage.high, coverage.high_us = expected, trades[-1].timestamp
-        self.copies.note(trades, connection)
+        self.recent.note(trades, connection)
         return True
 
     def take(self, trade: Trade, connection: int) -> Verdict | None:
@@ -52,14 +52,14 @@ class TrackedSymbol:
             return Verdict.RESET
         # A symbol that has not begun is shown trades of an ended numbering, or no ids at all.
         verdict = coverage.offer(trade.trade_id, trade.timestamp) if coverage.begun else Verdict.KNOWN
-        if verdict is Verdict.KNOWN and self.copies.is_copy(trade, connection):
+        if verdict is Verdict.KNOWN and self.recent.is_copy(trade, connection):
             return None
         if verdict is Verdict.FILLS:
             self.settled += coverage.settle(trade.trade_id, trade.trade_id)
         elif verdict is Verdict.RESET:
             coverage.stopped_at, coverage.reset_to, coverage.reset_us = now_us(), trade.trade_id, trade.timestamp
             return verdict
-        self.copies.note((trade,), connection)
+        self.recent.note((trade,), connection)
         return verdict
 
 
@@ -70,8 +70,8 @@ class SymbolTracker:
     whose ids do not continue those of their symbol.
     """
 
-    def __init__(self, copies: int, limits: Limits | None = None) -> None:
-        self._windows = Windows(copies)
+    def __init__(self, window: int, limits: Limits | None = None) -> None:
+        self._windows = RecentWindows(window)
         self._limits = limits or Limits()
         self._symbols: dict[str, TrackedSymbol] = {}
         self.suppressed = 0

@@ -1,4 +1,4 @@
-"""Copies of one trade from several sockets, recognised inside bounded windows."""
+"""The most recent trades of each symbol, by which copies from another socket are recognised; bounded."""
 
 from collections.abc import Iterable
 from zlib import crc32
@@ -11,7 +11,7 @@ MOST = 32_768
 Seen = list[tuple[Trade, int] | None]
 
 
-class Copies:
+class RecentTrades:
     """The last trades of one symbol and the sockets that brought them, in a window whose size is a power of two.
 
     In a shared window each symbol begins at another place, and the trades of all symbols push each other out.
@@ -22,7 +22,7 @@ class Copies:
         self._offset = offset
 
     def note(self, trades: Iterable[Trade], connection: int) -> None:
-        """A socket brought trades; others of the same places in the window are forgotten."""
+        """Keep trades that a socket brought; those that stood in the same places of the window are forgotten."""
         seen, mask, offset = self._seen, self._mask, self._offset
         for trade in trades:
             seen[(trade.trade_id + offset) & mask] = (trade, connection)
@@ -42,17 +42,17 @@ class Copies:
         )
 
 
-class Windows:
+class RecentWindows:
     """The windows of all symbols: one of ``size`` for each of the first symbols, and one for all that come after."""
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._shared: Seen = []
 
-    def window(self, symbol: str, others: int) -> Copies:
+    def window(self, symbol: str, others: int) -> RecentTrades:
         """A symbol's window, where there are so many other symbols."""
         if (others + 1) * self._size <= MOST:
-            return Copies([None] * self._size)
+            return RecentTrades([None] * self._size)
         if not self._shared:
             self._shared = [None] * max(MOST, self._size)
-        return Copies(self._shared, crc32(symbol.encode()))
+        return RecentTrades(self._shared, crc32(symbol.encode()))

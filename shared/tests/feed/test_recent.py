@@ -1,11 +1,11 @@
-"""Windows of copies: bounded over all symbols, and exact."""
+"""Recent trades: bounded over all symbols, and exact."""
 
 import tracemalloc
 
 import pytest
 
 from k2_shared.core.trade import Trade
-from k2_shared.feed.coverage.copies import MOST
+from k2_shared.feed.coverage.recent import MOST
 from k2_shared.feed.publish.tracker import SymbolTracker
 from k2_support.records import trade
 
