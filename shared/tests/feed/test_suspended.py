@@ -12,7 +12,7 @@ from k2_shared.core.records import Outgoing
 from k2_shared.core.settings import KafkaSettings
 from k2_shared.core.telemetry import Metrics
 from k2_shared.feed.coverage import ledger
-from k2_shared.feed.coverage.coverage import Coverage, Gap, Gaps, Limits
+from k2_shared.feed.coverage.coverage import Coverage, CoverageLimits, Gap, Gaps
 from k2_shared.feed.coverage.gap_log import GapLog
 from k2_shared.feed.coverage.ledger import Cause, EventKind, GapState, SymbolRecord, symbols
 from k2_shared.feed.coverage.store import Restored
@@ -36,7 +36,7 @@ GONE = Pairs({BTC: Listing("XBTUSD")})
 class Kafka:
     """A store and a publisher by hand: the symbols whose coverage was written, and those that were forgotten."""
 
-    limits: Limits = field(default_factory=Limits)
+    limits: CoverageLimits = field(default_factory=CoverageLimits)
     written: list[Outgoing | str] = field(default_factory=list)
 
     def checkpoint(self, symbol: str, coverage: Coverage, stamp: int) -> str:

@@ -13,7 +13,7 @@ import msgspec
 
 from k2_shared.core.errors import InvalidRecord
 from k2_shared.feed.coverage.blocks import Block
-from k2_shared.feed.coverage.coverage import Coverage, Gap, Gaps, Limits
+from k2_shared.feed.coverage.coverage import Coverage, CoverageLimits, Gap, Gaps
 
 INLINE = 64
 """Gaps that the head itself holds."""
@@ -43,7 +43,7 @@ class Checkpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         kept = {name: getattr(coverage, name) for name in _KEPT}
         return cls(stamp, gaps=list(gaps), chunks=list(chunks), **kept)
 
-    def coverage(self, limits: Limits) -> Coverage:
+    def coverage(self, limits: CoverageLimits) -> Coverage:
         """The coverage that it was made from."""
         return Coverage(limits, gaps=Gaps(self.gaps), **{name: getattr(self, name) for name in _KEPT})
 

@@ -22,7 +22,7 @@ class Verdict(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class CoverageLimits:
     """When an id is no continuation of its series any more."""
 
     jump_ids: int = 50_000_000  # up
@@ -91,7 +91,7 @@ def _part(gap: Gap, first: int, last: int) -> Settled:
 class Coverage:
     """One symbol's ids. ``high_us`` is the exchange's time of the highest, in µs."""
 
-    limits: Limits = field(default_factory=Limits)
+    limits: CoverageLimits = field(default_factory=CoverageLimits)
     first: int = 0
     high: int = 0
     high_us: int = 0

@@ -17,7 +17,7 @@ from k2_shared.core.settings import KafkaSettings
 from k2_shared.core.trade import decode, record_key
 from k2_shared.feed.coverage import ledger
 from k2_shared.feed.coverage.checkpoint import Checkpoint
-from k2_shared.feed.coverage.coverage import Coverage, Limits, Verdict
+from k2_shared.feed.coverage.coverage import Coverage, CoverageLimits, Verdict
 from k2_shared.feed.coverage.gap_log import GapFold
 from k2_shared.feed.coverage.ledger import GapState
 from k2_shared.feed.coverage.shelf import Ignored, Shelf
@@ -51,7 +51,7 @@ class Store(Shelf):
     settings: KafkaSettings
     names: Names
     schemas: SubjectSchemas
-    limits: Limits = field(default_factory=Limits)
+    limits: CoverageLimits = field(default_factory=CoverageLimits)
 
     def partition(self, symbol: str) -> int:
         """Where a symbol's bronze records are."""

@@ -10,7 +10,7 @@ from k2_shared.core.errors import InvalidRecord
 from k2_shared.core.origin import Origin
 from k2_shared.core.telemetry import logger
 from k2_shared.core.trade import Exchange, Trade
-from k2_shared.feed.coverage.coverage import Coverage, Limits, Settled, Verdict
+from k2_shared.feed.coverage.coverage import Coverage, CoverageLimits, Settled, Verdict
 from k2_shared.feed.coverage.ledger import Cause, now_us
 from k2_shared.feed.coverage.recent import RecentTrades, RecentWindows
 from k2_shared.feed.publish.publisher import Publisher
@@ -70,9 +70,9 @@ class SymbolTracker:
     whose ids do not continue those of their symbol.
     """
 
-    def __init__(self, window: int, limits: Limits | None = None) -> None:
+    def __init__(self, window: int, limits: CoverageLimits | None = None) -> None:
         self._windows = RecentWindows(window)
-        self._limits = limits or Limits()
+        self._limits = limits or CoverageLimits()
         self._symbols: dict[str, TrackedSymbol] = {}
         self.suppressed = 0
         self.stopped: list[Trade] = []
