@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k2_shared.core.trade import Trade
-from k2_shared.feed.coverage.coverage import Coverage, Gap, Verdict
+from k2_shared.feed.coverage.coverage import Coverage, Gap, TradeVerdict
 from k2_shared.feed.coverage.intervals import IntervalSet
 from k2_shared.feed.coverage.ledger import Cause
 from k2_shared.feed.publish.tracker import SymbolTracker
@@ -50,7 +50,7 @@ def test_every_id_between_the_first_and_the_highest_is_there_or_in_a_gap(offered
     coverage = Coverage()
     coverage.begin(offered[0])
     for number in offered:
-        if coverage.offer(number, 0) is Verdict.FILLS:
+        if coverage.offer(number, 0) is TradeVerdict.FILLS:
             coverage.settle(number, number)
     there = {number for number in offered if number >= offered[0]}
     assert coverage.high == max(there)
@@ -95,7 +95,7 @@ def test_what_the_venue_has_assigned_is_missing(coverage: Coverage) -> None:
     assert not coverage.gaps
     coverage.reach(14)
     assert missing(coverage) == {13, 14}
-    assert coverage.offer(15, 0) is Verdict.NEW
+    assert coverage.offer(15, 0) is TradeVerdict.NEW
 
 
 def test_history_can_be_asked_for(coverage: Coverage) -> None:
@@ -110,21 +110,21 @@ def test_history_can_be_asked_for(coverage: Coverage) -> None:
 @pytest.mark.parametrize(
     ("trade_id", "later_us", "verdict"),
     [
-        (100_012, 10, Verdict.NEW),
-        (60_000_000, 10, Verdict.RESET),
-        (11, 0, Verdict.KNOWN),
-        (11, 5_000_000, Verdict.KNOWN),
-        (0, 5_000_000, Verdict.KNOWN),
-        (-5, 5_000_000, Verdict.KNOWN),
+        (100_012, 10, TradeVerdict.NEW),
+        (60_000_000, 10, TradeVerdict.RESET),
+        (11, 0, TradeVerdict.KNOWN),
+        (11, 5_000_000, TradeVerdict.KNOWN),
+        (0, 5_000_000, TradeVerdict.KNOWN),
+        (-5, 5_000_000, TradeVerdict.KNOWN),
     ],
 )
-def test_a_reset_is_a_leap_of_the_ids(coverage: Coverage, trade_id: int, later_us: int, verdict: Verdict) -> None:
+def test_a_reset_is_a_leap_of_the_ids(coverage: Coverage, trade_id: int, later_us: int, verdict: TradeVerdict) -> None:
     """Far up; what is no id, or a little below, is not one."""
     assert coverage.offer(trade_id, coverage.high_us + later_us) is verdict
 
 
-@pytest.mark.parametrize(("later_us", "verdict"), [(5_000_000, Verdict.RESET), (0, Verdict.KNOWN)])
-def test_a_fall_of_the_ids_is_a_reset_where_the_time_goes_on(later_us: int, verdict: Verdict) -> None:
+@pytest.mark.parametrize(("later_us", "verdict"), [(5_000_000, TradeVerdict.RESET), (0, TradeVerdict.KNOWN)])
+def test_a_fall_of_the_ids_is_a_reset_where_the_time_goes_on(later_us: int, verdict: TradeVerdict) -> None:
     """An old trade once more has its old time."""
     coverage = Coverage()
     coverage.begin(5_000)

@@ -12,8 +12,8 @@ from k2_shared.feed.coverage.ledger import Cause, now_us
 _NOTHING = (-1, Cause.SILENT_DROP)
 
 
-class Verdict(Enum):
-    """What an id is to its coverage."""
+class TradeVerdict(Enum):
+    """What a trade is to the coverage of its symbol, by its id."""
 
     NEW = auto()  # above every id so far
     FILLS = auto()  # was missing
@@ -128,22 +128,22 @@ class Coverage:
         """Name what a gap right after the highest id will be owed to."""
         self._expected = (self.high, cause)
 
-    def offer(self, trade_id: int, timestamp: int) -> Verdict:
+    def offer(self, trade_id: int, timestamp: int) -> TradeVerdict:
         """Account for an id that is there; what lies between it and the highest becomes a gap."""
         if trade_id == self.high + 1:
             self.high, self.high_us = trade_id, timestamp
-            return Verdict.NEW
+            return TradeVerdict.NEW
         if timestamp < self.since_us:
-            return Verdict.KNOWN
+            return TradeVerdict.KNOWN
         if trade_id > self.high:
             return self._jump(trade_id, timestamp)
         if self.gaps and self.missing(trade_id):
-            return Verdict.FILLS
+            return TradeVerdict.FILLS
         if trade_id < 1:
-            return Verdict.KNOWN  # no id at all: for silver to refuse
+            return TradeVerdict.KNOWN  # no id at all: for silver to refuse
         lead_us = timestamp - self.high_us
         falls = self.high - trade_id >= self.limits.back_ids and lead_us >= self.limits.back_us
-        return Verdict.RESET if falls else Verdict.KNOWN
+        return TradeVerdict.RESET if falls else TradeVerdict.KNOWN
 
     def missing(self, trade_id: int) -> bool:
         """Whether an id lies in a gap."""
@@ -182,12 +182,12 @@ class Coverage:
         lowest = next(iter(self.gaps), None)
         return next((gap for gap in (lost, lowest) if gap and gap.opened_at <= by), None)
 
-    def _jump(self, trade_id: int, timestamp: int) -> Verdict:
+    def _jump(self, trade_id: int, timestamp: int) -> TradeVerdict:
         if trade_id - self.high > self.limits.jump_ids:
-            return Verdict.RESET
+            return TradeVerdict.RESET
         self._open(self.high + 1, trade_id - 1)
         self.high, self.high_us = trade_id, timestamp
-        return Verdict.NEW
+        return TradeVerdict.NEW
 
     def _open(self, first: int, last: int) -> None:
         high, cause = self._expected

@@ -17,7 +17,7 @@ from k2_shared.core.settings import KafkaSettings
 from k2_shared.core.trade import decode, record_key
 from k2_shared.feed.coverage import ledger
 from k2_shared.feed.coverage.checkpoint import Checkpoint
-from k2_shared.feed.coverage.coverage import Coverage, CoverageLimits, Verdict
+from k2_shared.feed.coverage.coverage import Coverage, CoverageLimits, TradeVerdict
 from k2_shared.feed.coverage.gap_log import GapFold
 from k2_shared.feed.coverage.ledger import GapState
 from k2_shared.feed.coverage.shelf import Ignored, Shelf
@@ -164,5 +164,5 @@ def stands(coverage: Coverage, trade_id: int, timestamp: int) -> None:
         return
     if coverage.fresh and trade_id < coverage.first:
         coverage.reopen(trade_id)
-    if coverage.offer(trade_id, timestamp) is Verdict.FILLS:
+    if coverage.offer(trade_id, timestamp) is TradeVerdict.FILLS:
         coverage.settle(trade_id, trade_id)

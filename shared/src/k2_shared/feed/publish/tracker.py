@@ -10,7 +10,7 @@ from k2_shared.core.errors import InvalidRecord
 from k2_shared.core.origin import Origin
 from k2_shared.core.telemetry import logger
 from k2_shared.core.trade import Exchange, Trade
-from k2_shared.feed.coverage.coverage import Coverage, CoverageLimits, Settled, Verdict
+from k2_shared.feed.coverage.coverage import Coverage, CoverageLimits, Settled, TradeVerdict
 from k2_shared.feed.coverage.ledger import Cause, now_us
 from k2_shared.feed.coverage.recent import RecentTrades, RecentWindows
 from k2_shared.feed.publish.publisher import Publisher
@@ -45,18 +45,18 @@ class TrackedSymbol:
         self.recent.note(trades, connection)
         return True
 
-    def take(self, trade: Trade, connection: int) -> Verdict | None:
+    def take(self, trade: Trade, connection: int) -> TradeVerdict | None:
         """Account for a trade from a socket; None where it is a copy."""
         coverage = self.coverage
         if coverage.stopped_at:
-            return Verdict.RESET
+            return TradeVerdict.RESET
         # A symbol that has not begun is shown trades of an ended numbering, or no ids at all.
-        verdict = coverage.offer(trade.trade_id, trade.timestamp) if coverage.begun else Verdict.KNOWN
-        if verdict is Verdict.KNOWN and self.recent.is_copy(trade, connection):
+        verdict = coverage.offer(trade.trade_id, trade.timestamp) if coverage.begun else TradeVerdict.KNOWN
+        if verdict is TradeVerdict.KNOWN and self.recent.is_copy(trade, connection):
             return None
-        if verdict is Verdict.FILLS:
+        if verdict is TradeVerdict.FILLS:
             self.settled += coverage.settle(trade.trade_id, trade.trade_id)
-        elif verdict is Verdict.RESET:
+        elif verdict is TradeVerdict.RESET:
             coverage.stopped_at, coverage.reset_to, coverage.reset_us = now_us(), trade.trade_id, trade.timestamp
             return verdict
         self.recent.note((trade,), connection)
@@ -109,12 +109,12 @@ class SymbolTracker:
 
     def _is_published(self, trade: Trade, connection: int) -> bool:
         tracked = self._symbols.get(trade.symbol)
-        verdict = tracked.take(trade, connection) if tracked else Verdict.KNOWN
+        verdict = tracked.take(trade, connection) if tracked else TradeVerdict.KNOWN
         if verdict is None:
             self.suppressed += 1
-        elif verdict is Verdict.RESET:
+        elif verdict is TradeVerdict.RESET:
             self.stopped.append(trade)
-        return verdict not in (None, Verdict.RESET)
+        return verdict not in (None, TradeVerdict.RESET)
 
     def _begin(self, trades: Sequence[Trade]) -> None:
         for symbol in {trade.symbol for trade in trades} & self._symbols.keys():
