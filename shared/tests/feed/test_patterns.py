@@ -128,7 +128,7 @@ def test_a_symbol_that_is_not_followed_is_not_quiet() -> None:
 
 
 @dataclass
-class Line:
+class FakeConnection:
     """A socket by hand."""
 
     id: int
@@ -139,7 +139,7 @@ class Line:
 def test_a_socket_that_brings_nothing_of_a_symbol_while_others_do_is_found() -> None:
     """A quiet symbol makes no laggard, nor does one that it has only just been subscribed to."""
     clock = Clock()
-    laggards, good, silent = Laggards(60.0, clock), Line(1, {"A": 5}), Line(2, {})
+    laggards, good, silent = Laggards(60.0, clock), FakeConnection(1, {"A": 5}), FakeConnection(2, {})
     assert laggards.look([good, silent]) == []
     clock.now += 60
     assert laggards.look([good, silent]) == []
@@ -152,7 +152,7 @@ def test_a_socket_that_brings_nothing_of_a_symbol_while_others_do_is_found() -> 
 def test_a_socket_alone_is_no_laggard() -> None:
     """Whatever REST brought meanwhile: no other socket did."""
     clock = Clock()
-    laggards, only = Laggards(60.0, clock), Line(1, {"A": 5})
+    laggards, only = Laggards(60.0, clock), FakeConnection(1, {"A": 5})
     for _ in range(3):
         assert laggards.look([only]) == []
         clock.now += 60

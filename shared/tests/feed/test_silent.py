@@ -8,7 +8,7 @@ A, B = "BTC/USD", "ETH/USD"
 
 
 @dataclass
-class Line:
+class FakeConnection:
     """A socket by hand."""
 
     id: int
@@ -18,15 +18,15 @@ class Line:
 
 def test_a_silent_symbol_is_silent_until_a_socket_brings_trades_of_it() -> None:
     """New sockets alone heal nothing, and the trades of another symbol say nothing."""
-    silent, line = Silent(), Line(1, {B: 1})
+    silent, connection = Silent(), FakeConnection(1, {B: 1})
     silent.note(A)
-    assert silent.look([line], {A, B}) == {A}
-    line.last[B] = 2
-    assert silent.look([line, Line(2)], {A, B}) == {A}
-    line.last[A] = 7
-    assert silent.look([line], {A, B}) == {A}
-    line.last[A] = 8
-    assert silent.look([line], {A, B}) == set()
+    assert silent.look([connection], {A, B}) == {A}
+    connection.last[B] = 2
+    assert silent.look([connection, FakeConnection(2)], {A, B}) == {A}
+    connection.last[A] = 7
+    assert silent.look([connection], {A, B}) == {A}
+    connection.last[A] = 8
+    assert silent.look([connection], {A, B}) == set()
 
 
 def test_a_snapshot_is_no_sign_of_life() -> None:
@@ -34,20 +34,20 @@ def test_a_snapshot_is_no_sign_of_life() -> None:
     silent = Silent()
     silent.note(A)
     for number in range(1, 5):
-        line = Line(number)
-        assert silent.look([line], {A}) == {A}
-        line.last[A] = 100 * number
-        assert silent.look([line], {A}) == {A}
+        connection = FakeConnection(number)
+        assert silent.look([connection], {A}) == {A}
+        connection.last[A] = 100 * number
+        assert silent.look([connection], {A}) == {A}
 
 
 def test_a_symbol_that_is_found_silent_again_is_the_same_one() -> None:
     """What was seen of its sockets stays, and one symbol counts once."""
-    silent, line = Silent(), Line(1, {A: 5})
+    silent, connection = Silent(), FakeConnection(1, {A: 5})
     for _ in range(2):
         silent.note(A)
-        assert silent.look([line], {A}) == {A}
-    line.last[A] = 6
-    assert silent.look([line], {A}) == set()
+        assert silent.look([connection], {A}) == {A}
+    connection.last[A] = 6
+    assert silent.look([connection], {A}) == set()
 
 
 def test_a_symbol_that_was_left_is_not_silent() -> None:

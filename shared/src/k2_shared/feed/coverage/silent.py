@@ -2,7 +2,7 @@
 
 from collections.abc import Container, Iterable
 
-from k2_shared.feed.coverage.staleness import Line
+from k2_shared.feed.coverage.staleness import ConnectionView
 
 
 class Silent:
@@ -15,16 +15,16 @@ class Silent:
         """The venue has trades of a symbol that no socket brought."""
         self._symbols.setdefault(symbol, {})
 
-    def look(self, lines: Iterable[Line], captured: Container[str]) -> set[str]:
+    def look(self, connections: Iterable[ConnectionView], captured: Container[str]) -> set[str]:
         """The symbols that are silent still, of those captured."""
-        now = list(lines)
+        now = list(connections)
         for symbol, seen in list(self._symbols.items()):
             if symbol not in captured or _speaks(symbol, seen, now):
                 del self._symbols[symbol]
         return set(self._symbols)
 
 
-def _speaks(symbol: str, seen: dict[int, int], lines: Iterable[Line]) -> bool:
+def _speaks(symbol: str, seen: dict[int, int], connections: Iterable[ConnectionView]) -> bool:
     """Whether some socket has brought another id than the first that was seen of it."""
-    brought = {line.id: line.last[symbol] for line in lines if symbol in line.last}
+    brought = {connection.id: connection.last[symbol] for connection in connections if symbol in connection.last}
     return any(seen.setdefault(number, last) != last for number, last in brought.items())

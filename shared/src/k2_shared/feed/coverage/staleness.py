@@ -32,7 +32,7 @@ class Staleness:
             self._moved[symbol] = (high, self._clock() - self._after_s)
 
 
-class Line(Protocol):
+class ConnectionView(Protocol):
     """A socket, by what it brought."""
 
     @property
@@ -55,19 +55,19 @@ class Laggards:
         self._after_s, self._clock = after_s, clock
         self._seen: dict[tuple[int, str], tuple[int | None, int, float]] = {}
 
-    def look(self, lines: Collection[Line]) -> list[tuple[int, str]]:
+    def look(self, connections: Collection[ConnectionView]) -> list[tuple[int, str]]:
         """The numbers of the sockets that lag, each with a symbol; what REST brought is no other socket's."""
         now, seen, found = self._clock(), dict[tuple[int, str], tuple[int | None, int, float]](), []
         highs: dict[str, int] = {}
-        for line in lines:
-            highs |= {symbol: last for symbol, last in line.last.items() if last > highs.get(symbol, 0)}
-        for line in lines:
-            for symbol in line.confirmed:
-                last, high = line.last.get(symbol), highs.get(symbol, 0)
-                before = self._seen.get((line.id, symbol))
+        for connection in connections:
+            highs |= {symbol: last for symbol, last in connection.last.items() if last > highs.get(symbol, 0)}
+        for connection in connections:
+            for symbol in connection.confirmed:
+                last, high = connection.last.get(symbol), highs.get(symbol, 0)
+                before = self._seen.get((connection.id, symbol))
                 is_same = before is not None and before[0] == last
-                seen[line.id, symbol] = since = before if before and is_same else (last, high, now)
+                seen[connection.id, symbol] = since = before if before and is_same else (last, high, now)
                 if high > since[1] and now - since[2] >= self._after_s:
-                    found.append((line.id, symbol))
+                    found.append((connection.id, symbol))
         self._seen = seen
         return found
