@@ -9,6 +9,7 @@ import yaml
 from prometheus_client import generate_latest
 from tests.contract.alerts import promtool
 
+from k2_shared.core import contracts
 from k2_shared.core.telemetry import Metrics
 
 ROOT = Path(__file__).parents[3]
@@ -23,7 +24,7 @@ SCRAPED = {
     each["job_name"]: each for each in yaml.safe_load((FOLDER / "prometheus.yaml").read_text())["scrape_configs"]
 }
 SHARED_RUNBOOKS = {
-    "k2-feeds": ("services/feed_kraken/README.md", "services/feed_binance/README.md"),
+    "k2-feeds": tuple(f"services/{venue.service}/README.md" for venue in contracts.venues().values()),
     "k2-exactly-once": ("services/silver/README.md", "services/gold/README.md"),
 }
 UNMEASURED = {"k2", "exchange_sim"}  # a command, and what stands in for the venues

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from k2_shared.core import contracts
+
 ROOT = Path(__file__).resolve().parents[3]
 LISTED: list[str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["coverage"]["report"]["include"]
 CORES = sorted({path for pattern in LISTED for path in ROOT.glob(pattern)})
-AGENTS = ("feed_binance", "feed_kraken", "gold", "iceberg_sink", "lag_exporter", "silver")
+FEEDS = [venue.service for venue in contracts.venues().values()]
+AGENTS = (*FEEDS, "gold", "iceberg_sink", "lag_exporter", "silver")
 SHELL = {"__init__", "__main__", "main", "settings", "adapters", "sink", "housekeeping"}
 IO = {
     "aiohttp",

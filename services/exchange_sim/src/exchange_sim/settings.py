@@ -15,6 +15,7 @@ from exchange_sim.recordings import PACKAGED
 from k2_shared.core.settings import Settings, print_config
 
 _PREFIX = "sim_"
+_ANY = "|".join(VENUES).lower()
 
 
 def _listed(said: str) -> str:
@@ -31,8 +32,8 @@ class SimSettings(Settings):
     sim_speed: float | Literal["fit"] = Field(1.0, description="times the recorded pace above 0, or 'fit'")
     sim_fit_s: float = Field(20.0, gt=0, description="seconds that a file takes with --speed fit")
     sim_expect: str = Field(
-        "kraken,binance",
-        pattern=r"(?i)^(kraken|binance)(,(kraken|binance))*$",
+        ",".join(VENUES).lower(),
+        pattern=rf"(?i)^({_ANY})(,({_ANY}))*$",
         description="venues that take part",
     )
     sim_seed: int = Field(0, description="seed of the faults")
