@@ -28,7 +28,7 @@ class Kept:
 
 def test_it_expires_at_first_and_then_once_an_interval(long: Any) -> None:
     """It says how many went, and how many there are."""
-    kept = Kept(long, sink_snapshot_age_s=0)
+    kept = Kept(long, sink_snapshot_age_s=0, sink_expire_interval_s=3_600)
     assert kept.keeper.due()
     kept.keeper.work()
     assert kept.value("k2_table_snapshots_expired_total") == 51
