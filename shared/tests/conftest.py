@@ -1,7 +1,7 @@
 """Fixtures of the shared tests."""
 
 import pytest
-from shared.tests.stages.toy_stage import Run
+from shared.tests.stages.toy_processor import Run
 
 from k2_shared.core.settings import RunSettings
 from k2_shared.kafka.topics import Names

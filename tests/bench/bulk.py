@@ -8,7 +8,7 @@ import numpy as np
 from tests.bench.harness import Bench
 from tests.bench.market import Market
 
-from gold.domain import GoldStage
+from gold.domain import GoldProcessor
 from gold.facts import entries
 from gold.reading import Reader
 from gold.settings import GoldSettings
@@ -18,7 +18,7 @@ from k2_shared.core.records import ByTopic, Outgoing
 from k2_shared.core.trade import Exchange, record_key
 from k2_shared.kafka import clients
 from k2_shared.kafka.topics import GOLD, STATE, partition_for
-from k2_shared.stages.stage import Stamp
+from k2_shared.stages.processor import Stamp
 
 HOLES = 0.001
 NOTHING_AFTER = Stamp(input=0, output=0)
@@ -50,19 +50,19 @@ class State:
     def __init__(self, market: Market, partitions: int, seed: int = 1) -> None:
         self._random = np.random.default_rng(seed)
         self._partitions = partitions
-        self._stages: dict[Place, GoldStage] = {}
+        self._processors: dict[Place, GoldProcessor] = {}
         self.symbols: list[Symbol] = []
         for exchange, name in market.pairs():
             key = record_key(exchange, name)
             symbol = Symbol(key.decode(), _compared_ids())
             self.symbols.append(symbol)
-            stage = self._stage(exchange, partition_for(key, partitions))
-            stage._symbols[symbol.name] = symbol
+            processor = self._processor(exchange, partition_for(key, partitions))
+            processor._symbols[symbol.name] = symbol
 
-    def _stage(self, exchange: Exchange, partition: int) -> GoldStage:
+    def _processor(self, exchange: Exchange, partition: int) -> GoldProcessor:
         reader = Reader(exchange, schemas={}, partition=partition, partitions=self._partitions)
-        made = GoldStage(exchange, reader, GOLD, _compared_ids())
-        return self._stages.setdefault((exchange, partition), made)
+        made = GoldProcessor(exchange, reader, GOLD, _compared_ids())
+        return self._processors.setdefault((exchange, partition), made)
 
     def add(self, first_id: int, count: int) -> None:
         """Give every symbol the next ids, some left out."""
@@ -75,7 +75,7 @@ class State:
     def checkpoint(self) -> Checkpoint:
         """What changed since the last one."""
         began = time.process_time()
-        made = {place: stage.checkpoint(NOTHING_AFTER) for place, stage in self._stages.items()}
+        made = {place: processor.checkpoint(NOTHING_AFTER) for place, processor in self._processors.items()}
         spent = time.process_time() - began
         return Checkpoint({place: _outgoing(records) for place, records in made.items()}, spent)
 

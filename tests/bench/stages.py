@@ -10,7 +10,7 @@ import numpy as np
 from rich.table import Table
 from tests.bench.harness import Bench, table
 
-from gold.domain import GoldStage
+from gold.domain import GoldProcessor
 from gold.reading import Reader
 from gold.settings import GoldSettings
 from k2_shared.core.columns import TradeColumns, decode_columns
@@ -91,10 +91,10 @@ def _deduplicate(bench: Bench, exchange: Exchange, fetched: Fetched) -> None:
     compared_ids = GoldSettings.model_fields["gold_compared_ids"].default
     for partition, batches in enumerate(fetched.partitions):
         reader = Reader(exchange, contract_under(bench.schema_id), partition, len(fetched.partitions))
-        stage, offset = GoldStage(exchange, reader, GOLD, compared_ids), 0
+        processor, offset = GoldProcessor(exchange, reader, GOLD, compared_ids), 0
         for batch in batches:
-            kept = len(stage.process(batch).outgoing[GOLD])
-            stage.accept({GOLD: np.arange(offset, offset + kept)})
+            kept = len(processor.process(batch).outgoing[GOLD])
+            processor.accept({GOLD: np.arange(offset, offset + kept)})
             offset += kept
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 from aiokafka import TopicPartition
-from shared.tests.stages.toy_stage import IN, P, Run
+from shared.tests.stages.toy_processor import IN, P, Run
 from tests.faults.apis import END_TXN, PRODUCE
 from tests.faults.proxy import Injection, Proxy
 

@@ -4,7 +4,7 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from shared.tests.stages.toy_stage import OUT, Run
+from shared.tests.stages.toy_processor import OUT, Run
 from tests.faults.apis import APIS, END_TXN, IN_TRANSACTION, TXN_OFFSET_COMMIT
 from tests.faults.proxy import Proxy
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from tests.feeds.books import Account, Books, unaccounted
 
-from gold.domain import GoldStage
+from gold.domain import GoldProcessor
 from gold.reading import Reader
 from gold.settings import GoldSettings
 from k2_shared.core.records import Batch
@@ -17,7 +17,7 @@ from k2_shared.core.trade import Exchange, contract_under, decode
 from k2_shared.kafka import clients
 from k2_shared.kafka.registry import Registry
 from k2_shared.kafka.topics import BRONZE, DLQ, GAPS, GOLD, SILVER, Names
-from silver.domain import SilverStage
+from silver.domain import SilverProcessor
 from silver.settings import SilverSettings
 
 __all__ = [
@@ -89,9 +89,9 @@ class Passage:
 
     def __init__(self, exchange: Exchange, schema: int, partition: int, partitions: int) -> None:
         skew_s, compared = SilverSettings.load().silver_max_clock_skew_s, GoldSettings.load().gold_compared_ids
-        self._silver = SilverStage(exchange, contract_under(schema), skew_s)
+        self._silver = SilverProcessor(exchange, contract_under(schema), skew_s)
         reader = Reader(exchange, contract_under(schema), partition, partitions)
-        self._gold = GoldStage(exchange, reader, f"[{partition}]", compared)
+        self._gold = GoldProcessor(exchange, reader, f"[{partition}]", compared)
         self._valid = SILVER.format(exchange=exchange.lower())
         self._schema = schema
         self._written = 0

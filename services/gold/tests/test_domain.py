@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gold.domain import GoldStage
+from gold.domain import GoldProcessor
 from gold.reading import Reader
 from k2_shared.core.errors import Halt
 from k2_shared.core.records import Outgoing
 from k2_shared.core.trade import message_id
 from k2_shared.kafka.topics import DLQ, GOLD, STATE, partition_for
-from k2_shared.stages.stage import Outcome, Stamp
+from k2_shared.stages.processor import Outcome, Stamp
 from k2_support.records import SCHEMAS, FakeRecord, encoded, fields, records, trade, trades
 from k2_support.spellings import NAMED, PLAIN, Spelling
 
@@ -22,42 +22,42 @@ COMPARED = 256
 KEY = trade().key
 
 
-def gold(partition: int = 0, partitions: int = 1) -> GoldStage:
-    """A stage of Kraken; of the only partition, so that every symbol is at home."""
-    return GoldStage("KRAKEN", Reader("KRAKEN", SCHEMAS, partition, partitions), f"gold[{partition}]", COMPARED)
+def gold(partition: int = 0, partitions: int = 1) -> GoldProcessor:
+    """A processor of Kraken; of the only partition, so that every symbol is at home."""
+    return GoldProcessor("KRAKEN", Reader("KRAKEN", SCHEMAS, partition, partitions), f"gold[{partition}]", COMPARED)
 
 
 class Log:
-    """Gold's topic as a stage writes it: committed records by offset, and the checkpoints by key."""
+    """Gold's topic as a processor writes it: committed records by offset, and the checkpoints by key."""
 
     def __init__(self) -> None:
         self.gold: list[FakeRecord] = []
         self.state: dict[bytes, bytes] = {}
         self.letters: list[Outgoing] = []
 
-    def commit(self, stage: GoldStage, batch: list[Any]) -> Outcome:
-        outcome = stage.process(batch)
+    def commit(self, processor: GoldProcessor, batch: list[Any]) -> Outcome:
+        outcome = processor.process(batch)
         first = len(self.gold)
         kept = outcome.outgoing[GOLD]
         self.gold += [FakeRecord(r.key, r.value, GOLD, offset=first + n, headers=r.headers) for n, r in enumerate(kept)]
-        later = stage.accept({GOLD: np.arange(first, len(self.gold))} if kept else {})
+        later = processor.accept({GOLD: np.arange(first, len(self.gold))} if kept else {})
         self.letters += [*outcome.outgoing[DLQ], *later.get(DLQ, ())]  # type: ignore[arg-type]
         return outcome
 
-    def checkpoint(self, stage: GoldStage) -> None:
-        for record in stage.checkpoint(Stamp(0, len(self.gold)))[STATE]:
+    def checkpoint(self, processor: GoldProcessor) -> None:
+        for record in processor.checkpoint(Stamp(0, len(self.gold)))[STATE]:
             assert record.key
             if record.value is None:
                 del self.state[record.key]
             else:
                 self.state[record.key] = record.value
 
-    def recovered(self) -> GoldStage:
-        stage = gold()
-        start = stage.load(self.state).output
+    def recovered(self) -> GoldProcessor:
+        processor = gold()
+        start = processor.load(self.state).output
         for offset in range(start, len(self.gold), 7):
-            stage.restore(self.gold[offset : offset + 7])
-        return stage
+            processor.restore(self.gold[offset : offset + 7])
+        return processor
 
 
 def ids(outcome: Outcome) -> list[str]:
@@ -66,12 +66,13 @@ def ids(outcome: Outcome) -> list[str]:
 
 def test_the_first_delivery_of_a_trade_wins() -> None:
     """Repeats, within a batch and later, are dropped, whatever their vendor data and to REST's microsecond."""
-    stage, log = gold(), Log()
+    processor, log = gold(), Log()
     batch = records([trade(trade_id=n) for n in (1, 2, 1, 3, 2)])
-    outcome = log.commit(stage, batch)
+    outcome = log.commit(processor, batch)
     assert outcome.outgoing[GOLD] == [batch[0], batch[1], batch[3]]
     again = {"vendor_data": None, "timestamp": trade().timestamp + 1}
-    outcome = log.commit(stage, records([trade(trade_id=3, **again), trade(trade_id=4), trade(trade_id=1, **again)]))
+    repeats = [trade(trade_id=3, **again), trade(trade_id=4), trade(trade_id=1, **again)]
+    outcome = log.commit(processor, records(repeats))
     assert ids(outcome) == ["KRAKEN:BTC/USDT:4"]
     assert (outcome.duplicates, outcome.uncompared, outcome.letters) == (2, 0, 0)
 
@@ -79,9 +80,9 @@ def test_the_first_delivery_of_a_trade_wins() -> None:
 @pytest.mark.parametrize("first", [PLAIN, *NAMED.values()])
 def test_a_trade_in_another_spelling_is_a_duplicate(first: Spelling) -> None:
     """Whichever came first, it is in gold byte for byte, and the others say the same of the trade."""
-    stage, log = gold(), Log()
+    processor, log = gold(), Log()
     spelt = [FakeRecord(KEY, each.write(fields(trade()))) for each in (first, PLAIN, *NAMED.values())]
-    outcome = log.commit(stage, spelt)
+    outcome = log.commit(processor, spelt)
     assert (outcome.outgoing[GOLD], outcome.duplicates, outcome.letters) == (spelt[:1], len(spelt) - 1, 0)
     assert log.commit(log.recovered(), spelt).duplicates == len(spelt)
 
@@ -96,14 +97,14 @@ def test_equal_ids_of_other_symbols_are_other_trades() -> None:
 @pytest.mark.parametrize("together", [True, False])
 def test_the_same_id_with_other_facts_is_a_conflict(changed: dict[str, Any], together: bool) -> None:
     """It goes whole to the dead letters and names the gold record that won, also one of its own batch."""
-    stage, log = gold(), Log()
-    log.commit(stage, records([trade(trade_id=n) for n in range(1, 6)]))
+    processor, log = gold(), Log()
+    log.commit(processor, records([trade(trade_id=n) for n in range(1, 6)]))
     first, other = records([trade(trade_id=9), trade(trade_id=9, **changed)])
     if together:
-        outcome = log.commit(stage, [first, other, first])
+        outcome = log.commit(processor, [first, other, first])
     else:
-        log.commit(stage, [first])
-        outcome = log.commit(stage, [other, first])
+        log.commit(processor, [first])
+        outcome = log.commit(processor, [other, first])
     assert (outcome.rejected, outcome.duplicates) == ({"conflict": 1}, 1)
     assert list(outcome.refused) == [1 if together else 0]
     (letter,) = log.letters
@@ -115,38 +116,38 @@ def test_the_same_id_with_other_facts_is_a_conflict(changed: dict[str, Any], tog
 
 def test_a_repeat_older_than_what_is_compared_is_a_duplicate_and_counted_so() -> None:
     """At least the newest ids can be compared, at most a segment more; older ones are exact as ids for ever."""
-    stage, log = gold(), Log()
+    processor, log = gold(), Log()
     for start in range(1, 1_001, 100):
-        log.commit(stage, records([trade(trade_id=n) for n in range(start, start + 100)]))
-    outcome = log.commit(stage, records([trade(trade_id=n, price=Decimal(7)) for n in (1, 1_000 - COMPARED + 1)]))
+        log.commit(processor, records([trade(trade_id=n) for n in range(start, start + 100)]))
+    outcome = log.commit(processor, records([trade(trade_id=n, price=Decimal(7)) for n in (1, 1_000 - COMPARED + 1)]))
     assert (outcome.duplicates, outcome.uncompared, outcome.rejected) == (1, 1, {"conflict": 1})
 
 
 def test_a_batch_that_is_not_written_leaves_no_trace() -> None:
     """Deciding changes nothing: only what is accepted is remembered."""
-    stage, batch = gold(), records([trade(trade_id=1), trade(trade_id=2), trade(trade_id=2)])
-    assert stage.process(batch) == stage.process(batch)
+    processor, batch = gold(), records([trade(trade_id=1), trade(trade_id=2), trade(trade_id=2)])
+    assert processor.process(batch) == processor.process(batch)
     log = Log()
-    log.commit(stage, batch)
-    assert log.commit(stage, batch).duplicates == 3
+    log.commit(processor, batch)
+    assert log.commit(processor, batch).duplicates == 3
 
 
 @given(st.lists(st.lists(trades(), max_size=12), max_size=5), st.data())
 def test_recovered_state_is_live_state(batches: list[list[Any]], data: st.DataObject) -> None:
     """Whatever was checkpointed when: checkpoints and the gold behind them give the same state, digest and verdicts."""
-    stage, log, given_records = gold(), Log(), []
+    processor, log, given_records = gold(), Log(), []
     for batch in batches:
         own = records([t for t in batch if t.exchange == "KRAKEN"])
         given_records += own
         if own:
-            log.commit(stage, own)
+            log.commit(processor, own)
         if data.draw(st.booleans()):
-            log.checkpoint(stage)
+            log.checkpoint(processor)
     recovered = log.recovered()
-    assert recovered.digest() == stage.digest()
-    assert recovered.size().ids == stage.size().ids
+    assert recovered.digest() == processor.digest()
+    assert recovered.size().ids == processor.size().ids
     probe = [*given_records, *records([trade(trade_id=777_777)])]
-    assert recovered.process(probe) == stage.process(probe)
+    assert recovered.process(probe) == processor.process(probe)
     fresh = log.recovered().process(given_records) if given_records else None
     assert not (fresh and fresh.outgoing[GOLD])
 
@@ -154,41 +155,41 @@ def test_recovered_state_is_live_state(batches: list[list[Any]], data: st.DataOb
 @pytest.mark.parametrize("every", [1, 3, 40])
 def test_long_recovered_state_is_live_state(every: int) -> None:
     """Over many segments and chunks, forgotten ones too, with any distance between checkpoints."""
-    stage, log = gold(), Log()
+    processor, log = gold(), Log()
     for number in range(40):
         start = 1 + number * 30_000
-        log.commit(stage, records([trade(trade_id=start + n * 7, symbol=f"S{n % 3}/USD") for n in range(200)]))
+        log.commit(processor, records([trade(trade_id=start + n * 7, symbol=f"S{n % 3}/USD") for n in range(200)]))
         if number % every == every - 1:
-            log.checkpoint(stage)
-            assert log.recovered().digest() == stage.digest()
-    assert log.recovered().digest() == stage.digest()
-    assert log.recovered().size().ids == stage.size().ids == 40 * 200
+            log.checkpoint(processor)
+            assert log.recovered().digest() == processor.digest()
+    assert log.recovered().digest() == processor.digest()
+    assert log.recovered().size().ids == processor.size().ids == 40 * 200
     assert sum(key.startswith(b"v1/facts/KRAKEN:S0/USD/") for key in log.state) <= COMPARED // 256 + 1
 
 
 def test_a_checkpoint_holds_only_what_changed() -> None:
     """Nothing new is only a stamp; one new trade is its chunk and its segment."""
-    stage, log = gold(), Log()
-    log.commit(stage, records([trade(trade_id=n * 50_000, symbol=s) for n in range(1, 30) for s in ("A/B", "C/D")]))
-    log.checkpoint(stage)
-    keys = [record.key for record in stage.checkpoint(Stamp(0, 58))[STATE]]
+    processor, log = gold(), Log()
+    log.commit(processor, records([trade(trade_id=n * 50_000, symbol=s) for n in range(1, 30) for s in ("A/B", "C/D")]))
+    log.checkpoint(processor)
+    keys = [record.key for record in processor.checkpoint(Stamp(0, 58))[STATE]]
     assert keys == [b"v1/stamp/KRAKEN"]
-    log.commit(stage, records([trade(trade_id=1, symbol="A/B")]))
-    keys = [record.key for record in stage.checkpoint(Stamp(0, 59))[STATE]]
+    log.commit(processor, records([trade(trade_id=1, symbol="A/B")]))
+    keys = [record.key for record in processor.checkpoint(Stamp(0, 59))[STATE]]
     assert keys == [b"v1/facts/KRAKEN:A/B/0", b"v1/ids/KRAKEN:A/B/0", b"v1/stamp/KRAKEN"]
 
 
 def test_each_exchange_recovers_its_own_of_what_both_write() -> None:
     """The other exchange's records and checkpoints in the same partitions are passed over, and unknown kinds."""
-    stage, log = gold(), Log()
-    log.commit(stage, records([trade(trade_id=1)]))
-    log.checkpoint(stage)
+    processor, log = gold(), Log()
+    log.commit(processor, records([trade(trade_id=1)]))
+    log.checkpoint(processor)
     theirs = {b"v1/ids/BINANCE:A/B/0": b"not even a bitmap", b"v1/stamp/BINANCE": b'{"input": 5, "output": 900}'}
     theirs[b"v1/later/KRAKEN:BTC/USDT/0"] = b"of a version to come"
     recovered = gold()
     assert recovered.load(log.state | theirs) == Stamp(0, 1)
     recovered.restore(records([trade(trade_id=5, exchange="BINANCE")]))
-    assert recovered.digest() == stage.digest()
+    assert recovered.digest() == processor.digest()
 
 
 @pytest.mark.parametrize(
@@ -209,17 +210,17 @@ def test_each_exchange_recovers_its_own_of_what_both_write() -> None:
 )
 def test_a_record_without_identity_goes_whole_to_the_dlq(key: bytes | None, data: bytes | None, reason: str) -> None:
     """Its neighbours go on; the outcome adds up; nothing of it is remembered."""
-    stage, log = gold(), Log()
+    processor, log = gold(), Log()
     good, other = records([trade(trade_id=1), trade(trade_id=2)])
     bad = FakeRecord(key, data, topic="market.crypto.trades.silver.kraken", offset=9, headers=(("h", b"1"),))
-    outcome = log.commit(stage, [good, bad, good, other])
+    outcome = log.commit(processor, [good, bad, good, other])
     assert list(outcome.outgoing[GOLD]) == [good, other]
     (letter,) = log.letters
     assert (letter.key, letter.value, letter.timestamp, letter.headers[:1]) == (key, data, bad.timestamp, bad.headers)
     assert dict(letter.headers)["k2-dlq-reason"].decode() == reason
     assert dict(letter.headers)["k2-dlq-stage"] == b"gold"
     assert (outcome.rejected, outcome.refused, outcome.duplicates) == ({reason: 1}, [1], 1)
-    assert log.commit(stage, [good, other]).duplicates == 2
+    assert log.commit(processor, [good, other]).duplicates == 2
 
 
 def test_a_symbol_of_another_partition_is_refused() -> None:
@@ -235,25 +236,25 @@ def test_a_symbol_of_another_partition_is_refused() -> None:
 
 def test_ordinary_and_unusual_encodings_of_a_trade_are_one_trade() -> None:
     """What the columns cannot read is compared by the same facts: many vendor entries do not make another trade."""
-    stage, log = gold(), Log()
-    log.commit(stage, records([trade(trade_id=1), trade(trade_id=2)]))
+    processor, log = gold(), Log()
+    log.commit(processor, records([trade(trade_id=1), trade(trade_id=2)]))
     unusual = {"vendor_data": {str(n): "ü" for n in range(20)}}
-    outcome = log.commit(stage, records([trade(trade_id=1, **unusual), trade(trade_id=2, side="SELL", **unusual)]))
+    outcome = log.commit(processor, records([trade(trade_id=1, **unusual), trade(trade_id=2, side="SELL", **unusual)]))
     assert (outcome.duplicates, outcome.rejected) == (1, {"conflict": 1})
 
 
 def test_a_transaction_without_records_changes_nothing() -> None:
     """A checkpoint alone: nothing was decided, so there is nothing to take in."""
-    stage = gold()
-    assert stage.accept({}) == {}
-    assert stage.size().ids == 0
+    processor = gold()
+    assert processor.accept({}) == {}
+    assert processor.size().ids == 0
 
 
 def test_ids_without_facts_are_no_checkpoint() -> None:
     """Both are written in one transaction: what lost a part cannot tell a repeat from a conflict."""
-    stage, log = gold(), Log()
-    log.commit(stage, records([trade(trade_id=1)]))
-    log.checkpoint(stage)
+    processor, log = gold(), Log()
+    log.commit(processor, records([trade(trade_id=1)]))
+    log.checkpoint(processor)
     kept = {key: value for key, value in log.state.items() if b"/facts/" not in key}
     with pytest.raises(Halt, match=r"ids and no facts of KRAKEN:BTC/USDT: records of market.crypto.trades.gold.state"):
         gold().load(kept)

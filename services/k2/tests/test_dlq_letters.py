@@ -14,7 +14,7 @@ from k2.dlq.replay import Counts, Parcel, replay
 from k2.dlq.transform import Transform
 from k2_shared.core.errors import ConfigError, InvalidRecord
 from k2_shared.core.records import Outgoing
-from k2_shared.kafka.dlq import ATTEMPT, Refuser, Stage
+from k2_shared.kafka.dlq import ATTEMPT, Refuser, StageName
 from k2_shared.kafka.topics import BRONZE, DLQ, RAW, Names, partition_for
 from k2_support.records import ORIGIN, FakeRecord, trade, value
 
@@ -23,7 +23,9 @@ KRAKEN = BRONZE.format(exchange="kraken")
 TRADE = trade()
 
 
-def refused(record: FakeRecord | None = None, stage: Stage = "silver", reason: str = "price_not_positive") -> Outgoing:
+def refused(
+    record: FakeRecord | None = None, stage: StageName = "silver", reason: str = "price_not_positive"
+) -> Outgoing:
     """A record as a stage writes it to the dead-letter topic."""
     record = record or FakeRecord(TRADE.key, value(TRADE), NAMES.topic(KRAKEN), partition=4, offset=9)
     return Refuser(stage, stage).refuse(record, InvalidRecord(reason, "the detail"))

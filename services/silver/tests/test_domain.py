@@ -1,4 +1,4 @@
-"""Silver's stage: the same bytes on, or the whole record to the dead letters; every record accounted for."""
+"""Silver's processor: the same bytes on, or the whole record to the dead letters; every record accounted for."""
 
 from collections import Counter
 from decimal import Decimal
@@ -24,7 +24,7 @@ from k2_support.records import (
     value,
 )
 from k2_support.spellings import NAMED, PLAIN, Spelling
-from silver.domain import SilverStage
+from silver.domain import SilverProcessor
 
 GOOD = value(trade())
 OUT = SILVER.format(exchange="kraken")
@@ -56,8 +56,8 @@ POISON: list[tuple[str, bytes | None]] = [
 ]
 
 
-def stage(skew_s: float = 60.0, now_ns: int = RECEIVED_NS) -> SilverStage:
-    return SilverStage("KRAKEN", SCHEMAS, skew_s, clock_ns=lambda: now_ns)
+def processor(skew_s: float = 60.0, now_ns: int = RECEIVED_NS) -> SilverProcessor:
+    return SilverProcessor("KRAKEN", SCHEMAS, skew_s, clock_ns=lambda: now_ns)
 
 
 def whole(record: FakeRecord | Outgoing) -> tuple[Any, ...]:
@@ -70,7 +70,7 @@ def whole(record: FakeRecord | Outgoing) -> tuple[Any, ...]:
 def test_valid_trades_are_forwarded_byte_for_byte_in_order(given_trades: list[Any]) -> None:
     """Key, value, headers and timestamp as they came."""
     batch = records(given_trades)
-    outcome = stage().process(batch)
+    outcome = processor().process(batch)
     assert list(outcome.outgoing[OUT]) == batch
     assert not outcome.outgoing.get(DLQ)
     assert not outcome.rejected
@@ -84,7 +84,7 @@ def test_poison_goes_whole_to_the_dlq(reason: str, poison: bytes | None) -> None
     if reason in {"price_not_positive", "not_canonical"}:
         bad = FakeRecord(trade().key, poison, partition=4, offset=99, timestamp=5, headers=(("foreign", b"\x00"),))
     good = FakeRecord(trade().key, GOOD)
-    outcome = stage().process([good, bad, good])
+    outcome = processor().process([good, bad, good])
     assert outcome.outgoing[OUT] == [good, good]
     (letter,) = outcome.outgoing[DLQ]
     assert whole(letter) == whole(bad)
@@ -102,9 +102,9 @@ def test_every_legal_spelling_is_judged_as_the_plain_one(vary: dict[str, Any], s
     """It goes on byte for byte where the plain one does, and has its reason where that has one; in one batch."""
     of = {**fields(trade()), **vary, "vendor_data": said}
     batch = [FakeRecord(trade().key, each.write(of)) for each in (PLAIN, *NAMED.values())]
-    outcome = stage().process(batch)
+    outcome = processor().process(batch)
     if vary:
-        (why,) = stage().process(batch[:1]).rejected
+        (why,) = processor().process(batch[:1]).rejected
         assert outcome.rejected == {why: len(batch)}
     else:
         assert (outcome.outgoing[OUT], outcome.rejected) == (batch, {})
@@ -114,7 +114,7 @@ def test_every_legal_spelling_is_judged_as_the_plain_one(vary: dict[str, Any], s
 def test_every_record_is_accounted_for(given_values: list[tuple[str, bytes | None]]) -> None:
     """One record out for each in, in order; refusals counted by reason; nothing is ever a duplicate here."""
     batch = [FakeRecord(trade().key, data, offset=offset) for offset, (_, data) in enumerate(given_values)]
-    outcome = stage().process(batch)
+    outcome = processor().process(batch)
     letters = outcome.outgoing.get(DLQ, [])
     refused = {int(dict(letter.headers)["k2-dlq-offset"]): letter for letter in letters}
     kept = [record for record in batch if record.offset not in refused]
@@ -131,13 +131,13 @@ def test_every_record_is_accounted_for(given_values: list[tuple[str, bytes | Non
 def test_the_exchanges_clock_may_run_ahead_by_the_skew(ahead_us: int, refused: bool) -> None:
     """A recorded receiver ran over a second behind; the time of the exchange is kept either way."""
     timestamp = RECEIVED_NS // 1_000 + ahead_us
-    outcome = stage(skew_s=1.5).process(records([trade(timestamp=timestamp)]))
+    outcome = processor(skew_s=1.5).process(records([trade(timestamp=timestamp)]))
     assert outcome.rejected == ({"timestamp_in_future": 1} if refused else {})
 
 
 def test_nothing_is_remembered() -> None:
     """The same batch gives the same outcome whatever came before."""
-    silver, batch = stage(), records([trade()])
+    silver, batch = processor(), records([trade()])
     first = silver.process(batch)
     silver.accept({})
     assert silver.process(batch) == first
@@ -146,5 +146,5 @@ def test_nothing_is_remembered() -> None:
 def test_a_valid_trade_that_no_column_holds_goes_on() -> None:
     """Many vendor entries are unusual, not wrong: it is read alone, and its bytes are the same."""
     batch = records([trade(), trade(vendor_data={str(number): "ü" for number in range(20)})])
-    outcome = stage().process([*batch, FakeRecord(trade().key, None)])
+    outcome = processor().process([*batch, FakeRecord(trade().key, None)])
     assert (outcome.outgoing[OUT], outcome.rejected) == (batch, {"null_value": 1})

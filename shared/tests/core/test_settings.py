@@ -15,7 +15,7 @@ from k2_shared.core.settings import (
     print_config,
 )
 from k2_shared.feed.venue.settings import FeedSettings, Symbols
-from k2_shared.stages.settings import StageSettings
+from k2_shared.stages.settings import ProcessorSettings
 
 SECRET = "hunter2-correct-horse"
 
@@ -159,7 +159,7 @@ def test_sasl_needs_a_user_and_a_password(protocol: str) -> None:
 def test_a_failpoint_is_named_with_what_it_does_and_when(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
     """A place, then what happens there, then at which passing."""
     monkeypatch.setenv("K2_FAILPOINT", given)
-    assert StageSettings.load().k2_failpoint == given
+    assert ProcessorSettings.load().k2_failpoint == given
 
 
 @pytest.mark.parametrize("given", ["nowhere", "after_send:", "after_send:pause", "after_send:kill:0", "after_send:3"])
@@ -167,4 +167,4 @@ def test_a_failpoint_that_is_not_one_is_refused(monkeypatch: pytest.MonkeyPatch,
     """A test that meant to kill must not pass because it did not."""
     monkeypatch.setenv("K2_FAILPOINT", given)
     with pytest.raises(ConfigError, match="K2_FAILPOINT"):
-        StageSettings.load()
+        ProcessorSettings.load()

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiokafka.admin import NewPartitions
 from prometheus_client import CollectorRegistry, Gauge
-from shared.tests.stages.toy_stage import IN, OUT, Run
+from shared.tests.stages.toy_processor import IN, OUT, Run
 
 from k2_shared.core import contracts
 from k2_shared.core.records import Outgoing

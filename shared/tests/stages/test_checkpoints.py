@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from shared.tests.stages.toy_stage import KEPT, OUT, P, Run
+from shared.tests.stages.toy_processor import KEPT, OUT, P, Run
 
 from k2_shared.core.errors import Halt, Unavailable
 from k2_shared.core.records import Outgoing

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from aiokafka.errors import KafkaError
-from shared.tests.stages.toy_stage import KEPT, P, Run
+from shared.tests.stages.toy_processor import KEPT, P, Run
 
 from k2_shared.kafka import clients
 from k2_shared.kafka.topics import DLQ, administration

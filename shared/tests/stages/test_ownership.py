@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiokafka.admin import RecordsToDelete
 from aiokafka.errors import KafkaConnectionError, NoOffsetForPartitionError
-from shared.tests.stages.toy_stage import IN, KEPT, OUT, P, Run, fail_once
+from shared.tests.stages.toy_processor import IN, KEPT, OUT, P, Run, fail_once
 
 from k2_shared.core.errors import Halt, Unavailable
 from k2_shared.core.records import Outgoing

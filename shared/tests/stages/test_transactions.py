@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError
-from shared.tests.stages.toy_stage import IN, KEPT, OUT, P, Run, fail_once
+from shared.tests.stages.toy_processor import IN, KEPT, OUT, P, Run, fail_once
 
 from k2_shared.core.errors import ConfigError, Halt, Unavailable
 from k2_shared.core.records import Outgoing
@@ -85,7 +85,7 @@ async def test_a_commit_whose_reply_was_lost_is_not_repeated(run: Run, monkeypat
 
 
 async def test_an_outcome_that_does_not_add_up_halts(run: Run) -> None:
-    """A stage that loses a record stops the partition before anything is written; the text says where."""
+    """A processor that loses a record stops the partition before anything is written; the text says where."""
     await run.write(b"a", b"lost", b"twice")
     async with run.agent() as agent:
         await eventually(lambda: agent.crash_reason, "the halt")
@@ -112,7 +112,7 @@ async def test_a_letter_that_the_dead_letter_topic_cannot_take_halts(run: Run) -
     assert await run.committed() is None
 
 
-async def test_a_stage_that_fails_ends_the_agent(run: Run) -> None:
+async def test_a_processor_that_fails_ends_the_agent(run: Run) -> None:
     """An error in the domain is not retried: the same records would fail again."""
     await run.write(b"broken")
     async with run.agent() as agent:

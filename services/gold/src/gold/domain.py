@@ -19,7 +19,7 @@ from k2_shared.core.records import Batch, ByTopic, Consumed, Offsets, Outgoing
 from k2_shared.core.trade import Exchange, record_key
 from k2_shared.kafka.dlq import Refuser
 from k2_shared.kafka.topics import DLQ, GOLD, STATE
-from k2_shared.stages.stage import Latest, Outcome, Stage, Stamp, StateSize
+from k2_shared.stages.processor import Latest, Outcome, Processor, Stamp, StateSize
 
 _VERSION = "v1"
 
@@ -42,7 +42,7 @@ class Staged:
     conflicts: list[Conflict]
 
 
-class GoldStage(Stage):
+class GoldProcessor(Processor):
     """Deduplicates one input partition of one exchange."""
 
     def __init__(self, exchange: Exchange, reader: Reader, winner: str, compared_ids: int) -> None:

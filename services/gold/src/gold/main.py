@@ -4,14 +4,14 @@ from typing import NoReturn
 
 from aiokafka import TopicPartition
 
-from gold.domain import GoldStage
+from gold.domain import GoldProcessor
 from gold.reading import Reader
 from gold.settings import GoldSettings
 from k2_shared.kafka.schemas import SubjectSchemas
 from k2_shared.kafka.topics import DLQ, EXCHANGES, GOLD, SILVER, STATE, Names
 from k2_shared.stages.agent import Shell, run
 from k2_shared.stages.limits import Limits
-from k2_shared.stages.stage import Pipeline, StageFactory, StateTopics
+from k2_shared.stages.processor import Pipeline, ProcessorFactory, StateTopics
 from k2_shared.stages.transactions import TransactionalAgent
 
 SERVICE = "gold"
@@ -26,19 +26,19 @@ def compose(settings: GoldSettings, shell: Shell) -> TransactionalAgent:
     contract = names.contract(topic)
     schemas = SubjectSchemas(settings, contract, names.subject(topic))
 
-    async def stages() -> StageFactory:
+    async def processors() -> ProcessorFactory:
         await schemas.load()
 
-        def stage(at: TopicPartition) -> GoldStage:
+        def processor(at: TopicPartition) -> GoldProcessor:
             exchange = inputs[names.contract(at.topic).name]
             reader = Reader(exchange, schemas.known, at.partition, contract.partitions)
-            return GoldStage(exchange, reader, f"{topic}[{at.partition}]", settings.gold_compared_ids)
+            return GoldProcessor(exchange, reader, f"{topic}[{at.partition}]", settings.gold_compared_ids)
 
-        return stage
+        return processor
 
     state = StateTopics(checkpoints=STATE, output=GOLD)
     written_with = dict.fromkeys(map(names.topic, inputs), schemas)
-    pipeline = Pipeline(SERVICE, tuple(inputs), (GOLD, DLQ), stages, state, schemas=written_with)
+    pipeline = Pipeline(SERVICE, tuple(inputs), (GOLD, DLQ), processors, state, schemas=written_with)
     limits = Limits.of(settings, checkpoint_s=settings.checkpoint_interval_s)
     return TransactionalAgent(settings, names, pipeline, shell.metrics, limits).in_shell(shell)
 

@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from k2_shared.stages.settings import StageSettings
+from k2_shared.stages.settings import ProcessorSettings
 
 
-class GoldSettings(StageSettings):
+class GoldSettings(ProcessorSettings):
     """How often gold saves what it has seen, and of how many trades it can tell a repeat from a conflict."""
 
     checkpoint_interval_s: float = Field(5.0, gt=0, le=3_600)

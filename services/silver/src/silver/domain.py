@@ -13,11 +13,11 @@ from k2_shared.core.records import Batch, ByTopic, Consumed, Outgoing
 from k2_shared.core.trade import Exchange, Schemas, decode
 from k2_shared.kafka.dlq import Refuser
 from k2_shared.kafka.topics import DLQ, SILVER
-from k2_shared.stages.stage import Outcome, Stage
+from k2_shared.stages.processor import Outcome, Processor
 from silver.rules import Context, broken, sound
 
 
-class SilverStage(Stage):
+class SilverProcessor(Processor):
     """Validates one input partition; it has no state."""
 
     def __init__(

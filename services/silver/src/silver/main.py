@@ -8,9 +8,9 @@ from k2_shared.kafka.schemas import SubjectSchemas
 from k2_shared.kafka.topics import BRONZE, DLQ, EXCHANGES, SILVER, Names
 from k2_shared.stages.agent import Shell, run
 from k2_shared.stages.limits import Limits
-from k2_shared.stages.stage import Pipeline, StageFactory
+from k2_shared.stages.processor import Pipeline, ProcessorFactory
 from k2_shared.stages.transactions import TransactionalAgent
-from silver.domain import SilverStage
+from silver.domain import SilverProcessor
 from silver.settings import SilverSettings
 
 SERVICE = "silver"
@@ -23,18 +23,18 @@ def compose(settings: SilverSettings, shell: Shell) -> TransactionalAgent:
 
     schemas = {topic: SubjectSchemas(settings, names.contract(topic), names.subject(topic)) for topic in exchanges}
 
-    async def stages() -> StageFactory:
+    async def processors() -> ProcessorFactory:
         for each in schemas.values():
             await each.load()
 
-        def stage(at: TopicPartition) -> SilverStage:
-            return SilverStage(exchanges[at.topic], schemas[at.topic].known, settings.silver_max_clock_skew_s)
+        def processor(at: TopicPartition) -> SilverProcessor:
+            return SilverProcessor(exchanges[at.topic], schemas[at.topic].known, settings.silver_max_clock_skew_s)
 
-        return stage
+        return processor
 
     lower = [exchange.lower() for exchange in EXCHANGES]
     sole = {BRONZE.format(exchange=exchange): SILVER.format(exchange=exchange) for exchange in lower}
-    pipeline = Pipeline(SERVICE, tuple(sole), (*sole.values(), DLQ), stages, sole=sole, schemas=schemas)
+    pipeline = Pipeline(SERVICE, tuple(sole), (*sole.values(), DLQ), processors, sole=sole, schemas=schemas)
     return TransactionalAgent(settings, names, pipeline, shell.metrics, Limits.of(settings)).in_shell(shell)
 
 

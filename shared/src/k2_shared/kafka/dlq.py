@@ -10,7 +10,7 @@ from k2_shared.core.origin import Headers
 from k2_shared.core.records import Consumed, Outgoing, Record
 from k2_shared.kafka.topics import DLQ
 
-Stage = Literal["feed", "silver", "gold"]
+StageName = Literal["feed", "silver", "gold"]
 PREFIX = "k2-dlq-"
 ATTEMPT = f"{PREFIX}attempt"
 MAX_DETAIL_BYTES = 1024
@@ -21,7 +21,7 @@ _WHERE = ("topic", "partition", "offset")
 class Refuser:
     """The stage that refuses records."""
 
-    stage: Stage
+    stage: StageName
     service: str
 
     def refuse(self, record: Consumed, error: InvalidRecord, **said: str) -> Outgoing:

@@ -14,7 +14,7 @@ from k2_shared.kafka.topics import Names
 from k2_shared.stages.breaker import Breaker
 from k2_shared.stages.limits import Limits
 from k2_shared.stages.meter import PartitionMeter
-from k2_shared.stages.stage import Pipeline, StageFactory
+from k2_shared.stages.processor import Pipeline, ProcessorFactory
 
 
 @dataclass
@@ -35,7 +35,7 @@ class LoopContext:
     admin: AIOKafkaAdminClient
     broker: AIOKafkaConsumer
     reader: GroupReader
-    make_stage: StageFactory
+    make_processor: ProcessorFactory
     is_replaced: Callable[[], Awaitable[bool]]
     committed: dict[TopicPartition, int] = field(default_factory=dict)
     ends: dict[TopicPartition, int] = field(default_factory=dict)

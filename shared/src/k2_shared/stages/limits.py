@@ -5,7 +5,7 @@ from typing import Self
 
 from k2_shared.stages.breaker import Threshold
 from k2_shared.stages.failpoints import Failpoints
-from k2_shared.stages.settings import StageSettings
+from k2_shared.stages.settings import ProcessorSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Limits:
     failpoints: Failpoints = field(default_factory=Failpoints)
 
     @classmethod
-    def of(cls, settings: StageSettings, checkpoint_s: float = 5.0) -> Self:
+    def of(cls, settings: ProcessorSettings, checkpoint_s: float = 5.0) -> Self:
         """The limits that settings say."""
         return cls(
             instance=settings.k2_instance,

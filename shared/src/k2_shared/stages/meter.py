@@ -8,7 +8,7 @@ from k2_shared.core.origin import received_ns
 from k2_shared.core.records import Batch
 from k2_shared.core.telemetry import Metrics
 from k2_shared.kafka.topics import DLQ
-from k2_shared.stages.stage import Outcome, StateSize
+from k2_shared.stages.processor import Outcome, StateSize
 
 
 class PartitionMeter:

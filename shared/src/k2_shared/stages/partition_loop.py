@@ -1,7 +1,7 @@
 """The exactly-once loop of one input partition: consume, process, produce and commit in one transaction.
 
 The order on every assignment is fence -> offsets -> state -> fetch; any other order doubles records when the owner
-changes. Whatever fails, the loop starts over from the fence with a new stage: it never retries a commit in place. A
+changes. Whatever fails, the loop starts over from the fence with a new processor: it never retries a commit in place. A
 transaction in which a request had to be repeated is a producer's last.
 """
 
@@ -115,7 +115,7 @@ class PartitionLoop:
             while not self._stopping.is_set() and writer.is_good():
                 await self._cycle(writer)
             if context.pipeline.state:
-                say_state(RELEASED, at, writer.stage)
+                say_state(RELEASED, at, writer.processor)
 
     async def _cycle(self, writer: PartitionWriter) -> None:
         batch = await self._gathered()

@@ -15,16 +15,16 @@ from k2_shared.kafka.topics import DLQ
 from k2_shared.stages.breaker import Counts, Tripped, Window
 from k2_shared.stages.context import LoopContext
 from k2_shared.stages.failpoints import Place
+from k2_shared.stages.processor import Outcome, Stamp
 from k2_shared.stages.recovery import Recovered
-from k2_shared.stages.stage import Outcome, Stamp
 
 REPLACED = "producer_replaced"
 
 
 class PartitionWriter:
-    """Writes what one partition's stage decides, from a fence until something fails.
+    """Writes what one partition's processor decides, from a fence until something fails.
 
-    After any failure, also one with an unknown outcome, it is given up with its stage and its producer.
+    After any failure, also one with an unknown outcome, it is given up with its processor and its producer.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class PartitionWriter:
         self._stamped = recovered.stamped
         self._written = self._sent = 0
         self._checkpoint_due = time.monotonic() + self._limits.checkpoint_s * random.random()  # noqa: S311
-        self.stage = recovered.stage
+        self.processor = recovered.processor
         self.position = recovered.position
         window.resume(recovered.note)
 
@@ -61,7 +61,7 @@ class PartitionWriter:
         return self._output is not None and time.monotonic() >= self._checkpoint_due
 
     def _output_end(self) -> int:
-        """An offset below which all that this partition wrote is in its stage; as high as is known."""
+        """An offset below which all that this partition wrote is in its processor; as high as is known."""
         ends = self._context.ends
         return max(self._stamped, self._written, ends.get(self._output, 0) if self._output else 0)
 
@@ -77,7 +77,7 @@ class PartitionWriter:
         """
         began, position = time.perf_counter(), await self._context.reader.position(self._at)
         await self._context.learn(self._at, batch)
-        outcome = self.stage.process(batch) if batch else Outcome({})
+        outcome = self.processor.process(batch) if batch else Outcome({})
         self._account(batch, outcome)
         counts = self._judged(batch, outcome, position)
         stamp = await self._commit(outcome, (position, counts.note))
@@ -98,7 +98,7 @@ class PartitionWriter:
         stamp = Stamp(offset[0], self._output_end()) if self._is_due() else None
         await self._write(letters)
         if stamp:
-            await self._write(self.stage.checkpoint(stamp))
+            await self._write(self.processor.checkpoint(stamp))
             self._reach(Place.DURING_CHECKPOINT)
         self._reach(Place.BEFORE_COMMIT)
         await sender.commit_transaction()
@@ -119,7 +119,7 @@ class PartitionWriter:
         topics = self._context.pipeline.state
         if topics and topics.output in offsets:
             self._written = int(offsets[topics.output][-1]) + 1
-        letters = self.stage.accept(offsets)
+        letters = self.processor.accept(offsets)
         count = sum(len(records.get(DLQ, ())) for records in (outcome.outgoing, letters))
         if count != outcome.letters:
             raise Halt(f"{self._where()}: {outcome.letters} records refused, {count} dead letters")
@@ -144,7 +144,7 @@ class PartitionWriter:
     def _checkpointed(self, stamp: Stamp) -> None:
         self._stamped = stamp.output
         self._checkpoint_due = time.monotonic() + self._limits.checkpoint_s
-        self._meter.checkpointed(self.stage.size())
+        self._meter.checkpointed(self.processor.size())
 
     def _account(self, batch: Batch, outcome: Outcome) -> None:
         forwarded = sum(len(records) for topic, records in outcome.outgoing.items() if topic != DLQ)

@@ -12,19 +12,19 @@ from k2_shared.kafka.resumption import Committed, committed, holds
 from k2_shared.kafka.topics import DLQ
 from k2_shared.stages.context import LoopContext
 from k2_shared.stages.failpoints import Place
-from k2_shared.stages.stage import Stage
+from k2_shared.stages.processor import Processor
 
 RESTORED = "state_restored"
 
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """A stage that knows all that was committed before ``position``, the next offset to read.
+    """A processor that knows all that was committed before ``position``, the next offset to read.
 
     ``note`` is the committed offset's metadata, ``stamped`` the output's offset up to which the checkpoints cover it.
     """
 
-    stage: Stage
+    processor: Processor
     position: int
     note: str
     stamped: int = 0
@@ -46,10 +46,10 @@ async def recover(context: LoopContext, at: TopicPartition) -> Recovered:
         raise found.doubt("records that were written from it stand in the outputs")
     position = (await span(context.broker, at)).start if found.offset is None else found.offset
     context.reader.seek(at, position)
-    stage = context.make_stage(at)
+    processor = context.make_processor(at)
     context.limits.failpoints.reach(Place.DURING_RECOVERY)
-    stamped = await _restore(context, at, stage, found)
-    return Recovered(stage, position, found.metadata, stamped)
+    stamped = await _restore(context, at, processor, found)
+    return Recovered(processor, position, found.metadata, stamped)
 
 
 async def _was_read(context: LoopContext, at: TopicPartition) -> bool:
@@ -65,23 +65,23 @@ async def _was_read(context: LoopContext, at: TopicPartition) -> bool:
     return await holds(context.settings, letters, there, lambda record: source in record.headers)
 
 
-async def _restore(context: LoopContext, at: TopicPartition, stage: Stage, found: Committed) -> int:
+async def _restore(context: LoopContext, at: TopicPartition, processor: Processor, found: Committed) -> int:
     """Load the checkpoints, then what the output holds behind them; returns where in the output the checkpoints end."""
     topics = context.pipeline.state
     if not topics:
         return 0
     checkpoints, output = context.beside(at, topics.checkpoints), context.beside(at, topics.output)
     end = (await span(context.broker, checkpoints)).stop
-    stamp = stage.load(await clients.latest(context.settings, checkpoints, end))
+    stamp = processor.load(await clients.latest(context.settings, checkpoints, end))
     found.check(stamp.input, "the checkpoint was written at")
     end = (await span(context.broker, output)).stop
     async for batch in clients.replay(context.settings, output, stamp.output, end):
         await context.learn(at, batch)
-        stage.restore(batch)
-    say_state(RESTORED, at, stage)
+        processor.restore(batch)
+    say_state(RESTORED, at, processor)
     return stamp.output
 
 
-def say_state(event: str, at: TopicPartition, stage: Stage) -> None:
+def say_state(event: str, at: TopicPartition, processor: Processor) -> None:
     """Log a change of a state's owner, with how much it is and its hash."""
-    logger().info(event, topic=at.topic, partition=at.partition, ids=stage.size().ids, digest=stage.digest())
+    logger().info(event, topic=at.topic, partition=at.partition, ids=processor.size().ids, digest=processor.digest())

@@ -6,7 +6,7 @@ from k2_shared.core.settings import AgentSettings
 from k2_shared.stages import failpoints
 
 
-class StageSettings(AgentSettings):
+class ProcessorSettings(AgentSettings):
     """What an exactly-once agent has besides: its name in the group, its breaker, and a test's failpoint."""
 
     k2_instance: str | None = Field(

@@ -21,7 +21,7 @@ from k2_shared.stages.context import LoopContext
 from k2_shared.stages.limits import Limits
 from k2_shared.stages.namesake import Namesake
 from k2_shared.stages.partition_loop import HALTED, PartitionLoop
-from k2_shared.stages.stage import Pipeline
+from k2_shared.stages.processor import Pipeline
 
 ASSIGNED = "partitions_assigned"
 REVOKED = "partitions_revoked"
@@ -67,7 +67,7 @@ class TransactionalAgent(Service, ConsumerRebalanceListener):  # type: ignore[mi
         """Connect, and join the group; a topic that is missing or is not as its contract says ends the start."""
         admin = await self.add_async_context(administration(self._settings))
         await check(admin, self.names, self.pipeline.topics)
-        make_stage = await self.pipeline.stages()
+        make_processor = await self.pipeline.processors()
         broker = clients.consumer(self._settings, committed=False)
         await self.add_async_context(clients.started(broker, self._settings))
         member = clients.consumer(self._settings, group=self.group, instance=self._limits.instance)
@@ -84,7 +84,7 @@ class TransactionalAgent(Service, ConsumerRebalanceListener):  # type: ignore[mi
             admin=admin,
             broker=broker,
             reader=reader,
-            make_stage=make_stage,
+            make_processor=make_processor,
             is_replaced=self.is_replaced,
         )
         member.subscribe([self.names.topic(name) for name in self.pipeline.inputs], listener=self)

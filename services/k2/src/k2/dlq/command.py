@@ -21,14 +21,14 @@ from k2.dlq.reading import DeadLetters, Selection
 from k2.dlq.transform import Transform
 from k2_shared.core.errors import ConfigError, Unavailable
 from k2_shared.core.settings import RunSettings
-from k2_shared.kafka.dlq import Stage
+from k2_shared.kafka.dlq import StageName
 from k2_shared.kafka.topics import Names
 
 Result = TypeVar("Result")
 
 app = typer.Typer(help="Refused records: what there is, why, and sending them back.", no_args_is_help=True)
 
-OfStage = Annotated[Stage | None, typer.Option("--stage", help="Only letters of this stage.")]
+OfStage = Annotated[StageName | None, typer.Option("--stage", help="Only letters of this stage.")]
 OfReason = Annotated[str | None, typer.Option("--reason", help="Only letters with this reason.", metavar="CODE")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

@@ -1,4 +1,4 @@
-"""A toy stage and its agent, for the tests of the exactly-once loop."""
+"""A toy processor and its agent, for the tests of the exactly-once loop."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -15,7 +15,7 @@ from k2_shared.kafka import clients
 from k2_shared.kafka.dlq import Refuser
 from k2_shared.kafka.topics import BRONZE, DLQ, SILVER, STATE, Names
 from k2_shared.stages.limits import Limits
-from k2_shared.stages.stage import Latest, Outcome, Pipeline, Stage, StageFactory, Stamp, StateTopics
+from k2_shared.stages.processor import Latest, Outcome, Pipeline, Processor, ProcessorFactory, Stamp, StateTopics
 from k2_shared.stages.transactions import TransactionalAgent
 from k2_support.topics import read, values, write
 from k2_support.waiting import eventually
@@ -26,7 +26,7 @@ KEPT = StateTopics(checkpoints=STATE, output=OUT)
 REFUSER = Refuser("silver", "toy")
 
 
-class Toy(Stage):
+class Toy(Processor):
     """Forwards; refuses ``bad``, drops ``twice``, loses ``lost``, fails on ``broken``; says what was asked of it.
 
     Its state is the last value written, in a checkpoint's record under its name; ``late`` letters wait for offsets.
@@ -75,7 +75,7 @@ class Toy(Stage):
 
 
 class Run:
-    """A toy agent under test and what its stage was asked."""
+    """A toy agent under test and what its processor was asked."""
 
     def __init__(self, settings: RunSettings, names: Names) -> None:
         self.settings, self.names, self.asked = settings, names, []
@@ -86,10 +86,10 @@ class Run:
 
     @asynccontextmanager
     async def agent(self, state: StateTopics | None = None, **limits: Any) -> AsyncIterator[TransactionalAgent]:
-        async def stages() -> StageFactory:
+        async def processors() -> ProcessorFactory:
             return lambda at: Toy(at, self.asked)
 
-        pipeline = Pipeline(self.service, (IN,), (OUT, DLQ), stages, state, sole={} if state else {IN: OUT})
+        pipeline = Pipeline(self.service, (IN,), (OUT, DLQ), processors, state, sole={} if state else {IN: OUT})
         limits = {"poll_ms": 20, "backoff_s": 0.01, "checkpoint_s": 3600, **limits}
         agent = TransactionalAgent(self.settings, self.names, pipeline, self.metrics, Limits(**limits))
         await agent.start()

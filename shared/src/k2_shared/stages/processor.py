@@ -1,4 +1,4 @@
-"""What an exactly-once agent is made of: a pipeline of topics, and a pure stage for each input partition."""
+"""What an exactly-once agent is made of: a pipeline of topics, and a pure processor for each input partition."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -17,8 +17,8 @@ Latest = Mapping[bytes, bytes]
 class Outcome:
     """What became of a batch: every record of it is written on, refused, or a duplicate.
 
-    ``rejected`` counts the dead letters by reason, also those that ``Stage.accept`` gives later, ``refused`` are their
-    rows in the batch, in order; ``uncompared`` are duplicates too old to be compared; ``event_us`` is the newest
+    ``rejected`` counts the dead letters by reason, also those that ``Processor.accept`` gives later, ``refused`` are
+    their rows in the batch, in order; ``uncompared`` are duplicates too old to be compared; ``event_us`` is the newest
     exchange time in microseconds, 0 where unknown.
     """
 
@@ -45,17 +45,17 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True)
 class StateSize:
-    """How much a stage remembers."""
+    """How much a processor remembers."""
 
     ids: int
     bytes: int
 
 
-class Stage(ABC):
+class Processor(ABC):
     """The domain of one input partition, pure. It lives as long as nothing fails.
 
-    After any failure, also one with an unknown outcome, the loop recovers a new stage from what was committed; so
-    what an aborted transaction did to a stage is gone with that stage. Only ``process`` is needed without state.
+    After any failure, also one with an unknown outcome, the loop recovers a new processor from what was committed; so
+    what an aborted transaction did to a processor is gone with it. Only ``process`` is needed without state.
     """
 
     @abstractmethod
@@ -86,7 +86,7 @@ class Stage(ABC):
         return ""
 
 
-StageFactory = Callable[[TopicPartition], Stage]
+ProcessorFactory = Callable[[TopicPartition], Processor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +101,17 @@ class StateTopics:
 class Pipeline:
     """What an agent reads and writes.
 
-    ``stages`` is awaited once at start and makes the stage of each partition, anew on every assignment. ``sole`` names
-    for an input the output that nothing else writes: records there prove that the input has a committed offset.
+    ``processors`` is awaited once at start and makes the processor of each partition, anew on every assignment.
+    ``sole`` names for an input the output that nothing else writes: records there prove that the input has a committed
+    offset.
     ``schemas`` has by input, as it is called in the run, what its records may be written with: every id of a batch is
-    asked for before a stage gets it.
+    asked for before a processor gets it.
     """
 
     service: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    stages: Callable[[], Awaitable[StageFactory]]
+    processors: Callable[[], Awaitable[ProcessorFactory]]
     state: StateTopics | None = None
     sole: Mapping[str, str] = field(default_factory=dict)
     schemas: Mapping[str, SubjectSchemas] = field(default_factory=dict)
