@@ -19,7 +19,7 @@ from k2_shared.core.records import Batch
 from k2_shared.core.trade import Exchange, contract_under
 from k2_shared.kafka import clients
 from k2_shared.kafka.topics import GOLD
-from k2_shared.stages.limits import Limits
+from k2_shared.stages.limits import AgentLimits
 from silver.rules import sound
 
 RUNS = 3
@@ -66,7 +66,7 @@ async def _batches(bench: Bench, topic: str) -> AsyncIterator[tuple[int, Batch]]
         ends = await reader.end_offsets(at)
         for partition in at:
             while await reader.position(partition) < ends[partition]:
-                found = await reader.getmany(partition, timeout_ms=POLL_MS, max_records=Limits().max_records)
+                found = await reader.getmany(partition, timeout_ms=POLL_MS, max_records=AgentLimits().max_records)
                 for batch in found.values():
                     yield partition.partition, batch
 

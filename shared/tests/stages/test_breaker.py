@@ -12,7 +12,7 @@ from shared.tests.stages.toy_processor import OUT, P, Run
 from k2_shared.kafka import clients
 from k2_shared.kafka.topics import DLQ
 from k2_shared.stages.breaker import Breaker, Threshold, Tripped, Window
-from k2_shared.stages.limits import Limits
+from k2_shared.stages.limits import AgentLimits
 from k2_shared.stages.settings import ProcessorSettings
 from k2_shared.stages.transactions import TransactionalAgent
 from k2_support.waiting import eventually
@@ -134,7 +134,7 @@ def test_a_limit_that_was_lowered_needs_a_refusal_to_trip() -> None:
 def test_the_settings_say_the_limits() -> None:
     """Each has its variable."""
     settings = ProcessorSettings(breaker_records=7, breaker_share=0.25, breaker_run=3)
-    assert Limits.of(settings).threshold == Threshold(records=7, share=0.25, run=3)
+    assert AgentLimits.of(settings).threshold == Threshold(records=7, share=0.25, run=3)
 
 
 @pytest.mark.usefixtures("topics")

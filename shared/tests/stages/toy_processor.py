@@ -14,7 +14,7 @@ from k2_shared.core.telemetry import Metrics
 from k2_shared.kafka import clients
 from k2_shared.kafka.dlq import Refuser
 from k2_shared.kafka.topics import BRONZE, DLQ, SILVER, STATE, Names
-from k2_shared.stages.limits import Limits
+from k2_shared.stages.limits import AgentLimits
 from k2_shared.stages.processor import Latest, Outcome, Pipeline, Processor, ProcessorFactory, Stamp, StateTopics
 from k2_shared.stages.transactions import TransactionalAgent
 from k2_support.topics import read, values, write
@@ -91,7 +91,7 @@ class Run:
 
         pipeline = Pipeline(self.service, (IN,), (OUT, DLQ), processors, state, sole={} if state else {IN: OUT})
         limits = {"poll_ms": 20, "backoff_s": 0.01, "checkpoint_s": 3600, **limits}
-        agent = TransactionalAgent(self.settings, self.names, pipeline, self.metrics, Limits(**limits))
+        agent = TransactionalAgent(self.settings, self.names, pipeline, self.metrics, AgentLimits(**limits))
         await agent.start()
         try:
             yield agent

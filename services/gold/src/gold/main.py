@@ -10,7 +10,7 @@ from gold.settings import GoldSettings
 from k2_shared.kafka.schemas import SubjectSchemas
 from k2_shared.kafka.topics import DLQ, EXCHANGES, GOLD, SILVER, STATE, Names
 from k2_shared.stages.agent import Shell, run
-from k2_shared.stages.limits import Limits
+from k2_shared.stages.limits import AgentLimits
 from k2_shared.stages.processor import Pipeline, ProcessorFactory, StateTopics
 from k2_shared.stages.transactions import TransactionalAgent
 
@@ -39,7 +39,7 @@ def compose(settings: GoldSettings, shell: Shell) -> TransactionalAgent:
     state = StateTopics(checkpoints=STATE, output=GOLD)
     written_with = dict.fromkeys(map(names.topic, inputs), schemas)
     pipeline = Pipeline(SERVICE, tuple(inputs), (GOLD, DLQ), processors, state, schemas=written_with)
-    limits = Limits.of(settings, checkpoint_s=settings.checkpoint_interval_s)
+    limits = AgentLimits.of(settings, checkpoint_s=settings.checkpoint_interval_s)
     return TransactionalAgent(settings, names, pipeline, shell.metrics, limits).in_shell(shell)
 
 

@@ -7,7 +7,7 @@ from aiokafka import TopicPartition
 from k2_shared.kafka.schemas import SubjectSchemas
 from k2_shared.kafka.topics import BRONZE, DLQ, EXCHANGES, SILVER, Names
 from k2_shared.stages.agent import Shell, run
-from k2_shared.stages.limits import Limits
+from k2_shared.stages.limits import AgentLimits
 from k2_shared.stages.processor import Pipeline, ProcessorFactory
 from k2_shared.stages.transactions import TransactionalAgent
 from silver.domain import SilverProcessor
@@ -35,7 +35,7 @@ def compose(settings: SilverSettings, shell: Shell) -> TransactionalAgent:
     lower = [exchange.lower() for exchange in EXCHANGES]
     sole = {BRONZE.format(exchange=exchange): SILVER.format(exchange=exchange) for exchange in lower}
     pipeline = Pipeline(SERVICE, tuple(sole), (*sole.values(), DLQ), processors, sole=sole, schemas=schemas)
-    return TransactionalAgent(settings, names, pipeline, shell.metrics, Limits.of(settings)).in_shell(shell)
+    return TransactionalAgent(settings, names, pipeline, shell.metrics, AgentLimits.of(settings)).in_shell(shell)
 
 
 def main() -> NoReturn:

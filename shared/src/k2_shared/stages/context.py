@@ -12,7 +12,7 @@ from k2_shared.core.telemetry import Metrics
 from k2_shared.kafka.group_reader import GroupReader
 from k2_shared.kafka.topics import Names
 from k2_shared.stages.breaker import Breaker
-from k2_shared.stages.limits import Limits
+from k2_shared.stages.limits import AgentLimits
 from k2_shared.stages.meter import PartitionMeter
 from k2_shared.stages.processor import Pipeline, ProcessorFactory
 
@@ -29,7 +29,7 @@ class LoopContext:
     settings: KafkaSettings
     names: Names
     pipeline: Pipeline
-    limits: Limits
+    limits: AgentLimits
     metrics: Metrics
     breaker: Breaker
     admin: AIOKafkaAdminClient

@@ -9,7 +9,7 @@ from k2_shared.stages.settings import ProcessorSettings
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class AgentLimits:
     """How much, how long and how often a partition's loop reads, writes, waits and starts over."""
 
     max_records: int = 10_000

@@ -18,7 +18,7 @@ from k2_shared.kafka.topics import Names, administration, check
 from k2_shared.stages.agent import Shell
 from k2_shared.stages.breaker import Breaker
 from k2_shared.stages.context import LoopContext
-from k2_shared.stages.limits import Limits
+from k2_shared.stages.limits import AgentLimits
 from k2_shared.stages.namesake import Namesake
 from k2_shared.stages.partition_loop import HALTED, PartitionLoop
 from k2_shared.stages.processor import Pipeline
@@ -32,13 +32,18 @@ class TransactionalAgent(Service, ConsumerRebalanceListener):  # type: ignore[mi
     """A Faust service that runs a pipeline's partition loops under one consumer group."""
 
     def __init__(
-        self, settings: KafkaSettings, names: Names, pipeline: Pipeline, metrics: Metrics, limits: Limits | None = None
+        self,
+        settings: KafkaSettings,
+        names: Names,
+        pipeline: Pipeline,
+        metrics: Metrics,
+        limits: AgentLimits | None = None,
     ) -> None:
         super().__init__()
         self._settings = settings
         self.names = names
         self.pipeline = pipeline
-        self._limits = limits or Limits()
+        self._limits = limits or AgentLimits()
         self._metrics = metrics
         self.group = names.group(pipeline.service)
         self._namesake = Namesake(self.group, self._limits.instance)
