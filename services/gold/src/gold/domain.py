@@ -12,7 +12,7 @@ import numpy as np
 
 from gold.facts import entries
 from gold.reading import Reader, Rows
-from gold.state import Symbol, Verdict
+from gold.state import Deduplication, Symbol
 from k2_shared.core.columns import Flags, Longs
 from k2_shared.core.errors import Halt, InvalidRecord
 from k2_shared.core.records import Batch, ByTopic, Consumed, Offsets, Outgoing
@@ -58,10 +58,10 @@ class GoldProcessor(Processor):
         """Forward each trade that gold does not hold yet; what differs from the trade in gold is a conflict."""
         rows = self._reader.read(batch)
         new, conflicts, uncompared = np.zeros(len(batch), np.bool_), list[Conflict](), 0
-        for of, verdict in self._verdicts(rows):
-            new[of] = verdict.new
-            uncompared += verdict.uncompared
-            conflicts += _conflicts(batch, of, verdict)
+        for of, result in self._deduplicated(rows):
+            new[of] = result.new
+            uncompared += result.uncompared
+            conflicts += _conflicts(batch, of, result)
         self._staged = Staged(rows, new, conflicts)
         kept = batch if new.all() else list(compress(batch, new))
         refused = sorted([*rows.refused, *(conflict.row for conflict in conflicts)])
@@ -72,7 +72,7 @@ class GoldProcessor(Processor):
         duplicates = len(batch) - len(kept) - len(refused)
         return Outcome({GOLD: kept, DLQ: letters}, rejected, refused, duplicates, uncompared, rows.event_us)
 
-    def _verdicts(self, rows: Rows) -> list[tuple[Longs, Verdict]]:
+    def _deduplicated(self, rows: Rows) -> list[tuple[Longs, Deduplication]]:
         found = []
         for code, name in enumerate(rows.symbols):
             of = rows.of(code)
@@ -115,8 +115,8 @@ class GoldProcessor(Processor):
             return
         rows = self._reader.read(own)
         new = np.zeros(len(own), np.bool_)
-        for of, verdict in self._verdicts(rows):
-            new[of] = verdict.new
+        for of, result in self._deduplicated(rows):
+            new[of] = result.new
         self._add(rows, new, np.fromiter((record.offset for record in own), np.int64, len(own)))
 
     def checkpoint(self, stamp: Stamp) -> ByTopic:
@@ -165,9 +165,9 @@ class GoldProcessor(Processor):
         return hashlib.sha256(b"".join(symbol.digest() for symbol in symbols if symbol.ids)).hexdigest()
 
 
-def _conflicts(batch: Batch, of: Longs, verdict: Verdict) -> list[Conflict]:
+def _conflicts(batch: Batch, of: Longs, result: Deduplication) -> list[Conflict]:
     found = []
-    for place in np.flatnonzero(verdict.conflict).tolist():
-        row, winner = int(of[place]), int(verdict.winner[place])
+    for place in np.flatnonzero(result.conflict).tolist():
+        row, winner = int(of[place]), int(result.winner[place])
         found.append(Conflict(row, batch[row], winner if winner >= 0 else -1 - int(of[-1 - winner])))
     return found

@@ -18,7 +18,7 @@ Changes = dict[str, bytes | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Deduplication:
     """What a batch of ids of one symbol is: ``new`` goes to gold; of the repeats, ``conflict`` has other facts.
 
     ``winner`` is, for a conflict, the gold offset of the first; or, where that is in the same batch, -1 - its place
@@ -41,7 +41,7 @@ class Symbol:
         self.bytes = 0
         self._changed: set[int] = set()
 
-    def judge(self, trade_ids: Longs, prints: Prints) -> Verdict:
+    def judge(self, trade_ids: Longs, prints: Prints) -> Deduplication:
         """Say what each id is: not in gold and not earlier in the batch, or a repeat; nothing is remembered."""
         batch = BitMap64(trade_ids.tolist())
         known = batch & self.ids
@@ -51,10 +51,10 @@ class Symbol:
         if len(batch) < len(trade_ids):
             new &= _first(trade_ids)
         if new.all():
-            return Verdict(new, ~new, np.zeros(len(new), np.int64), 0)
+            return Deduplication(new, ~new, np.zeros(len(new), np.int64), 0)
         return self._compared(trade_ids, prints, new)
 
-    def _compared(self, trade_ids: Longs, prints: Prints, new: Flags) -> Verdict:
+    def _compared(self, trade_ids: Longs, prints: Prints, new: Flags) -> Deduplication:
         fresh, repeats = np.flatnonzero(new), np.flatnonzero(~new)
         kept = self.recent.kept
         known = np.concatenate([kept["trade_id"], trade_ids[fresh]])
@@ -64,7 +64,7 @@ class Symbol:
         differs = (place >= 0) & (known_prints[place] != prints[repeats])
         conflict, winner = np.zeros(len(new), np.bool_), np.zeros(len(new), np.int64)
         conflict[repeats], winner[repeats] = differs, winners[place]
-        return Verdict(new, conflict, winner, int((place < 0).sum()))
+        return Deduplication(new, conflict, winner, int((place < 0).sum()))
 
     def add(self, new: Entries) -> None:
         """Take in trades that are in gold now."""
