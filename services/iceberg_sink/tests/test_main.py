@@ -7,7 +7,7 @@ from aiokafka.errors import RequestTimedOutError
 
 from iceberg_sink.rows import envelope
 from iceberg_sink.settings import SinkSettings
-from iceberg_sink.sink import Batch, TableSink, Target
+from iceberg_sink.sink import Batch, SinkTable, TableSink
 from k2_shared.core import contracts
 from k2_shared.core.settings import RunSettings
 from k2_shared.core.telemetry import Metrics
@@ -117,7 +117,7 @@ class StumblingSink(TableSink):
 
 
 @pytest.fixture
-async def target(feeder: Any, run_settings: RunSettings, names: Names, tables: Any) -> Target:
+async def target(feeder: Any, run_settings: RunSettings, names: Names, tables: Any) -> SinkTable:
     """The bronze table with 30 records in each of two partitions that wait for it."""
     await feeder.write(30, partition=1)
     await feeder.write(30, partition=2)
@@ -125,7 +125,7 @@ async def target(feeder: Any, run_settings: RunSettings, names: Names, tables: A
         kafka_is = await identify(admin, [names.topic(BRONZE.format(exchange=e.lower())) for e in EXCHANGES])
     contract = contracts.tables()["bronze_crypto_trades"]
     table = LakeTable(tables.load(contract.name), "k2", kafka_is, Patience(5))
-    return Target(contract, table, envelope(table.arrow_schema), kafka_is)
+    return SinkTable(contract, table, envelope(table.arrow_schema), kafka_is)
 
 
 async def _fill(sink: TableSink, tables: Any) -> None:
@@ -138,7 +138,7 @@ async def _fill(sink: TableSink, tables: Any) -> None:
 
 
 async def test_records_that_were_read_before_a_failure_are_read_again(
-    target: Target, run_settings: RunSettings, names: Names, tables: Any
+    target: SinkTable, run_settings: RunSettings, names: Names, tables: Any
 ) -> None:
     """A read that fails in the middle of a batch drops what it had, and goes back to where the table is."""
     settings = SinkSettings.load(k2_prefix=run_settings.k2_prefix, sink_interval_s=0.5)
@@ -148,7 +148,7 @@ async def test_records_that_were_read_before_a_failure_are_read_again(
 
 
 async def test_a_batch_is_bounded_in_rows_and_bytes(
-    target: Target, run_settings: RunSettings, names: Names, tables: Any
+    target: SinkTable, run_settings: RunSettings, names: Names, tables: Any
 ) -> None:
     """However much waits: more commits, and all of it."""
     limits = {"sink_interval_s": 0.5, "sink_max_rows": 7, "sink_max_bytes": 65_536}
@@ -183,7 +183,7 @@ class OvertakenSink(TableSink):
 
 
 async def test_a_sink_that_is_overtaken_on_one_partition_goes_on_with_the_others(
-    target: Target, run_settings: RunSettings, names: Names, tables: Any
+    target: SinkTable, run_settings: RunSettings, names: Names, tables: Any
 ) -> None:
     """What it had read of partitions that nobody moved is read again; what the other wrote is not."""
     settings = SinkSettings.load(k2_prefix=run_settings.k2_prefix, sink_interval_s=0.5)

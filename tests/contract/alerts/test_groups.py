@@ -8,7 +8,7 @@ import gold.main
 import silver.main
 from gold.settings import GoldSettings
 from iceberg_sink.settings import SinkSettings
-from iceberg_sink.sink import TableSink, Target
+from iceberg_sink.sink import SinkTable, TableSink
 from k2_shared.core import contracts
 from k2_shared.core.telemetry import Metrics
 from k2_shared.kafka.identities import Identity
@@ -43,7 +43,7 @@ def test_an_exactly_once_agent_is_measured(agent: Any) -> None:
 @pytest.mark.parametrize("table", contracts.tables())
 def test_a_table_is_measured(table: str) -> None:
     """By the group of its sink, over the topics of its contract."""
-    target = Target(contracts.tables()[table], cast("Any", None), lambda _: None, Identity("", {}))
+    target = SinkTable(contracts.tables()[table], cast("Any", None), lambda _: None, Identity("", {}))
     sink = TableSink(SinkSettings.load(k2_prefix="t."), NAMES, target, Metrics("test", "0"))
     assert [NAMES.topic(name) for name in MEASURED[sink._group]] == sink._topics
 

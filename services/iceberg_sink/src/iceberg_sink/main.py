@@ -11,7 +11,7 @@ from pyiceberg.exceptions import NoSuchTableError
 
 from iceberg_sink import rows
 from iceberg_sink.settings import SinkSettings
-from iceberg_sink.sink import TableSink, Target
+from iceberg_sink.sink import SinkTable, TableSink
 from k2_shared.core import contracts
 from k2_shared.core.contracts import TableContract
 from k2_shared.core.errors import ConfigError, Halt, K2Error, Unavailable
@@ -47,8 +47,8 @@ class IcebergSink(Service):  # type: ignore[misc]
 
     async def on_start(self) -> None:
         kafka, schemas = await asyncio.gather(self._identify(), self._schemas())
-        for target in await asyncio.to_thread(self._targets, kafka, schemas):
-            sink = TableSink(self._settings, self._names, target, self._metrics)
+        for sink_table in await asyncio.to_thread(self._sink_tables, kafka, schemas):
+            sink = TableSink(self._settings, self._names, sink_table, self._metrics)
             self._sinks.append(await self.add_runtime_dependency(sink))
         self.add_future(self._end())
 
@@ -87,10 +87,10 @@ class IcebergSink(Service):  # type: ignore[misc]
             await schemas.load()
         return found
 
-    def _targets(self, kafka: Identity, schemas: dict[str, SubjectSchemas]) -> list[Target]:
+    def _sink_tables(self, kafka: Identity, schemas: dict[str, SubjectSchemas]) -> list[SinkTable]:
         try:
             catalog = iceberg.connect(self._settings)
-            return [self._target(catalog, contract, kafka, schemas) for contract in contracts.tables().values()]
+            return [self._sink_table(catalog, contract, kafka, schemas) for contract in contracts.tables().values()]
         except Exception as error:
             if not is_retryable(error):
                 raise
@@ -99,9 +99,9 @@ class IcebergSink(Service):  # type: ignore[misc]
                 "check ICEBERG_CATALOG_URI"
             ) from None
 
-    def _target(
+    def _sink_table(
         self, catalog: RestCatalog, contract: TableContract, kafka: Identity, schemas: dict[str, SubjectSchemas]
-    ) -> Target:
+    ) -> SinkTable:
         identifier = (iceberg.namespace(self._names), contract.name)
         try:
             loaded = catalog.load_table(identifier)
@@ -113,9 +113,9 @@ class IcebergSink(Service):  # type: ignore[misc]
         patience = Patience(self._settings.sink_commit_attempts, partial(self._failed, contract.name))
         table = LakeTable(loaded, self._settings.sink_id, fed_by, patience, self._turns)
         if contract.rows == "envelope":
-            return Target(contract, table, rows.envelope(table.arrow_schema), fed_by)
+            return SinkTable(contract, table, rows.envelope(table.arrow_schema), fed_by)
         to_rows = rows.trades(table.arrow_schema, {topic: schemas[topic].known for topic in own})
-        return Target(contract, table, to_rows, fed_by, {topic: schemas[topic] for topic in own})
+        return SinkTable(contract, table, to_rows, fed_by, {topic: schemas[topic] for topic in own})
 
     def _failed(self, table: str, error: Exception) -> None:
         self._metrics.errors.labels(SERVICE, type(error).__name__).inc()

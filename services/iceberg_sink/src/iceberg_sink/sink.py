@@ -40,7 +40,7 @@ _RETRY_S = 1.0
 
 
 @dataclass(frozen=True)
-class Target:
+class SinkTable:
     """A table, how records become its rows, who Kafka is, and by topic the schemas of what is decoded."""
 
     contract: TableContract
@@ -72,16 +72,16 @@ class Batch:
 class TableSink(Service):  # type: ignore[misc]
     """A Faust service that keeps one table up with its topics; its end is its own, and ends no other table's."""
 
-    def __init__(self, settings: SinkSettings, names: Names, target: Target, metrics: Metrics) -> None:
+    def __init__(self, settings: SinkSettings, names: Names, sink_table: SinkTable, metrics: Metrics) -> None:
         super().__init__()
         self._settings = settings
-        self._target = target
+        self._sink_table = sink_table
         self._metrics = metrics
-        self._topics = [names.topic(name) for name in target.contract.topics]
-        self._partitions = [at for name in target.contract.topics for at in names.partitions(name)]
-        self._name = target.contract.name
+        self._topics = [names.topic(name) for name in sink_table.contract.topics]
+        self._partitions = [at for name in sink_table.contract.topics for at in names.partitions(name)]
+        self._name = sink_table.contract.name
         self._group = names.table_group(self._name)
-        self._housekeeper = Housekeeper(self._name, target.table, settings, metrics)
+        self._housekeeper = Housekeeper(self._name, sink_table.table, settings, metrics)
         self._positions: dict[TopicPartition, int] = {}
         self._running = False
         self._began = False
@@ -98,12 +98,12 @@ class TableSink(Service):  # type: ignore[misc]
 
     async def on_stop(self) -> None:
         """Let the commit that is under way end; what was read after it is read again by the next owner."""
-        self._target.table.patience.interrupt()
+        self._sink_table.table.patience.interrupt()
         await asyncio.wait([self._working])
 
     def not_ready(self) -> str | None:
         """Why the table is not being kept up, or None while it is."""
-        if reason := self.end or self._target.table.patience.trouble:
+        if reason := self.end or self._sink_table.table.patience.trouble:
             return f"{self._name}: {reason}"
         return None if self._running else self._name
 
@@ -144,7 +144,7 @@ class TableSink(Service):  # type: ignore[misc]
                 await self.sleep(_RETRY_S)
 
     async def _begin(self) -> None:
-        await self._take_position(await asyncio.to_thread(self._target.table.state))
+        await self._take_position(await asyncio.to_thread(self._sink_table.table.state))
         logger().info(STARTED, table=self._name)
         self._running = True
 
@@ -155,7 +155,7 @@ class TableSink(Service):  # type: ignore[misc]
         if state is None:
             await self._check_untouched()
         else:
-            check_world(state, self._target.table.uuid, self._target.kafka, log_starts)
+            check_world(state, self._sink_table.table.uuid, self._sink_table.kafka, log_starts)
         self._rewind({**log_starts, **(state.offsets if state else {})})
         if state is not None:  # a crash between the table's commit and Kafka's would leave a lag that is none
             await self._reader.commit(dict(self._positions))
@@ -204,7 +204,7 @@ class TableSink(Service):  # type: ignore[misc]
                 deadline = min(deadline, time.monotonic() + interval)
                 for at in found:
                     batch.touched[at] = await self._reader.position(at)
-                    if schemas := self._target.schemas.get(at.topic):
+                    if schemas := self._sink_table.schemas.get(at.topic):
                         await schemas.learn(record.value for record in found[at])
                 batch.take(found.values(), await asyncio.to_thread(self._to_rows, found))
         return batch
@@ -213,16 +213,16 @@ class TableSink(Service):  # type: ignore[misc]
         return batch.count < self._settings.sink_max_rows and batch.bytes < self._settings.sink_max_bytes
 
     def _to_rows(self, found: Mapping[TopicPartition, Sequence[Any]]) -> pa.Table:
-        return self._target.rows([record for records in found.values() for record in records])
+        return self._sink_table.rows([record for records in found.values() for record in records])
 
     def _write(self, batch: Batch) -> None:
         """Commit what was collected, and give back the memory that it took. Blocks."""
-        rows = gathered(batch.parts, self._target.contract.sort_by)
+        rows = gathered(batch.parts, self._sink_table.contract.sort_by)
         batch.parts.clear()
         start = {(at.topic, at.partition): self._positions[at] for at in batch.touched}
         end = {(at.topic, at.partition): position for at, position in batch.touched.items()}
         try:
-            self._target.table.commit(Commit(rows, start, end))
+            self._sink_table.table.commit(Commit(rows, start, end))
         finally:
             del rows
             give_back()
