@@ -15,7 +15,7 @@ from gold.reading import Reader
 from gold.settings import GoldSettings
 from k2_shared.core.columns import TradeColumns, decode_columns
 from k2_shared.core.gc_tuning import tune_gc
-from k2_shared.core.records import Batch
+from k2_shared.core.records import RecordBatch
 from k2_shared.core.trade import Exchange, contract_under
 from k2_shared.kafka import clients
 from k2_shared.kafka.topics import GOLD
@@ -30,11 +30,11 @@ POLL_MS = 200
 class Fetched:
     """The batches of each partition, as a loop gets them, and the µs of CPU a record took."""
 
-    partitions: Sequence[Sequence[Batch]]
+    partitions: Sequence[Sequence[RecordBatch]]
     cost_us: float
 
     @property
-    def batches(self) -> list[Batch]:
+    def batches(self) -> list[RecordBatch]:
         """All of them."""
         return list(chain.from_iterable(self.partitions))
 
@@ -51,14 +51,14 @@ async def fetch(bench: Bench, topic: str) -> Fetched:
     async for _, batch in _batches(bench, topic):
         count += len(batch)
     cost_us = 1e6 * (time.process_time() - began) / count
-    partitions: list[list[Batch]] = [[] for _ in range(bench.names.contract(topic).partitions)]
+    partitions: list[list[RecordBatch]] = [[] for _ in range(bench.names.contract(topic).partitions)]
     async for partition, batch in _batches(bench, topic):
         partitions[partition].append(batch)
     gc.freeze()  # an agent keeps no records: what is kept here shall not slow down what is measured next
     return Fetched(partitions, cost_us)
 
 
-async def _batches(bench: Bench, topic: str) -> AsyncIterator[tuple[int, Batch]]:
+async def _batches(bench: Bench, topic: str) -> AsyncIterator[tuple[int, RecordBatch]]:
     """Every batch as a partition's loop gets it."""
     async with clients.started(clients.consumer(bench.settings), bench.settings) as reader:
         at = bench.names.partitions(topic)
@@ -98,7 +98,7 @@ def _deduplicate(bench: Bench, exchange: Exchange, fetched: Fetched) -> None:
             offset += kept
 
 
-def _decode(bench: Bench, batch: Batch) -> TradeColumns:
+def _decode(bench: Bench, batch: RecordBatch) -> TradeColumns:
     return decode_columns([r.value for r in batch], [r.key for r in batch], contract_under(bench.schema_id))
 
 

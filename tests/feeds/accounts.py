@@ -11,7 +11,7 @@ from tests.feeds.books import Account, Books, unaccounted
 from gold.domain import GoldProcessor
 from gold.reading import Reader
 from gold.settings import GoldSettings
-from k2_shared.core.records import Batch
+from k2_shared.core.records import RecordBatch
 from k2_shared.core.settings import RunSettings
 from k2_shared.core.trade import Exchange, contract_under, decode
 from k2_shared.kafka import clients
@@ -38,7 +38,7 @@ _POLL_MS = 100
 class Audit:
     """Reads on where it stopped, up to the ends of the topics of then."""
 
-    def __init__(self, reader: Any, names: Names, takes: Mapping[str, Callable[[Batch], None]]) -> None:
+    def __init__(self, reader: Any, names: Names, takes: Mapping[str, Callable[[RecordBatch], None]]) -> None:
         self._reader, self._names, self._takes = reader, names, takes
         self._at = [at for topic in takes for at in names.partitions(topic)]
         self._begun = False
@@ -57,14 +57,14 @@ class Audit:
 
 @asynccontextmanager
 async def auditing(
-    settings: RunSettings, names: Names, takes: Mapping[str, Callable[[Batch], None]]
+    settings: RunSettings, names: Names, takes: Mapping[str, Callable[[RecordBatch], None]]
 ) -> AsyncIterator[Audit]:
     """An audit of topics, by the contracts' names."""
     async with clients.started(clients.consumer(settings), settings) as reader:
         yield Audit(reader, names, takes)
 
 
-def sources(books: Books, exchange: Exchange) -> dict[str, Callable[[Batch], None]]:
+def sources(books: Books, exchange: Exchange) -> dict[str, Callable[[RecordBatch], None]]:
     """What the accounts of a venue are read from."""
     return {BRONZE.format(exchange=exchange.lower()): books.trades, DLQ: books.letters, GAPS: books.gaps}
 
@@ -96,7 +96,7 @@ class Passage:
         self._schema = schema
         self._written = 0
 
-    def take(self, batch: Batch) -> list[str]:
+    def take(self, batch: RecordBatch) -> list[str]:
         """What gold would publish of records of bronze, as message ids."""
         valid: Any = self._silver.process(batch).outgoing[self._valid]
         if not valid:
@@ -114,7 +114,7 @@ async def through_gold(settings: RunSettings, names: Names, exchange: Exchange) 
     passages = {each.partition: Passage(exchange, schema, each.partition, len(at)) for each in at}
     found: dict[int, list[str]] = {partition: [] for partition in passages}
 
-    def take(batch: Batch) -> None:
+    def take(batch: RecordBatch) -> None:
         partition = batch[0].partition
         found[partition] += passages[partition].take(batch)
 

@@ -11,7 +11,7 @@ import numpy as np
 from k2_shared.core.columns import Longs, decode_columns
 from k2_shared.core.errors import InvalidRecord
 from k2_shared.core.origin import Headers, Source, find
-from k2_shared.core.records import Batch, Consumed
+from k2_shared.core.records import Consumed, RecordBatch
 from k2_shared.core.trade import Exchange, contract_under, decode, record_key
 from k2_shared.feed.coverage import ledger
 from k2_shared.feed.coverage.intervals import Interval, IntervalSet
@@ -60,7 +60,7 @@ class Books:
         self._prefix = record_key(exchange, "")
         self._schema_id = schema_id
 
-    def trades(self, batch: Batch) -> None:
+    def trades(self, batch: RecordBatch) -> None:
         """Take records of bronze, or of any topic of trades; those of another venue, or without an id, are left."""
         columns = decode_columns([r.value for r in batch], [r.key for r in batch], contract_under(self._schema_id))
         by_rest = np.fromiter((from_rest(record.headers) for record in batch), np.bool_, len(batch))
@@ -72,7 +72,7 @@ class Books:
         for row in np.flatnonzero(~columns.plain).tolist():
             self._trade(batch[row], rest=bool(by_rest[row]))
 
-    def letters(self, batch: Batch) -> None:
+    def letters(self, batch: RecordBatch) -> None:
         """Take dead letters; those of a feed of this venue quarantine trades."""
         for letter in batch:
             said = dict(letter.headers)
@@ -81,7 +81,7 @@ class Books:
                 for symbol, trade_id in quarantined(said, key.removeprefix(self._prefix).decode(), letter.value):
                     self._account(symbol).quarantined.add(trade_id, trade_id)
 
-    def gaps(self, batch: Batch) -> None:
+    def gaps(self, batch: RecordBatch) -> None:
         """Take records of the gap ledger; those of another venue are left."""
         for record in batch:
             told = ledger.gaps.read(record.value)

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from tests.feeds.accounts import Audit, auditing
 from tests.feeds.books import Account, Books, unaccounted
 
-from k2_shared.core.records import Batch
+from k2_shared.core.records import RecordBatch
 from k2_shared.core.settings import RunSettings
 from k2_shared.core.trade import Exchange, contract_under, decode
 from k2_shared.feed.coverage import ledger
@@ -31,7 +31,7 @@ class Records:
         self.events: Counter[tuple[Exchange, EventKind, str]] = Counter()
         self._schema_id = schema_id
 
-    def takes(self) -> dict[str, Callable[[Batch], None]]:
+    def takes(self) -> dict[str, Callable[[RecordBatch], None]]:
         """Who takes the records of which topic."""
         feeds, gold = self.feeds.values(), self.gold.values()
         return {
@@ -72,7 +72,7 @@ class Records:
             for symbol, account in books.accounts.items():
                 yield venue, symbol, account, self.gold[venue].accounts.get(symbol, Account())
 
-    def _refusals(self, batch: Batch) -> None:
+    def _refusals(self, batch: RecordBatch) -> None:
         """What silver and gold refuse is published, and does not come to gold."""
         for letter in batch:
             if dict(letter.headers).get(f"{PREFIX}stage") in (b"silver", b"gold"):
@@ -80,13 +80,13 @@ class Records:
                 intervals = self.refused.setdefault((trade["exchange"], trade["symbol"]), IntervalSet())
                 intervals.add(int(trade["trade_id"]), int(trade["trade_id"]))
 
-    def _tell(self, batch: Batch) -> None:
+    def _tell(self, batch: RecordBatch) -> None:
         for record in batch:
             event = ledger.events.read(record.value)
             self.events[event.exchange, event.kind, event.symbol] += 1
 
 
-def _each(takes: Iterable[Callable[[Batch], None]], batch: Batch) -> None:
+def _each(takes: Iterable[Callable[[RecordBatch], None]], batch: RecordBatch) -> None:
     for take in takes:
         take(batch)
 

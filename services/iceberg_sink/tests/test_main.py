@@ -7,7 +7,7 @@ from aiokafka.errors import RequestTimedOutError
 
 from iceberg_sink.rows import envelope
 from iceberg_sink.settings import SinkSettings
-from iceberg_sink.sink import Batch, SinkTable, TableSink
+from iceberg_sink.sink import RowBatch, SinkTable, TableSink
 from k2_shared.core import contracts
 from k2_shared.core.settings import RunSettings
 from k2_shared.core.telemetry import Metrics
@@ -154,9 +154,9 @@ async def test_a_batch_is_bounded_in_rows_and_bytes(
     limits = {"sink_interval_s": 0.5, "sink_max_rows": 7, "sink_max_bytes": 65_536}
     settings = SinkSettings.load(k2_prefix=run_settings.k2_prefix, **limits)
     sink = TableSink(settings, names, target, Metrics("iceberg_sink", "0"))
-    assert sink._has_room(Batch(count=6, bytes=65_535))
-    assert not sink._has_room(Batch(count=7))
-    assert not sink._has_room(Batch(bytes=65_536))
+    assert sink._has_room(RowBatch(count=6, bytes=65_535))
+    assert not sink._has_room(RowBatch(count=7))
+    assert not sink._has_room(RowBatch(bytes=65_536))
     await _fill(sink, tables)
     found = tables.load("bronze_crypto_trades").snapshots()
     added = [int(s.summary["added-records"]) for s in found]
@@ -173,7 +173,7 @@ class OvertakenSink(TableSink):
         self.mine = [record for at, records in found.items() if at.partition == 1 for record in records]
         return super()._to_rows(found)
 
-    def _write(self, batch: Batch) -> None:
+    def _write(self, batch: RowBatch) -> None:
         if self.mine and not self.overtaken:
             self.overtaken += 1
             where = (self.mine[0].topic, 1)

@@ -8,7 +8,7 @@ import pytest
 from aiokafka import TopicPartition
 
 from k2_shared.core.errors import InvalidRecord
-from k2_shared.core.records import Batch, ByTopic, Offsets, Outgoing, by_topic
+from k2_shared.core.records import ByTopic, Offsets, Outgoing, RecordBatch, by_topic
 from k2_shared.core.settings import RunSettings
 from k2_shared.core.telemetry import Metrics
 from k2_shared.kafka import clients
@@ -46,10 +46,10 @@ class Toy(Processor):
         stamped, _, output = latest.get(b"toy", b"0 0").partition(b" ")
         return Stamp(int(stamped), int(output))
 
-    def restore(self, batch: Batch) -> None:
+    def restore(self, batch: RecordBatch) -> None:
         self._note("restore " + " ".join((record.value or b"").decode() for record in batch))
 
-    def process(self, batch: Batch) -> Outcome:
+    def process(self, batch: RecordBatch) -> Outcome:
         self._note("process " + " ".join((record.value or b"").decode() for record in batch))
         if any(record.value == b"broken" for record in batch):
             raise ZeroDivisionError

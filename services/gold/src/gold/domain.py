@@ -15,7 +15,7 @@ from gold.reading import Reader, Rows
 from gold.state import Deduplication, Symbol
 from k2_shared.core.columns import Flags, Longs
 from k2_shared.core.errors import Halt, InvalidRecord
-from k2_shared.core.records import Batch, ByTopic, Consumed, Offsets, Outgoing
+from k2_shared.core.records import ByTopic, Consumed, Offsets, Outgoing, RecordBatch
 from k2_shared.core.trade import Exchange, record_key
 from k2_shared.kafka.dlq import Refuser
 from k2_shared.kafka.topics import DLQ, GOLD, STATE
@@ -54,7 +54,7 @@ class GoldProcessor(Processor):
         self._staged: Staged | None = None
         self._refuser = Refuser("gold", "gold")
 
-    def process(self, batch: Batch) -> Outcome:
+    def process(self, batch: RecordBatch) -> Outcome:
         """Forward each trade that gold does not hold yet; what differs from the trade in gold is a conflict."""
         rows = self._reader.read(batch)
         new, conflicts, uncompared = np.zeros(len(batch), np.bool_), list[Conflict](), 0
@@ -108,7 +108,7 @@ class GoldProcessor(Processor):
         error = InvalidRecord("conflict", f"another price, quantity or side than {winner}")
         return self._refuser.refuse(conflict.record, error, winner=winner)
 
-    def restore(self, batch: Batch) -> None:
+    def restore(self, batch: RecordBatch) -> None:
         """Take in what gold holds of this exchange; what stands there without being a trade identifies nothing."""
         own = [record for record in batch if (record.key or b"").startswith(record_key(self._exchange, ""))]
         if not own:
@@ -165,7 +165,7 @@ class GoldProcessor(Processor):
         return hashlib.sha256(b"".join(symbol.digest() for symbol in symbols if symbol.ids)).hexdigest()
 
 
-def _conflicts(batch: Batch, of: Longs, result: Deduplication) -> list[Conflict]:
+def _conflicts(batch: RecordBatch, of: Longs, result: Deduplication) -> list[Conflict]:
     found = []
     for place in np.flatnonzero(result.conflict).tolist():
         row, winner = int(of[place]), int(result.winner[place])

@@ -10,7 +10,7 @@ import numpy as np
 from gold.facts import Prints, fingerprints
 from k2_shared.core.columns import KEY_BYTES, Longs, TradeColumns, decode_columns
 from k2_shared.core.errors import InvalidRecord
-from k2_shared.core.records import Batch
+from k2_shared.core.records import RecordBatch
 from k2_shared.core.trade import DECIMAL_SCALE, Exchange, Schemas, decode, record_key
 from k2_shared.kafka.topics import partition_for
 
@@ -47,7 +47,7 @@ class Reader:
         self._partitions = partitions
         self._home = lru_cache(_MAX_SYMBOLS)(self._judge_key)
 
-    def read(self, batch: Batch) -> Rows:
+    def read(self, batch: RecordBatch) -> Rows:
         """Decode by column, and one by one what is not an ordinary trade."""
         columns = decode_columns([r.value for r in batch], [r.key for r in batch], self._schemas)
         refused = self._homeless(columns)

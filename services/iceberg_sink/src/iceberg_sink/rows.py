@@ -8,18 +8,18 @@ import pyarrow.compute as pc
 
 from k2_shared.core.errors import Halt, InvalidRecord
 from k2_shared.core.origin import received_ns
-from k2_shared.core.records import Batch, Consumed
+from k2_shared.core.records import Consumed, RecordBatch
 from k2_shared.core.trade import Schemas, decode
 
 _TIME = pa.timestamp("us", tz="UTC")
 
-Rows = Callable[[Batch], pa.Table]
+Rows = Callable[[RecordBatch], pa.Table]
 
 
 def envelope(schema: pa.Schema) -> Rows:
     """Rows of bronze: the record as it stands in Kafka, decodable or not."""
 
-    def rows(batch: Batch) -> pa.Table:
+    def rows(batch: RecordBatch) -> pa.Table:
         received = _times([_receipt_us(record) for record in batch])
         columns = {
             "message_key": [_text(record.key) for record in batch],
@@ -42,7 +42,7 @@ def trades(schema: pa.Schema, schemas: Mapping[str, Schemas]) -> Rows:
     ``schemas`` are what the records of each topic may be written with.
     """
 
-    def rows(batch: Batch) -> pa.Table:
+    def rows(batch: RecordBatch) -> pa.Table:
         decoded = [_decoded(record, schemas[record.topic]) for record in batch]
         columns: dict[str, Any] = {name: [trade[name] for trade in decoded] for name in decoded[0]}
         columns["vendor_data"] = [None if data is None else list(data.items()) for data in columns["vendor_data"]]

@@ -51,7 +51,7 @@ class SinkTable:
 
 
 @dataclass
-class Batch:
+class RowBatch:
     """What was read and not committed yet: its rows in parts, where each partition stands, and the oldest receipt."""
 
     parts: list[pa.Table] = field(default_factory=list)
@@ -191,12 +191,12 @@ class TableSink(Service):  # type: ignore[misc]
         if self._housekeeper.due() and not self.should_stop:
             await asyncio.to_thread(self._housekeeper.work)
 
-    async def _collect(self) -> Batch:
+    async def _collect(self) -> RowBatch:
         """Rows of at most ``sink_interval_s`` after the first, ``sink_max_rows``, ``sink_max_bytes`` and the stop.
 
         What a start finds is committed after ``_FIRST_S``: it has waited for the start already.
         """
-        batch, deadline = Batch(), float("inf")
+        batch, deadline = RowBatch(), float("inf")
         interval = self._settings.sink_interval_s if self._began else min(_FIRST_S, self._settings.sink_interval_s)
         while self._has_room(batch) and time.monotonic() < deadline and not self.should_stop:
             limit = min(_CHUNK, self._settings.sink_max_rows - batch.count)
@@ -209,13 +209,13 @@ class TableSink(Service):  # type: ignore[misc]
                 batch.take(found.values(), await asyncio.to_thread(self._to_rows, found))
         return batch
 
-    def _has_room(self, batch: Batch) -> bool:
+    def _has_room(self, batch: RowBatch) -> bool:
         return batch.count < self._settings.sink_max_rows and batch.bytes < self._settings.sink_max_bytes
 
     def _to_rows(self, found: Mapping[TopicPartition, Sequence[Any]]) -> pa.Table:
         return self._sink_table.rows([record for records in found.values() for record in records])
 
-    def _write(self, batch: Batch) -> None:
+    def _write(self, batch: RowBatch) -> None:
         """Commit what was collected, and give back the memory that it took. Blocks."""
         rows = gathered(batch.parts, self._sink_table.contract.sort_by)
         batch.parts.clear()
@@ -227,7 +227,7 @@ class TableSink(Service):  # type: ignore[misc]
             del rows
             give_back()
 
-    async def _committed(self, batch: Batch) -> None:
+    async def _committed(self, batch: RowBatch) -> None:
         self._began = True
         self._positions.update(batch.touched)
         self._metrics.tables.commits.labels(self._name, "committed").inc()

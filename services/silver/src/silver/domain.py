@@ -9,7 +9,7 @@ import numpy as np
 
 from k2_shared.core.columns import decode_columns
 from k2_shared.core.errors import InvalidRecord
-from k2_shared.core.records import Batch, ByTopic, Consumed, Outgoing
+from k2_shared.core.records import ByTopic, Consumed, Outgoing, RecordBatch
 from k2_shared.core.trade import Exchange, Schemas, decode
 from k2_shared.kafka.dlq import Refuser
 from k2_shared.kafka.topics import DLQ, SILVER
@@ -34,7 +34,7 @@ class SilverProcessor(Processor):
         self._output = SILVER.format(exchange=exchange.lower())
         self._refuser = Refuser("silver", "silver")
 
-    def process(self, batch: Batch) -> Outcome:
+    def process(self, batch: RecordBatch) -> Outcome:
         """Validate every record against now plus the allowed skew."""
         latest_us = self._clock_ns() // 1_000 + self._max_skew_us
         columns = decode_columns([r.value for r in batch], [r.key for r in batch], self._schemas)

@@ -53,7 +53,7 @@ def by_topic(records: Iterable[Outgoing]) -> "ByTopic":
     return grouped
 
 
-Batch = Sequence[Consumed]
+RecordBatch = Sequence[Consumed]
 Offsets = npt.NDArray[np.int64]
 """The offsets of written records, in their order."""
 ByTopic = Mapping[str, Sequence[Record]]

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError
 
 from k2_shared.core.errors import Unavailable
-from k2_shared.core.records import Batch
+from k2_shared.core.records import RecordBatch
 from k2_shared.core.tasks import cancel_and_wait
 from k2_shared.core.telemetry import logger
 from k2_shared.kafka import clients
@@ -28,7 +28,7 @@ _NOWHERE = TopicPartition("", 0)
 class _Place:
     """One partition's poll, which may outlive the loop that asked for it, and who waits for it."""
 
-    poll: "asyncio.Task[Batch] | None" = None
+    poll: "asyncio.Task[RecordBatch] | None" = None
     waiter: "asyncio.Future[None] | None" = None
 
     def wake(self) -> None:
@@ -70,7 +70,7 @@ class GroupReader:
         """The offset behind everything that was read, markers and aborted records too."""
         return int(await self._consumer.position(at))
 
-    async def read(self, at: TopicPartition, timeout_ms: int, max_records: int) -> Batch:
+    async def read(self, at: TopicPartition, timeout_ms: int, max_records: int) -> RecordBatch:
         """The next records of a partition, at most so many; none after the time, or as soon as it is ``left``.
 
         Raises:
@@ -113,8 +113,10 @@ class GroupReader:
         """End the polls; the consumer itself is somebody else's."""
         await cancel_and_wait(*(place.poll for place in self._places.values() if place.poll))
 
-    def _polled(self, place: _Place, at: TopicPartition, timeout_ms: int, max_records: int) -> "asyncio.Task[Batch]":
-        def wake(poll: "asyncio.Task[Batch]") -> None:
+    def _polled(
+        self, place: _Place, at: TopicPartition, timeout_ms: int, max_records: int
+    ) -> "asyncio.Task[RecordBatch]":
+        def wake(poll: "asyncio.Task[RecordBatch]") -> None:
             if not poll.cancelled():
                 poll.exception()  # taken: also where nobody reads on
             place.wake()
@@ -123,10 +125,10 @@ class GroupReader:
         poll.add_done_callback(wake)
         return poll
 
-    async def _poll(self, at: TopicPartition, timeout_ms: int, max_records: int) -> Batch:
+    async def _poll(self, at: TopicPartition, timeout_ms: int, max_records: int) -> RecordBatch:
         try:
             found: Any = await self._consumer.getmany(at, timeout_ms=timeout_ms, max_records=max_records)
         except NoOffsetForPartitionError:  # it looked for one before we told it where to read
             return ()
-        batch: Batch = found.get(at, ())
+        batch: RecordBatch = found.get(at, ())
         return batch

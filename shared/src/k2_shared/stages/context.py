@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from k2_shared.core.records import Batch
+from k2_shared.core.records import RecordBatch
 from k2_shared.core.settings import KafkaSettings
 from k2_shared.core.telemetry import Metrics
 from k2_shared.kafka.group_reader import GroupReader
@@ -49,7 +49,7 @@ class LoopContext:
         """The id that fences every other owner of an input partition."""
         return self.names.transactional_id(self.pipeline.service, at.topic, at.partition)
 
-    async def learn(self, at: TopicPartition, batch: Batch) -> None:
+    async def learn(self, at: TopicPartition, batch: RecordBatch) -> None:
         """Have the registry asked for the schema ids of an input's batch that are not known; waits until it answers."""
         if schemas := self.pipeline.schemas.get(at.topic):
             await schemas.learn(record.value for record in batch)

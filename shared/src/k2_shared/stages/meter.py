@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Literal
 
 from k2_shared.core.origin import received_ns
-from k2_shared.core.records import Batch
+from k2_shared.core.records import RecordBatch
 from k2_shared.core.telemetry import Metrics
 from k2_shared.kafka.topics import DLQ
 from k2_shared.stages.processor import Outcome, StateSize
@@ -29,7 +29,7 @@ class PartitionMeter:
         self.transaction("failed")
         self._metrics.errors.labels(self._service, type(error).__name__).inc()
 
-    def committed(self, batch: Batch, outcome: Outcome, seconds: float) -> None:
+    def committed(self, batch: RecordBatch, outcome: Outcome, seconds: float) -> None:
         """Count what one committed transaction read and wrote."""
         metrics, count = self._metrics, self._of.records
         self.transaction("committed")
@@ -49,7 +49,7 @@ class PartitionMeter:
         count.labels(*self._at, "duplicate").inc(outcome.duplicates)
         self._ages(batch, outcome)
 
-    def _ages(self, batch: Batch, outcome: Outcome) -> None:
+    def _ages(self, batch: RecordBatch, outcome: Outcome) -> None:
         now = time.time()
         if batch and (received := received_ns(batch[0].headers)):
             self._metrics.pipeline_age.labels(self._service).observe(max(0.0, now - received / 1e9))

@@ -13,7 +13,7 @@ from aiokafka.errors import ProducerFenced
 
 from k2_shared.core.errors import Halt, Unavailable
 from k2_shared.core.failures import is_retryable
-from k2_shared.core.records import Batch, Consumed
+from k2_shared.core.records import Consumed, RecordBatch
 from k2_shared.core.tasks import run_until_first_ends
 from k2_shared.core.telemetry import logger
 from k2_shared.kafka import clients
@@ -134,7 +134,7 @@ class PartitionLoop:
         limits = self._limits
         self._rested = time.monotonic() + min(limits.rest_max_s, max(limits.rest_s, limits.rest_factor * took_s))
 
-    async def _gathered(self) -> Batch:
+    async def _gathered(self) -> RecordBatch:
         """What comes while the loop rests after its last transaction; without any, what one poll brings then."""
         limits, gathered = self._limits, list[Consumed]()
         while not self._stopping.is_set() and len(gathered) < limits.max_records:

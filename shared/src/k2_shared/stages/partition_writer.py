@@ -7,7 +7,7 @@ import time
 from aiokafka import TopicPartition
 
 from k2_shared.core.errors import Halt
-from k2_shared.core.records import Batch, ByTopic, Offsets
+from k2_shared.core.records import ByTopic, Offsets, RecordBatch
 from k2_shared.core.telemetry import logger
 from k2_shared.kafka import clients
 from k2_shared.kafka.clients import Producer
@@ -65,7 +65,7 @@ class PartitionWriter:
         ends = self._context.ends
         return max(self._stamped, self._written, ends.get(self._output, 0) if self._output else 0)
 
-    async def transact(self, batch: Batch) -> None:
+    async def transact(self, batch: RecordBatch) -> None:
         """Process a batch and commit what became of it with its offset; without records, a checkpoint alone.
 
         Waits for the broker. Called by the partition's loop, again only after it has returned.
@@ -125,7 +125,7 @@ class PartitionWriter:
             raise Halt(f"{self._where()}: {outcome.letters} records refused, {count} dead letters")
         return letters
 
-    def _judged(self, batch: Batch, outcome: Outcome, end: int) -> Counts:
+    def _judged(self, batch: RecordBatch, outcome: Outcome, end: int) -> Counts:
         """The refusals with those of a batch that ends at ``end``; counting starts anew where it is pardoned.
 
         Raises:
@@ -146,7 +146,7 @@ class PartitionWriter:
         self._checkpoint_due = time.monotonic() + self._limits.checkpoint_s
         self._meter.checkpointed(self.processor.size())
 
-    def _account(self, batch: Batch, outcome: Outcome) -> None:
+    def _account(self, batch: RecordBatch, outcome: Outcome) -> None:
         forwarded = sum(len(records) for topic, records in outcome.outgoing.items() if topic != DLQ)
         parts = forwarded + outcome.letters + outcome.duplicates
         if parts != len(batch) or len(outcome.refused) != outcome.letters:

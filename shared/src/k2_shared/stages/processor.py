@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from aiokafka import TopicPartition
 
-from k2_shared.core.records import Batch, ByTopic, Offsets
+from k2_shared.core.records import ByTopic, Offsets, RecordBatch
 from k2_shared.kafka.schemas import SubjectSchemas
 
 Latest = Mapping[bytes, bytes]
@@ -59,7 +59,7 @@ class Processor(ABC):
     """
 
     @abstractmethod
-    def process(self, batch: Batch) -> Outcome:
+    def process(self, batch: RecordBatch) -> Outcome:
         """Decide what becomes of each record."""
 
     def accept(self, offsets: Mapping[str, Offsets]) -> ByTopic:
@@ -74,7 +74,7 @@ class Processor(ABC):
         """Take in the checkpoints; returns what they cover."""
         return Stamp(0, 0)
 
-    def restore(self, batch: Batch) -> None:  # noqa: B027  # without state there is nothing to restore
+    def restore(self, batch: RecordBatch) -> None:  # noqa: B027  # without state there is nothing to restore
         """Take in records of the output that may be younger than the checkpoint."""
 
     def size(self) -> StateSize:
