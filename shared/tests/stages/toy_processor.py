@@ -8,7 +8,7 @@ import pytest
 from aiokafka import TopicPartition
 
 from k2_shared.core.errors import InvalidRecord
-from k2_shared.core.records import ByTopic, Offsets, Outgoing, RecordBatch, by_topic
+from k2_shared.core.records import ByTopic, Outgoing, RecordBatch, WrittenOffsets, by_topic
 from k2_shared.core.settings import RunSettings
 from k2_shared.core.telemetry import Metrics
 from k2_shared.kafka import clients
@@ -64,7 +64,7 @@ class Toy(Processor):
             return REFUSER.refuse(record, InvalidRecord("bad", "it says so"))
         return Outgoing(OUT, record.key, record.value, record.timestamp, record.headers)
 
-    def accept(self, offsets: Mapping[str, Offsets]) -> ByTopic:
+    def accept(self, offsets: Mapping[str, WrittenOffsets]) -> ByTopic:
         self._note("accept " + " ".join(map(str, offsets.get(OUT, ()))))
         error = InvalidRecord("bad", "it came late")
         return {DLQ: [REFUSER.refuse(record, error, winner=str(offsets[OUT][0])) for record in self._late]}

@@ -15,7 +15,7 @@ from gold.reading import Reader, Rows
 from gold.state import Deduplication, Symbol
 from k2_shared.core.columns import Flags, Longs
 from k2_shared.core.errors import Halt, InvalidRecord
-from k2_shared.core.records import ByTopic, Consumed, Offsets, Outgoing, RecordBatch
+from k2_shared.core.records import ByTopic, Consumed, Outgoing, RecordBatch, WrittenOffsets
 from k2_shared.core.trade import Exchange, record_key
 from k2_shared.kafka.dlq import Refuser
 from k2_shared.kafka.topics import DLQ, GOLD, STATE
@@ -85,7 +85,7 @@ class GoldProcessor(Processor):
             self._symbols[name] = Symbol(name, self._compared_ids)
         return self._symbols[name]
 
-    def accept(self, offsets: Mapping[str, Offsets]) -> ByTopic:
+    def accept(self, offsets: Mapping[str, WrittenOffsets]) -> ByTopic:
         """Remember what gold holds now; conflicts can name the winner of their own batch only from here on."""
         staged, self._staged = self._staged, None
         if staged is None:
@@ -96,13 +96,13 @@ class GoldProcessor(Processor):
         self._add(staged.rows, staged.new, at)
         return {DLQ: [self._letter(conflict, at) for conflict in staged.conflicts]}
 
-    def _add(self, rows: Rows, new: Flags, at: Offsets) -> None:
+    def _add(self, rows: Rows, new: Flags, at: WrittenOffsets) -> None:
         for code, name in enumerate(rows.symbols):
             of = np.flatnonzero(new & (rows.symbol == code))
             if len(of):
                 self._symbol(name).add(entries(rows.trade_id[of], rows.prints[of], at[of]))
 
-    def _letter(self, conflict: Conflict, at: Offsets) -> Outgoing:
+    def _letter(self, conflict: Conflict, at: WrittenOffsets) -> Outgoing:
         offset = conflict.winner if conflict.winner >= 0 else int(at[-1 - conflict.winner])
         winner = f"{self._winner}@{offset}"
         error = InvalidRecord("conflict", f"another price, quantity or side than {winner}")

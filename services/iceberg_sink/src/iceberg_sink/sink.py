@@ -24,7 +24,7 @@ from k2_shared.kafka.schemas import SubjectSchemas
 from k2_shared.kafka.topics import Names
 from k2_shared.lake.memory import give_back
 from k2_shared.lake.retries import Interrupted
-from k2_shared.lake.sink_state import Offsets, SinkState, check_world
+from k2_shared.lake.sink_state import SinkState, TableOffsets, check_world
 from k2_shared.lake.table import Commit, LakeTable, Superseded
 
 STARTED = "table_sink_started"
@@ -169,7 +169,7 @@ class TableSink(Service):  # type: ignore[misc]
                     "committed offsets: the table was recreated; delete the group to build it anew from Kafka"
                 )
 
-    def _rewind(self, moved: Offsets | None = None) -> None:
+    def _rewind(self, moved: TableOffsets | None = None) -> None:
         """Drop what was read and not committed: every partition goes back to where the table is."""
         for at in self._partitions:
             self._positions[at] = (moved or {}).get((at.topic, at.partition), self._positions.get(at, 0))

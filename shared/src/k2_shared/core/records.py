@@ -54,7 +54,7 @@ def by_topic(records: Iterable[Outgoing]) -> "ByTopic":
 
 
 RecordBatch = Sequence[Consumed]
-Offsets = npt.NDArray[np.int64]
+WrittenOffsets = npt.NDArray[np.int64]
 """The offsets of written records, in their order."""
 ByTopic = Mapping[str, Sequence[Record]]
 """Records to write by the contract's name of their topic; a consumed record is forwarded byte for byte."""

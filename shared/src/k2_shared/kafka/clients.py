@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, MessageSizeTooLarg
 
 from k2_shared.core import contracts
 from k2_shared.core.errors import Halt, Unavailable
-from k2_shared.core.records import ByTopic, Offsets, Record
+from k2_shared.core.records import ByTopic, Record, WrittenOffsets
 from k2_shared.core.settings import KafkaSettings
 from k2_shared.core.telemetry import logger
 from k2_shared.kafka import admission, codecs, dlq
@@ -155,7 +155,9 @@ async def _stop(client: Any) -> None:
         logger().warning(ABANDONED, client=type(client).__name__)
 
 
-async def send_all(sender: AIOKafkaProducer, names: Names, partition: int, records: ByTopic) -> dict[str, Offsets]:
+async def send_all(
+    sender: AIOKafkaProducer, names: Names, partition: int, records: ByTopic
+) -> dict[str, WrittenOffsets]:
     """Write records to one partition number of their topics, in order, and await every delivery.
 
     Returns the offsets of each topic's records, by the contract's name.
@@ -194,7 +196,7 @@ def _oversized(sender: AIOKafkaProducer, names: Names, partition: int, records: 
     )
 
 
-async def _offsets(delivery: "asyncio.Future[Any]", count: int) -> Offsets:
+async def _offsets(delivery: "asyncio.Future[Any]", count: int) -> WrittenOffsets:
     first = (await delivery).offset
     if first < 0:
         raise KafkaError("the broker does not say at which offset it wrote")

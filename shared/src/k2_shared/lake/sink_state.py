@@ -8,14 +8,14 @@ from k2_shared.core.errors import Halt
 from k2_shared.kafka.identities import Identity
 
 Position = tuple[str, int]  # topic, partition
-Offsets = Mapping[Position, int]  # the next offset to read
+TableOffsets = Mapping[Position, int]  # the next offset to read
 
 
 @dataclass(frozen=True, slots=True)
 class SinkState:
     """What a sink has written into a table, as the table itself says."""
 
-    offsets: Offsets
+    offsets: TableOffsets
     commit_id: str
     cluster_id: str
     topic_ids: Mapping[str, str]
@@ -80,7 +80,7 @@ def agreed(summary: SinkState | None, prop: SinkState | None) -> SinkState | Non
     return prop
 
 
-def check_world(state: SinkState, table_uuid: str, kafka: Identity, log_starts: Offsets) -> None:
+def check_world(state: SinkState, table_uuid: str, kafka: Identity, log_starts: TableOffsets) -> None:
     """Compare a table's state with the table, the cluster and the topics that are there now.
 
     Raises:
@@ -99,7 +99,7 @@ def check_world(state: SinkState, table_uuid: str, kafka: Identity, log_starts: 
             raise Halt(f"{topic}[{partition}] starts at {start}, the table needs {offset}: {start - offset} are lost")
 
 
-def superseded(current: SinkState | None, start: Offsets) -> bool:
+def superseded(current: SinkState | None, start: TableOffsets) -> bool:
     """Whether another owner has moved any of the partitions that a batch starts from."""
-    found: Offsets = current.offsets if current else {}
+    found: TableOffsets = current.offsets if current else {}
     return any(found.get(at, offset) != offset for at, offset in start.items())

@@ -22,7 +22,7 @@ from k2_shared.lake.history import landed, nearest_state
 from k2_shared.lake.memory import Turns
 from k2_shared.lake.retention import expendable
 from k2_shared.lake.retries import Patience, UsedUp, is_store, reason
-from k2_shared.lake.sink_state import Offsets, SinkState, agreed, superseded
+from k2_shared.lake.sink_state import SinkState, TableOffsets, agreed, superseded
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ warnings.filterwarnings("ignore", message=r"Parquet writer option\(s\) .*bloom-f
 class Superseded(Exception):
     """Another owner has written these partitions; carries the offsets that the table has."""
 
-    def __init__(self, offsets: Offsets) -> None:
+    def __init__(self, offsets: TableOffsets) -> None:
         super().__init__("another owner has committed")
         self.offsets = offsets
 
@@ -46,8 +46,8 @@ class Commit:
     """A batch to commit: rows, where it starts and where it ends, for every partition that it touches."""
 
     rows: pa.Table
-    start: Offsets
-    end: Offsets
+    start: TableOffsets
+    end: TableOffsets
 
 
 class _Once(Transaction):

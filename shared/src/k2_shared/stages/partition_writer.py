@@ -7,7 +7,7 @@ import time
 from aiokafka import TopicPartition
 
 from k2_shared.core.errors import Halt
-from k2_shared.core.records import ByTopic, Offsets, RecordBatch
+from k2_shared.core.records import ByTopic, RecordBatch, WrittenOffsets
 from k2_shared.core.telemetry import logger
 from k2_shared.kafka import clients
 from k2_shared.kafka.clients import Producer
@@ -105,7 +105,7 @@ class PartitionWriter:
         self._reach(Place.AFTER_COMMIT)
         return stamp
 
-    async def _write(self, records: ByTopic) -> dict[str, Offsets]:
+    async def _write(self, records: ByTopic) -> dict[str, WrittenOffsets]:
         return await clients.send_all(self._sender, self._context.names, self._at.partition, records)
 
     async def _send(self, outcome: Outcome, offset: tuple[int, str]) -> ByTopic:

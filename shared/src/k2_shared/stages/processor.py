@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from aiokafka import TopicPartition
 
-from k2_shared.core.records import ByTopic, Offsets, RecordBatch
+from k2_shared.core.records import ByTopic, RecordBatch, WrittenOffsets
 from k2_shared.kafka.schemas import SubjectSchemas
 
 Latest = Mapping[bytes, bytes]
@@ -62,7 +62,7 @@ class Processor(ABC):
     def process(self, batch: RecordBatch) -> Outcome:
         """Decide what becomes of each record."""
 
-    def accept(self, offsets: Mapping[str, Offsets]) -> ByTopic:
+    def accept(self, offsets: Mapping[str, WrittenOffsets]) -> ByTopic:
         """The outcome was written at these offsets: take it in, and give the letters that had to wait for them."""
         return {}
 
