@@ -13,7 +13,7 @@ from tests.e2e.recordings import kraken
 from k2_shared.core.records import Outgoing
 from k2_shared.core.settings import RunSettings
 from k2_shared.core.trade import encode, wire_prefix
-from k2_shared.kafka.registry import Registry
+from k2_shared.kafka.registry import SchemaRegistry
 from k2_shared.kafka.topics import GOLD, Names, partition_for
 from k2_support.records import trade
 from k2_support.topics import write
@@ -55,7 +55,7 @@ async def _make_up_a_trade(demo: RunningDemo) -> None:
     settings = RunSettings.load(**{name.lower(): value for name, value in environment.items()}, k2_prefix="")
     names = Names()
     contract = names.contract(GOLD)
-    async with Registry.connect(settings) as registry:
+    async with SchemaRegistry.connect(settings) as registry:
         prefix = wire_prefix(await registry.schema_id(contract, names.subject(GOLD)))
     now = time.time_ns()
     record = Outgoing(GOLD, MADE_UP.key, encode(MADE_UP, now // 1_000, prefix), now // 1_000_000, ())

@@ -15,7 +15,7 @@ from k2_shared.core.records import RecordBatch
 from k2_shared.core.settings import RunSettings
 from k2_shared.core.trade import Exchange, contract_under, decode
 from k2_shared.kafka import clients
-from k2_shared.kafka.registry import Registry
+from k2_shared.kafka.registry import SchemaRegistry
 from k2_shared.kafka.topics import BRONZE, DLQ, GAPS, GOLD, SILVER, Names
 from silver.domain import SilverProcessor
 from silver.settings import SilverSettings
@@ -80,7 +80,7 @@ async def accounts(settings: RunSettings, names: Names, exchange: Exchange) -> M
 async def schema_id(settings: RunSettings, names: Names, exchange: Exchange) -> int:
     """The id of the schema of a venue's trades."""
     topic = names.topic(BRONZE.format(exchange=exchange.lower()))
-    async with Registry.connect(settings) as registry:
+    async with SchemaRegistry.connect(settings) as registry:
         return await registry.schema_id(names.contract(topic), names.subject(topic))
 
 

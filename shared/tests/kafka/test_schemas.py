@@ -11,7 +11,7 @@ from k2_shared.core import contracts
 from k2_shared.core.errors import ConfigError, Unavailable
 from k2_shared.core.settings import RegistrySettings, RunSettings
 from k2_shared.core.trade import decode
-from k2_shared.kafka.registry import Registry
+from k2_shared.kafka.registry import SchemaRegistry
 from k2_shared.kafka.schemas import SubjectSchemas
 from k2_shared.kafka.topics import GOLD, Names
 from k2_support.ports import free_port
@@ -23,7 +23,7 @@ TOY = with_exchanges("BINANCE", "KRAKEN", "TOY")
 
 
 async def register(settings: RunSettings, subject: str, schema: object) -> int:
-    async with Registry.connect(settings) as registry:
+    async with SchemaRegistry.connect(settings) as registry:
         body = {"schema": json.dumps(schema), "schemaType": "AVRO"}
         return int((await registry._call("POST", f"/subjects/{subject}/versions", body))["id"])
 

@@ -11,7 +11,7 @@ from k2_shared.core import contracts
 from k2_shared.core.errors import Unavailable
 from k2_shared.core.settings import LakeSettings, RunSettings
 from k2_shared.kafka import topics
-from k2_shared.kafka.registry import Registry
+from k2_shared.kafka.registry import SchemaRegistry
 from k2_shared.kafka.topics import Names
 from k2_shared.lake import iceberg
 
@@ -51,5 +51,5 @@ async def _topics_and_subjects(settings: InitSettings, names: Names) -> None:
     async with topics.administration(settings) as admin:
         await topics.create(admin, names, wanted, settings.kafka_replication_factor)
         await topics.check(admin, names, contracts.topics())
-    async with Registry.connect(settings) as registry:
+    async with SchemaRegistry.connect(settings) as registry:
         await topics.apply_subjects(registry, names, wanted)

@@ -22,7 +22,7 @@ class _TryAgain(Exception):
     """The registry could not answer this time."""
 
 
-class Registry:
+class SchemaRegistry:
     """Registers contracts and looks up their ids; every call is bounded in time and attempts."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:

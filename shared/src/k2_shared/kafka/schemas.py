@@ -8,7 +8,7 @@ from k2_shared.core.contracts import TopicContract
 from k2_shared.core.settings import RegistrySettings
 from k2_shared.core.telemetry import logger
 from k2_shared.core.trade import WriterSchema, readable, schema_ids
-from k2_shared.kafka.registry import Registry
+from k2_shared.kafka.registry import SchemaRegistry
 
 LEARNT = "schema_learnt"
 _ABSENT_S = 60.0
@@ -45,7 +45,7 @@ class SubjectSchemas:
             ConfigError: the subject does not hold the contract's schema.
             Unavailable: the registry does not answer.
         """
-        async with Registry.connect(self._settings) as registry:
+        async with SchemaRegistry.connect(self._settings) as registry:
             schema_id = await registry.schema_id(self._contract, self._subject)
             await self._refresh(registry)
         return schema_id
@@ -71,7 +71,7 @@ class SubjectSchemas:
             return  # the batch of another partition had them too
         self.asking = f"schema registry: asked for {len(ids)} ids of {self._subject}, as {min(ids)}"
         try:
-            async with Registry.connect(self._settings) as registry:
+            async with SchemaRegistry.connect(self._settings) as registry:
                 await self._refresh(registry)
         finally:
             self.asking = None
@@ -80,7 +80,7 @@ class SubjectSchemas:
             self._absent.clear()
         self._absent.update(dict.fromkeys(ids - self.known.keys(), until))
 
-    async def _refresh(self, registry: Registry) -> None:
+    async def _refresh(self, registry: SchemaRegistry) -> None:
         for number in await registry.versions(self._subject):
             if number not in self._read:
                 schema_id, schema = await registry.version(self._subject, number)

@@ -16,7 +16,7 @@ from k2_shared.core.errors import ConfigError, Halt, Unavailable
 from k2_shared.core.settings import KafkaSettings
 from k2_shared.core.trade import Exchange
 from k2_shared.kafka import admission, codecs
-from k2_shared.kafka.registry import Registry
+from k2_shared.kafka.registry import SchemaRegistry
 
 RAW = "market.crypto.trades.{exchange}.raw"
 BRONZE = "market.crypto.trades.{exchange}"
@@ -156,7 +156,7 @@ def miscounted(topic: str, partitions: int, wanted: int) -> str:
     )
 
 
-async def apply_subjects(registry: Registry, names: Names, wanted: Iterable[TopicContract]) -> dict[str, int]:
+async def apply_subjects(registry: SchemaRegistry, names: Names, wanted: Iterable[TopicContract]) -> dict[str, int]:
     """Register every schema that the contracts name; returns the ids by subject."""
     found = {}
     for contract in wanted:

@@ -9,7 +9,7 @@ from k2_shared.core import contracts
 from k2_shared.core.records import Outgoing, by_topic
 from k2_shared.core.settings import KafkaSettings, RunSettings
 from k2_shared.kafka import clients
-from k2_shared.kafka.registry import Registry
+from k2_shared.kafka.registry import SchemaRegistry
 from k2_shared.kafka.topics import Names, administration, apply_subjects, create
 
 
@@ -35,7 +35,7 @@ async def create_lasting(settings: RunSettings, codec: str = "producer") -> dict
         for contract in contracts.topics().values()
     ]
     wanted = [_Lasting(**each, codec=codec) for each in of]
-    async with administration(settings) as admin, Registry.connect(settings) as registry:
+    async with administration(settings) as admin, SchemaRegistry.connect(settings) as registry:
         await create(admin, names, wanted, replication=1)
         return await apply_subjects(registry, names, wanted)
 
