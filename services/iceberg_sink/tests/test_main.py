@@ -15,7 +15,7 @@ from k2_shared.kafka import clients
 from k2_shared.kafka.identities import identify
 from k2_shared.kafka.topics import BRONZE, EXCHANGES, GOLD, Names, administration
 from k2_shared.lake import iceberg
-from k2_shared.lake.retries import Patience
+from k2_shared.lake.retries import RetryBudget
 from k2_shared.lake.table import Commit, LakeTable
 from k2_support.plugin import Agents
 from k2_support.waiting import eventually
@@ -117,14 +117,14 @@ class StumblingSink(TableSink):
 
 
 @pytest.fixture
-async def target(feeder: Any, run_settings: RunSettings, names: Names, tables: Any) -> SinkTable:
+async def sink_table(feeder: Any, run_settings: RunSettings, names: Names, tables: Any) -> SinkTable:
     """The bronze table with 30 records in each of two partitions that wait for it."""
     await feeder.write(30, partition=1)
     await feeder.write(30, partition=2)
     async with administration(run_settings) as admin:
         kafka_is = await identify(admin, [names.topic(BRONZE.format(exchange=e.lower())) for e in EXCHANGES])
     contract = contracts.tables()["bronze_crypto_trades"]
-    table = LakeTable(tables.load(contract.name), "k2", kafka_is, Patience(5))
+    table = LakeTable(tables.load(contract.name), "k2", kafka_is, RetryBudget(5))
     return SinkTable(contract, table, envelope(table.arrow_schema), kafka_is)
 
 
@@ -138,22 +138,22 @@ async def _fill(sink: TableSink, tables: Any) -> None:
 
 
 async def test_records_that_were_read_before_a_failure_are_read_again(
-    target: SinkTable, run_settings: RunSettings, names: Names, tables: Any
+    sink_table: SinkTable, run_settings: RunSettings, names: Names, tables: Any
 ) -> None:
     """A read that fails in the middle of a batch drops what it had, and goes back to where the table is."""
     settings = SinkSettings.load(k2_prefix=run_settings.k2_prefix, sink_interval_s=0.5)
-    sink = StumblingSink(settings, names, target, Metrics("iceberg_sink", "0"))
+    sink = StumblingSink(settings, names, sink_table, Metrics("iceberg_sink", "0"))
     await _fill(sink, tables)
     assert sink._reader.failures == 1
 
 
 async def test_a_batch_is_bounded_in_rows_and_bytes(
-    target: SinkTable, run_settings: RunSettings, names: Names, tables: Any
+    sink_table: SinkTable, run_settings: RunSettings, names: Names, tables: Any
 ) -> None:
     """However much waits: more commits, and all of it."""
     limits = {"sink_interval_s": 0.5, "sink_max_rows": 7, "sink_max_bytes": 65_536}
     settings = SinkSettings.load(k2_prefix=run_settings.k2_prefix, **limits)
-    sink = TableSink(settings, names, target, Metrics("iceberg_sink", "0"))
+    sink = TableSink(settings, names, sink_table, Metrics("iceberg_sink", "0"))
     assert sink._has_room(RowBatch(count=6, bytes=65_535))
     assert not sink._has_room(RowBatch(count=7))
     assert not sink._has_room(RowBatch(bytes=65_536))
@@ -183,12 +183,12 @@ class OvertakenSink(TableSink):
 
 
 async def test_a_sink_that_is_overtaken_on_one_partition_goes_on_with_the_others(
-    target: SinkTable, run_settings: RunSettings, names: Names, tables: Any
+    sink_table: SinkTable, run_settings: RunSettings, names: Names, tables: Any
 ) -> None:
     """What it had read of partitions that nobody moved is read again; what the other wrote is not."""
     settings = SinkSettings.load(k2_prefix=run_settings.k2_prefix, sink_interval_s=0.5)
-    sink = OvertakenSink(settings, names, target, Metrics("iceberg_sink", "0"))
-    sink.other = LakeTable(tables.load("bronze_crypto_trades"), "k2", target.kafka, Patience(5))
+    sink = OvertakenSink(settings, names, sink_table, Metrics("iceberg_sink", "0"))
+    sink.other = LakeTable(tables.load("bronze_crypto_trades"), "k2", sink_table.kafka, RetryBudget(5))
     await _fill(sink, tables)
     assert sink.overtaken == 1
 

@@ -43,7 +43,7 @@ def test_one_has_the_turn() -> None:
 
 def test_who_has_waited_long_enough_goes_on() -> None:
     """One that hangs delays the others, and does not hold them up; the turn is still its own."""
-    turns = Turns(patience_s=0.05)
+    turns = Turns(wait_s=0.05)
     with turns.mine():
         with turns.mine():
             pass

@@ -9,7 +9,7 @@ import pytest
 
 from k2_shared.core.errors import Halt, Unavailable
 from k2_shared.core.settings import LakeSettings
-from k2_shared.lake.retries import Interrupted, Patience
+from k2_shared.lake.retries import Interrupted, RetryBudget
 from k2_shared.lake.table import LakeTable
 from k2_support.gate import Gate, Rule
 
@@ -47,7 +47,7 @@ def owner(table: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Owner]:
         monkeypatch.setenv("ICEBERG_OAUTH2_SERVER_URI", f"{catalog.url}/v1/oauth/tokens")
         monkeypatch.setenv("S3_ENDPOINT", store.url)
         made = Owner(catalog, store)
-        made.table = table.owner(patience=Patience(30, made.hear))
+        made.table = table.owner(retries=RetryBudget(30, made.hear))
         yield made
 
 
@@ -91,7 +91,7 @@ def test_a_commit_outlives_the_fault(owner: Owner, table: Any, make_batch: Any, 
     assert rule.done >= owner.lift_after == len(owner.errors)
     assert table.offsets() == list(range(12))
     assert table.stored() == table.referred()
-    assert owner.table.patience.trouble is None
+    assert owner.table.retries.trouble is None
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_attempts_that_are_used_up_say_what_failed(
     owner: Owner, table: Any, make_batch: Any, fault: str, doing: str, peer: str
 ) -> None:
     """One line: the table, how often, what it was doing, the failure, and what to check."""
-    owner.table.patience.attempts = 2
+    owner.table.retries.attempts = 2
     owner.lift_after = 3
     with FAULTS[fault](owner), pytest.raises(Unavailable) as gave_up:
         owner.table.commit(make_batch(0, 5))
@@ -147,7 +147,7 @@ def test_after_an_own_commit_the_table_is_not_read_again(owner: Owner, table: An
 def test_a_stop_ends_attempts_that_fail(owner: Owner, table: Any, make_batch: Any) -> None:
     """What the batch held is read again by the next owner."""
     owner.lift_after = 1_000
-    owner.table.patience.interrupt()
+    owner.table.retries.interrupt()
     with FAULTS["the store refuses rows by 403"](owner), pytest.raises(Interrupted):
         owner.table.commit(make_batch(0, 5))
     assert len(owner.errors) == 1

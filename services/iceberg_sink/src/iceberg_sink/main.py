@@ -21,7 +21,7 @@ from k2_shared.kafka.schemas import SubjectSchemas
 from k2_shared.kafka.topics import Names, administration, check
 from k2_shared.lake import iceberg
 from k2_shared.lake.memory import Turns, keep_small
-from k2_shared.lake.retries import Patience, is_retryable, reason
+from k2_shared.lake.retries import RetryBudget, is_retryable, reason
 from k2_shared.lake.table import LakeTable
 from k2_shared.stages.agent import Shell, run
 
@@ -110,8 +110,8 @@ class IcebergSink(Service):  # type: ignore[misc]
         iceberg.check(loaded, contract)
         own = [self._names.topic(name) for name in contract.topics]
         fed_by = Identity(kafka.cluster_id, {topic: kafka.topic_ids[topic] for topic in own})
-        patience = Patience(self._settings.sink_commit_attempts, partial(self._failed, contract.name))
-        table = LakeTable(loaded, self._settings.sink_id, fed_by, patience, self._turns)
+        retries = RetryBudget(self._settings.sink_commit_attempts, partial(self._failed, contract.name))
+        table = LakeTable(loaded, self._settings.sink_id, fed_by, retries, self._turns)
         if contract.rows == "envelope":
             return SinkTable(contract, table, rows.envelope(table.arrow_schema), fed_by)
         to_rows = rows.trades(table.arrow_schema, {topic: schemas[topic].known for topic in own})

@@ -98,12 +98,12 @@ class TableSink(Service):  # type: ignore[misc]
 
     async def on_stop(self) -> None:
         """Let the commit that is under way end; what was read after it is read again by the next owner."""
-        self._sink_table.table.patience.interrupt()
+        self._sink_table.table.retries.interrupt()
         await asyncio.wait([self._working])
 
     def not_ready(self) -> str | None:
         """Why the table is not being kept up, or None while it is."""
-        if reason := self.end or self._sink_table.table.patience.trouble:
+        if reason := self.end or self._sink_table.table.retries.trouble:
             return f"{self._name}: {reason}"
         return None if self._running else self._name
 

@@ -40,14 +40,14 @@ class Turns:
     A table whose store hangs may so delay the others, and not hold them up.
     """
 
-    def __init__(self, patience_s: float = 10.0) -> None:
-        self._patience_s = patience_s
+    def __init__(self, wait_s: float = 10.0) -> None:
+        self._wait_s = wait_s
         self._lock = threading.Lock()
 
     @contextmanager
     def mine(self) -> Iterator[None]:
         """Have the turn for the length of the block. Blocks until it comes."""
-        had = self._lock.acquire(timeout=self._patience_s)
+        had = self._lock.acquire(timeout=self._wait_s)
         try:
             yield
         finally:

@@ -33,7 +33,7 @@ class UsedUp(Exception):
         self.last = last
 
 
-class Patience:
+class RetryBudget:
     """``attempts`` at a piece of work; ``failed`` is told of each that fails.
 
     The pauses double from 50 ms to 10 s, and each is cut by up to a half at random: twenty attempts take a minute and

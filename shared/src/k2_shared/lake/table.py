@@ -21,7 +21,7 @@ from k2_shared.kafka.identities import Identity
 from k2_shared.lake.history import landed, nearest_state
 from k2_shared.lake.memory import Turns
 from k2_shared.lake.retention import expendable
-from k2_shared.lake.retries import Patience, UsedUp, is_store, reason
+from k2_shared.lake.retries import RetryBudget, UsedUp, is_store, reason
 from k2_shared.lake.sink_state import SinkState, TableOffsets, agreed, superseded
 
 T = TypeVar("T")
@@ -84,12 +84,12 @@ class LakeTable:
     """One table and the state of one sink in it. Every method blocks; call it from one thread at a time."""
 
     def __init__(
-        self, table: Table, sink_id: str, kafka: Identity, patience: Patience, turns: Turns | None = None
+        self, table: Table, sink_id: str, kafka: Identity, retries: RetryBudget, turns: Turns | None = None
     ) -> None:
         self._table = table
         self._sink_id = sink_id
         self._kafka = kafka
-        self.patience = patience
+        self.retries = retries
         self._turns = turns or Turns()
         self._doing = ""
         self._fresh = False  # whether nothing but our own commit has been heard of since the table was read
@@ -112,7 +112,7 @@ class LakeTable:
             Unavailable: no attempt could read it.
             Interrupted: attempts failed, and the process is to stop.
         """
-        return self._patiently("read", self._look)
+        return self._retried("read", self._look)
 
     def commit(self, batch: Commit) -> SinkState:
         """Commit rows and offsets in one snapshot, whatever fails meanwhile and however many others commit.
@@ -124,11 +124,11 @@ class LakeTable:
             Interrupted: attempts failed, and the process is to stop; a next start finds out what became of them.
         """
         effort = _Effort()
-        return self._patiently("committed", lambda: self._attempt(batch, effort))
+        return self._retried("committed", lambda: self._attempt(batch, effort))
 
-    def _patiently(self, what: str, work: Callable[[], T]) -> T:
+    def _retried(self, what: str, work: Callable[[], T]) -> T:
         try:
-            return self.patience.spend(work)
+            return self.retries.spend(work)
         except UsedUp as error:
             raise Unavailable(self._gave_up(what, error.last)) from None
 
@@ -139,7 +139,7 @@ class LakeTable:
             else f"catalog at {self._table.catalog.properties.get('uri')}"
         )
         return (
-            f"table {self._name} could not be {what} in {self.patience.attempts} attempts, the last failed while "
+            f"table {self._name} could not be {what} in {self.retries.attempts} attempts, the last failed while "
             f"{self._doing} ({reason(last)}): check the {peer}; the next start goes on where the table is"
         )
 
