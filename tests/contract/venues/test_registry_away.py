@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
+from k2_shared.stages.stage import Pipeline, StageFactory
 
 from k2_shared.core import contracts
 from k2_shared.core.settings import RunSettings
 from k2_shared.core.telemetry import Metrics
 from k2_shared.kafka.schemas import SubjectSchemas
 from k2_shared.kafka.topics import BRONZE, DLQ, SILVER, Names
-from k2_shared.stages.stage import Pipeline, StageFactory
 from k2_shared.stages.transactions import Limits, TransactionalAgent
 from k2_support.records import SCHEMA_ID, records, trade
 from k2_support.topics import read, values, write

@@ -20,7 +20,7 @@ from k2_shared.core.errors import K2Error
 from k2_shared.core.settings import RunSettings
 from k2_shared.kafka import clients
 from k2_shared.kafka.offsets import spans
-from k2_shared.kafka.registry import Registry
+from k2_shared.kafka.registry import SchemaRegistry
 from k2_shared.kafka.topics import Names, administration
 
 COUNT_LIMIT = 1_000_000
@@ -217,7 +217,7 @@ async def schema_ids(settings: RunSettings, names: Names, topics: Iterable[str])
     """The registry's ids by subject, and why some are not known."""
     found: dict[str, int] = {}
     try:
-        async with Registry.connect(settings) as registry:
+        async with SchemaRegistry.connect(settings) as registry:
             for topic in topics:
                 contract: Any = contracts.topics().get(topic.removeprefix(names.prefix))
                 if contract and contract.schema:
