@@ -146,8 +146,8 @@ def _silences_table(found: Measured) -> Table:
     made = table("seconds from kill -9 until", "successor", *columns)
     named = [(f"restarted, {number}", silence) for number, silence in enumerate(found.restarts, 1)]
     for name, silence in (*named, ("one that runs already", found.takeover)):
-        spans = (silence.assigned_s, silence.restored_s, silence.first_s, silence.all_s)
-        made.add_row(name, *(f"{span:.2f}" for span in spans), str(silence.partitions))
+        durations = (silence.assigned_s, silence.restored_s, silence.first_s, silence.all_s)
+        made.add_row(name, *(f"{span:.2f}" for span in durations), str(silence.partitions))
     return made
 
 

@@ -16,8 +16,8 @@ from k2_support.spellings import Spelling
 
 _YEAR_2100_US = 4_102_444_800_000_000
 _WIDE = Spelling(signs=DECIMAL_BYTES)
-_ROOM_BYTES = 2_048  # for the batch's own bytes, the key and the headers
-LARGEST_VALUE = contracts.topics()[BRONZE.format(exchange="kraken")].max_message_bytes - _ROOM_BYTES
+_MARGIN_BYTES = 2_048  # for the batch's own bytes, the key and the headers
+LARGEST_VALUE = contracts.topics()[BRONZE.format(exchange="kraken")].max_message_bytes - _MARGIN_BYTES
 
 
 @dataclass(frozen=True, slots=True)

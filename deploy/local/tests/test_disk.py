@@ -47,13 +47,13 @@ class Disk:
                 self.fill()
 
         self.fill()
-        filling = Thread(target=fill)
-        filling.start()
+        writer = Thread(target=fill)
+        writer.start()
         try:
             yield
         finally:
             over.set()
-            filling.join()
+            writer.join()
             self.free()
 
     def free(self) -> None:

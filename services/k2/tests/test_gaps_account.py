@@ -75,7 +75,7 @@ def test_a_settled_range_that_is_opened_anew_is_open() -> None:
     assert fates(given_up, asked, filled)[0] == ("filled", 4, 5, 9)
 
 
-def test_a_filling_that_is_said_twice_keeps_its_first_time() -> None:
+def test_ids_that_are_filled_twice_keep_their_first_time() -> None:
     """A feed that was killed before its checkpoint says it again."""
     assert fates(record(FILLED, 1, 9, at=3), record(FILLED, 1, 9, at=800)) == [("filled", 1, 9, 3)]
 

@@ -58,7 +58,7 @@ def test_topics_of_the_feeds_have_one_partition() -> None:
     assert {topic.partitions for topic in TOPICS if topic not in TRADE_TOPICS} == {1}
 
 
-def test_a_dead_letter_has_room_for_a_record_and_its_headers() -> None:
+def test_a_dead_letter_takes_a_record_and_its_headers() -> None:
     """The DLQ takes whatever any other topic takes, with the reason in its headers."""
     others = max(topic.max_message_bytes for topic in TOPICS if topic.name != DLQ)
     assert contracts.topics()[DLQ].max_message_bytes >= others + 64 * 1024

@@ -18,7 +18,7 @@ from exchange_sim.replies import Reply
 CLOSE_S = 1.0
 STALL_S = 60.0  # a peer that takes no byte, or answers no ping, for so long is dropped
 LOOK_S = 0.1  # how often a socket that plays dead looks whether its peer has gone
-ROOM_BYTES = 16_384  # asyncio's low-water mark: with no more than that unsent, no write has to wait
+LOW_WATER_BYTES = 16_384  # asyncio's low-water mark: with no more than that unsent, no write has to wait
 
 
 class Connection:
@@ -198,7 +198,7 @@ class Connection:
             return False
         self.last_sent = time.monotonic()
         sending = self._socket.send_frame(encoded, WSMsgType.TEXT)
-        if self._transport is not None and self._transport.get_write_buffer_size() <= ROOM_BYTES:
+        if self._transport is not None and self._transport.get_write_buffer_size() <= LOW_WATER_BYTES:
             return await self._attempt(sending)
         return await self._within_deadline(sending)
 

@@ -143,8 +143,8 @@ class Simulator:
         socket = web.WebSocketResponse(timeout=CLOSE_S, autoping=False, compress=False, max_msg_size=MAX_REQUEST_BYTES)
         await socket.prepare(request)
         connection = Connection(self._channels[venue], dialog, socket, request, number)
-        keeper = _heartbeats if venue == "KRAKEN" else _pings
-        await connection.serve(opening, lambda each: asyncio.create_task(keeper(each)))
+        keep_alive = _heartbeats if venue == "KRAKEN" else _pings
+        await connection.serve(opening, lambda each: asyncio.create_task(keep_alive(each)))
         return socket
 
     async def _hang_up(self, _app: web.Application) -> None:

@@ -15,7 +15,7 @@ from k2_shared.core.trade import Exchange, Side, Trade
 from k2_shared.feed.venue import numbers
 from k2_shared.feed.venue.protocol import BROKEN, OTHER, Event, Notice, Refused, Subscribed, TradesReceived, Unreadable
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SIDES: Mapping[str, Side] = {"buy": "BUY", "sell": "SELL"}
 
 
@@ -132,7 +132,7 @@ def _microseconds(rfc3339: str) -> int:
     moment = datetime.fromisoformat(rfc3339)
     if moment.tzinfo is None:
         raise ValueError(f"timestamp {rfc3339!r} has no time zone")
-    since = moment - _EPOCH
+    since = moment - _UNIX_EPOCH
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 

@@ -13,7 +13,7 @@ from k2.demo.observer import StageCount, percentile
 from k2.demo.reconcile import Difference, Sides
 from k2_shared.core.trade import WIRE_PREFIX_BYTES, contract_under, decode
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _trades(gold: StageCount) -> Table:
 
 
 def _cells(trade: Mapping[str, Any]) -> tuple[str, ...]:
-    moment = _EPOCH + timedelta(microseconds=trade["timestamp"])
+    moment = _UNIX_EPOCH + timedelta(microseconds=trade["timestamp"])
     return (
         trade["trade_id"],
         f"{moment:%Y-%m-%d %H:%M:%S.%f}",

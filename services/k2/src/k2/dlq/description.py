@@ -9,7 +9,7 @@ from k2_shared.core import origin
 from k2_shared.core.errors import InvalidRecord
 from k2_shared.core.trade import WIRE_PREFIX_BYTES, contract_under, decode
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def describe(letter: Letter) -> dict[str, Any]:
@@ -58,6 +58,6 @@ def _contents(letter: Letter) -> dict[str, Any]:
 def _time(microseconds: int) -> str:
     """A time for people; a number that no calendar holds stays one."""
     try:
-        return (_EPOCH + timedelta(microseconds=microseconds)).isoformat()
+        return (_UNIX_EPOCH + timedelta(microseconds=microseconds)).isoformat()
     except OverflowError:
         return str(microseconds)

@@ -19,7 +19,7 @@ BATCH = 1_000
 _FETCH_TIMEOUT_S = 20.0
 _POLL_MS = 200
 
-Spans = Mapping[int, range]
+OffsetRanges = Mapping[int, range]
 """The offsets that each partition has."""
 
 
@@ -50,8 +50,8 @@ class DeadLetters:
             ConfigError: the topic does not exist, or there is no letter at a place that is meant.
             Unavailable: reading stalled.
         """
-        spans = await self.spans()
-        batches = self._named(spans, selection.places) if selection.places else self._all(spans)
+        ranges = await self.ranges()
+        batches = self._named(ranges, selection.places) if selection.places else self._all(ranges)
         async for batch in batches:
             chosen = [letter for letter in batch if selection.takes(letter)]
             for start in range(0, len(chosen), BATCH):
@@ -63,9 +63,9 @@ class DeadLetters:
         Raises:
             ConfigError: there is none; says what there is.
         """
-        return await self._at(await self.spans(), place)
+        return await self._at(await self.ranges(), place)
 
-    async def spans(self) -> Spans:
+    async def ranges(self) -> OffsetRanges:
         """Where each partition begins and ends now, what is not committed yet included.
 
         Raises:
@@ -76,21 +76,23 @@ class DeadLetters:
         found = await spans_now(self.settings, self.names.partitions(DLQ))
         return {at.partition: span for at, span in found.items()}
 
-    async def _all(self, spans: Spans) -> AsyncIterator[Sequence[Letter]]:
-        for partition, span in spans.items():
+    async def _all(self, ranges: OffsetRanges) -> AsyncIterator[Sequence[Letter]]:
+        for partition, span in ranges.items():
             if span:
                 async for batch in clients.replay(self.settings, self._partition(partition), span.start, span.stop):
                     yield [Letter.of(record, self.names) for record in batch if record.offset in span]
 
-    async def _named(self, spans: Spans, places: Sequence[Place]) -> AsyncIterator[Sequence[Letter]]:
-        found = [await self._at(spans, place) for place in sorted(set(places))]
+    async def _named(self, ranges: OffsetRanges, places: Sequence[Place]) -> AsyncIterator[Sequence[Letter]]:
+        found = [await self._at(ranges, place) for place in sorted(set(places))]
         for _, batch in groupby(found, lambda letter: letter.place.partition):
             yield list(batch)
 
-    async def _at(self, spans: Spans, place: Place) -> Letter:
-        span = spans.get(place.partition)
+    async def _at(self, ranges: OffsetRanges, place: Place) -> Letter:
+        span = ranges.get(place.partition)
         if span is None:
-            raise ConfigError(f"there is no letter {place}: the dead-letter topic has partitions 0 to {len(spans) - 1}")
+            raise ConfigError(
+                f"there is no letter {place}: the dead-letter topic has partitions 0 to {len(ranges) - 1}"
+            )
         has = f"has offsets {span[0]} to {span[-1]}" if span else "is empty"
         if place.offset not in span:
             raise ConfigError(f"there is no letter {place}: partition {place.partition} {has}")

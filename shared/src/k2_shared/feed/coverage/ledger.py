@@ -105,7 +105,7 @@ class SymbolRecord(msgspec.Struct, frozen=True, kw_only=True):
     resumption: Resumption | None = None
 
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 RecordT = TypeVar("RecordT", GapRecord, EventRecord, SymbolRecord)
 
 
@@ -146,6 +146,6 @@ def now_us() -> int:
 def moment(microseconds: int) -> str:
     """A time since the epoch for people and machines; a number that no calendar holds stays one."""
     try:
-        return (_EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="milliseconds")
+        return (_UNIX_EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="milliseconds")
     except OverflowError:
         return str(microseconds)
