@@ -11,12 +11,12 @@ from exchange_sim import binance
 from exchange_sim.catalogue import INJECTED
 from exchange_sim.conditions import Conditions
 from exchange_sim.fault_request import FaultRequest, parse
+from exchange_sim.fault_schedule import random_faults
 from exchange_sim.market_replay import MarketReplay
 from exchange_sim.model import Recording, Venue
 from exchange_sim.pacing import offsets
 from exchange_sim.ranges import assigned, compress, summary
 from exchange_sim.recordings import PACKAGED, load
-from exchange_sim.storm import storm
 from exchange_sim.view import View
 from exchange_sim.wire import fragments, segments
 
@@ -145,15 +145,15 @@ def test_compressed_ranges_hold_the_same_numbers(values: set[int]) -> None:
     assert all(after[0] > before[1] + 1 for before, after in pairwise(ranges))
 
 
-def random_faults(seed: int, size: int) -> list[tuple[float, FaultRequest]]:
-    return [(due.at_s, due.request) for due, _ in zip(storm(60, MARKETS, seed), range(size), strict=False)]
+def drawn(seed: int, size: int) -> list[tuple[float, FaultRequest]]:
+    return [(due.at_s, due.request) for due, _ in zip(random_faults(60, MARKETS, seed), range(size), strict=False)]
 
 
 def test_storm_is_by_seed_and_of_every_kind() -> None:
     """The same seed gives the same faults; their rate is the one asked for, and every request is allowed."""
-    found = random_faults(3, 4_000)
-    assert found == random_faults(3, 4_000)
-    assert found[:50] != random_faults(4, 50)
+    found = drawn(3, 4_000)
+    assert found == drawn(3, 4_000)
+    assert found[:50] != drawn(4, 50)
     assert 3_600 < found[-1][0] < 4_400
     assert {request.kind for _, request in found} == {kind for kind, fault in INJECTED.items() if fault.weight}
     for _, request in found:

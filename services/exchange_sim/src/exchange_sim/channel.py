@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from exchange_sim.conditions import Conditions
-from exchange_sim.hub import Frame, Hub
 from exchange_sim.market_replay import MarketReplay
 from exchange_sim.model import Venue
 from exchange_sim.oracle import OracleLog
 from exchange_sim.replies import Reply
+from exchange_sim.subscriptions import Frame, Subscriptions
 
 
 class Dialog(Protocol):
@@ -70,7 +70,7 @@ class Channel:
 
     venue: Venue
     replays: dict[str, MarketReplay]
-    hub: Hub
+    subscriptions: Subscriptions
     log: OracleLog
     frames: Iterator[int]
     conditions: Conditions

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from exchange_sim.fault_counts import FaultCounts
 from exchange_sim.model import Venue
-from exchange_sim.strikes import Strikes
 
 
 @dataclass(slots=True)
@@ -27,10 +27,10 @@ class Conditions:
     """The faults at work, by kind and symbol; a fault without a symbol is at work for all."""
 
     def __init__(
-        self, venue: Venue, strikes: Strikes | None = None, clock: Callable[[], float] = time.monotonic
+        self, venue: Venue, fault_counts: FaultCounts | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.venue = venue
-        self._strikes = strikes
+        self._fault_counts = fault_counts
         self._clock = clock
         self._active: dict[tuple[str, str | None], Active] = {}
 
@@ -73,9 +73,9 @@ class Conditions:
         return found
 
     def struck(self, kind: str, symbol: str | None = None, count: int = 1) -> None:
-        """Count strikes."""
-        if self._strikes is not None:
-            self._strikes.struck(kind, self.venue, symbol, count)
+        """Count that a fault had its effect ``count`` times."""
+        if self._fault_counts is not None:
+            self._fault_counts.struck(kind, self.venue, symbol, count)
 
     def _living(self, kind: str, symbol: str | None) -> Active | None:
         found = self._active.get((kind, symbol))

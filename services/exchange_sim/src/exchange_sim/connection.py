@@ -10,10 +10,10 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from exchange_sim import acks, kraken, wire
 from exchange_sim.channel import Channel, Dialog
 from exchange_sim.faults import Kind
-from exchange_sim.hub import Frame
 from exchange_sim.model import Trade
 from exchange_sim.outbox import Outbox
 from exchange_sim.replies import Reply
+from exchange_sim.subscriptions import Frame
 
 CLOSE_S = 1.0
 STALL_S = 60.0  # a peer that takes no byte, or answers no ping, for so long is dropped
@@ -22,7 +22,7 @@ LOW_WATER_BYTES = 16_384  # asyncio's low-water mark: with no more than that uns
 
 
 class Connection:
-    """A listener of the hub; everything sent passes one lock, so an ack precedes the trades it announces."""
+    """One client's connection: all that is sent passes one lock, so that an ack precedes the trades it announces."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Connection:
 
     def _end(self) -> None:
         self._channel.connections.discard(self)
-        self._channel.hub.leave(self._channel.venue, self)
+        self._channel.subscriptions.leave(self._channel.venue, self)
         for task in self._tasks:
             task.cancel()
 
@@ -118,7 +118,7 @@ class Connection:
 
     def drop(self) -> None:
         """Give the peer up at once: a close frame would wait behind what it does not read."""
-        self._channel.hub.leave(self._channel.venue, self)
+        self._channel.subscriptions.leave(self._channel.venue, self)
         if self._transport is not None:
             self._transport.abort()
 
@@ -132,7 +132,7 @@ class Connection:
         if last_words and self._transport is not None and not self._transport.is_closing():
             self._transport.write(last_words)
         self.still_for_s = seconds
-        self._channel.hub.leave(self._channel.venue, self)
+        self._channel.subscriptions.leave(self._channel.venue, self)
         for task in self._tasks:
             task.cancel()
 
@@ -175,11 +175,11 @@ class Connection:
                 await self._answer(reply)
 
     async def _answer(self, reply: Reply) -> None:
-        hub, venue = self._channel.hub, self._channel.venue
+        subscriptions, venue = self._channel.subscriptions, self._channel.venue
         # joining and reading the snapshot happen at one moment: no trade falls between the two
         snapshots = self._snapshots(reply)
-        hub.leave(venue, self, reply.leaves)
-        hub.join(venue, reply.joins, self)
+        subscriptions.leave(venue, self, reply.leaves)
+        subscriptions.join(venue, reply.joins, self)
         if reply.text:
             await self._send(reply.text.encode())
         for symbol, trades, text in snapshots:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from exchange_sim.conditions import Conditions
 from exchange_sim.faults import Kind
-from exchange_sim.hub import Frame, Hub, Listener
 from exchange_sim.market_replay import MarketReplay
+from exchange_sim.subscriptions import Frame, Listener, Subscriptions
 
 _LOOK_S = 0.01
 
@@ -14,8 +14,8 @@ _LOOK_S = 0.01
 class Delivery:
     """The way of a venue's frames to its sockets; ``unattended``: trades happen whoever listens."""
 
-    def __init__(self, hub: Hub, conditions: Conditions, *, unattended: bool) -> None:
-        self._hub = hub
+    def __init__(self, subscriptions: Subscriptions, conditions: Conditions, *, unattended: bool) -> None:
+        self._subscriptions = subscriptions
         self._venue = conditions.venue
         self._conditions = conditions
         self._unattended = unattended
@@ -24,27 +24,27 @@ class Delivery:
     @property
     def open(self) -> bool:
         """Whether trades can happen at this moment."""
-        attended = self._unattended or self._hub.present(self._venue).is_set()
+        attended = self._unattended or self._subscriptions.present(self._venue).is_set()
         return attended and (self._conditions.calm or self._conditions.active("maintenance") is None)
 
     async def started(self) -> None:
         """Wait until playback may begin."""
         if not self._unattended:
-            await self._hub.started.wait()
+            await self._subscriptions.started.wait()
 
     async def opened(self) -> None:
         """Wait until trades can happen."""
         while not self.open:
             await asyncio.sleep(_LOOK_S)
             if not self._unattended:
-                await self._hub.present(self._venue).wait()
+                await self._subscriptions.present(self._venue).wait()
 
     async def carry(
         self, replay: MarketReplay, kind: Kind, numbers: range, broken: str | None = None, made: Frame | None = None
     ) -> bool:
         """Tell of trades; ``made`` is their frame, where it exists. False when they are to be told again."""
         symbol = replay.instrument.symbol
-        listeners = self._hub.listeners(self._venue, symbol)
+        listeners = self._subscriptions.listeners(self._venue, symbol)
         if not listeners:
             return self._unattended
         if not self._conditions.calm and self._conditions.take("silent", symbol):

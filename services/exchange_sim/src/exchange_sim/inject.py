@@ -47,7 +47,7 @@ EFFECTS: Mapping[str, Effect] = {kind: _OWN.get(kind, _begin) for kind in INJECT
 
 
 class Injector:
-    """Strikes the venues that take part; the seed fixes what a request leaves open."""
+    """Injects faults into the venues that take part; the seed decides what a request leaves open."""
 
     def __init__(self, venues: Mapping[Venue, tuple[Channel, Delivery]], seed: int) -> None:
         self._random = Random(f"{seed}/injected")  # noqa: S311  # repeatable on purpose

@@ -35,7 +35,7 @@ class FaultTarget:
         return [self.replay(request)] if request.symbol else list(self.channel.replays.values())
 
     def struck(self, request: FaultRequest, symbol: str | None = None, count: int = 1) -> None:
-        """Count strikes of the request."""
+        """Count that the requested fault had its effect ``count`` times."""
         self.channel.conditions.struck(request.kind, symbol or request.symbol, count)
 
     def later(self, work: "asyncio.Task[None]") -> None:
@@ -52,7 +52,7 @@ async def drop_ids(target: FaultTarget, request: FaultRequest) -> Outcome:
     replay = target.replay(request)
     numbers = _every_second(replay, request) if request.value == "alternate" else _next(replay, request)
     if request.value == "one":
-        listeners = target.channel.hub.listeners(target.channel.venue, str(request.symbol))
+        listeners = target.channel.subscriptions.listeners(target.channel.venue, str(request.symbol))
         if not listeners:
             return {"connections": 0}
         target.random.choice(listeners).missing.setdefault(str(request.symbol), set()).update(numbers)
@@ -136,7 +136,7 @@ async def duplicate_trades(target: FaultTarget, request: FaultRequest) -> Outcom
     """The latest trades come once more; strikes for each that somebody listened to."""
     replay = target.replay(request)
     numbers = range(max(0, replay.exposed - (request.count or 1)), replay.exposed)
-    if target.channel.hub.listeners(target.channel.venue, str(request.symbol)):
+    if target.channel.subscriptions.listeners(target.channel.venue, str(request.symbol)):
         target.struck(request, count=len(numbers))
     await _carry(target, replay, numbers, "duplicate")
     return {"ids": _ids(replay, numbers)}

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-from exchange_sim.hub import Frame
+from exchange_sim.subscriptions import Frame
 
 FRAMES = 10_000  # at most so many wait for one socket
 

@@ -46,12 +46,12 @@ def _symbol(recording: Recording, offsets: Sequence[int], dialect: Dialect, rate
     placed = [_Placed(float(index), frame) for index, frame in enumerate(frames)]
     for name, fault in FAULTS.items():
         random = Random(f"{seed}/{recording.instrument.venue}/{symbol}/{name}")  # noqa: S311  # repeatable on purpose
-        placed = _strike(placed, frames, recording.trades, fault, rates.of(name), random)
+        placed = _apply(placed, frames, recording.trades, fault, rates.of(name), random)
     placed.sort(key=lambda each: each.place)
     return _in_time([each.frame for each in placed])
 
 
-def _strike(
+def _apply(
     placed: list[_Placed],
     frames: Sequence[Planned],
     trades: Sequence[Trade],

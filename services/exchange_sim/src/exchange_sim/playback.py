@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from exchange_sim.delivery import Delivery
-from exchange_sim.hub import Frame
 from exchange_sim.market_replay import MarketReplay
 from exchange_sim.model import Venue
 from exchange_sim.plan import Planned
+from exchange_sim.subscriptions import Frame
 
 YIELD_EVERY = 64  # frames sent before other tasks get their turn
 

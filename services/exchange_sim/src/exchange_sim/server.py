@@ -13,7 +13,8 @@ from exchange_sim.conditions import Conditions
 from exchange_sim.connection import CLOSE_S, STALL_S, Connection
 from exchange_sim.control import Control
 from exchange_sim.delivery import Delivery
-from exchange_sim.hub import Hub
+from exchange_sim.fault_counts import FaultCounts
+from exchange_sim.fault_schedule import ScheduledFault, inject_when_due, random_faults, scripted_faults
 from exchange_sim.inject import Injector
 from exchange_sim.listing import listings
 from exchange_sim.model import VENUES, Recording, Venue
@@ -22,8 +23,7 @@ from exchange_sim.playback import Player
 from exchange_sim.replies import Reply
 from exchange_sim.rest_server import RestServer
 from exchange_sim.settings import SimSettings
-from exchange_sim.storm import Due, script, storm, strike
-from exchange_sim.strikes import Strikes
+from exchange_sim.subscriptions import Subscriptions
 from exchange_sim.venue import SimulatedVenue
 from k2_shared.core.errors import ConfigError
 
@@ -39,13 +39,13 @@ class Simulator:
     def __init__(self, settings: SimSettings, recordings: Sequence[Recording], log: OracleLog) -> None:
         self._settings = settings
         self._log = log
-        self._strikes = Strikes(log)
+        self._fault_counts = FaultCounts(log)
         self._numbers = count(1)
         simulated = {venue: SimulatedVenue(venue, _of(recordings, venue), settings) for venue in VENUES}
         if not any(simulated[venue].replays for venue in settings.expected):
             raise ConfigError(f"no recording of {', '.join(settings.expected)} in {settings.sim_recordings}")
         symbols = {venue: [replay.instrument.symbol for replay in each.replays] for venue, each in simulated.items()}
-        self._hub = Hub(symbols, settings.expected)
+        self._subscriptions = Subscriptions(symbols, settings.expected)
         self._channels = {venue: self._channel(each) for venue, each in simulated.items()}
         ways = {venue: self._way(venue) for venue in settings.expected}
         self._players = [simulated[venue].player(way) for venue, way in ways.items()]
@@ -81,42 +81,42 @@ class Simulator:
 
     async def play(self) -> None:
         """Play every venue that takes part; flushes the log as it goes."""
-        playing = (player.run(self._strikes.flush) for player in self._players)
-        await asyncio.gather(self._flush_now_and_then(), *map(self._strike, self._scheduled), *playing)
+        playing = (player.run(self._fault_counts.flush) for player in self._players)
+        await asyncio.gather(self._flush_now_and_then(), *map(self._inject, self._scheduled), *playing)
 
     async def _flush_now_and_then(self) -> None:
         while True:
             await asyncio.sleep(FLUSH_S)
-            self._strikes.flush()
+            self._fault_counts.flush()
 
-    def _schedule(self) -> list[Iterable[Due]]:
+    def _schedule(self) -> list[Iterable[ScheduledFault]]:
         """The faults that come by themselves."""
         given, markets = self._settings, self._injector.markets
-        schedules: list[Iterable[Due]] = []
+        schedules: list[Iterable[ScheduledFault]] = []
         if given.sim_faults_script is not None:
-            schedules.append(script(given.sim_faults_script, markets, given.sim_seed))
+            schedules.append(scripted_faults(given.sim_faults_script, markets, given.sim_seed))
         if given.sim_storm:
-            schedules.append(storm(given.sim_storm, markets, given.sim_seed))
+            schedules.append(random_faults(given.sim_storm, markets, given.sim_seed))
         return schedules
 
-    async def _strike(self, faults: Iterable[Due]) -> None:
+    async def _inject(self, faults: Iterable[ScheduledFault]) -> None:
         if not self._settings.sim_unattended:
-            await self._hub.started.wait()
-        await strike(self._injector, faults)
+            await self._subscriptions.started.wait()
+        await inject_when_due(self._injector, faults)
 
     def _channel(self, simulated: SimulatedVenue) -> Channel:
         return Channel(
             simulated.venue,
             {replay.instrument.symbol: replay for replay in simulated.replays},
-            self._hub,
+            self._subscriptions,
             self._log,
             count(1),
-            Conditions(simulated.venue, self._strikes),
+            Conditions(simulated.venue, self._fault_counts),
             queued=self._settings.sim_unattended,
         )
 
     def _way(self, venue: Venue) -> Delivery:
-        return Delivery(self._hub, self._channels[venue].conditions, unattended=self._settings.sim_unattended)
+        return Delivery(self._subscriptions, self._channels[venue].conditions, unattended=self._settings.sim_unattended)
 
     async def _kraken_socket(self, request: web.Request) -> web.StreamResponse:
         number = next(self._numbers)
@@ -152,18 +152,18 @@ class Simulator:
         await self._injector.close()
         connections = [each for channel in self._channels.values() for each in channel.connections]
         await asyncio.gather(*(connection.hang_up() for connection in connections))
-        self._strikes.flush()
+        self._fault_counts.flush()
 
     async def _status(self, _request: web.Request) -> web.Response:
         venues = {player.venue: self._status_of(player) for player in self._players}
         finished = all(player.finished for player in self._players)
-        said = {"venues": venues, "started": self._hub.started.is_set(), "finished": finished}
-        return web.json_response({**said, "faults": self._strikes.counts})
+        said = {"venues": venues, "started": self._subscriptions.started.is_set(), "finished": finished}
+        return web.json_response({**said, "faults": self._fault_counts.counts})
 
     def _status_of(self, player: Player) -> dict[str, object]:
-        waiting_for = self._hub.waiting_for(player.venue)
+        waiting_for = self._subscriptions.waiting_for(player.venue)
         return {
-            "subscribed": [symbol for symbol in self._hub.symbols(player.venue) if symbol not in waiting_for],
+            "subscribed": [symbol for symbol in self._subscriptions.symbols(player.venue) if symbol not in waiting_for],
             "waiting_for": waiting_for,
             "frames_total": player.frames_total,
             "frames_played": player.frames_played,

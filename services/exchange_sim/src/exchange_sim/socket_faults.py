@@ -82,11 +82,11 @@ async def fuzzed_frames(target: FaultTarget, request: FaultRequest) -> Outcome:
     return {"connections": [peer.number for peer in peers], "frames": len(texts)}
 
 
-def _each(target: FaultTarget, request: FaultRequest, strike: Callable[[Peer], None]) -> Outcome:
-    """Strike some connections, or all."""
+def _each(target: FaultTarget, request: FaultRequest, disturb: Callable[[Peer], None]) -> Outcome:
+    """Disturb the connections that a request means, and name them."""
     peers = _chosen(target, request)
     for peer in peers:
-        strike(peer)
+        disturb(peer)
     target.struck(request, count=len(peers))
     return {"connections": [peer.number for peer in peers]}
 
@@ -95,7 +95,7 @@ def _chosen(target: FaultTarget, request: FaultRequest) -> list[Peer]:
     """The connections that a request means, by number: of its symbol, and as many as its count."""
     found = sorted(target.channel.connections, key=lambda peer: peer.number)
     if request.symbol:
-        listeners = set(map(id, target.channel.hub.listeners(target.channel.venue, request.symbol)))
+        listeners = set(map(id, target.channel.subscriptions.listeners(target.channel.venue, request.symbol)))
         found = [peer for peer in found if id(peer) in listeners]
     if request.count is None or request.kind == "fuzzed_frames" or request.count >= len(found):
         return found

@@ -1,4 +1,4 @@
-"""Who listens to what, and whether a venue's feed is there."""
+"""Which connection listens to which symbols, and whether every symbol of a venue has a listener."""
 
 import asyncio
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
@@ -38,7 +38,7 @@ class Listener(Protocol):
         ...
 
 
-class Hub:
+class Subscriptions:
     """Subscriptions of all connections, by venue and canonical symbol."""
 
     def __init__(self, recorded: Mapping[Venue, Collection[str]], expected: Iterable[Venue]) -> None:
@@ -49,19 +49,19 @@ class Hub:
         self._expected = tuple(expected)
         self.started = asyncio.Event()
         for venue in recorded:
-            self._look(venue)
+            self._update_presence(venue)
 
     def join(self, venue: Venue, symbols: Iterable[str], listener: Listener) -> None:
         """``listener`` gets the frames of ``symbols`` from now on."""
         for symbol in symbols:
             self._listeners[venue, symbol][listener] = None
-        self._look(venue)
+        self._update_presence(venue)
 
     def leave(self, venue: Venue, listener: Listener, symbols: Iterable[str] | None = None) -> None:
         """``listener`` gets them no more; without ``symbols``, none at all."""
         for symbol in self.symbols(venue) if symbols is None else symbols:
             self._listeners[venue, symbol].pop(listener, None)
-        self._look(venue)
+        self._update_presence(venue)
 
     def symbols(self, venue: Venue) -> list[str]:
         """The venue's recorded symbols."""
@@ -79,7 +79,7 @@ class Hub:
         """Set while every symbol of the venue has a listener."""
         return self._present[venue]
 
-    def _look(self, venue: Venue) -> None:
+    def _update_presence(self, venue: Venue) -> None:
         if self.waiting_for(venue):
             self._present[venue].clear()
         else:

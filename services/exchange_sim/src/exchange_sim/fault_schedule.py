@@ -1,4 +1,4 @@
-"""Faults by chance and by script: which, where and when. Pure but for the clock that waits."""
+"""Faults that come by themselves: random ones by rate and seed, and those of a script; injected when they are due."""
 
 import asyncio
 import json
@@ -15,14 +15,14 @@ from exchange_sim.model import Venue
 from k2_shared.core.errors import ConfigError
 
 
-class Due(NamedTuple):
+class ScheduledFault(NamedTuple):
     """A fault and when it is due, in seconds after playback began."""
 
     at_s: float
     request: FaultRequest
 
 
-def storm(per_minute: float, markets: Markets, seed: int) -> Iterator[Due]:
+def random_faults(per_minute: float, markets: Markets, seed: int) -> Iterator[ScheduledFault]:
     """Faults without end at random moments, so many a minute in the mean; kinds by their weights.
 
     The seed fixes every one of them; a venue has its own share, whoever else takes part.
@@ -34,10 +34,10 @@ def storm(per_minute: float, markets: Markets, seed: int) -> Iterator[Due]:
     for _ in count():
         at_s += random.expovariate(per_minute / 60)
         ((kind, venue),) = random.choices(pairs, weights)
-        yield Due(at_s, _drawn(kind, venue, markets, random))
+        yield ScheduledFault(at_s, _random_fault(kind, venue, markets, random))
 
 
-def _drawn(kind: str, venue: Venue, markets: Markets, random: Random) -> FaultRequest:
+def _random_fault(kind: str, venue: Venue, markets: Markets, random: Random) -> FaultRequest:
     fault = INJECTED[kind]
     amount = _draw(fault.count, random)
     return FaultRequest(
@@ -61,7 +61,7 @@ def _draw(bound: Bound | None, random: Random) -> float | None:
     return None if bound is None else random.uniform(*bound.storm)
 
 
-def script(path: Path, markets: Markets, seed: int) -> list[Due]:
+def scripted_faults(path: Path, markets: Markets, seed: int) -> list[ScheduledFault]:
     """Read JSON lines of faults, each with ``at_s``, the seconds after playback began.
 
     Raises:
@@ -76,10 +76,10 @@ def script(path: Path, markets: Markets, seed: int) -> list[Due]:
     return sorted((_due(path, number, line, markets, random) for number, line in told), key=lambda due: due.at_s)
 
 
-def _due(path: Path, number: int, line: str, markets: Markets, random: Random) -> Due:
+def _due(path: Path, number: int, line: str, markets: Markets, random: Random) -> ScheduledFault:
     try:
         said = json.loads(line)
-        return Due(_moment(said), parse(said, markets, random))
+        return ScheduledFault(_moment(said), parse(said, markets, random))
     except ValueError as error:
         raise ConfigError(f"{path}:{number}: not JSON: {error}") from None
     except ConfigError as error:
@@ -93,11 +93,11 @@ def _moment(said: object) -> float:
     return at_s
 
 
-async def strike(injector: Injector, faults: Iterable[Due]) -> None:
+async def inject_when_due(injector: Injector, faults: Iterable[ScheduledFault]) -> None:
     """Inject each fault when it is due; one that waits for a stuck peer does not hold up the next."""
     loop = asyncio.get_running_loop()
     began = loop.time()
-    async with asyncio.TaskGroup() as striking:
+    async with asyncio.TaskGroup() as injecting:
         for due in faults:
             await asyncio.sleep(max(0.0, began + due.at_s - loop.time()))
-            striking.create_task(injector.inject(due.request))
+            injecting.create_task(injector.inject(due.request))

@@ -1,4 +1,4 @@
-"""The record of faults that really struck: counted for /sim/status, told in the oracle log."""
+"""How often each injected fault had its effect: counted for /sim/status, summed in the oracle log."""
 
 import time
 from collections import Counter
@@ -10,14 +10,14 @@ from exchange_sim.oracle import OracleLog
 
 @dataclass(slots=True)
 class _Run:
-    """Strikes of one kind since the last flush: what strikes every frame must not drown the log."""
+    """One kind's count since the last flush: a fault of every frame must not fill the log."""
 
     since_ns: int
     struck: int = 0
 
 
-class Strikes:
-    """Counts strikes by kind; a log line sums those of one kind, venue and symbol between two flushes."""
+class FaultCounts:
+    """Counts by kind; a line of the log sums those of one kind, venue and symbol between two flushes."""
 
     def __init__(self, log: OracleLog) -> None:
         self._log = log
@@ -26,11 +26,11 @@ class Strikes:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How often each kind struck, by name."""
+        """How often each kind had its effect, by name."""
         return dict(sorted(self._counts.items()))
 
     def struck(self, kind: str, venue: Venue, symbol: str | None = None, count: int = 1) -> None:
-        """A fault did what it is for, ``count`` times."""
+        """A fault had its effect, ``count`` times."""
         if count:
             self._counts[kind] += count
             self._runs.setdefault((kind, venue, symbol), _Run(time.time_ns())).struck += count
