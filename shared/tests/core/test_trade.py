@@ -13,6 +13,7 @@ from k2_support.records import (
     RECEIVED_NS,
     SCHEMA_ID,
     SCHEMAS,
+    FakeRecord,
     decimals,
     encoded,
     fields,
@@ -219,4 +220,5 @@ def test_a_registered_schema_of_another_layout_is_not_unknown(name: str) -> None
 
 def test_ids_of_a_batch() -> None:
     """Each once; what is no value in the wire format claims none."""
-    assert schema_ids([value(trade()), value(trade(), 9), value(trade()), None, b"", b"\0\0", b"\1\0\0\0\5x"]) == {7, 9}
+    values = [value(trade()), value(trade(), 9), value(trade()), None, b"", b"\0\0", b"\1\0\0\0\5x"]
+    assert schema_ids(FakeRecord(b"any", each) for each in values) == {7, 9}

@@ -15,7 +15,7 @@ from k2_shared.kafka.registry import SchemaRegistry
 from k2_shared.kafka.schemas import SubjectSchemas
 from k2_shared.kafka.topics import GOLD, Names
 from k2_support.ports import free_port
-from k2_support.records import encoded, fields, trade, value, with_exchanges
+from k2_support.records import FakeRecord, encoded, fields, trade, value, with_exchanges
 from k2_support.waiting import eventually
 
 CONTRACT = contracts.topics()[GOLD]
@@ -26,6 +26,10 @@ async def register(settings: RunSettings, subject: str, schema: object) -> int:
     async with SchemaRegistry.connect(settings) as registry:
         body = {"schema": json.dumps(schema), "schemaType": "AVRO"}
         return int((await registry._call("POST", f"/subjects/{subject}/versions", body))["id"])
+
+
+def records_of(*values: bytes | None) -> list[FakeRecord]:
+    return [FakeRecord(b"any", each) for each in values]
 
 
 async def test_every_version_is_read_and_a_new_one_learnt(
@@ -44,7 +48,7 @@ async def test_every_version_is_read_and_a_new_one_learnt(
         value(trade(), topics[subject]),
         encoded(fields(trade()), toy, TOY),
     ]
-    await schemas.learn(batch)
+    await schemas.learn(records_of(*batch))
     assert [decode(each, schemas.known) for each in batch] == [fields(trade())] * 3
     assert schemas.known[odd] is None
 
@@ -91,13 +95,13 @@ async def test_the_registry_is_asked_once_a_batch_and_seldom_for_what_it_has_not
     registry, settings = counting
     now = 100.0
     schemas = SubjectSchemas(settings, CONTRACT, "s", clock=lambda: now)
-    batch = [value(trade()), *(value(trade(), n) for n in range(100, 200)), None, b"junk"]
+    batch = records_of(value(trade()), *(value(trade(), n) for n in range(100, 200)), None, b"junk")
     await asyncio.gather(*(schemas.learn(batch) for _ in range(24)))
     assert (registry.lists, registry.reads, list(schemas.known)) == (1, 1, [7])
-    await schemas.learn([value(trade())])
+    await schemas.learn(batch[:1])
     await schemas.learn(batch[5:])
     assert registry.lists == 1
-    await schemas.learn([value(trade(), 200)])
+    await schemas.learn(records_of(value(trade(), 200)))
     assert registry.lists == 2
     registry.versions[2] = (100, TOY)
     now += 59.0
@@ -113,7 +117,7 @@ async def test_what_is_remembered_as_absent_is_bounded(counting: tuple[Counting,
     registry, settings = counting
     schemas = SubjectSchemas(settings, CONTRACT, "s")
     for first in range(100, 24_100, 6_000):
-        await schemas.learn([value(trade(), n) for n in range(first, first + 6_000)])
+        await schemas.learn(records_of(*(value(trade(), n) for n in range(first, first + 6_000))))
     assert len(schemas._absent) <= 10_000
     assert registry.lists == 4
 
@@ -123,7 +127,7 @@ async def test_a_registry_that_is_away_leaves_an_id_undecided() -> None:
     settings = RegistrySettings.load(schema_registry_url=f"http://127.0.0.1:{free_port()}")
     schemas = SubjectSchemas(settings, CONTRACT, "s")
     for _ in range(2):
-        asking = asyncio.ensure_future(schemas.learn([value(trade(), 8)]))
+        asking = asyncio.ensure_future(schemas.learn(records_of(value(trade(), 8))))
         await eventually(lambda: schemas.asking, "the question")
         assert schemas.asking == "schema registry: asked for 1 ids of s, as 8"
         with pytest.raises(Unavailable, match="did not answer GET /subjects/s/versions"):

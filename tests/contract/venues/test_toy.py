@@ -17,7 +17,7 @@ from k2_shared.kafka.topics import BRONZE, DLQ, GOLD, RAW, SILVER, Names, admini
 from k2_support.children import Child
 from k2_support.plugin import Agents
 from k2_support.records import trade, value, with_exchanges
-from k2_support.topics import read, values, write
+from k2_support.topics import read, write
 from k2_support.waiting import eventually
 
 HERE = Path(__file__).parent
@@ -76,9 +76,9 @@ class Market:
 
     async def gold(self, schemas: Schemas) -> tuple[set[str], Counter[int]]:
         """What gold has: its trades, and how many are written with each schema."""
-        found = values(await read(self._settings, self._names, GOLD))
-        ids = Counter(each for one in found for each in schema_ids([one]))
-        return {decode(each, schemas)["message_id"] for each in found}, ids
+        found = await read(self._settings, self._names, GOLD)
+        ids = Counter(each for record in found for each in schema_ids([record]))
+        return {decode(record.value, schemas)["message_id"] for record in found}, ids
 
 
 def start(agents: Agents, **environment: str) -> list[Child]:

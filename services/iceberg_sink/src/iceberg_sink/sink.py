@@ -205,7 +205,7 @@ class TableSink(Service):  # type: ignore[misc]
                 for at in found:
                     batch.touched[at] = await self._reader.position(at)
                     if schemas := self._sink_table.schemas.get(at.topic):
-                        await schemas.learn(record.value for record in found[at])
+                        await schemas.learn(found[at])
                 batch.take(found.values(), await asyncio.to_thread(self._to_rows, found))
         return batch
 

@@ -12,6 +12,7 @@ from fastavro import parse_schema, schemaless_writer
 from k2_shared.core import avro
 from k2_shared.core.contracts import trade_schema, venues
 from k2_shared.core.errors import InvalidRecord
+from k2_shared.core.records import Record
 
 if TYPE_CHECKING:
     Exchange = str
@@ -152,9 +153,9 @@ def _record(trade: Trade, ingestion_us: int) -> dict[str, Any]:
     }
 
 
-def schema_ids(values: Iterable[bytes | None]) -> set[int]:
-    """The ids that a batch of values claims."""
-    prefixes = {value[:WIRE_PREFIX_BYTES] for value in values if value}
+def schema_ids(records: Iterable[Record]) -> set[int]:
+    """The ids that the values of a batch claim."""
+    prefixes = {value[:WIRE_PREFIX_BYTES] for record in records if (value := record.value)}
     wired = [_WIRE.unpack(prefix) for prefix in prefixes if len(prefix) == WIRE_PREFIX_BYTES]
     return {schema_id for magic, schema_id in wired if magic == _MAGIC}
 

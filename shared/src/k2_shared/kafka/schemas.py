@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from k2_shared.core.contracts import TopicContract
+from k2_shared.core.records import Record
 from k2_shared.core.settings import RegistrySettings
 from k2_shared.core.telemetry import logger
 from k2_shared.core.trade import WriterSchema, readable, schema_ids
@@ -50,13 +51,13 @@ class SubjectSchemas:
             await self._refresh(registry)
         return schema_id
 
-    async def learn(self, values: Iterable[bytes | None]) -> None:
-        """Ask for the ids of a batch of record values that are not known; waits for the registry only then.
+    async def learn(self, records: Iterable[Record]) -> None:
+        """Ask for the schema ids of a batch that are not known; waits for the registry only then.
 
         Raises:
             Unavailable: the registry does not answer: the batch is to be read again, nothing of it is unknown yet.
         """
-        ids = schema_ids(values)
+        ids = schema_ids(records)
         if not ids <= self.known.keys() and self._unasked(ids):
             async with self._lock:
                 await self._ask(self._unasked(ids))

@@ -52,7 +52,7 @@ class LoopContext:
     async def learn(self, at: TopicPartition, batch: RecordBatch) -> None:
         """Have the registry asked for the schema ids of an input's batch that are not known; waits until it answers."""
         if schemas := self.pipeline.schemas.get(at.topic):
-            await schemas.learn(record.value for record in batch)
+            await schemas.learn(batch)
 
     def meter(self, at: TopicPartition) -> PartitionMeter:
         """The metrics of one input partition."""

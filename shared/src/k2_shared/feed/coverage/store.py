@@ -123,7 +123,7 @@ class Store(Shelf):
             at = TopicPartition(self._bronze, partition)
             start = max(stamp, offsets[at].start)  # what retention took away is asked of REST again
             async for batch in clients.replay(self.settings, at, start, offsets[at].stop):
-                await self.schemas.learn(record.value for record in batch)
+                await self.schemas.learn(batch)
                 self._account(batch, checkpoints, coverages)
                 replayed += len(batch)
         return replayed
