@@ -17,13 +17,20 @@ SERVICE = (
     "pyproject.toml",
     *(f"src/{{service}}/{name}" for name in ("__init__.py", "__main__.py", "py.typed")),
     *(f"src/{{service}}/{name}.py" for name in ("main", "protocol", "rest", "settings")),
-    *(f"tests/test_{name}.py" for name in ("main", "protocol", "rest", "settings")),
 )
+SUITES = {
+    "main": ("FeedConformance",),
+    "protocol": ("ProtocolConformance", "MutationConformance"),
+    "rest": ("RestConformance",),
+    "settings": ("EndpointConformance",),
+}
+"""The conformance suites that every venue passes, by the module that is tested."""
 SIMULATOR = "services/exchange_sim/src/exchange_sim"
 FILES = (
     "schemas/examples/valid/{venue}_frame.json",
     "schemas/examples/valid/{venue}_trade.json",
     *(f"services/{{service}}/{name}" for name in SERVICE),
+    *(f"services/{{service}}/tests/test_{name}.py" for name in SUITES),
     f"{SIMULATOR}/{{venue}}.py",
     f"{SIMULATOR}/{{venue}}_rest.py",
     f"{SIMULATOR}/recordings/{{venue}}_*_trades.jsonl.gz",
@@ -41,9 +48,9 @@ TEXTS: Mapping[str, Sequence[str]] = {
     "deploy/prometheus/prometheus.yaml": ("job_name: {service}\n", '"{service}:6066"'),
     f"{SIMULATOR}/model.py": ('"{VENUE}"',),
     "services/k2/src/k2/demo/oracle.py": ('"{venue}"',),
-    "tests/contract/protocols/*.py": ("from {service}.protocol import",),
+    **{f"services/{{service}}/tests/test_{name}.py": suites for name, suites in SUITES.items()},
 }
-"""What stands in each file for each venue; of files by a pattern one has it."""
+"""What stands in each file, where there is such a file, for each venue."""
 
 
 def missing(root: Path, venue: VenueContract) -> list[str]:
@@ -75,10 +82,11 @@ def _files(root: Path, venue: VenueContract) -> Iterator[str]:
 
 def _texts(root: Path, venue: VenueContract) -> Iterator[str]:
     for path, wanted in TEXTS.items():
-        said = "\n".join(each.read_text() for each in root.glob(path))
+        file = root / _fill(path, venue)
+        said = file.read_text() if file.exists() else None
         for text in (_fill(each, venue) for each in wanted):
-            if text not in said:
-                yield f"{path} lacks {text.strip()}"
+            if said is not None and text not in said:
+                yield f"{file.relative_to(root)} lacks {text.strip()}"
 
 
 def _compose(path: Path, venue: VenueContract) -> Iterator[str]:
