@@ -8,13 +8,13 @@ import time
 import psutil
 import pytest
 
-from k2_shared.stages.failpoints import Place
+from k2_shared.stages.failpoints import Failpoint
 
 _PASS = """
-from k2_shared.stages.failpoints import Failpoints, Place
+from k2_shared.stages.failpoints import Failpoints, Failpoint
 points = Failpoints({given!r})
 for n in range(3):
-    points.reach(Place.AFTER_SEND)
+    points.reach(Failpoint.AFTER_SEND)
     print(n, flush=True)
 """
 
@@ -58,7 +58,7 @@ def test_a_stopped_process_goes_on_when_told() -> None:
 
 def test_every_window_has_its_place() -> None:
     """The windows of a transaction in which a process may die."""
-    assert [place.value for place in Place] == [
+    assert [failpoint.value for failpoint in Failpoint] == [
         "before_send",
         "after_send",
         "before_commit",

@@ -9,7 +9,7 @@ from k2_shared.core.telemetry import logger
 FAILPOINT = "failpoint"
 
 
-class Place(StrEnum):
+class Failpoint(StrEnum):
     """The windows of a transaction in which a process may die."""
 
     BEFORE_SEND = "before_send"
@@ -21,7 +21,7 @@ class Place(StrEnum):
 
 
 _SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
-PATTERN = rf"^(({'|'.join(Place)})(:({'|'.join(_SIGNALS)})(:[1-9][0-9]{{0,5}})?)?)?$"
+PATTERN = rf"^(({'|'.join(Failpoint)})(:({'|'.join(_SIGNALS)})(:[1-9][0-9]{{0,5}})?)?)?$"
 
 
 class Failpoints:
@@ -29,11 +29,11 @@ class Failpoints:
 
     def __init__(self, given: str = "") -> None:
         name, action, passing = [*given.split(":"), "", ""][:3]
-        self._place = Place(name) if name else None
+        self._place = Failpoint(name) if name else None
         self._signal = _SIGNALS[action or "kill"]
         self._left = int(passing or 1)
 
-    def reach(self, place: Place) -> None:
+    def reach(self, place: Failpoint) -> None:
         """Say that the process is at a place."""
         if place is not self._place:
             return

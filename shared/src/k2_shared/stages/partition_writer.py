@@ -14,7 +14,7 @@ from k2_shared.kafka.clients import Producer
 from k2_shared.kafka.topics import DLQ
 from k2_shared.stages.breaker import Counts, Tripped, Window
 from k2_shared.stages.context import LoopContext
-from k2_shared.stages.failpoints import Place
+from k2_shared.stages.failpoints import Failpoint
 from k2_shared.stages.processor import Outcome, Stamp
 from k2_shared.stages.recovery import Recovered
 
@@ -93,16 +93,16 @@ class PartitionWriter:
         """One transaction; returns the stamp of its checkpoint, if it has one."""
         sender = self._sender
         await sender.begin_transaction()
-        self._reach(Place.BEFORE_SEND)
+        self._reach(Failpoint.BEFORE_SEND)
         letters = await self._send(outcome, offset)
         stamp = Stamp(offset[0], self._output_end()) if self._is_due() else None
         await self._write(letters)
         if stamp:
             await self._write(self.processor.checkpoint(stamp))
-            self._reach(Place.DURING_CHECKPOINT)
-        self._reach(Place.BEFORE_COMMIT)
+            self._reach(Failpoint.DURING_CHECKPOINT)
+        self._reach(Failpoint.BEFORE_COMMIT)
         await sender.commit_transaction()
-        self._reach(Place.AFTER_COMMIT)
+        self._reach(Failpoint.AFTER_COMMIT)
         return stamp
 
     async def _write(self, records: ByTopic) -> dict[str, WrittenOffsets]:
@@ -115,7 +115,7 @@ class PartitionWriter:
             self._sender.send_offsets_to_transaction({self._at: offset}, self._context.group),
         )
         if offsets:
-            self._reach(Place.AFTER_SEND)
+            self._reach(Failpoint.AFTER_SEND)
         topics = self._context.pipeline.state
         if topics and topics.output in offsets:
             self._written = int(offsets[topics.output][-1]) + 1

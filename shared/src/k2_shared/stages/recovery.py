@@ -11,7 +11,7 @@ from k2_shared.kafka.offsets import span
 from k2_shared.kafka.resumption import Committed, committed, holds
 from k2_shared.kafka.topics import DLQ
 from k2_shared.stages.context import LoopContext
-from k2_shared.stages.failpoints import Place
+from k2_shared.stages.failpoints import Failpoint
 from k2_shared.stages.processor import Processor
 
 RESTORED = "state_restored"
@@ -47,7 +47,7 @@ async def recover(context: LoopContext, at: TopicPartition) -> Recovered:
     position = (await span(context.broker, at)).start if found.offset is None else found.offset
     context.reader.seek(at, position)
     processor = context.make_processor(at)
-    context.limits.failpoints.reach(Place.DURING_RECOVERY)
+    context.limits.failpoints.reach(Failpoint.DURING_RECOVERY)
     stamped = await _restore(context, at, processor, found)
     return Recovered(processor, position, found.metadata, stamped)
 
