@@ -5,14 +5,14 @@ import pytest
 from k2_shared.core import contracts
 from k2_shared.kafka.lag import Reading, groups
 from k2_shared.kafka.topics import Names
-from lag_exporter.domain import Place
+from lag_exporter.domain import GroupPosition
 
 
-def told(place: Place, reading: Reading, *, has_record: bool) -> int:
+def told(position: GroupPosition, reading: Reading, *, has_record: bool) -> int:
     """The lag, after what was doubtful was looked up."""
-    if doubtful := place.doubtful(reading):
-        place.looked_up(doubtful, has_record)
-    return place.lag(reading)
+    if doubtful := position.doubtful(reading):
+        position.looked_up(doubtful, has_record)
+    return position.lag(reading)
 
 
 def test_every_table_and_stage_has_its_group() -> None:
@@ -36,27 +36,27 @@ def test_every_table_and_stage_has_its_group() -> None:
 )
 def test_lag_is_what_can_still_be_read(reading: Reading, offsets: int) -> None:
     """Deleted offsets are behind nobody."""
-    assert Place().lag(reading) == reading.offsets == offsets
+    assert GroupPosition().lag(reading) == reading.offsets == offsets
 
 
 def test_a_group_that_stands_before_no_record_has_read_all() -> None:
     """The first reading says nothing of movement; what holds no record is not looked up again."""
-    place, at_rest = Place(), Reading(committed=7, log_start=0, end=9)
-    assert told(place, at_rest, has_record=False) == 2
-    assert place.doubtful(at_rest) == range(7, 9)
-    assert told(place, at_rest, has_record=False) == 0
-    assert not place.doubtful(at_rest)
+    position, at_rest = GroupPosition(), Reading(committed=7, log_start=0, end=9)
+    assert told(position, at_rest, has_record=False) == 2
+    assert position.doubtful(at_rest) == range(7, 9)
+    assert told(position, at_rest, has_record=False) == 0
+    assert not position.doubtful(at_rest)
 
 
 def test_what_comes_after_the_barren_offsets_is_looked_up_alone() -> None:
     """Once a record is there, all offsets count, and nothing is looked up until the group moves."""
-    place = Place()
+    position = GroupPosition()
     for end in (9, 9):
-        told(place, Reading(7, 0, end), has_record=False)
+        told(position, Reading(7, 0, end), has_record=False)
     later = Reading(committed=7, log_start=0, end=12)
-    assert place.doubtful(later) == range(9, 12)
-    assert told(place, later, has_record=True) == 5
-    assert not place.doubtful(Reading(7, 0, 50))
-    assert told(place, Reading(7, 0, 50), has_record=False) == 43
-    assert told(place, Reading(50, 0, 51), has_record=False) == 1
-    assert told(place, Reading(50, 0, 51), has_record=False) == 0
+    assert position.doubtful(later) == range(9, 12)
+    assert told(position, later, has_record=True) == 5
+    assert not position.doubtful(Reading(7, 0, 50))
+    assert told(position, Reading(7, 0, 50), has_record=False) == 43
+    assert told(position, Reading(50, 0, 51), has_record=False) == 1
+    assert told(position, Reading(50, 0, 51), has_record=False) == 0

@@ -3,7 +3,7 @@
 from k2_shared.kafka.lag import Reading
 
 
-class Place:
+class GroupPosition:
     """Where a group stands in a partition, and whether a record is before it.
 
     Ends of transactions and what was aborted take offsets too: a group that has read all stands some offsets before

@@ -17,7 +17,7 @@ from k2_shared.kafka.topic_watch import TopicWatch
 from k2_shared.kafka.topics import Names, administration, check
 from k2_shared.stages.agent import Shell, run
 from lag_exporter.adapters import Broker
-from lag_exporter.domain import Place
+from lag_exporter.domain import GroupPosition
 from lag_exporter.settings import LagSettings
 
 SERVICE = "lag_exporter"
@@ -37,7 +37,7 @@ class LagExporter(Service):  # type: ignore[misc]
         self._names = Names(settings.k2_prefix)
         self._groups = groups(self._names)
         self._used = sorted({topic for topics in self._groups.values() for topic in topics})
-        self._places: defaultdict[tuple[str, TopicPartition], Place] = defaultdict(Place)
+        self._group_positions: defaultdict[tuple[str, TopicPartition], GroupPosition] = defaultdict(GroupPosition)
         self._measured: dict[str, float] = {}  # by the monotonic clock
         self._unknown: set[str] = set()
         for group in self._groups:
@@ -93,15 +93,15 @@ class LagExporter(Service):  # type: ignore[misc]
             raise Unavailable("; ".join(faults))
         partitions = [at for topic in self._groups[group] for at in self._names.partitions(topic)]
         for at, reading in (await self._broker.readings(group, partitions)).items():
-            lag = await self._lag(self._places[group, at], at, reading)
+            lag = await self._lag(self._group_positions[group, at], at, reading)
             labels = (group, at.topic, str(at.partition))
             self._metrics.groups.lag.labels(*labels).set(lag)
             self._metrics.groups.offset.labels(*labels).set(-1 if reading.committed is None else reading.committed)
 
-    async def _lag(self, place: Place, at: TopicPartition, reading: Reading) -> int:
-        if doubtful := place.doubtful(reading):
-            place.looked_up(doubtful, await self._broker.has_record(at, doubtful))
-        return place.lag(reading)
+    async def _lag(self, position: GroupPosition, at: TopicPartition, reading: Reading) -> int:
+        if doubtful := position.doubtful(reading):
+            position.looked_up(doubtful, await self._broker.has_record(at, doubtful))
+        return position.lag(reading)
 
 
 def compose(settings: LagSettings, shell: Shell) -> LagExporter:
