@@ -11,18 +11,18 @@ from shared.tests.stages.toy_processor import OUT, P, Run
 
 from k2_shared.kafka import clients
 from k2_shared.kafka.topics import DLQ
-from k2_shared.stages.breaker import Breaker, Threshold, Tripped, Window
+from k2_shared.stages.breaker import Breaker, RefusalWindow, Threshold, Tripped
 from k2_shared.stages.limits import AgentLimits
 from k2_shared.stages.settings import ProcessorSettings
 from k2_shared.stages.transactions import TransactionalAgent
 from k2_support.waiting import eventually
 
 
-def window(records: int = 10, share: float = 0.5, run: int = 1_000) -> Window:
-    return Window(Threshold(records, share, run))
+def window(records: int = 10, share: float = 0.5, run: int = 1_000) -> RefusalWindow:
+    return RefusalWindow(Threshold(records, share, run))
 
 
-def write(judged: Window, records: int, refused: Sequence[int]) -> None:
+def write(judged: RefusalWindow, records: int, refused: Sequence[int]) -> None:
     """Judge a batch and write it."""
     judged.take(judged.judge(records, refused))
 

@@ -26,7 +26,7 @@ class Threshold:
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class RefusalCounts:
     """The newest batches of a partition, records and refused, and how many of the last records were all refused."""
 
     batches: Sequence[tuple[int, int]] = ()
@@ -38,14 +38,14 @@ class Counts:
         return f"refused={self.run}" if self.run else ""
 
 
-class Window:
+class RefusalWindow:
     """Judges the batches of one partition, as few as hold the threshold's number of records."""
 
     def __init__(self, threshold: Threshold) -> None:
         self._threshold = threshold
-        self.counts = Counts()
+        self.counts = RefusalCounts()
 
-    def judge(self, records: int, refused: Sequence[int]) -> Counts:
+    def judge(self, records: int, refused: Sequence[int]) -> RefusalCounts:
         """Judge a batch that is about to be written, by its refused rows in their order; returns the counts with it.
 
         Raises:
@@ -61,16 +61,16 @@ class Window:
         longest, last = _runs(self.counts.run, records, refused)
         if longest >= self._threshold.run:
             raise Tripped(f"{longest} records in a row were refused")
-        return Counts(tuple(batches), last)
+        return RefusalCounts(tuple(batches), last)
 
-    def take(self, counts: Counts) -> None:
+    def take(self, counts: RefusalCounts) -> None:
         """The batch was written: count it."""
         self.counts = counts
 
     def resume(self, note: str) -> None:
         """Go on behind a committed offset, as its note says; a note that is not ours says nothing."""
         found = _NOTE.fullmatch(note)
-        self.counts = Counts(self.counts.batches, int(found[1]) if found else 0)
+        self.counts = RefusalCounts(self.counts.batches, int(found[1]) if found else 0)
 
 
 def _runs(before: int, records: int, refused: Sequence[int]) -> tuple[int, int]:

@@ -17,7 +17,7 @@ from k2_shared.core.records import Consumed, RecordBatch
 from k2_shared.core.tasks import run_until_first_ends
 from k2_shared.core.telemetry import logger
 from k2_shared.kafka import clients
-from k2_shared.stages.breaker import Tripped, Window
+from k2_shared.stages.breaker import RefusalWindow, Tripped
 from k2_shared.stages.context import LoopContext
 from k2_shared.stages.partition_writer import PartitionWriter
 from k2_shared.stages.recovery import recover, say_state
@@ -35,7 +35,7 @@ class PartitionLoop:
         self._at = at
         self._limits = context.limits
         self._meter = context.meter(at)
-        self._window = Window(context.limits.threshold)
+        self._window = RefusalWindow(context.limits.threshold)
         self._stopping = asyncio.Event()
         self._failures = 0
         self._rested = 0.0

@@ -12,7 +12,7 @@ from k2_shared.core.telemetry import logger
 from k2_shared.kafka import clients
 from k2_shared.kafka.clients import Producer
 from k2_shared.kafka.topics import DLQ
-from k2_shared.stages.breaker import Counts, Tripped, Window
+from k2_shared.stages.breaker import RefusalCounts, RefusalWindow, Tripped
 from k2_shared.stages.context import LoopContext
 from k2_shared.stages.failpoints import Failpoint
 from k2_shared.stages.processor import Outcome, Stamp
@@ -28,7 +28,7 @@ class PartitionWriter:
     """
 
     def __init__(
-        self, context: LoopContext, at: TopicPartition, sender: Producer, recovered: Recovered, window: Window
+        self, context: LoopContext, at: TopicPartition, sender: Producer, recovered: Recovered, window: RefusalWindow
     ) -> None:
         self._context = context
         self._at = at
@@ -125,7 +125,7 @@ class PartitionWriter:
             raise Halt(f"{self._where()}: {outcome.letters} records refused, {count} dead letters")
         return letters
 
-    def _judged(self, batch: RecordBatch, outcome: Outcome, end: int) -> Counts:
+    def _judged(self, batch: RecordBatch, outcome: Outcome, end: int) -> RefusalCounts:
         """The refusals with those of a batch that ends at ``end``; counting starts anew where it is pardoned.
 
         Raises:
@@ -134,7 +134,7 @@ class PartitionWriter:
         if not batch:
             return self._window.counts
         if self._context.breaker.is_pardoned(self._at, self.position):
-            return Counts()
+            return RefusalCounts()
         try:
             return self._window.judge(len(batch), outcome.refused)
         except Tripped:
