@@ -13,10 +13,10 @@ from k2_shared.core.trade import Schemas, decode
 
 _TIME = pa.timestamp("us", tz="UTC")
 
-Rows = Callable[[RecordBatch], pa.Table]
+ToRows = Callable[[RecordBatch], pa.Table]
 
 
-def envelope(schema: pa.Schema) -> Rows:
+def envelope(schema: pa.Schema) -> ToRows:
     """Rows of bronze: the record as it stands in Kafka, decodable or not."""
 
     def rows(batch: RecordBatch) -> pa.Table:
@@ -36,7 +36,7 @@ def envelope(schema: pa.Schema) -> Rows:
     return rows
 
 
-def trades(schema: pa.Schema, schemas: Mapping[str, Schemas]) -> Rows:
+def trades(schema: pa.Schema, schemas: Mapping[str, Schemas]) -> ToRows:
     """Rows of silver and gold: the decoded trade and what the table derives from its exchange time, in UTC.
 
     ``schemas`` are what the records of each topic may be written with.

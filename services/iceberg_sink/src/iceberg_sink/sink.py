@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from mode import Service
 
 from iceberg_sink.housekeeping import Housekeeper
-from iceberg_sink.rows import Rows, gathered
+from iceberg_sink.rows import ToRows, gathered
 from iceberg_sink.settings import SinkSettings
 from k2_shared.core.contracts import TableContract
 from k2_shared.core.errors import Halt, K2Error, Unavailable
@@ -45,7 +45,7 @@ class SinkTable:
 
     contract: TableContract
     table: LakeTable
-    rows: Rows
+    rows: ToRows
     kafka: Identity
     schemas: Mapping[str, SubjectSchemas] = field(default_factory=dict)
 
