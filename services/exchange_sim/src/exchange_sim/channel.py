@@ -59,8 +59,8 @@ class Peer(Protocol):
         """Abort."""
         ...
 
-    def play_dead(self, seconds: float, last_words: bytes = b"") -> None:
-        """Send and answer nothing more, though TCP stays for ``seconds``; ``last_words`` are raw bytes."""
+    def stop_responding(self, seconds: float, final_bytes: bytes = b"") -> None:
+        """Send and answer nothing more, though TCP stays for ``seconds``; ``final_bytes`` are raw bytes."""
         ...
 
 

@@ -17,7 +17,7 @@ from exchange_sim.subscriptions import Frame
 
 CLOSE_S = 1.0
 STALL_S = 60.0  # a peer that takes no byte, or answers no ping, for so long is dropped
-LOOK_S = 0.1  # how often a socket that plays dead looks whether its peer has gone
+POLL_S = 0.1  # how often an unresponsive socket looks whether its peer has gone
 LOW_WATER_BYTES = 16_384  # asyncio's low-water mark: with no more than that unsent, no write has to wait
 
 
@@ -34,7 +34,7 @@ class Connection:
     ) -> None:
         self.number = number
         self.missing: dict[str, set[int]] = {}
-        self.still_for_s: float | None = None  # set: this side plays dead
+        self.unresponsive_s: float | None = None  # set: this side sends and answers nothing more, for so many seconds
         self._transport = request.transport
         self.last_sent = self.last_pong = time.monotonic()
         self._channel = channel
@@ -53,26 +53,26 @@ class Connection:
             self._tasks.append(asyncio.create_task(self._outbox.run()))
         try:
             await self._say(opening)
-            if self.still_for_s is None:
-                await self._hear()
-            if self.still_for_s is not None:
-                await self._lie_still(self.still_for_s)
+            if self.unresponsive_s is None:
+                await self._converse()
+            if self.unresponsive_s is not None:
+                await self._stay_unresponsive(self.unresponsive_s)
         finally:
             self._end()
 
-    async def _hear(self) -> None:
-        """Answer the peer until it goes, or until this side plays dead."""
+    async def _converse(self) -> None:
+        """Answer the peer until it goes, or until this side stops responding."""
         listening = asyncio.create_task(self._listen())
         self._tasks.append(listening)
         await asyncio.wait({listening})
-        if self.still_for_s is None:
+        if self.unresponsive_s is None:
             listening.result()
 
-    async def _lie_still(self, seconds: float) -> None:
+    async def _stay_unresponsive(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self._transport is not None and not self._transport.is_closing():  # noqa: ASYNC110  # it tells nobody
-                    await asyncio.sleep(LOOK_S)
+                    await asyncio.sleep(POLL_S)
         self.drop()
 
     def _end(self) -> None:
@@ -89,7 +89,7 @@ class Connection:
 
     async def _transmit(self, frame: Frame) -> bool:
         async with self._lock:
-            if self.still_for_s is not None:
+            if self.unresponsive_s is not None:
                 return False
             encoded = frame.encoded(self._dialog.form, self._dialog.render)
             slow = self._conditions.take("slow_frames", frame.symbol)
@@ -127,18 +127,18 @@ class Connection:
         self._conditions.struck("queue_overflow")
         self.drop()
 
-    def play_dead(self, seconds: float, last_words: bytes = b"") -> None:
-        """Send and answer nothing more, though TCP stays for ``seconds``; ``last_words`` are raw bytes."""
-        if last_words and self._transport is not None and not self._transport.is_closing():
-            self._transport.write(last_words)
-        self.still_for_s = seconds
+    def stop_responding(self, seconds: float, final_bytes: bytes = b"") -> None:
+        """Send and answer nothing more, though TCP stays for ``seconds``; ``final_bytes`` are raw bytes."""
+        if final_bytes and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(final_bytes)
+        self.unresponsive_s = seconds
         self._channel.subscriptions.leave(self._channel.venue, self)
         for task in self._tasks:
             task.cancel()
 
     async def hang_up(self) -> None:
         """Close in good order, within a deadline."""
-        if self.still_for_s is not None:
+        if self.unresponsive_s is not None:
             return self.drop()
         try:
             async with asyncio.timeout(CLOSE_S):
@@ -194,7 +194,7 @@ class Connection:
         return [(symbol, trades, kraken.snapshot(replay.instrument, trades)) for symbol, replay, trades in recent]
 
     async def _send(self, encoded: bytes) -> bool:
-        if self.still_for_s is not None:
+        if self.unresponsive_s is not None:
             return False
         self.last_sent = time.monotonic()
         sending = self._socket.send_frame(encoded, WSMsgType.TEXT)

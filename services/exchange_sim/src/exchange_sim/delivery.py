@@ -8,7 +8,7 @@ from exchange_sim.faults import Kind
 from exchange_sim.market_replay import MarketReplay
 from exchange_sim.subscriptions import Frame, Listener, Subscriptions
 
-_LOOK_S = 0.01
+_POLL_S = 0.01
 
 
 class Delivery:
@@ -35,7 +35,7 @@ class Delivery:
     async def opened(self) -> None:
         """Wait until trades can happen."""
         while not self.open:
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_POLL_S)
             if not self._unattended:
                 await self._subscriptions.present(self._venue).wait()
 

@@ -19,12 +19,12 @@ async def drop_connections(target: FaultTarget, request: FaultRequest) -> Outcom
 
 async def half_open(target: FaultTarget, request: FaultRequest) -> Outcome:
     """Nothing is sent or answered any more, not even a pong."""
-    return _each(target, request, lambda peer: peer.play_dead(request.seconds or 0))
+    return _each(target, request, lambda peer: peer.stop_responding(request.seconds or 0))
 
 
 async def close_without_tcp(target: FaultTarget, request: FaultRequest) -> Outcome:
     """A Close frame, and then nothing, not even the end of TCP."""
-    return _each(target, request, lambda peer: peer.play_dead(request.seconds or 0, wire.GOING_AWAY))
+    return _each(target, request, lambda peer: peer.stop_responding(request.seconds or 0, wire.GOING_AWAY))
 
 
 async def server_shutdown(target: FaultTarget, request: FaultRequest) -> Outcome:
