@@ -10,7 +10,7 @@ from tests.feeds.marks import BOTH
 from tests.feeds.rig import Rig
 from tests.feeds.sim import BTC, ETH, NAMED, Plays
 
-from exchange_sim.garbage import FORMS
+from exchange_sim.fuzz import FORMS
 from k2_shared.core.origin import Origin, find
 from k2_shared.core.trade import Exchange, contract_under, decode
 from k2_shared.feed.coverage.ledger import Cause, EventKind, GapState, Resumption

@@ -9,7 +9,7 @@ from exchange_sim.market_replay import MarketReplay
 from exchange_sim.model import Dialect, Recording, Trade, Venue
 from exchange_sim.pacing import offsets
 from exchange_sim.recordings import PACKAGED, load
-from exchange_sim.view import View
+from exchange_sim.rest_view import RestView
 
 DIALECTS: dict[Venue, Dialect] = {"KRAKEN": kraken, "BINANCE": binance}
 ORIGIN_NS = 1_800_000_000_000_000_000
@@ -39,8 +39,8 @@ def test_nothing_of_the_future_is_shown() -> None:
     replay.expose(20)
     first = recording("BINANCE").trades[0].trade_id
     assert [trade.trade_id - first for trade in replay.recent(10)] == list(range(20, 30))
-    assert [trade.trade_id - first for trade in View(replay).from_id(first + 25, 1_000)] == list(range(25, 30))
-    assert View(replay).from_id(first + 30, 1_000) == []
+    assert [trade.trade_id - first for trade in RestView(replay).from_id(first + 25, 1_000)] == list(range(25, 30))
+    assert RestView(replay).from_id(first + 30, 1_000) == []
 
 
 def test_ids_go_on_from_lap_to_lap() -> None:

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from aiohttp import WSMsgType
 
-from exchange_sim.garbage import FORMS, garbage
+from exchange_sim.fuzz import FORMS, fuzzed
 
 BTC_STREAM = "btcusdt@trade"
 STREAM = f"/stream?streams={BTC_STREAM}"
@@ -212,4 +212,4 @@ async def test_garbage_comes_between_trades(running: Any, form: str) -> None:
 def test_garbage_is_by_seed() -> None:
     """The same generator makes the same garbage."""
     frame = '{"stream":"x","data":{"e":"trade","t":1,"p":"2"}}'
-    assert garbage(frame, Random(3)) == garbage(frame, Random(3))
+    assert fuzzed(frame, Random(3)) == fuzzed(frame, Random(3))

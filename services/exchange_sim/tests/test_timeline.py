@@ -17,7 +17,7 @@ from exchange_sim.model import Recording, Venue
 from exchange_sim.pacing import offsets
 from exchange_sim.ranges import assigned, compress, summary
 from exchange_sim.recordings import PACKAGED, load
-from exchange_sim.view import View
+from exchange_sim.rest_view import RestView
 from exchange_sim.wire import fragments, segments
 
 LAP = 40
@@ -110,7 +110,7 @@ def test_pages_by_time_hold_every_trade(steps: list[tuple[str, int]]) -> None:
     played = Played()
     for step in steps:
         played.do(*step)
-    view, since, seen = View(played.replay), 0, set[tuple[int, int]]()
+    view, since, seen = RestView(played.replay), 0, set[tuple[int, int]]()
     for _ in range(1 + played.replay.exposed):
         trades, since = view.since(since, 120)
         seen |= {(trade.trade_id, trade.time_ns) for trade in trades}

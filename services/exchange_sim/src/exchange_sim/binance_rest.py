@@ -13,7 +13,7 @@ from typing import NamedTuple
 from exchange_sim.listing import History
 from exchange_sim.market_replay import MarketReplay
 from exchange_sim.model import Trade
-from exchange_sim.view import view
+from exchange_sim.rest_view import rest_view
 
 DEFAULT_TRADES, MAX_TRADES = 500, 1_000
 DECIMALS = 8
@@ -40,7 +40,7 @@ class BinanceRest:
     """Answers the public REST calls from the replays."""
 
     def __init__(self, markets: Iterable[MarketReplay | History], now: Callable[[], float] = time.time) -> None:
-        self._replays = {market.instrument.native: view(market) for market in markets}
+        self._replays = {market.instrument.native: rest_view(market) for market in markets}
         self._now = now
         self._calls: dict[str, Callable[[_Query, bool], object]] = {
             "ping": lambda _query, _micros: {},

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from exchange_sim.acks import LOST, WRONG
-from exchange_sim.garbage import FORMS
+from exchange_sim.fuzz import FORMS
 from exchange_sim.model import VENUES, Venue
 
 OVERFLOW_QUANTITY = "46000000000.12"  # above 10^10 units, as Binance allows for SHIB

@@ -13,8 +13,8 @@ from exchange_sim.conditions import Conditions
 from exchange_sim.listing import History
 from exchange_sim.market_replay import MarketReplay
 from exchange_sim.model import Instrument, Trade
+from exchange_sim.rest_view import rest_view
 from exchange_sim.symbols import KRAKEN_REST, is_tokenized
-from exchange_sim.view import view
 
 MAX_TRADES = 1_000
 LOT_DECIMALS = 8
@@ -59,7 +59,7 @@ class KrakenRest:
         now: Callable[[], float] = time.time,
         conditions: Conditions | None = None,
     ) -> None:
-        self._replays = [view(market) for market in markets]
+        self._replays = [rest_view(market) for market in markets]
         self._conditions = conditions or Conditions("KRAKEN")
         self._now = now
         self._by_name = {

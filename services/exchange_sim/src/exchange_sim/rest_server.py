@@ -14,8 +14,8 @@ from exchange_sim.listing import History, listings
 from exchange_sim.market_replay import MarketReplay
 from exchange_sim.model import Venue
 from exchange_sim.rest_gate import BinanceGate, KrakenGate, Refusal
+from exchange_sim.rest_view import RestView
 from exchange_sim.settings import SimSettings
-from exchange_sim.view import View
 
 
 class RestServer:
@@ -30,7 +30,7 @@ class RestServer:
         listed = listings(settings.sim_listed)
         markets: dict[Venue, list[MarketReplay | History]] = {
             venue: [
-                *(View(replay, conditions[venue]) for replay in found),
+                *(RestView(replay, conditions[venue]) for replay in found),
                 *(each for each in listed if each.instrument.venue == venue),
             ]
             for venue, found in replays.items()

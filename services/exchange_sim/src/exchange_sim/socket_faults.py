@@ -8,7 +8,7 @@ from exchange_sim import binance, kraken, wire
 from exchange_sim.channel import Peer
 from exchange_sim.conditions import Active
 from exchange_sim.fault_request import FaultRequest
-from exchange_sim.garbage import garbage
+from exchange_sim.fuzz import fuzzed
 from exchange_sim.market_faults import FaultTarget, Outcome
 
 
@@ -75,7 +75,7 @@ async def fuzzed_frames(target: FaultTarget, request: FaultRequest) -> Outcome:
     replay = target.replays(request)[0]
     last = max(0, replay.exposed - 1)
     _, frame = replay.payload([last], None)
-    texts = [garbage(frame, target.random, str(request.value)) for _ in range(request.count or 1)]
+    texts = [fuzzed(frame, target.random, str(request.value)) for _ in range(request.count or 1)]
     peers = _chosen(target, request)
     sent = [await peer.tell(text) for text in texts for peer in peers]
     target.struck(request, count=sum(sent))

@@ -51,7 +51,7 @@ FORMS: Mapping[str, Callable[[str, Random], str]] = {
 }
 
 
-def garbage(frame: str, random: Random, form: str | None = None) -> str:
+def fuzzed(frame: str, random: Random, form: str | None = None) -> str:
     """A frame of the form (a random one without), made from a true trade frame.
 
     It is no trade: a wrong type never leaves a whole one, and no id in it is that of another trade.

@@ -10,7 +10,7 @@ from exchange_sim.market_replay import MarketReplay, latest
 from exchange_sim.model import Instrument, Trade
 
 
-class View:
+class RestView:
     """A replay under the conditions of its venue; without conditions all that was played."""
 
     def __init__(self, replay: MarketReplay, conditions: Conditions | None = None) -> None:
@@ -100,6 +100,6 @@ class View:
         return [self._replay.dialect.rewrite(replace(trade, time_ns=trade.time_ns + 1_000)) for trade in trades]
 
 
-def view(market: MarketReplay | History) -> History:
+def rest_view(market: MarketReplay | History) -> History:
     """A replay as REST shows it when nothing is wrong."""
-    return View(market) if isinstance(market, MarketReplay) else market
+    return RestView(market) if isinstance(market, MarketReplay) else market
