@@ -104,7 +104,7 @@ class Dialog:
         self._streams: dict[str, None] = {}
 
     def open(self, streams: Iterable[str]) -> Reply:
-        """Take the streams of the URL; nothing is said."""
+        """Subscribe to the streams that the URL names; no answer is sent."""
         return Reply("", joins=self._add([name for name in streams if name]))
 
     def render(self, payload: str) -> str:
@@ -118,12 +118,12 @@ class Dialog:
         return self._combined, self._micros
 
     def forget(self, symbols: Iterable[str]) -> None:
-        """These were never subscribed to."""
+        """Undo the subscription to these symbols: its ack was lost or wrong."""
         gone = set(symbols)
         self._remove([name for name in self._streams if self._known.get(name) in gone])
 
     def receive(self, text: str, _now_ns: int) -> list[Reply]:
-        """Answer one request; an unknown stream is taken in silence."""
+        """Answer one request; an unknown stream is accepted without an error, as Binance does."""
         try:
             request = json.loads(text)
         except ValueError as error:

@@ -1,4 +1,4 @@
-"""What the connections of one venue share, and how a conversation looks to them."""
+"""What the connections of one venue share, and the interfaces of a connection and of its protocol."""
 
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -13,11 +13,11 @@ from exchange_sim.subscriptions import Frame, Subscriptions
 
 
 class Dialog(Protocol):
-    """A venue's side of one conversation, sans I/O."""
+    """A venue's side of the protocol on one connection, without I/O."""
 
     @property
     def form(self) -> Hashable:
-        """Connections of equal form get the same bytes."""
+        """What the bytes of a frame depend on; connections of equal form share one encoding."""
         ...
 
     def receive(self, text: str, now_ns: int) -> list[Reply]:
@@ -29,22 +29,22 @@ class Dialog(Protocol):
         ...
 
     def forget(self, symbols: Iterable[str]) -> None:
-        """These were never subscribed to."""
+        """Undo the subscription to these symbols: its ack was lost or wrong."""
         ...
 
 
 class Peer(Protocol):
-    """A connection, as faults see it."""
+    """A connection, as far as faults use it."""
 
     number: int
     missing: dict[str, set[int]]
 
     async def hang_up(self) -> None:
-        """Close in good order, within a deadline."""
+        """Send a Close frame and wait up to a second for the peer's; then abort."""
         ...
 
     async def tell(self, text: str, *, trade: bool = False) -> bool:
-        """Send something that is no trade; ``trade`` puts it in the envelope of trades. False: it is gone."""
+        """Send a text that is no trade; ``trade`` wraps it as trades are. False when the socket is gone."""
         ...
 
     async def deliver(self, frame: Frame) -> bool:
@@ -56,7 +56,7 @@ class Peer(Protocol):
         ...
 
     def drop(self) -> None:
-        """Abort."""
+        """Abort the TCP connection at once."""
         ...
 
     def stop_responding(self, seconds: float, final_bytes: bytes = b"") -> None:

@@ -1,4 +1,4 @@
-"""What is wrong with one venue at this moment; socket, playback and REST ask it, injected faults change it."""
+"""The faults active at one venue now: injected faults start them; sockets, playback and REST ask for them."""
 
 import time
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from exchange_sim.model import Venue
 
 @dataclass(slots=True)
 class Active:
-    """A fault at work until a moment (monotonic s), or for so many more occasions."""
+    """An active fault: until a moment (monotonic s), or for so many more occurrences."""
 
     value: float | str | None = None
     until: float | None = None
@@ -24,7 +24,7 @@ class Active:
 
 
 class Conditions:
-    """The faults at work, by kind and symbol; a fault without a symbol is at work for all."""
+    """The active faults by kind and symbol; one without a symbol is active for all symbols."""
 
     def __init__(
         self, venue: Venue, fault_counts: FaultCounts | None = None, clock: Callable[[], float] = time.monotonic
@@ -36,7 +36,7 @@ class Conditions:
 
     @property
     def calm(self) -> bool:
-        """Whether nothing at all is wrong; cheap."""
+        """Whether no fault is active; cheap, as it is asked for every frame."""
         return not self._active
 
     def start(
@@ -48,22 +48,22 @@ class Conditions:
         count: int | None = None,
         value: float | str | None = None,
     ) -> None:
-        """A fault begins; a running one of the kind and symbol is replaced. Without an end it lasts."""
+        """Activate a fault in place of one of the same kind and symbol; without ``seconds`` or ``count`` it lasts."""
         until = None if seconds is None else self._clock() + seconds
         self._active[kind, symbol] = Active(value, until, count)
 
     def stop(self, kind: str, symbol: str | None = None) -> None:
-        """A fault ends early, if it is at work."""
+        """Deactivate a fault, if it is active."""
         self._active.pop((kind, symbol), None)
 
     def active(self, kind: str, symbol: str | None = None) -> Active | None:
-        """The fault, if it is at work for this symbol."""
+        """The fault, if it is active for this symbol."""
         if not self._active:
             return None
         return self._living(kind, symbol) or (self._living(kind, None) if symbol is not None else None)
 
     def take(self, kind: str, symbol: str | None = None) -> Active | None:
-        """The fault, if it strikes this time: it is counted and one of its occasions is used up."""
+        """The fault, if it is active for this symbol: it is counted and one of its occurrences is used up."""
         found = self.active(kind, symbol)
         if found is not None:
             self.struck(kind, symbol)

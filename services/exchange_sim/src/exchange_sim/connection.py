@@ -46,7 +46,7 @@ class Connection:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def serve(self, opening: Sequence[Reply], keep_alive: Callable[["Connection"], asyncio.Task[None]]) -> None:
-        """Converse until the peer goes."""
+        """Send ``opening`` and answer the peer until it disconnects; ``keep_alive`` starts its heartbeats."""
         self._channel.connections.add(self)
         self._tasks.append(keep_alive(self))
         if self._outbox is not None:
@@ -102,7 +102,7 @@ class Connection:
         return sent
 
     async def tell(self, text: str, *, trade: bool = False) -> bool:
-        """Send something that is no trade; ``trade`` puts it in the envelope of trades."""
+        """Send a text that is no trade; ``trade`` wraps it as trades are. False when the socket is gone."""
         async with self._lock:
             return await self._send((self._dialog.render(text) if trade else text).encode())
 
@@ -123,7 +123,7 @@ class Connection:
             self._transport.abort()
 
     def _overflow(self) -> None:
-        """The queue is full: told with the faults, as a client that misses trades wants to know why."""
+        """The queue is full: counted with the faults, since this client misses trades from now on."""
         self._conditions.struck("queue_overflow")
         self.drop()
 
@@ -137,7 +137,7 @@ class Connection:
             task.cancel()
 
     async def hang_up(self) -> None:
-        """Close in good order, within a deadline."""
+        """Send a Close frame and wait up to a second for the peer's; then abort."""
         if self.unresponsive_s is not None:
             return self.drop()
         try:
@@ -157,7 +157,7 @@ class Connection:
                 self.last_pong = time.monotonic()
 
     def _disturbed(self, reply: Reply) -> Reply:
-        """The reply as faults leave it: only acks of subscriptions are struck."""
+        """The reply after the active faults, which change acks of subscriptions alone."""
         if self._conditions.calm or not reply.joins:
             return reply
         if lost := self._conditions.take("no_acks"):

@@ -28,7 +28,7 @@ class Control:
         self._injector = injector
 
     def routes(self) -> list[web.RouteDef]:
-        """What to serve."""
+        """The routes to register."""
         return [web.get("/sim/assigned", self._assigned), web.post("/sim/faults", self._inject)]
 
     async def _assigned(self, request: web.Request) -> web.Response:

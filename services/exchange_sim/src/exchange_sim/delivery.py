@@ -1,4 +1,4 @@
-"""From what happened on a replay to who hears of it: all who listen, but for what faults take away."""
+"""Delivers the trades of a replay to the connections that are subscribed, less what faults withhold."""
 
 import asyncio
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ _POLL_S = 0.01
 
 
 class Delivery:
-    """The way of a venue's frames to its sockets; ``unattended``: trades happen whoever listens."""
+    """Delivers one venue's frames to its connections; ``unattended``: trades happen without listeners too."""
 
     def __init__(self, subscriptions: Subscriptions, conditions: Conditions, *, unattended: bool) -> None:
         self._subscriptions = subscriptions
@@ -23,7 +23,7 @@ class Delivery:
 
     @property
     def open(self) -> bool:
-        """Whether trades can happen at this moment."""
+        """Whether trades can happen now: every symbol has a listener (or unattended), and no maintenance is on."""
         attended = self._unattended or self._subscriptions.present(self._venue).is_set()
         return attended and (self._conditions.calm or self._conditions.active("maintenance") is None)
 
@@ -42,7 +42,10 @@ class Delivery:
     async def carry(
         self, replay: MarketReplay, kind: Kind, numbers: range, broken: str | None = None, made: Frame | None = None
     ) -> bool:
-        """Tell of trades; ``made`` is their frame, where it exists. False when they are to be told again."""
+        """Send trades to all listeners; blocks while one's buffer is full.
+
+        ``made`` is their frame where it was built before. False when nobody took it: playback sends it again.
+        """
         symbol = replay.instrument.symbol
         listeners = self._subscriptions.listeners(self._venue, symbol)
         if not listeners:
@@ -66,7 +69,7 @@ class Delivery:
     def _heard(
         self, replay: MarketReplay, kind: Kind, numbers: Sequence[int], without: set[int] | None
     ) -> Sequence[int]:
-        """What is left of the trades of a frame."""
+        """The trades of a frame without those withheld; withheld originals are counted."""
         if not without or without.isdisjoint(numbers):
             return numbers
         lost = [number for number in numbers if number in without]

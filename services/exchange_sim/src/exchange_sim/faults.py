@@ -1,4 +1,4 @@
-"""The catalogue of faults: what each does to a frame, and the ways in which a trade can be broken."""
+"""The catalogue of faults at a rate: what each does to a frame, and the ways in which a trade can be broken."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Faults on demand: a request becomes an effect."""
+"""Injects requested faults; every kind has a function that carries it out."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ Effect = Callable[[FaultTarget, FaultRequest], Awaitable[Outcome]]
 
 
 async def _begin(target: FaultTarget, request: FaultRequest) -> Outcome:
-    """A condition begins, that sockets, playback or REST ask for; it strikes whenever they are hindered."""
+    """Activate a fault that sockets, playback or REST then apply, and count, by themselves."""
     count = request.count
     # the seconds of a REST call that is never answered are its own
     seconds = None if request.kind == "rest_errors" else request.seconds
@@ -59,7 +59,7 @@ class Injector:
 
     @property
     def markets(self) -> Markets:
-        """The symbols of each venue that can be struck."""
+        """The symbols of each venue that takes part."""
         return {venue: list(target.channel.replays) for venue, target in self._targets.items()}
 
     def read(self, said: object) -> FaultRequest:
@@ -71,12 +71,12 @@ class Injector:
         return parse(said, self.markets, self._random)
 
     async def inject(self, request: FaultRequest) -> Outcome:
-        """Strike now; the answer is the request as understood, and under ``did`` what was done."""
+        """Inject a fault now; returns the request with its defaults, and under ``did`` what was done."""
         did = await EFFECTS[request.kind](self._targets[request.venue], request)
         return {key: each for key, each in asdict(request).items() if each not in (None, ())} | {"did": did}
 
     async def close(self) -> None:
-        """End what was still to come."""
+        """Cancel what injected faults still had to do, and wait until it has ended."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

@@ -114,7 +114,7 @@ class Dialog:
         return "v2"
 
     def forget(self, symbols: Iterable[str]) -> None:
-        """These were never subscribed to."""
+        """Undo the subscription to these symbols: its ack was lost or wrong."""
         self._subscribed.difference_update(symbols)
 
     def render(self, payload: str) -> str:
@@ -168,7 +168,7 @@ class Dialog:
         return replace(ack, leaves=self._feeds(symbol))
 
     def _feeds(self, symbol: str) -> tuple[str, ...]:
-        """What there is to join: nothing where nobody trades."""
+        """The symbols to subscribe to; none for a pair that is only listed."""
         return (symbol,) if symbol in self._traded else ()
 
 

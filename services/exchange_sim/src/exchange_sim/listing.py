@@ -62,7 +62,7 @@ class Listing:
 
     @property
     def listed(self) -> bool:
-        """It is there to be listed."""
+        """Always: it exists to be listed."""
         return True
 
     def recent(self, _count: int) -> list[Trade]:

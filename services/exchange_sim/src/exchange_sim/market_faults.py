@@ -1,4 +1,4 @@
-"""Faults of what a venue trades and of what its REST has: they strike the replay."""
+"""Faults in a market's trades and in what REST has of them; each changes the market's replay."""
 
 import asyncio
 from collections.abc import Iterable
@@ -39,7 +39,7 @@ class FaultTarget:
         self.channel.conditions.struck(request.kind, symbol or request.symbol, count)
 
     def later(self, work: "asyncio.Task[None]") -> None:
-        """Keep a task until it is done."""
+        """Hold a reference to a background task until it is done."""
         self.tasks.add(work)
         work.add_done_callback(self.tasks.discard)
 
@@ -86,7 +86,7 @@ async def rest_holes(target: FaultTarget, request: FaultRequest) -> Outcome:
 
 
 async def id_reset(target: FaultTarget, request: FaultRequest) -> Outcome:
-    """From the next trade on ids start anew; strikes with that trade."""
+    """From the next trade on ids start anew at 1; counted with that trade."""
     replay = target.replay(request)
     before = replay.timeline.trade_id(replay.exposed - 1) if replay.exposed else None
     replay.timeline.reset_ids(replay.exposed)
@@ -95,7 +95,7 @@ async def id_reset(target: FaultTarget, request: FaultRequest) -> Outcome:
 
 
 async def clock_offset(target: FaultTarget, request: FaultRequest) -> Outcome:
-    """Times of the next trades are wrong, for some seconds; strikes with the first of each symbol."""
+    """Times of the next trades are wrong, for some seconds; counted with the first of each symbol."""
     _shift(target, request, int(request.number * 1e9))
     target.later(asyncio.create_task(_restore_clock(target, request)))
     return {"symbols": [replay.instrument.symbol for replay in target.replays(request)]}
@@ -123,7 +123,7 @@ async def burst(target: FaultTarget, request: FaultRequest) -> Outcome:
 
 
 async def overflow(target: FaultTarget, request: FaultRequest) -> Outcome:
-    """The next trades have a quantity that decimal(18,8) does not hold; each strikes when it happens."""
+    """The next trades have a quantity that decimal(18,8) does not hold; each is counted when it happens."""
     replay = target.replay(request)
     numbers = _next(replay, request)
     replay.overflow(numbers, OVERFLOW_QUANTITY)
@@ -133,7 +133,7 @@ async def overflow(target: FaultTarget, request: FaultRequest) -> Outcome:
 
 
 async def duplicate_trades(target: FaultTarget, request: FaultRequest) -> Outcome:
-    """The latest trades come once more; strikes for each that somebody listened to."""
+    """The latest trades come once more; counted for each where somebody listens."""
     replay = target.replay(request)
     numbers = range(max(0, replay.exposed - (request.count or 1)), replay.exposed)
     if target.channel.subscriptions.listeners(target.channel.venue, str(request.symbol)):

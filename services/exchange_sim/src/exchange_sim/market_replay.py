@@ -1,4 +1,4 @@
-"""The history of one instrument, as far as it has been played; the socket and REST both read it."""
+"""The replay of one market's recording: which trades have happened so far; sockets and REST read it."""
 
 import time
 from collections import deque
@@ -9,9 +9,9 @@ from exchange_sim.faults import BREAKS
 from exchange_sim.model import Dialect, Instrument, Recording, Trade
 from exchange_sim.timeline import Timeline
 
-MARK_NS = 50_000_000  # how exactly a replay knows when a trade was exposed
+MARK_NS = 50_000_000  # how often the time of exposure is sampled
 MILLI_NS = 1_000_000
-MARKS = 4_000  # for how long it knows: 200 s at least
+MARKS = 4_000  # samples kept: 200 s at least
 
 
 class MarketReplay:
@@ -63,7 +63,7 @@ class MarketReplay:
         return self.live or self.timeline.changed or bool(self._quantities)
 
     def expose(self, count: int) -> None:
-        """The first ``count`` trades have happened."""
+        """Mark the first ``count`` trades as having happened."""
         if count <= self._exposed:
             return
         now_ns = self._exposed_ns = self._clock()
@@ -71,7 +71,7 @@ class MarketReplay:
             self._marks.append((now_ns, self._exposed))
         self._exposed = count
         if self._awaited:
-            self._tell()
+            self._notify()
 
     def exposed_before(self, age_ns: int) -> int:
         """How many trades were public ``age_ns`` ago, rounded down."""
@@ -85,14 +85,14 @@ class MarketReplay:
         """Call ``told`` once trade ``number`` has happened."""
         self._awaited.append((number, told))
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         due = [told for number, told in self._awaited if number < self._exposed]
         self._awaited = [each for each in self._awaited if each[0] >= self._exposed]
         for told in due:
             told()
 
     def anchor(self, lap: int, origin_ns: int) -> None:
-        """From the next trade on, ``lap`` began at ``origin_ns`` by the wall clock (live replays)."""
+        """Set when ``lap`` began, ns since 1970, for the trades still to come; of live replays only."""
         if self.live:
             self.timeline.restart(max(self._exposed, self.timeline.number(lap * self.lap_length)), origin_ns)
 
@@ -102,11 +102,11 @@ class MarketReplay:
         return range(first, first + len(indexes))
 
     def overflow(self, numbers: range, quantity: str) -> None:
-        """These trades have this quantity, for the socket and REST alike."""
+        """Set the quantity of these trades, for sockets and REST alike."""
         self._quantities.update(dict.fromkeys(numbers, quantity))
 
     def burst(self, count: int) -> range:
-        """So many trades happen in this millisecond that no recording has; their numbers."""
+        """Let ``count`` trades that no recording has happen in this millisecond; returns their numbers."""
         first, shift_ns = self._exposed, self.timeline.now.shift_ns
         wall_ns = time.time_ns() + shift_ns if self.live else self.timeline.order_ns(max(0, first - 1))
         self.timeline.insert(first, count, wall_ns // MILLI_NS * MILLI_NS - shift_ns)
@@ -130,7 +130,7 @@ class MarketReplay:
         )
 
     def payload(self, numbers: Sequence[int], broken: str | None) -> tuple[list[Trade], str]:
-        """The trades of one frame, broken if so planned, and the frame."""
+        """The trades of one frame, broken in the way that ``broken`` names, and the frame."""
         trades = [self.trade(number) for number in numbers]
         if broken is not None:
             trades = [self.dialect.rewrite(BREAKS[broken](trade)) for trade in trades]

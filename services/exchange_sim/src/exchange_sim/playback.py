@@ -136,7 +136,7 @@ class Player:
         return position
 
     async def _send(self, planned: Planned, position: int) -> bool:
-        """Let one frame happen; False when it is to be sent again, as nobody took it."""
+        """Deliver one planned frame; False when nobody took it and it is to be sent again."""
         replay = self.replays[planned.symbol]
         numbers = replay.numbers(self._lap, planned.indexes)
         if planned.kind == "original":

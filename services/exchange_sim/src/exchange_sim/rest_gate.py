@@ -1,4 +1,4 @@
-"""What stands before a venue's REST: its limits, and faults that keep an answer back. Sans I/O.
+"""A venue's REST limits, and the faults that refuse or delay an answer. Without I/O.
 
 Sources: https://developers.binance.com/docs/binance-spot-api-docs/rest-api/limits and
 https://docs.kraken.com/api/docs/guides/spot-rest-ratelimits.
@@ -22,7 +22,7 @@ _LIMITED, _BANNED, _BROKEN, _AWAY, _GAVE_UP = 429, 418, 500, 503, 504
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An answer that is no answer; ``after_s`` seconds of silence precede it, and the connection is then cut."""
+    """An error instead of an answer; with ``after_s`` nothing for so many seconds, then the connection is cut."""
 
     status: int
     body: str
@@ -40,7 +40,7 @@ class BinanceGate:
         self._used = 0
 
     def enter(self, call: str) -> Refusal | None:
-        """One call comes; None lets it pass."""
+        """Account for one call; None lets it pass."""
         minute = int(self._now() // _MINUTE_S)
         if minute != self._minute:
             self._minute, self._used = minute, 0
@@ -54,7 +54,7 @@ class BinanceGate:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What every answer carries."""
+        """The headers of every answer: the weight used in this minute."""
         return {WEIGHT_HEADER: str(self._used)}
 
 
@@ -69,7 +69,7 @@ class KrakenGate:
         self._last = now()
 
     def enter(self, _call: str) -> Refusal | None:
-        """One call comes; None lets it pass."""
+        """Account for one call; None lets it pass."""
         if self._conditions.take("rate_limit") is not None or (self._strict and not self._allowed()):
             return Refusal(200, '{"error":["EAPI:Rate limit exceeded"]}')
         return _broken(self._conditions)
@@ -85,7 +85,7 @@ class KrakenGate:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What every answer carries: nothing."""
+        """The headers of every answer: none."""
         return {}
 
 

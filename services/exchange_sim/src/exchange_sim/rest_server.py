@@ -42,7 +42,7 @@ class RestServer:
         self._closing = asyncio.Event()
 
     def routes(self) -> list[web.RouteDef]:
-        """What to serve."""
+        """The routes to register."""
         return [
             web.get("/0/public/{call}", self._ask_kraken),
             web.post("/0/public/{call}", self._ask_kraken),
@@ -50,7 +50,7 @@ class RestServer:
         ]
 
     def close(self) -> None:
-        """No call waits any more."""
+        """End the calls that are kept waiting."""
         self._closing.set()
 
     async def _ask_kraken(self, request: web.Request) -> web.Response:

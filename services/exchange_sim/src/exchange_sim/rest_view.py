@@ -11,7 +11,7 @@ from exchange_sim.model import Instrument, Trade
 
 
 class RestView:
-    """A replay under the conditions of its venue; without conditions all that was played."""
+    """A market as REST shows it under its venue's active faults; without ``conditions`` all that was played."""
 
     def __init__(self, replay: MarketReplay, conditions: Conditions | None = None) -> None:
         self._replay = replay
@@ -39,7 +39,7 @@ class RestView:
         return not self._halted("missing")
 
     def _halted(self, how: str) -> bool:
-        """Whether the list is wrong in this way; counted."""
+        """Whether ``halted`` is active in this form; counted."""
         symbol = self.instrument.symbol
         halted = self._conditions.active("halted", symbol)
         if halted is None or halted.value != how:

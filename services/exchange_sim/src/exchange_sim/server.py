@@ -1,4 +1,4 @@
-"""The server: the pure core behind aiohttp."""
+"""The simulator's server: wires both venues and serves them over aiohttp."""
 
 import asyncio
 import time
@@ -90,7 +90,7 @@ class Simulator:
             self._fault_counts.flush()
 
     def _schedule(self) -> list[Iterable[ScheduledFault]]:
-        """The faults that come by themselves."""
+        """The scripted and the random faults that the settings ask for."""
         given, markets = self._settings, self._injector.markets
         schedules: list[Iterable[ScheduledFault]] = []
         if given.sim_faults_script is not None:

@@ -1,4 +1,4 @@
-"""Faults that strike the connections of a venue."""
+"""Faults of a venue's connections."""
 
 import asyncio
 import time
@@ -13,22 +13,22 @@ from exchange_sim.market_faults import FaultTarget, Outcome
 
 
 async def drop_connections(target: FaultTarget, request: FaultRequest) -> Outcome:
-    """Abort."""
+    """Abort connections without a Close frame."""
     return _each(target, request, lambda peer: peer.drop())
 
 
 async def half_open(target: FaultTarget, request: FaultRequest) -> Outcome:
-    """Nothing is sent or answered any more, not even a pong."""
+    """Send and answer nothing more on connections, not even a pong; abort them after ``seconds``."""
     return _each(target, request, lambda peer: peer.stop_responding(request.seconds or 0))
 
 
 async def close_without_tcp(target: FaultTarget, request: FaultRequest) -> Outcome:
-    """A Close frame, and then nothing, not even the end of TCP."""
+    """Send a Close frame and then nothing more; abort TCP after ``seconds``."""
     return _each(target, request, lambda peer: peer.stop_responding(request.seconds or 0, wire.GOING_AWAY))
 
 
 async def server_shutdown(target: FaultTarget, request: FaultRequest) -> Outcome:
-    """Announce the end to every connection, and abort it some seconds later; strikes each that is told."""
+    """Announce the end to every connection and abort it ``seconds`` later; counted for each that was told."""
     peers = _chosen(target, request)
     told = [peer for peer in peers if await peer.tell(binance.server_shutdown(time.time_ns()), trade=True)]
     target.struck(request, count=len(told))
@@ -43,7 +43,7 @@ async def _abort_later(peers: list[Peer], seconds: float) -> None:
 
 
 async def maintenance(target: FaultTarget, request: FaultRequest) -> Outcome:
-    """Nothing trades until the status is online again; strikes once."""
+    """Announce maintenance, and let nothing trade for ``seconds``; counted once."""
     conditions = target.channel.conditions
     conditions.start(request.kind)
     target.struck(request)
@@ -53,7 +53,7 @@ async def maintenance(target: FaultTarget, request: FaultRequest) -> Outcome:
 
 
 async def _back_online(target: FaultTarget, request: FaultRequest, begun: Active | None) -> None:
-    """End it, unless another has begun since; nothing trades before the status is told."""
+    """End the maintenance, unless another has begun since; the status is sent before the first trade."""
     conditions = target.channel.conditions
     await asyncio.sleep(request.seconds or 0)
     if conditions.active(request.kind) is begun:
@@ -71,7 +71,7 @@ async def _say_status(target: FaultTarget, system: str) -> list[int]:
 
 
 async def fuzzed_frames(target: FaultTarget, request: FaultRequest) -> Outcome:
-    """Garbage made from the latest trade's frame, to every socket; strikes each that gets one."""
+    """Garbage made from the latest trade's frame, to every socket; counted for each that gets one."""
     replay = target.replays(request)[0]
     last = max(0, replay.exposed - 1)
     _, frame = replay.payload([last], None)

@@ -1,4 +1,4 @@
-"""How ids and times run along a replay: pieces that a fault, a lap or a pause begins. Pure."""
+"""The ids and times of a replay's trades, in pieces that a fault, a lap or a pause begins. Pure."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ class Timeline:
 
     @property
     def changed(self) -> bool:
-        """Whether anything but the recording itself is told."""
+        """Whether ids or times differ from the recording's."""
         return len(self._pieces) > 1
 
     @property

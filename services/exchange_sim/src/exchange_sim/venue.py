@@ -37,7 +37,7 @@ class SimulatedVenue:
         return MarketReplay(recording, self._dialect, [int(at / self._speed) for at in due] if self._live else None)
 
     def _whole(self) -> list[MarketReplay]:
-        """Replays of their own, for REST that knows the future."""
+        """Replays played to their end, for REST that serves the whole recording from the start."""
         replays = [self._replay(recording, due) for recording, due in self._scripts]
         for replay in replays:
             replay.expose(replay.lap_length)
