@@ -18,7 +18,7 @@ ALERTS = Path(__file__).parents[2] / "deploy/prometheus/alerts.yaml"
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0}
 _COMPARED: Mapping[str, Callable[[float, float], bool]] = {"==": operator.eq, ">": operator.gt}
 _DURATION = re.compile(r"(\d+)(ms|s|m|h)")
-_SPANS = re.compile(r"(?<=\[)\d+(?:ms|s|m|h)(?=\])|(?<=offset )\d+(?:ms|s|m|h)")
+_DURATIONS = re.compile(r"(?<=\[)\d+(?:ms|s|m|h)(?=\])|(?<=offset )\d+(?:ms|s|m|h)")
 _SELECTED = r"(?P<{0}>k2_\w+(?:\{{[^}}]*\}})?)"
 _FOLDED = re.compile(r"(?P<fold>max|sum) by \((?P<by>[\w, ]+)\) \(\s*(?P<inner>.+)\) (?P<sign>==|>) (?P<limit>[\d.]+)")
 _OVER = re.compile(rf"(?P<what>increase|max_over_time)\({_SELECTED.format('of')}\[(?P<span>\w+)\]\)")
@@ -49,7 +49,7 @@ class Rule:
 
     def shortened(self, by: float) -> "Rule":
         """The same rule for a quicker world: every duration divided."""
-        expr = _SPANS.sub(lambda found: f"{seconds(found[0]) / by * 1_000:.0f}ms", self.expr)
+        expr = _DURATIONS.sub(lambda found: f"{seconds(found[0]) / by * 1_000:.0f}ms", self.expr)
         return replace(self, expr=expr, for_s=self.for_s / by)
 
     def written(self) -> dict[str, Any]:

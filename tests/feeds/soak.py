@@ -80,7 +80,7 @@ async def settle(report: Report, rig: Rig) -> None:
     report.lines = await lines(rig, assigned)
     report.more |= {
         "suppressed": int(sum(rig.suppressed.values())),
-        "refused_downstream": sum(len(spans) for spans in rig.records.refused.values()),
+        "refused_downstream": sum(len(ranges) for ranges in rig.records.refused.values()),
         "events": {kind.value: rig.records.told(kind) for kind in EventKind if rig.records.told(kind)},
         **memory(rig),
     }
@@ -97,7 +97,7 @@ async def _tell(rig: Rig, assigned: Ids) -> None:
     while True:
         await asyncio.sleep(TELL_S)
         missing = rig.records.missing(assigned)
-        shown = {name: spans[:2] for name, spans in islice(missing.items(), SHOWN)}
+        shown = {name: ranges[:2] for name, ranges in islice(missing.items(), SHOWN)}
         console.print(f"awaited: ids of {len(missing)} symbols, {shown}" if missing else "awaited: gaps to be closed")
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
-from k2.lineage.markers import Batch, batches, committed_ms
+from k2.lineage.markers import BatchHeader, batches, committed_ms
 from k2.lineage.path import Hop, Lineage, MessageId
 from k2.main import app
 from k2_shared.core import contracts
@@ -76,7 +76,7 @@ def header(first: int, last: int, attributes: int, producer: int, time_ms: int) 
 def test_batch_headers_are_read_up_to_one_that_is_cut() -> None:
     """Facts from KIP-98: bit 4 says that a batch is of a transaction, bit 5 that it ends one."""
     data = header(5, 9, 0x10, 3, 40) + header(10, 10, 0x30, 3, 50)
-    expected = [Batch(5, 9, 3, 40, True, False), Batch(10, 10, 3, 50, True, True)]
+    expected = [BatchHeader(5, 9, 3, 40, True, False), BatchHeader(10, 10, 3, 50, True, True)]
     assert list(batches(data)) == expected
     assert list(batches(data + header(11, 11, 0, -1, 60)[:30])) == expected
     assert list(batches(b"")) == []

@@ -34,7 +34,7 @@ def whole(blocks: Blocks[Gap]) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_many_spans_are_the_set_of_their_ids(seed: int) -> None:
+def test_many_ranges_are_the_set_of_their_ids(seed: int) -> None:
     """Through thousands of ranges over several blocks, short and long ones added and removed anywhere."""
     rng = random.Random(seed)
     model = {2 * number for number in range(1, MANY)}

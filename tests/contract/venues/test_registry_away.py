@@ -21,7 +21,7 @@ from silver.domain import SilverStage
 IN, OUT = BRONZE.format(exchange="kraken"), SILVER.format(exchange="kraken")
 
 
-class Registry:
+class FakeRegistry:
     """A registry that has one version of every subject; it may be away."""
 
     def __init__(self) -> None:
@@ -36,8 +36,8 @@ class Registry:
 
 
 @pytest.fixture
-async def registry(run_settings: RunSettings) -> AsyncIterator[tuple[Registry, RunSettings]]:
-    registry, app = Registry(), web.Application()
+async def registry(run_settings: RunSettings) -> AsyncIterator[tuple[FakeRegistry, RunSettings]]:
+    registry, app = FakeRegistry(), web.Application()
     for path in ("/subjects/{subject}/versions", "/subjects/{subject}/versions/{version}"):
         app.router.add_get(path, registry.answer)
     runner = web.AppRunner(app)
@@ -49,7 +49,7 @@ async def registry(run_settings: RunSettings) -> AsyncIterator[tuple[Registry, R
 
 
 async def test_a_registry_that_is_away_makes_no_dead_letter(
-    topics: dict[str, int], registry: tuple[Registry, RunSettings], names: Names
+    topics: dict[str, int], registry: tuple[FakeRegistry, RunSettings], names: Names
 ) -> None:
     """The partition waits, the agent is not ready; when the registry answers, the same batch goes on."""
     stands_in, settings = registry

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 _PLAIN_WIDTH = 200
 _GAP = 2
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
-_SPANS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
+_DURATIONS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def moment(ms: float | None) -> str:
     if ms is None:
         return ""
     try:
-        return (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="milliseconds")
+        return (_UNIX_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="milliseconds")
     except OverflowError:
         return f"{ms:g} ms"
 
@@ -83,7 +83,7 @@ def span(seconds: float | None) -> str:
     """A duration in its largest unit: ``90 s``, ``12 m``, ``7 d``; nothing where there is none."""
     if seconds is None:
         return ""
-    for length, unit in _SPANS:
+    for length, unit in _DURATIONS:
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"
     return f"{seconds:.1f} s"

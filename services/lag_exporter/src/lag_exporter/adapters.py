@@ -9,7 +9,7 @@ from k2_shared.core.errors import Halt, Unavailable
 from k2_shared.core.settings import KafkaSettings
 from k2_shared.kafka import clients
 from k2_shared.kafka.lag import Reading
-from k2_shared.kafka.offsets import spans
+from k2_shared.kafka.offsets import offset_ranges
 from k2_shared.kafka.resumption import committed_all, holds
 
 
@@ -33,7 +33,7 @@ class Broker:
             KafkaError: the broker cannot say now.
         """
         committed = await committed_all(self._admin, group, partitions)
-        found = await spans(self._reader, partitions)
+        found = await offset_ranges(self._reader, partitions)
         return {at: Reading(committed[at].offset, span.start, span.stop) for at, span in found.items()}
 
     async def has_record(self, at: TopicPartition, offsets: range) -> bool:

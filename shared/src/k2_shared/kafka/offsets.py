@@ -8,7 +8,9 @@ from k2_shared.core.settings import KafkaSettings
 from k2_shared.kafka import clients
 
 
-async def spans(reader: AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> dict[TopicPartition, range]:
+async def offset_ranges(
+    reader: AIOKafkaConsumer, partitions: Collection[TopicPartition]
+) -> dict[TopicPartition, range]:
     """The offsets that partitions have now, as a started consumer sees them: for a read_committed one a partition ends
     where the oldest open transaction begins. Takes two requests a broker.
 
@@ -20,12 +22,14 @@ async def spans(reader: AIOKafkaConsumer, partitions: Collection[TopicPartition]
     return {at: range(starts[at], ends[at]) for at in asked}
 
 
-async def span(reader: AIOKafkaConsumer, at: TopicPartition) -> range:
-    """The offsets that one partition has now, as ``spans``."""
-    return (await spans(reader, [at]))[at]
+async def offset_range(reader: AIOKafkaConsumer, at: TopicPartition) -> range:
+    """The offsets that one partition has now, as ``offset_ranges``."""
+    return (await offset_ranges(reader, [at]))[at]
 
 
-async def spans_now(settings: KafkaSettings, partitions: Collection[TopicPartition]) -> dict[TopicPartition, range]:
+async def offset_ranges_now(
+    settings: KafkaSettings, partitions: Collection[TopicPartition]
+) -> dict[TopicPartition, range]:
     """The offsets that partitions have now, uncommitted records included; asked on a connection of its own.
 
     Raises:
@@ -33,4 +37,4 @@ async def spans_now(settings: KafkaSettings, partitions: Collection[TopicPartiti
     """
     reader = clients.consumer(settings, committed=False)
     async with clients.started(reader, settings):
-        return await spans(reader, partitions)
+        return await offset_ranges(reader, partitions)

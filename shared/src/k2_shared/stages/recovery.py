@@ -7,7 +7,7 @@ from aiokafka import TopicPartition
 from k2_shared.core.telemetry import logger
 from k2_shared.kafka import clients
 from k2_shared.kafka.dlq import PREFIX
-from k2_shared.kafka.offsets import span
+from k2_shared.kafka.offsets import offset_range
 from k2_shared.kafka.resumption import Committed, committed, holds
 from k2_shared.kafka.topics import DLQ
 from k2_shared.stages.context import LoopContext
@@ -44,7 +44,7 @@ async def recover(context: LoopContext, at: TopicPartition) -> Recovered:
     found.check(context.committed.get(at, 0), "this process committed")
     if found.offset is None and await _was_read(context, at):
         raise found.doubt("records that were written from it stand in the outputs")
-    position = (await span(context.broker, at)).start if found.offset is None else found.offset
+    position = (await offset_range(context.broker, at)).start if found.offset is None else found.offset
     context.reader.seek(at, position)
     processor = context.make_processor(at)
     context.limits.failpoints.reach(Failpoint.DURING_RECOVERY)
@@ -58,10 +58,10 @@ async def _was_read(context: LoopContext, at: TopicPartition) -> bool:
     sole = context.pipeline.sole.get(context.names.contract(at.topic).name)
     if sole:
         output = context.beside(at, sole)
-        if await holds(context.settings, output, await span(context.broker, output)):
+        if await holds(context.settings, output, await offset_range(context.broker, output)):
             return True
     source = (f"{PREFIX}topic", at.topic.encode())
-    there = await span(context.broker, letters)
+    there = await offset_range(context.broker, letters)
     return await holds(context.settings, letters, there, lambda record: source in record.headers)
 
 
@@ -71,10 +71,10 @@ async def _restore(context: LoopContext, at: TopicPartition, processor: Processo
     if not topics:
         return 0
     checkpoints, output = context.beside(at, topics.checkpoints), context.beside(at, topics.output)
-    end = (await span(context.broker, checkpoints)).stop
+    end = (await offset_range(context.broker, checkpoints)).stop
     stamp = processor.load(await clients.latest(context.settings, checkpoints, end))
     found.check(stamp.input, "the checkpoint was written at")
-    end = (await span(context.broker, output)).stop
+    end = (await offset_range(context.broker, output)).stop
     async for batch in clients.replay(context.settings, output, stamp.output, end):
         await context.learn(at, batch)
         processor.restore(batch)

@@ -12,7 +12,7 @@ from k2.dlq.letter import Letter, Place
 from k2_shared.core.errors import ConfigError, Unavailable
 from k2_shared.core.settings import KafkaSettings
 from k2_shared.kafka import clients
-from k2_shared.kafka.offsets import spans_now
+from k2_shared.kafka.offsets import offset_ranges_now
 from k2_shared.kafka.topics import DLQ, Names, administration, check
 
 BATCH = 1_000
@@ -73,7 +73,7 @@ class DeadLetters:
         """
         async with administration(self.settings) as admin:
             await check(admin, self.names, [DLQ])
-        found = await spans_now(self.settings, self.names.partitions(DLQ))
+        found = await offset_ranges_now(self.settings, self.names.partitions(DLQ))
         return {at.partition: span for at, span in found.items()}
 
     async def _all(self, ranges: OffsetRanges) -> AsyncIterator[Sequence[Letter]]:

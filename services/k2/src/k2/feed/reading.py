@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError
 from k2_shared.core.errors import InvalidRecord, Unavailable
 from k2_shared.core.settings import RunSettings
 from k2_shared.kafka import clients
-from k2_shared.kafka.offsets import spans_now
+from k2_shared.kafka.offsets import offset_ranges_now
 from k2_shared.kafka.topics import Names, administration, check
 
 T = TypeVar("T")
@@ -56,7 +56,7 @@ async def _batches(settings: RunSettings, topic: str) -> AsyncIterator[Sequence[
     names = Names(settings.k2_prefix)
     async with administration(settings) as admin:
         await check(admin, names, [topic])
-    for at, span in (await spans_now(settings, names.partitions(topic))).items():
+    for at, span in (await offset_ranges_now(settings, names.partitions(topic))).items():
         async for batch in clients.replay(settings, at, span.start, span.stop):
             yield [record for record in batch if record.offset < span.stop]
 

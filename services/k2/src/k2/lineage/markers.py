@@ -22,7 +22,7 @@ _FETCHES = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class BatchHeader:
     """The header of one record batch."""
 
     first: int
@@ -33,12 +33,12 @@ class Batch:
     is_control: bool
 
 
-def batches(data: bytes) -> Iterator[Batch]:
+def batches(data: bytes) -> Iterator[BatchHeader]:
     """The headers of the whole batches in what a broker answered; the last one may be cut."""
     start = 0
     while start + _HEADER.size <= len(data):
         first, length, _, _, _, attributes, delta, _, time_ms, producer_id, *_ = _HEADER.unpack_from(data, start)
-        yield Batch(
+        yield BatchHeader(
             first, first + delta, producer_id, time_ms, bool(attributes & _TRANSACTIONAL), bool(attributes & _CONTROL)
         )
         start += _LENGTH_BYTES + length

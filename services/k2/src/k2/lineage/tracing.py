@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 from k2.lineage.markers import committed_ms
 from k2.lineage.path import Hop, MessageId
 from k2.tail.decoding import headers, origin_words
-from k2.tail.reading import since_spans
+from k2.tail.reading import ranges_since
 from k2.tail.selection import Start
 from k2.topics.broker import Cluster, Partition
 from k2.topics.reading import read
@@ -67,8 +67,8 @@ async def _records(
     home = partition_for(of.key, len(partitions)) if partitions else None
     wanted = str(of).encode()
     for partition in (each for each in partitions if each.at.partition == home):
-        spans = await since_spans(cluster.reader, {partition.at: partition.span}, start)
-        async for _, batch in read(cluster.reader, spans):
+        ranges = await ranges_since(cluster.reader, {partition.at: partition.span}, start)
+        async for _, batch in read(cluster.reader, ranges):
             for record in batch:
                 if record.value and wanted in record.value and _is(record, of):
                     yield partition, record
@@ -101,11 +101,11 @@ async def _frames(cluster: Cluster, topic: str, origins: Sequence[Origin]) -> li
     partitions = (await cluster.partitions({name: there[name]}))[name]
     for each in origins:
         packed, received_ms = each.pack(), each.received_ns // 1_000_000
-        spans = await since_spans(
+        ranges = await ranges_since(
             cluster.reader, {of.at: of.span for of in partitions}, Start(time_ms=received_ms - _FRAMES_MS)
         )
-        ends = await _offsets(cluster, list(spans), received_ms + _FRAMES_MS)
-        near = {at: range(span.start, min(span.stop, ends.get(at, span.stop))) for at, span in spans.items()}
+        ends = await _offsets(cluster, list(ranges), received_ms + _FRAMES_MS)
+        near = {at: range(span.start, min(span.stop, ends.get(at, span.stop))) for at, span in ranges.items()}
         async for _, batch in read(cluster.reader, near):
             hops += [
                 Hop("raw", _where(record), each.received_ns // 1_000, origin_words(each))

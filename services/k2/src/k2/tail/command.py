@@ -81,22 +81,22 @@ async def _rows(asked: Asked) -> AsyncGenerator[dict[str, Any]]:
     selection = Selection(asked.key, asked.symbol, condition(asked.where) if asked.where else None)
     start = Start.parse(asked.start, datetime.now(UTC)) if asked.start else None
     async with Cluster.connect(settings) as cluster:
-        spans = await _spans(cluster, asked)
+        ranges = await _ranges(cluster, asked)
         show = shown(cluster, selection)
         if start is None:
-            for row in await last(cluster.reader, spans, asked.count or _LAST, show):
+            for row in await last(cluster.reader, ranges, asked.count or _LAST, show):
                 yield row
         else:
-            async with aclosing(since(cluster.reader, spans, start, show)) as rows:
+            async with aclosing(since(cluster.reader, ranges, start, show)) as rows:
                 async for row in rows:
                     yield row
         if asked.following:
-            async with aclosing(follow(cluster.reader, {at: span.stop for at, span in spans.items()}, show)) as rows:
+            async with aclosing(follow(cluster.reader, {at: span.stop for at, span in ranges.items()}, show)) as rows:
                 async for row in rows:
                     yield row
 
 
-async def _spans(cluster: Any, asked: Asked) -> dict[Any, range]:
+async def _ranges(cluster: Any, asked: Asked) -> dict[Any, range]:
     """The partitions that are meant.
 
     Raises:
@@ -108,11 +108,13 @@ async def _spans(cluster: Any, asked: Asked) -> dict[Any, range]:
     there = {topic: partitions for topic, partitions in (await cluster.topics()).items() if partitions}
     chosen = choose(asked.topic, there, cluster.names.prefix)
     found = await cluster.partitions({topic: there[topic] for topic in chosen})
-    spans = {each.at: each.span for of in found.values() for each in of if asked.partition in (None, each.at.partition)}
-    if not spans:
+    ranges = {
+        each.at: each.span for of in found.values() for each in of if asked.partition in (None, each.at.partition)
+    }
+    if not ranges:
         has = ", ".join(f"{topic} has 0 to {len(of) - 1}" for topic, of in found.items())
         raise ConfigError(f"there is no partition {asked.partition}: {has}")
-    return spans
+    return ranges
 
 
 def shown(cluster: Any, selection: Any) -> Any:

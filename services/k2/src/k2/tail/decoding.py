@@ -14,7 +14,7 @@ from k2_shared.core.records import Consumed
 from k2_shared.core.trade import WIRE_PREFIX_BYTES, contract_under, decode
 
 Format = Literal["avro", "json", "raw"]
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def described(record: Consumed, value_format: Format) -> dict[str, Any]:
@@ -98,6 +98,6 @@ def text(found: bytes | None) -> str | None:
 def moment(microseconds: int) -> str:
     """A time in microseconds since the epoch, as ISO 8601; a number that no calendar holds stays one."""
     try:
-        return (_EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="microseconds")
+        return (_UNIX_EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="microseconds")
     except OverflowError:
         return str(microseconds)

@@ -27,13 +27,13 @@ class _Tail:
 
 
 async def last(
-    reader: AIOKafkaConsumer, spans: Mapping[TopicPartition, range], count: int, show: Show
+    reader: AIOKafkaConsumer, ranges: Mapping[TopicPartition, range], count: int, show: Show
 ) -> Sequence[Row]:
     """The newest rows of all partitions together, the oldest first.
 
     Each partition is read from its end backwards, in windows that double, until it has so many or nothing is left.
     """
-    tails, window = {at: _Tail(span) for at, span in spans.items()}, max(count, _WINDOW)
+    tails, window = {at: _Tail(span) for at, span in ranges.items()}, max(count, _WINDOW)
     while windows := {at: each.left[-window:] for at, each in tails.items() if each.left and len(each.rows) < count}:
         found: dict[TopicPartition, list[Row]] = {at: [] for at in windows}
         async for at, batch in read(reader, windows):
@@ -47,24 +47,24 @@ async def last(
 
 
 async def since(
-    reader: AIOKafkaConsumer, spans: Mapping[TopicPartition, range], start: Start, show: Show
+    reader: AIOKafkaConsumer, ranges: Mapping[TopicPartition, range], start: Start, show: Show
 ) -> AsyncGenerator[Row]:
     """The rows from a place on, up to where the partitions end now; in order within each partition."""
-    async for _, batch in read(reader, await since_spans(reader, spans, start)):
+    async for _, batch in read(reader, await ranges_since(reader, ranges, start)):
         for row in _rows(batch, show):
             yield row
 
 
-async def since_spans(
-    reader: AIOKafkaConsumer, spans: Mapping[TopicPartition, range], start: Start | None
+async def ranges_since(
+    reader: AIOKafkaConsumer, ranges: Mapping[TopicPartition, range], start: Start | None
 ) -> dict[TopicPartition, range]:
     """What of some ranges of offsets lies at or after a place."""
     if start is None:
-        return dict(spans)
+        return dict(ranges)
     if start.time_ms is None:
-        return {at: range(max(span.start, start.offset or 0), span.stop) for at, span in spans.items()}
-    found = await reader.offsets_for_times(dict.fromkeys(spans, start.time_ms))
-    return {at: range(found[at].offset if found.get(at) else span.stop, span.stop) for at, span in spans.items()}
+        return {at: range(max(span.start, start.offset or 0), span.stop) for at, span in ranges.items()}
+    found = await reader.offsets_for_times(dict.fromkeys(ranges, start.time_ms))
+    return {at: range(found[at].offset if found.get(at) else span.stop, span.stop) for at, span in ranges.items()}
 
 
 async def follow(reader: AIOKafkaConsumer, ends: Mapping[TopicPartition, int], show: Show) -> AsyncGenerator[Row]:

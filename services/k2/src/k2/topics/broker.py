@@ -19,7 +19,7 @@ from k2_shared.core import contracts
 from k2_shared.core.errors import K2Error
 from k2_shared.core.settings import RunSettings
 from k2_shared.kafka import clients
-from k2_shared.kafka.offsets import spans
+from k2_shared.kafka.offsets import offset_ranges
 from k2_shared.kafka.registry import SchemaRegistry
 from k2_shared.kafka.topics import Names, administration
 
@@ -74,7 +74,7 @@ class Cluster:
         """Where each partition begins and ends now; one without a leader cannot say, and is left out."""
         led = ((TopicPartition(topic, number), leader) for topic, of in topics.items() for number, leader in of)
         leaders = {at: leader for at, leader in led if leader >= 0}
-        there = await spans(self.reader, leaders) if leaders else {}
+        there = await offset_ranges(self.reader, leaders) if leaders else {}
         found: dict[str, list[Partition]] = {topic: [] for topic in topics}
         for at in sorted(leaders):
             found[at.topic].append(Partition(at, leaders[at], there[at]))
@@ -115,12 +115,12 @@ class Cluster:
             each.at: Scan(recent_from_ms, {max(of.get(each.at, 0), each.span.start) for of in groups.values()})
             for each in partitions
         }
-        spans = {each.at: each.span if exact else each.span[-_TAIL:] for each in partitions}
-        async for at, batch in reading.read(self.reader, spans):
+        ranges = {each.at: each.span if exact else each.span[-_TAIL:] for each in partitions}
+        async for at, batch in reading.read(self.reader, ranges):
             scans[at].add(batch)
         if not exact:
             for each in partitions:
-                await self._look_behind(each, spans[each.at], scans[each.at])
+                await self._look_behind(each, ranges[each.at], scans[each.at])
         return scans
 
     async def _look_behind(self, partition: Partition, read: range, scan: Scan) -> None:

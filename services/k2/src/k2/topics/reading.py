@@ -14,7 +14,7 @@ STALLED_S = 20.0
 
 
 async def read(
-    reader: AIOKafkaConsumer, spans: Mapping[TopicPartition, range]
+    reader: AIOKafkaConsumer, ranges: Mapping[TopicPartition, range]
 ) -> AsyncIterator[tuple[TopicPartition, Sequence[Consumed]]]:
     """The committed records of some ranges of offsets, in batches of one partition, each partition in order.
 
@@ -23,7 +23,7 @@ async def read(
     Raises:
         Unavailable: nothing moved for 20 s.
     """
-    left = {at: span for at, span in spans.items() if span}
+    left = {at: span for at, span in ranges.items() if span}
     reader.assign(list(left))
     for at, span in left.items():
         reader.seek(at, span.start)

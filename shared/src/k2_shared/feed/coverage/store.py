@@ -22,7 +22,7 @@ from k2_shared.feed.coverage.gap_log import GapFold
 from k2_shared.feed.coverage.ledger import GapState
 from k2_shared.feed.coverage.shelf import Ignored, Shelf
 from k2_shared.kafka import clients
-from k2_shared.kafka.offsets import spans_now
+from k2_shared.kafka.offsets import offset_ranges_now
 from k2_shared.kafka.schemas import SubjectSchemas
 from k2_shared.kafka.topics import BRONZE, COVERAGE, GAPS, Names, partition_for
 
@@ -109,7 +109,9 @@ class Store(Shelf):
 
     async def _offsets(self) -> Mapping[TopicPartition, range]:
         """The offsets that every partition has, uncommitted records included."""
-        return await spans_now(self.settings, [*self.names.partitions(self.bronze), self._at(COVERAGE), self._at(GAPS)])
+        return await offset_ranges_now(
+            self.settings, [*self.names.partitions(self.bronze), self._at(COVERAGE), self._at(GAPS)]
+        )
 
     async def _replay(
         self,

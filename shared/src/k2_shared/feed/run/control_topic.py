@@ -14,7 +14,7 @@ from k2_shared.core.trade import Exchange
 from k2_shared.feed.coverage import ledger
 from k2_shared.feed.coverage.ledger import SymbolRecord
 from k2_shared.kafka import clients
-from k2_shared.kafka.offsets import spans_now
+from k2_shared.kafka.offsets import offset_ranges_now
 from k2_shared.kafka.topics import SYMBOLS, Names
 
 IGNORED = "symbol_record_ignored"
@@ -40,7 +40,7 @@ class ControlTopic:
 
     async def read(self) -> None:
         """Read every record so far. Raises Unavailable where no broker answers."""
-        self.position = (await spans_now(self.settings, [self.at]))[self.at].stop
+        self.position = (await offset_ranges_now(self.settings, [self.at]))[self.at].stop
         for value in (await clients.latest(self.settings, self.at, self.position)).values():
             self.read_record(value)
 
