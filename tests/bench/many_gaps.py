@@ -16,8 +16,8 @@ from k2_shared.feed.backfill.backfill import Filler, Judged, judge
 from k2_shared.feed.backfill.worker import BackfillWorker
 from k2_shared.feed.coverage.checkpoint import Saved
 from k2_shared.feed.coverage.coverage import Coverage
+from k2_shared.feed.coverage.feed_records import now_us
 from k2_shared.feed.coverage.gap_log import GapLog
-from k2_shared.feed.coverage.ledger import now_us
 from k2_shared.feed.coverage.shelf import Ignored, Shelf
 from k2_shared.feed.publish.tracker import SymbolTracker, TrackedSymbol
 from k2_shared.feed.run.reports import GapReports

@@ -13,9 +13,9 @@ from k2_shared.core.errors import InvalidRecord
 from k2_shared.core.origin import Headers, Source, find
 from k2_shared.core.records import Consumed, RecordBatch
 from k2_shared.core.trade import Exchange, contract_under, decode, record_key
-from k2_shared.feed.coverage import ledger
+from k2_shared.feed.coverage import feed_records
+from k2_shared.feed.coverage.feed_records import GapRecord, GapState
 from k2_shared.feed.coverage.intervals import Interval, IntervalSet
-from k2_shared.feed.coverage.ledger import GapRecord, GapState
 from k2_shared.kafka.dlq import PREFIX
 
 _STAGE, _REASON, _DETAIL = (PREFIX + name for name in ("stage", "reason", "detail"))
@@ -84,7 +84,7 @@ class Books:
     def gaps(self, batch: RecordBatch) -> None:
         """Take records of the gap ledger; those of another venue are left."""
         for record in batch:
-            told = ledger.gaps.read(record.value)
+            told = feed_records.gaps.read(record.value)
             if told.exchange == self._exchange:
                 self._gap(told)
 

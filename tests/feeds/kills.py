@@ -22,7 +22,7 @@ from tests.feeds.soak_storm import KILL
 from k2_shared.core.errors import Unavailable
 from k2_shared.core.settings import RunSettings
 from k2_shared.core.trade import Exchange
-from k2_shared.feed.coverage.ledger import EventKind
+from k2_shared.feed.coverage.feed_records import EventKind
 from k2_support.topics import create_lasting
 
 ROTATE_AFTER_S = 6

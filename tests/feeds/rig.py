@@ -17,9 +17,17 @@ from tests.feeds.sim import BTC, ETH, Plays, Sim, simulating
 
 from k2_shared.core.settings import RunSettings
 from k2_shared.core.trade import Exchange
-from k2_shared.feed.coverage import ledger
+from k2_shared.feed.coverage import feed_records
+from k2_shared.feed.coverage.feed_records import (
+    EventKind,
+    EventRecord,
+    GapRecord,
+    GapState,
+    Resumption,
+    SymbolRecord,
+    now_us,
+)
 from k2_shared.feed.coverage.intervals import Interval, IntervalSet
-from k2_shared.feed.coverage.ledger import EventKind, EventRecord, GapRecord, GapState, Resumption, SymbolRecord, now_us
 from k2_shared.kafka.dlq import PREFIX
 from k2_shared.kafka.topics import DLQ, EVENTS, GAPS, Names
 from k2_support.topics import read, write
@@ -93,7 +101,7 @@ class Rig:
 
     async def events(self, *kinds: EventKind) -> list[EventRecord]:
         """What the feed has told of these kinds, oldest first."""
-        found = [ledger.events.read(record.value) for record in await read(self.settings, self.names, EVENTS)]
+        found = [feed_records.events.read(record.value) for record in await read(self.settings, self.names, EVENTS)]
         return [event for event in found if event.kind in kinds]
 
     async def told(self, kind: EventKind, about: str = "", times: int = 1, within_s: float = PATIENCE_S) -> None:
@@ -106,7 +114,7 @@ class Rig:
 
     async def gaps(self, *states: GapState) -> list[GapRecord]:
         """The records of the gap ledger of these states, or all, oldest first."""
-        found = [ledger.gaps.read(record.value) for record in await read(self.settings, self.names, GAPS)]
+        found = [feed_records.gaps.read(record.value) for record in await read(self.settings, self.names, GAPS)]
         return [gap for gap in found if not states or gap.state in states]
 
     async def wrote(self, state: GapState, first: int, last: int) -> None:
@@ -126,7 +134,7 @@ class Rig:
     async def say(self, symbol: str, *, captured: bool = True, **said: int | Resumption) -> None:
         """An operator's word about a symbol, as ``k2 feed`` writes it."""
         record = SymbolRecord(exchange=self.venue, symbol=symbol, captured=captured, at=now_us(), **said)  # type: ignore[arg-type]
-        await write(self.settings, self.names, [ledger.symbols.outgoing(record)])
+        await write(self.settings, self.names, [feed_records.symbols.outgoing(record)])
 
     async def assigned(self, *symbols: str) -> dict[str, list[Interval]]:
         """The ids that the venue has assigned so far and that count, of these symbols or of all."""

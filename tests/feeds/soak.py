@@ -27,7 +27,7 @@ from tests.own_stack import folder_in, own_stack
 from k2_local.child import terminable
 from k2_shared.core.errors import Unavailable
 from k2_shared.core.settings import RunSettings
-from k2_shared.feed.coverage.ledger import EventKind
+from k2_shared.feed.coverage.feed_records import EventKind
 from k2_shared.feed.venue.settings import FeedSettings
 from k2_support.topics import create_lasting
 from k2_support.waiting import Condition

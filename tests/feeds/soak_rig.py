@@ -19,8 +19,8 @@ from tests.feeds.soak_watch import Ids, Records, watching
 
 from k2_shared.core.settings import RunSettings
 from k2_shared.core.trade import Exchange
-from k2_shared.feed.coverage import ledger
-from k2_shared.feed.coverage.ledger import Resumption, SymbolRecord, now_us
+from k2_shared.feed.coverage import feed_records
+from k2_shared.feed.coverage.feed_records import Resumption, SymbolRecord, now_us
 from k2_shared.kafka.topics import Names
 from k2_support.topics import write
 
@@ -93,7 +93,7 @@ class Rig:
         said = SymbolRecord(
             exchange=venue, symbol=symbol, captured=True, at=now_us(), resumption=Resumption.ACCEPT
         )  # fmt: skip
-        await write(self.settings, self.names, [ledger.symbols.outgoing(said)])
+        await write(self.settings, self.names, [feed_records.symbols.outgoing(said)])
 
     async def stop_feeds(self) -> None:
         """End both feeds in order, for good."""

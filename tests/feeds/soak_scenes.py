@@ -18,7 +18,7 @@ from tests.feeds.soak_storm import RESET
 
 from k2_shared.core.errors import Unavailable
 from k2_shared.core.trade import Exchange
-from k2_shared.feed.coverage.ledger import EventKind
+from k2_shared.feed.coverage.feed_records import EventKind
 
 OUTAGE, HALTED, DROP, BURST = "rest_outage", "halted", "drop_ids", "burst"
 AWAY, SLOW = "kafka_away", "kafka_slow"

@@ -11,9 +11,9 @@ from tests.feeds.books import Account, Books, unaccounted
 from k2_shared.core.records import RecordBatch
 from k2_shared.core.settings import RunSettings
 from k2_shared.core.trade import Exchange, contract_under, decode
-from k2_shared.feed.coverage import ledger
+from k2_shared.feed.coverage import feed_records
+from k2_shared.feed.coverage.feed_records import EventKind
 from k2_shared.feed.coverage.intervals import Interval, IntervalSet
-from k2_shared.feed.coverage.ledger import EventKind
 from k2_shared.kafka.dlq import PREFIX
 from k2_shared.kafka.topics import BRONZE, DLQ, EVENTS, EXCHANGES, GAPS, GOLD, Names
 
@@ -82,7 +82,7 @@ class Records:
 
     def _tell(self, batch: RecordBatch) -> None:
         for record in batch:
-            event = ledger.events.read(record.value)
+            event = feed_records.events.read(record.value)
             self.events[event.exchange, event.kind, event.symbol] += 1
 
 

@@ -12,9 +12,9 @@ from k2_shared.core.origin import HEADER, Origin, Source
 from k2_shared.core.records import Outgoing
 from k2_shared.core.settings import RunSettings
 from k2_shared.core.trade import Trade, wire_prefix
-from k2_shared.feed.coverage import ledger
+from k2_shared.feed.coverage import feed_records
+from k2_shared.feed.coverage.feed_records import Cause, GapRecord, GapState
 from k2_shared.feed.coverage.intervals import Interval, IntervalSet
-from k2_shared.feed.coverage.ledger import Cause, GapRecord, GapState
 from k2_shared.feed.publish.frames import FrameWriter
 from k2_shared.kafka.dlq import Refuser
 from k2_shared.kafka.topics import BRONZE, Names, partition_for
@@ -38,7 +38,7 @@ def told(state: GapState, first: int, last: int) -> FakeRecord:
         exchange="KRAKEN", symbol=SYMBOL, state=state, first_id=first, last_id=last, cause=Cause.RESTART,
         opened_at=1, at=2,
     )  # fmt: skip
-    written = ledger.gaps.outgoing(record)
+    written = feed_records.gaps.outgoing(record)
     return FakeRecord(written.key, written.value)
 
 

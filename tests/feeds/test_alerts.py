@@ -16,7 +16,7 @@ from tests.feeds.watch import watching
 
 from k2_shared.core.records import Outgoing
 from k2_shared.core.trade import Exchange
-from k2_shared.feed.coverage.ledger import EventKind, GapState
+from k2_shared.feed.coverage.feed_records import EventKind, GapState
 from k2_shared.kafka.topics import COVERAGE
 from k2_support.ports import free_port
 from k2_support.topics import write

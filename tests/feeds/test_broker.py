@@ -14,7 +14,7 @@ from k2_local import Stack
 from k2_local.stack_state import Records
 from k2_shared.core.settings import RunSettings
 from k2_shared.core.trade import Exchange
-from k2_shared.feed.coverage.ledger import EventKind
+from k2_shared.feed.coverage.feed_records import EventKind
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 

@@ -9,7 +9,7 @@ from tests.feeds.rest_relay import relaying_rest
 from tests.feeds.sim import BTC, ETH, Plays
 
 from k2_shared.core.trade import Exchange
-from k2_shared.feed.coverage.ledger import Cause, EventKind, GapState
+from k2_shared.feed.coverage.feed_records import Cause, EventKind, GapState
 from k2_support.waiting import eventually
 
 pytestmark = pytest.mark.long

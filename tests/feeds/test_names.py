@@ -17,9 +17,9 @@ from k2_shared.core.columns import decode_columns
 from k2_shared.core.errors import InvalidRecord
 from k2_shared.core.telemetry import Metrics
 from k2_shared.core.trade import Exchange, Trade, decode, message_id, wire_prefix
-from k2_shared.feed.coverage import ledger
+from k2_shared.feed.coverage import feed_records
 from k2_shared.feed.coverage.counts import FeedCounts
-from k2_shared.feed.coverage.ledger import EventKind, EventRecord, SymbolRecord
+from k2_shared.feed.coverage.feed_records import EventKind, EventRecord, SymbolRecord
 from k2_shared.feed.publish.frames import FrameWriter
 from k2_shared.feed.venue.protocol import Subscribed, TradesReceived, VenueProtocol
 from k2_shared.kafka.dlq import Refuser
@@ -114,13 +114,13 @@ def test_what_is_told_of_it_is_by_contract_and_can_be_asked_for(case: Case) -> N
     name = f"{case.exchange}:{case.symbol}"
     target = Target.parse(name)
     word = SymbolRecord(exchange=target.exchange, symbol=target.symbol, captured=True, at=5)
-    written = ledger.symbols.outgoing(word)
+    written = feed_records.symbols.outgoing(word)
     said = json.loads((contracts.ROOT / "symbol_v1.json").read_text(encoding="utf-8"))
     Draft202012Validator(said).validate(json.loads(written.value or b""))
-    assert (written.key, ledger.symbols.read(written.value)) == (name.encode(), word)
+    assert (written.key, feed_records.symbols.read(written.value)) == (name.encode(), word)
     event = EventRecord(exchange=target.exchange, kind=EventKind.SUBSCRIBED, service="feed", at=6, symbol=case.symbol)
     counts = FeedCounts(1)
-    counts.event(ledger.events.read(ledger.events.outgoing(event).value))
+    counts.event(feed_records.events.read(feed_records.events.outgoing(event).value))
     assert counts.shown()["symbols"][name]["last_event"]["kind"] == "subscribed"
     assert all(Wanted.parse(text).takes(event) for text in (name, case.symbol, None))
 

@@ -9,7 +9,7 @@ from tests.feeds.oracle_log import handed, overtaken
 from tests.feeds.sim import BTC
 
 from k2_shared.core.trade import Exchange
-from k2_shared.feed.coverage.ledger import EventKind
+from k2_shared.feed.coverage.feed_records import EventKind
 from k2_shared.kafka.topics import BRONZE, RAW
 from k2_support.topics import read
 from k2_support.waiting import eventually

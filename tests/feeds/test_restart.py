@@ -13,7 +13,7 @@ from tests.feeds.rig import Rig
 from tests.feeds.sim import BTC, ETH
 
 from k2_shared.core.trade import Exchange
-from k2_shared.feed.coverage.ledger import Cause, EventKind, GapState
+from k2_shared.feed.coverage.feed_records import Cause, EventKind, GapState
 from k2_shared.kafka.topics import COVERAGE, administration
 from k2_support.ports import free_port
 

@@ -6,7 +6,7 @@ from tests.feeds.marks import BOTH
 from tests.feeds.sim import BTC, ETH, Plays
 
 from k2_shared.core.trade import Exchange
-from k2_shared.feed.coverage.ledger import Cause, EventKind
+from k2_shared.feed.coverage.feed_records import Cause, EventKind
 
 pytestmark = pytest.mark.long
 

@@ -5,7 +5,7 @@ from tests.feeds.marks import BOTH
 from tests.feeds.sim import BTC
 
 from k2_shared.core.trade import Exchange
-from k2_shared.feed.coverage.ledger import Cause, EventKind, GapState
+from k2_shared.feed.coverage.feed_records import Cause, EventKind, GapState
 
 
 @BOTH

@@ -18,9 +18,9 @@ from tests.feeds.soak_watch import Records, overlap
 
 from exchange_sim.catalogue import INJECTED
 from k2_shared.core.errors import InvalidRecord
-from k2_shared.feed.coverage import ledger
+from k2_shared.feed.coverage import feed_records
+from k2_shared.feed.coverage.feed_records import EventKind, EventRecord
 from k2_shared.feed.coverage.intervals import IntervalSet
-from k2_shared.feed.coverage.ledger import EventKind, EventRecord
 from k2_shared.kafka.dlq import Refuser
 from k2_shared.kafka.topics import BRONZE, DLQ, EVENTS, GOLD
 from k2_support.records import SCHEMA_ID, FakeRecord, records, trade
@@ -153,7 +153,7 @@ def test_events_are_counted_by_kind_venue_and_symbol() -> None:
     """What the feeds tell is held as counts."""
     kept = Records(SCHEMA_ID)
     event = EventRecord(exchange="KRAKEN", kind=EventKind.RESET, service="feed_kraken", at=1, symbol=SYMBOL)
-    written = ledger.events.outgoing(event)
+    written = feed_records.events.outgoing(event)
     kept.takes()[EVENTS]([FakeRecord(written.key, written.value)] * 2)
     assert kept.told(EventKind.RESET) == kept.told(EventKind.RESET, "KRAKEN", SYMBOL) == 2
     assert kept.told(EventKind.RESET, "BINANCE") == kept.told(EventKind.RESUMED) == 0

@@ -7,7 +7,7 @@ from tests.feeds.relay import relaying
 from tests.feeds.sim import BTC, ETH
 
 from k2_shared.core.trade import Exchange
-from k2_shared.feed.coverage.ledger import Cause, EventKind
+from k2_shared.feed.coverage.feed_records import Cause, EventKind
 
 pytestmark = pytest.mark.long
 WITHIN_S = 15.0  # a dead peer is found

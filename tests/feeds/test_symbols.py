@@ -13,7 +13,7 @@ from tests.feeds.sim import BTC, ETH, NAMED, Plays
 from exchange_sim.fuzz import FORMS
 from k2_shared.core.origin import Origin, find
 from k2_shared.core.trade import Exchange, contract_under, decode
-from k2_shared.feed.coverage.ledger import Cause, EventKind, GapState, Resumption
+from k2_shared.feed.coverage.feed_records import Cause, EventKind, GapState, Resumption
 from k2_shared.kafka.topics import BRONZE
 from k2_support.topics import read
 from k2_support.waiting import eventually

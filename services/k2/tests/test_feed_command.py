@@ -13,8 +13,8 @@ from k2.feed.overview import overview
 from k2.main import app
 from k2_shared.core.records import Outgoing
 from k2_shared.core.settings import RunSettings
-from k2_shared.feed.coverage import ledger
-from k2_shared.feed.coverage.ledger import EventKind, EventRecord, SymbolRecord
+from k2_shared.feed.coverage import feed_records
+from k2_shared.feed.coverage.feed_records import EventKind, EventRecord, SymbolRecord
 from k2_shared.kafka import clients
 from k2_shared.kafka.topics import EVENTS, SYMBOLS, Names
 from k2_support.ports import free_port
@@ -52,8 +52,11 @@ async def feed(settings: RunSettings, names: Names, reply: Reply) -> AsyncIterat
         async with clients.started(clients.consumer(settings), settings) as reader:
             reader.assign(names.partitions(SYMBOLS))
             async for order in reader:
-                others = [Outgoing(EVENTS, None, b"?", 1, ()), ledger.events.outgoing(event(EventKind.REJECTED, "A/B"))]
-                answer = ledger.events.outgoing(reply(ledger.symbols.read(order.value)))
+                others = [
+                    Outgoing(EVENTS, None, b"?", 1, ()),
+                    feed_records.events.outgoing(event(EventKind.REJECTED, "A/B")),
+                ]
+                answer = feed_records.events.outgoing(reply(feed_records.symbols.read(order.value)))
                 await write(settings, names, [*others, answer])
 
     serving = asyncio.create_task(serve())
@@ -95,7 +98,7 @@ async def test_an_order_is_written_and_its_answer_shown(
 ) -> None:
     """What the feed said before of the symbol, or says of others, is no answer."""
     stale = [event(EventKind.REJECTED, detail="long ago"), event(EventKind.DISCONNECTED)]
-    await write(run_settings, names, [ledger.events.outgoing(each) for each in stale])
+    await write(run_settings, names, [feed_records.events.outgoing(each) for each in stale])
     async with feed(run_settings, names, lambda order: event(kind, detail="as asked")):
         shown = await k2(*arguments, "--json")
     assert await words(run_settings, names) == [ordered]
@@ -146,7 +149,7 @@ async def test_list_shows_the_last_word_and_the_last_event(
     said = [event(EventKind.SUBSCRIBED), event(EventKind.UNSUBSCRIBED), event(EventKind.STALE, "BTC/USD", "90 s")]
     venue = event(EventKind.CONNECTED, symbol="")
     unreadable = Outgoing(EVENTS, None, b"?", 1, ())
-    await write(run_settings, names, [*map(ledger.events.outgoing, [*said, venue]), unreadable])
+    await write(run_settings, names, [*map(feed_records.events.outgoing, [*said, venue]), unreadable])
     shown = await k2("list", "--json")
     assert [
         tuple(s[c] for c in ("symbol", "asked", "captured", "event", "detail")) for s in json.loads(shown.stdout)

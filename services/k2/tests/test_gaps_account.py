@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k2.gaps.account import AccountedGap, account
-from k2_shared.feed.coverage.ledger import Cause, GapRecord, GapState
+from k2_shared.feed.coverage.feed_records import Cause, GapRecord, GapState
 
 OPENED, FILLED, UNFILLABLE = GapState.OPENED, GapState.FILLED, GapState.UNFILLABLE
 

@@ -11,8 +11,8 @@ from k2.main import app
 from k2_shared.core.records import Outgoing
 from k2_shared.core.settings import RunSettings
 from k2_shared.core.trade import Exchange
-from k2_shared.feed.coverage import ledger
-from k2_shared.feed.coverage.ledger import Cause, GapRecord, GapState
+from k2_shared.feed.coverage import feed_records
+from k2_shared.feed.coverage.feed_records import Cause, GapRecord, GapState
 from k2_shared.kafka.topics import GAPS, Names
 from k2_support.topics import write
 
@@ -47,7 +47,7 @@ def gap(state: GapState, first_id: int, last_id: int, at: int, exchange: Exchang
         opened_at=SECOND,
         at=at * SECOND,
     )
-    return ledger.gaps.outgoing(record)
+    return feed_records.gaps.outgoing(record)
 
 
 async def test_without_topics_the_command_that_creates_them_is_named(k2: K2) -> None:

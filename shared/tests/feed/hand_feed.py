@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from k2_shared.core.origin import Origin
-from k2_shared.feed.coverage.ledger import Cause
+from k2_shared.feed.coverage.feed_records import Cause
 from k2_shared.feed.publish.backlog import Congested
 from k2_shared.feed.transport.connection import Connection
 from k2_shared.feed.transport.transport import Disconnected

@@ -9,7 +9,7 @@ import pytest
 from k2_shared.core.errors import Unavailable
 from k2_shared.feed.backfill.backfill import Filler, judge
 from k2_shared.feed.coverage.coverage import Gap
-from k2_shared.feed.coverage.ledger import Cause
+from k2_shared.feed.coverage.feed_records import Cause
 from k2_shared.feed.venue.rest import Page
 from k2_support.records import trade
 

@@ -7,8 +7,8 @@ import pytest
 
 from k2_shared.feed.coverage.blocks import MOST, Blocks
 from k2_shared.feed.coverage.coverage import Coverage, Gap, Gaps
+from k2_shared.feed.coverage.feed_records import Cause
 from k2_shared.feed.coverage.intervals import IntervalSet
-from k2_shared.feed.coverage.ledger import Cause
 
 MANY = 4 * MOST
 

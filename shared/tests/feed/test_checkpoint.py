@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from k2_shared.feed.coverage.blocks import MOST
 from k2_shared.feed.coverage.checkpoint import INLINE, Checkpoint
 from k2_shared.feed.coverage.coverage import Coverage, Gap
-from k2_shared.feed.coverage.ledger import Cause
+from k2_shared.feed.coverage.feed_records import Cause
 from k2_shared.feed.coverage.shelf import NOBODY, Ignored, Shelf
 
 SYMBOL = "BTC/USD"

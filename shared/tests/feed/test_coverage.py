@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from k2_shared.core.trade import Trade
 from k2_shared.feed.coverage.coverage import Coverage, Gap, TradeVerdict
+from k2_shared.feed.coverage.feed_records import Cause
 from k2_shared.feed.coverage.intervals import IntervalSet
-from k2_shared.feed.coverage.ledger import Cause
 from k2_shared.feed.publish.tracker import SymbolTracker
 from k2_support.records import trade
 

@@ -2,10 +2,10 @@
 
 from k2_shared.core.records import Outgoing
 from k2_shared.core.telemetry import Metrics
-from k2_shared.feed.coverage import ledger
+from k2_shared.feed.coverage import feed_records
 from k2_shared.feed.coverage.coverage import Coverage, Gap, Gaps, Settled
+from k2_shared.feed.coverage.feed_records import Cause, GapRecord, GapState
 from k2_shared.feed.coverage.gap_log import GapFold, GapLog
-from k2_shared.feed.coverage.ledger import Cause, GapRecord, GapState
 
 SYMBOL = "BTC/USD"
 
@@ -35,7 +35,7 @@ class Written:
         self.log = GapLog("KRAKEN", self.sent.append, self.metrics.feed)
 
     def records(self) -> list[tuple[str, int, int]]:
-        read = [ledger.gaps.read(each.value) for each in self.sent]
+        read = [feed_records.gaps.read(each.value) for each in self.sent]
         return [(each.state, each.first_id, each.last_id) for each in read]
 
     def open_ids(self) -> float | None:

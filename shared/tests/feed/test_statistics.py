@@ -13,9 +13,9 @@ import pytest
 from k2_shared.core.records import Outgoing
 from k2_shared.core.settings import RunSettings
 from k2_shared.feed.coverage import counts as counting
-from k2_shared.feed.coverage import ledger
+from k2_shared.feed.coverage import feed_records
 from k2_shared.feed.coverage.counts import FeedCounts
-from k2_shared.feed.coverage.ledger import Cause, EventKind, EventRecord, GapRecord, GapState
+from k2_shared.feed.coverage.feed_records import Cause, EventKind, EventRecord, GapRecord, GapState
 from k2_shared.kafka.topics import EVENTS, GAPS, Names, administration
 from k2_support.children import Child
 from k2_support.plugin import Agents
@@ -130,16 +130,19 @@ def feeds(child: Child) -> dict[str, Any]:
 
 def outgoing(*records: EventRecord | GapRecord) -> list[Outgoing]:
     """Records as feeds write them."""
-    return [ledger.events.outgoing(r) if isinstance(r, EventRecord) else ledger.gaps.outgoing(r) for r in records]
+    return [
+        feed_records.events.outgoing(r) if isinstance(r, EventRecord) else feed_records.gaps.outgoing(r)
+        for r in records
+    ]
 
 
 async def test_a_feeds_agents_count_what_the_feeds_say(
     topics: dict[str, int], agents: Agents, run_settings: RunSettings, names: Names
 ) -> None:
     """From its start on, its own first event included; a value that cannot be read is counted and stops nothing."""
-    await write(run_settings, names, outgoing(event(EventKind.RESET, at=ledger.now_us())))
+    await write(run_settings, names, outgoing(event(EventKind.RESET, at=feed_records.now_us())))
     child = agents.start("toy_feed", PYTHONPATH=str(Path(__file__).parent)).wait_ready()
-    now = ledger.now_us()
+    now = feed_records.now_us()
     rubbish = [Outgoing(topic, b"k", value, now // 1_000, ()) for topic in (EVENTS, GAPS) for value in (b"?", None)]
     said = outgoing(
         event(EventKind.SUBSCRIBED, now),
@@ -170,7 +173,7 @@ async def test_the_counts_of_a_killed_feed_begin_anew(
     await eventually(lambda: "connected" in page(child), "the first start", 60)
     assert child.kill() == -signal.SIGKILL
     assert await asyncio.to_thread(child.start().wait_ready().stop) == 0
-    await write(run_settings, names, outgoing(event(EventKind.RESET, at=ledger.now_us())))
+    await write(run_settings, names, outgoing(event(EventKind.RESET, at=feed_records.now_us())))
     child.start().wait_ready()
     await eventually(lambda: feeds(child)["events"], "the last start", 120)
     assert feeds(child)["events"] == {"KRAKEN": {"connected": 1}}
@@ -199,7 +202,7 @@ async def test_groups_that_no_one_will_read_by_are_deleted(
     old.start().wait_ready()
     await eventually(lambda: "connected" in page(old), "the second count", 60)
     old.kill()
-    await write(run_settings, names, outgoing(event(EventKind.RESET, at=ledger.now_us())))
+    await write(run_settings, names, outgoing(event(EventKind.RESET, at=feed_records.now_us())))
     assert await found() == {"old"}
     new = agents.start("toy_feed", K2_INSTANCE="new", **here).wait_ready()
     await eventually(lambda: "connected" in page(new), "the new one's count", 60)

@@ -9,9 +9,9 @@ import pytest
 from k2_shared.core.records import Outgoing
 from k2_shared.core.settings import RunSettings
 from k2_shared.core.trade import encode, wire_prefix
-from k2_shared.feed.coverage import ledger
+from k2_shared.feed.coverage import feed_records
 from k2_shared.feed.coverage.coverage import Coverage, Gap, Gaps
-from k2_shared.feed.coverage.ledger import Cause, GapRecord, GapState
+from k2_shared.feed.coverage.feed_records import Cause, GapRecord, GapState
 from k2_shared.feed.coverage.shelf import NOBODY
 from k2_shared.feed.coverage.store import Store
 from k2_shared.feed.publish.tracker import SymbolTracker
@@ -134,7 +134,9 @@ async def test_what_the_ledger_gave_up_is_not_asked_for_again(bronze: Bronze) ->
         )
         for state, last in ((GapState.OPENED, 12), (GapState.UNFILLABLE, 11))
     ]
-    await bronze.put(bronze.store().checkpoint(SYMBOL, coverage, 0), *(ledger.gaps.outgoing(each) for each in told))
+    await bronze.put(
+        bronze.store().checkpoint(SYMBOL, coverage, 0), *(feed_records.gaps.outgoing(each) for each in told)
+    )
     restored = await bronze.store().restore()
     assert ids_of(restored.coverages[SYMBOL].gaps) == [(12, 12)]
     assert list(restored.gaps[SYMBOL].open) == [(12, 12)]
@@ -155,7 +157,7 @@ async def test_a_numbering_that_has_ended_is_not_mixed_with_the_new_one(bronze: 
     await bronze.trades(900_000, 1, 3)
     neighbour = Coverage(first=1, high=1)  # of the same partition, with an older stamp
     await bronze.put(
-        ledger.gaps.outgoing(told),
+        feed_records.gaps.outgoing(told),
         bronze.store().checkpoint(SYMBOL, Coverage(first=1, high=1, began_at=100), 1),
         bronze.store().checkpoint(bronze.neighbour(), neighbour, 0),
     )
@@ -201,7 +203,7 @@ async def test_gap_records_that_cannot_be_read_are_passed_over(bronze: Bronze) -
         exchange="KRAKEN", symbol=SYMBOL, state=GapState.OPENED, first_id=11, last_id=12, cause=Cause.RECONNECT,
         opened_at=5, at=6,
     )  # fmt: skip
-    known = ledger.gaps.outgoing(told)
+    known = feed_records.gaps.outgoing(told)
     newer = Outgoing(known.topic, known.key, known.value.replace(b"reconnect", b"meteorite"), 0, ())
     await bronze.put(bronze.store().checkpoint(SYMBOL, coverage, 0), newer, known, newer)
     restored = await bronze.store().restore()

@@ -8,7 +8,7 @@ import pytest
 from shared.tests.feed.hand_feed import A, B, HandFeed, HandSocket, feed_by_hand
 
 from k2_shared.core.errors import Unavailable
-from k2_shared.feed.coverage.ledger import Cause
+from k2_shared.feed.coverage.feed_records import Cause
 from k2_shared.feed.transport.endpoints import Endpoints
 from k2_shared.feed.transport.supervisor import ConnectionSupervisor
 from k2_support.waiting import eventually

@@ -11,10 +11,10 @@ from k2_shared.core.errors import ConfigError, Unavailable
 from k2_shared.core.records import Outgoing
 from k2_shared.core.settings import KafkaSettings
 from k2_shared.core.telemetry import Metrics
-from k2_shared.feed.coverage import ledger
+from k2_shared.feed.coverage import feed_records
 from k2_shared.feed.coverage.coverage import Coverage, CoverageLimits, Gap, Gaps
+from k2_shared.feed.coverage.feed_records import Cause, EventKind, GapState, SymbolRecord, symbols
 from k2_shared.feed.coverage.gap_log import GapLog
-from k2_shared.feed.coverage.ledger import Cause, EventKind, GapState, SymbolRecord, symbols
 from k2_shared.feed.coverage.store import Restored
 from k2_shared.feed.publish.tracker import SymbolTracker
 from k2_shared.feed.run.control_topic import ControlTopic
@@ -192,7 +192,7 @@ async def test_a_suspended_symbol_can_be_removed(suspended: Run) -> None:
     await suspended.controller.hear(SymbolRecord(exchange="KRAKEN", symbol=POL, captured=False, at=1))
     assert suspended.events.told[2:] == [(EventKind.UNSUBSCRIBED, POL)]
     *gaps, end = suspended.kafka.written
-    assert [ledger.gaps.read(each.value).state for each in gaps] == [GapState.OPENED, GapState.UNFILLABLE]
+    assert [feed_records.gaps.read(each.value).state for each in gaps] == [GapState.OPENED, GapState.UNFILLABLE]
     assert end == f"{POL} forgotten"
     assert suspended.symbols.suspended == set()
 

@@ -13,9 +13,9 @@ from k2_shared.core.telemetry import Metrics
 from k2_shared.core.trade import Trade
 from k2_shared.feed.backfill.backfill import Filler
 from k2_shared.feed.backfill.worker import BackfillWorker
-from k2_shared.feed.coverage import ledger
+from k2_shared.feed.coverage import feed_records
+from k2_shared.feed.coverage.feed_records import GapRecord, now_us
 from k2_shared.feed.coverage.gap_log import GapLog
-from k2_shared.feed.coverage.ledger import GapRecord, now_us
 from k2_shared.feed.publish.tracker import SymbolTracker
 from k2_shared.feed.venue.rest import Page
 from k2_support.records import trade
@@ -48,7 +48,7 @@ class Feed:
         self.tracker.add(SYMBOL)
 
     def _put(self, record: Outgoing) -> None:
-        self.told.append(ledger.gaps.read(record.value))
+        self.told.append(feed_records.gaps.read(record.value))
 
     def publish(self, frame: bytes, found: Sequence[Trade], origin: Origin) -> None:
         self.published += [(each.trade_id, origin.source) for each in found]

@@ -3,8 +3,8 @@
 from mode import Service
 
 from k2_shared.core.records import by_topic
-from k2_shared.feed.coverage import ledger
-from k2_shared.feed.coverage.ledger import EventKind, EventRecord
+from k2_shared.feed.coverage import feed_records
+from k2_shared.feed.coverage.feed_records import EventKind, EventRecord
 from k2_shared.feed.run.statistics import add_statistics
 from k2_shared.feed.venue.settings import FeedSettings
 from k2_shared.kafka import clients
@@ -23,9 +23,9 @@ class ToyFeed(Service):  # type: ignore[misc]
         add_statistics(shell, settings, self._names)
 
     async def on_start(self) -> None:
-        event = EventRecord(exchange="KRAKEN", kind=EventKind.CONNECTED, service="toy_feed", at=ledger.now_us())
+        event = EventRecord(exchange="KRAKEN", kind=EventKind.CONNECTED, service="toy_feed", at=feed_records.now_us())
         async with clients.started(clients.producer(self._settings), self._settings) as sender:
-            await clients.send_all(sender, self._names, 0, by_topic([ledger.events.outgoing(event)]))
+            await clients.send_all(sender, self._names, 0, by_topic([feed_records.events.outgoing(event)]))
         self._health.not_ready = list
 
 

@@ -15,8 +15,8 @@ from k2.feed.overview import SymbolStatus, overview, table
 from k2.feed.reading import read_topic, run
 from k2_shared.core.errors import ConfigError
 from k2_shared.core.settings import RunSettings
-from k2_shared.feed.coverage import ledger
-from k2_shared.feed.coverage.ledger import EventKind, EventRecord, Resumption, SymbolRecord, moment
+from k2_shared.feed.coverage import feed_records
+from k2_shared.feed.coverage.feed_records import EventKind, EventRecord, Resumption, SymbolRecord, moment
 from k2_shared.kafka.topics import EVENTS, SYMBOLS
 
 _REJECTED = 1
@@ -114,8 +114,8 @@ def list_symbols(
 
 async def _statuses(symbols: SymbolFilter) -> tuple[list[SymbolStatus], int]:
     settings = RunSettings.load()
-    words = await read_topic(settings, SYMBOLS, ledger.symbols.read, symbols.takes)
-    events = await read_topic(settings, EVENTS, ledger.events.read, symbols.takes)
+    words = await read_topic(settings, SYMBOLS, feed_records.symbols.read, symbols.takes)
+    events = await read_topic(settings, EVENTS, feed_records.events.read, symbols.takes)
     return overview(words.records, events.records), words.unreadable + events.unreadable
 
 
@@ -126,7 +126,7 @@ def _record(
         exchange=symbol.exchange,
         symbol=symbol.symbol,
         captured=captured,
-        at=ledger.now_us(),
+        at=feed_records.now_us(),
         backfill_from_id=backfill_from_id,
         resumption=resumption,
     )

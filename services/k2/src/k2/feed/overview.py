@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rich.table import Table
 
 from k2.feed.exchange_symbol import name
-from k2_shared.feed.coverage.ledger import EventKind, EventRecord, SymbolRecord, moment
+from k2_shared.feed.coverage.feed_records import EventKind, EventRecord, SymbolRecord, moment
 
 _CAPTURED = {
     EventKind.SUBSCRIBED: "yes",

@@ -9,8 +9,8 @@ from aiokafka import AIOKafkaConsumer
 from k2_shared.core.errors import InvalidRecord, Unavailable
 from k2_shared.core.records import by_topic
 from k2_shared.core.settings import RunSettings
-from k2_shared.feed.coverage import ledger
-from k2_shared.feed.coverage.ledger import EventKind, EventRecord, SymbolRecord
+from k2_shared.feed.coverage import feed_records
+from k2_shared.feed.coverage.feed_records import EventKind, EventRecord, SymbolRecord
 from k2_shared.kafka import clients
 from k2_shared.kafka.topics import EVENTS, SYMBOLS, Names, administration, check
 
@@ -41,7 +41,7 @@ async def send(settings: RunSettings, command: SymbolCommand) -> None:
     async with administration(settings) as admin:
         await check(admin, names, [SYMBOLS])
     async with clients.started(clients.producer(settings), settings) as sender:
-        await clients.send_all(sender, names, 0, by_topic([ledger.symbols.outgoing(command.record)]))
+        await clients.send_all(sender, names, 0, by_topic([feed_records.symbols.outgoing(command.record)]))
 
 
 async def send_and_wait(settings: RunSettings, command: SymbolCommand, timeout_s: float) -> EventRecord:
@@ -83,6 +83,6 @@ async def _answer(reader: AIOKafkaConsumer, command: SymbolCommand, timeout_s: f
 def _events(values: Iterable[bytes | None]) -> Iterable[EventRecord]:
     for value in values:
         try:
-            yield ledger.events.read(value)
+            yield feed_records.events.read(value)
         except InvalidRecord:
             continue  # no answer of a feed; 'k2 feed list' counts what cannot be read

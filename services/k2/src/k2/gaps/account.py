@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from k2_shared.core.trade import Exchange
+from k2_shared.feed.coverage.feed_records import Cause, GapRecord, GapState
 from k2_shared.feed.coverage.gap_log import GapFold
-from k2_shared.feed.coverage.ledger import Cause, GapRecord, GapState
 
 
 @dataclass(frozen=True, slots=True)

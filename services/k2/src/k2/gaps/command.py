@@ -13,7 +13,7 @@ from k2.feed.exchange_symbol import SymbolFilter, name
 from k2.feed.reading import read_topic, run
 from k2.gaps.account import AccountedGap, account
 from k2_shared.core.settings import RunSettings
-from k2_shared.feed.coverage import ledger
+from k2_shared.feed.coverage import feed_records
 from k2_shared.kafka.topics import GAPS
 
 _SETTLED = 100
@@ -27,10 +27,10 @@ def gaps(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the trade ids that the feeds missed: the open gaps first, then what was filled or given up."""
-    found = run(read_topic(RunSettings.load(), GAPS, ledger.gaps.read, SymbolFilter.parse(symbol).takes))
+    found = run(read_topic(RunSettings.load(), GAPS, feed_records.gaps.read, SymbolFilter.parse(symbol).takes))
     every = account(found.records)
     shown = every if everything else _newest(every)
-    now = ledger.now_us()
+    now = feed_records.now_us()
     if as_json:
         typer.echo(json.dumps([row(gap, now) for gap in shown], indent=2))
     elif shown:
@@ -64,7 +64,7 @@ def row(gap: AccountedGap, now: int) -> dict[str, str | int | float]:
         "last_id": gap.last_id,
         "count": gap.count,
         "cause": gap.cause.value,
-        "opened": ledger.moment(gap.opened_at),
+        "opened": feed_records.moment(gap.opened_at),
         "seconds": round(gap.latency_s(now), 3),
     }
 

@@ -9,7 +9,7 @@ from k2_shared.core.trade import Trade
 from k2_shared.feed.backfill.history import RestHistory
 from k2_shared.feed.coverage.coverage import Coverage
 from k2_shared.feed.coverage.event_log import EventLog
-from k2_shared.feed.coverage.ledger import Cause, EventKind
+from k2_shared.feed.coverage.feed_records import Cause, EventKind
 from k2_shared.feed.coverage.silent import Silent
 from k2_shared.feed.coverage.staleness import Staleness
 from k2_shared.feed.publish.tracker import SymbolTracker

@@ -12,9 +12,9 @@ from k2_shared.core.telemetry import logger
 from k2_shared.core.trade import Trade
 from k2_shared.feed.backfill.backfill import Filler, Judged
 from k2_shared.feed.coverage.coverage import Coverage, Gap, Settled
+from k2_shared.feed.coverage.feed_records import now_us
 from k2_shared.feed.coverage.gap_log import GapLog
 from k2_shared.feed.coverage.intervals import IntervalSet
-from k2_shared.feed.coverage.ledger import now_us
 from k2_shared.feed.publish.tracker import SymbolTracker, TrackedSymbol
 
 WAITING = "feed_backfill_waits"

@@ -4,8 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from k2_shared.feed.coverage.feed_records import EventRecord, GapRecord, GapState, moment
 from k2_shared.feed.coverage.gap_log import GapFold
-from k2_shared.feed.coverage.ledger import EventRecord, GapRecord, GapState, moment
 
 MAX_SYMBOLS = 10_000  # both exchanges have some thousand; this bounds what a stranger's records can take
 

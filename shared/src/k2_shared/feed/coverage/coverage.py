@@ -7,7 +7,7 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from k2_shared.feed.coverage.blocks import Blocks, Place
-from k2_shared.feed.coverage.ledger import Cause, now_us
+from k2_shared.feed.coverage.feed_records import Cause, now_us
 
 _NOTHING = (-1, Cause.SILENT_DROP)
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from k2_shared.core.records import Outgoing
 from k2_shared.core.telemetry import logger
 from k2_shared.core.trade import Exchange
-from k2_shared.feed.coverage import ledger
-from k2_shared.feed.coverage.ledger import EventKind, EventRecord, now_us
+from k2_shared.feed.coverage import feed_records
+from k2_shared.feed.coverage.feed_records import EventKind, EventRecord, now_us
 
 _EVENT = "feed_event"
 
@@ -25,5 +25,5 @@ class EventLog:
         record = EventRecord(
             exchange=self.exchange, kind=kind, service=self.service, at=now_us(), symbol=symbol, detail=detail
         )
-        self.put(ledger.events.outgoing(record))
+        self.put(feed_records.events.outgoing(record))
         logger().info(_EVENT, kind=kind, symbol=symbol or None, detail=detail)

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from k2_shared.core.records import Outgoing
 from k2_shared.core.telemetry import FeedMetrics
 from k2_shared.core.trade import Exchange
-from k2_shared.feed.coverage import ledger
+from k2_shared.feed.coverage import feed_records
 from k2_shared.feed.coverage.coverage import Coverage, Gap, Settled
+from k2_shared.feed.coverage.feed_records import Cause, GapRecord, GapState, now_us
 from k2_shared.feed.coverage.intervals import Interval, IntervalSet
-from k2_shared.feed.coverage.ledger import Cause, GapRecord, GapState, now_us
 
 
 class GapFold:
@@ -129,7 +129,7 @@ class GapLog:
             at=now_us(),
         )
         self._folds[symbol].take(record)
-        self.put(ledger.gaps.outgoing(record))
+        self.put(feed_records.gaps.outgoing(record))
         self.metrics.gaps.labels(self.exchange, state).inc()
         self.metrics.gap_ids.labels(self.exchange, state).inc(record.count)
         self._measure(symbol)

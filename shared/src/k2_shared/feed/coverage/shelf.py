@@ -12,7 +12,7 @@ from k2_shared.core.telemetry import logger
 from k2_shared.core.trade import Exchange, record_key
 from k2_shared.feed.coverage.checkpoint import Checkpoint, Saved, head, save, whole
 from k2_shared.feed.coverage.coverage import Coverage
-from k2_shared.feed.coverage.ledger import now_us
+from k2_shared.feed.coverage.feed_records import now_us
 from k2_shared.kafka.topics import COVERAGE
 
 NOBODY = ""

@@ -15,11 +15,11 @@ from aiokafka import TopicPartition
 from k2_shared.core.errors import InvalidRecord
 from k2_shared.core.settings import KafkaSettings
 from k2_shared.core.trade import decode, record_key
-from k2_shared.feed.coverage import ledger
+from k2_shared.feed.coverage import feed_records
 from k2_shared.feed.coverage.checkpoint import Checkpoint
 from k2_shared.feed.coverage.coverage import Coverage, CoverageLimits, TradeVerdict
+from k2_shared.feed.coverage.feed_records import GapState
 from k2_shared.feed.coverage.gap_log import GapFold
-from k2_shared.feed.coverage.ledger import GapState
 from k2_shared.feed.coverage.shelf import Ignored, Shelf
 from k2_shared.kafka import clients
 from k2_shared.kafka.offsets import offset_ranges_now
@@ -147,7 +147,7 @@ class Store(Shelf):
         async for batch in clients.replay(self.settings, self._at(GAPS), span.start, span.stop):
             for record in batch:
                 try:
-                    gap = ledger.gaps.read(record.value)
+                    gap = feed_records.gaps.read(record.value)
                 except InvalidRecord as error:
                     ignored.note(InvalidRecord("unreadable_gap", error.detail))
                     continue

@@ -11,7 +11,7 @@ from k2_shared.core.origin import Origin
 from k2_shared.core.telemetry import logger
 from k2_shared.core.trade import Exchange, Trade
 from k2_shared.feed.coverage.coverage import Coverage, CoverageLimits, Settled, TradeVerdict
-from k2_shared.feed.coverage.ledger import Cause, now_us
+from k2_shared.feed.coverage.feed_records import Cause, now_us
 from k2_shared.feed.coverage.recent import RecentTrades, RecentWindows
 from k2_shared.feed.publish.publisher import Publisher
 from k2_shared.feed.venue.protocol import OTHER, Event, Notice, Refused, TradesReceived, Unreadable

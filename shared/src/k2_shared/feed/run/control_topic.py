@@ -11,8 +11,8 @@ from k2_shared.core.settings import KafkaSettings
 from k2_shared.core.symbol import unfit
 from k2_shared.core.telemetry import logger
 from k2_shared.core.trade import Exchange
-from k2_shared.feed.coverage import ledger
-from k2_shared.feed.coverage.ledger import SymbolRecord
+from k2_shared.feed.coverage import feed_records
+from k2_shared.feed.coverage.feed_records import SymbolRecord
 from k2_shared.kafka import clients
 from k2_shared.kafka.offsets import offset_ranges_now
 from k2_shared.kafka.topics import SYMBOLS, Names
@@ -69,7 +69,7 @@ class ControlTopic:
     def read_record(self, value: bytes | None) -> SymbolRecord | None:
         """Keep a record of this venue; what cannot be read, as of a newer version, is logged, counted and left."""
         try:
-            record = ledger.symbols.read(value)
+            record = feed_records.symbols.read(value)
         except InvalidRecord as error:
             logger().warning(IGNORED, detail=error.detail)
             self.errors.labels(_STAGE, error.reason).inc()

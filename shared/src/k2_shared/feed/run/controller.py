@@ -6,9 +6,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from k2_shared.core.errors import Unavailable
-from k2_shared.feed.coverage import ledger
+from k2_shared.feed.coverage import feed_records
 from k2_shared.feed.coverage.coverage import Coverage
-from k2_shared.feed.coverage.ledger import Cause, EventKind, Resumption, SymbolRecord
+from k2_shared.feed.coverage.feed_records import Cause, EventKind, Resumption, SymbolRecord
 from k2_shared.feed.run.symbols import CapturedSymbols
 from k2_shared.feed.transport.connection import Connection
 from k2_shared.feed.transport.connector import Connector
@@ -108,7 +108,7 @@ class SymbolController:
             self.symbols.suspended.discard(symbol)
             self.take_over(symbol)
         else:
-            await self.symbols.begin(symbol, Coverage(self.symbols.store.limits, began_at=ledger.now_us()))
+            await self.symbols.begin(symbol, Coverage(self.symbols.store.limits, began_at=feed_records.now_us()))
             self.symbols.on_trial.add(symbol)
         self.symbols.names[symbol] = name
         await self._on_each(Connection.subscribe, symbol)
@@ -137,7 +137,7 @@ class SymbolController:
 
 def _following(ended: Coverage) -> Coverage:
     """The coverage of a new numbering, from the id on that showed it: what was quarantined of it is missing."""
-    coverage = Coverage(ended.limits, high_us=ended.reset_us, began_at=ledger.now_us(), since_us=ended.reset_us)
+    coverage = Coverage(ended.limits, high_us=ended.reset_us, began_at=feed_records.now_us(), since_us=ended.reset_us)
     coverage.begin(ended.reset_to)
     coverage.expect(Cause.REQUEST)
     return coverage

@@ -7,8 +7,8 @@ from k2_shared.core.errors import ConfigError
 from k2_shared.core.records import Outgoing
 from k2_shared.core.telemetry import logger
 from k2_shared.feed.coverage.coverage import Coverage
+from k2_shared.feed.coverage.feed_records import Cause, EventKind, now_us
 from k2_shared.feed.coverage.gap_log import GapFold
-from k2_shared.feed.coverage.ledger import Cause, EventKind, now_us
 from k2_shared.feed.coverage.store import Restored, Store
 from k2_shared.feed.run.control_topic import ControlTopic
 from k2_shared.feed.run.symbols import CapturedSymbols

@@ -7,8 +7,8 @@ from prometheus_client import Gauge
 
 from k2_shared.feed.coverage.coverage import Coverage
 from k2_shared.feed.coverage.event_log import EventLog
+from k2_shared.feed.coverage.feed_records import EventKind, now_us
 from k2_shared.feed.coverage.gap_log import GapLog
-from k2_shared.feed.coverage.ledger import EventKind, now_us
 from k2_shared.feed.coverage.skew import ClockSkew
 from k2_shared.feed.coverage.staleness import Laggards
 from k2_shared.feed.publish.tracker import FrameIntake, SymbolTracker

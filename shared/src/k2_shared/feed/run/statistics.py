@@ -18,7 +18,7 @@ from mode.threads import WorkerThread
 
 from k2_shared.core.errors import InvalidRecord, Unavailable
 from k2_shared.core.telemetry import logger
-from k2_shared.feed.coverage import ledger
+from k2_shared.feed.coverage import feed_records
 from k2_shared.feed.coverage.counts import FeedCounts
 from k2_shared.feed.venue.settings import FeedSettings
 from k2_shared.kafka import clients, groups
@@ -81,11 +81,13 @@ def add_statistics(shell: Shell, settings: FeedSettings, names: Names) -> None:
     that was killed by another of its service.
     """
     shell.metrics.feed.memory_limit.set(settings.feed_memory_limit_mb * 1e6)
-    counts = FeedCounts(ledger.now_us())
+    counts = FeedCounts(feed_records.now_us())
     prefix = f"{shell.app.conf.id}-{_STAGE}-"
     statistics = Statistics(_app(shell, f"{prefix}{settings.k2_instance}"), settings, names, prefix)
-    statistics.count(EVENTS, _reader(EVENTS, lambda value: counts.event(ledger.events.read(value)), counts, shell))
-    statistics.count(GAPS, _reader(GAPS, lambda value: counts.gap(ledger.gaps.read(value)), counts, shell))
+    statistics.count(
+        EVENTS, _reader(EVENTS, lambda value: counts.event(feed_records.events.read(value)), counts, shell)
+    )
+    statistics.count(GAPS, _reader(GAPS, lambda value: counts.gap(feed_records.gaps.read(value)), counts, shell))
     shell.app.service(statistics)
 
     async def feeds(web: Any, request: Any) -> Any:

@@ -6,8 +6,8 @@ from prometheus_client import Gauge
 
 from k2_shared.feed.coverage.coverage import Coverage, Settled
 from k2_shared.feed.coverage.event_log import EventLog
+from k2_shared.feed.coverage.feed_records import EventKind
 from k2_shared.feed.coverage.gap_log import GapLog
-from k2_shared.feed.coverage.ledger import EventKind
 from k2_shared.feed.coverage.store import Store
 from k2_shared.feed.publish.publisher import Publisher
 from k2_shared.feed.publish.tracker import SymbolTracker

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from k2_shared.feed.coverage.ledger import Cause
+from k2_shared.feed.coverage.feed_records import Cause
 from k2_shared.feed.publish.tracker import SymbolTracker
 from k2_shared.feed.transport.connection import Connection, Sink
 from k2_shared.feed.transport.transport import SocketLimits, Transport

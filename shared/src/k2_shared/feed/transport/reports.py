@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from k2_shared.core.telemetry import Metrics
 from k2_shared.feed.coverage.event_log import EventLog
-from k2_shared.feed.coverage.ledger import EventKind
+from k2_shared.feed.coverage.feed_records import EventKind
 
 _WORDS = {"pong": "ping", "silence": "silence", "not confirmed": "subscription", "refused": "refused", "stale": "stale"}
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from k2_shared.core.backoff import Backoff
 from k2_shared.core.errors import Unavailable
 from k2_shared.core.tasks import cancel_and_wait
-from k2_shared.feed.coverage.ledger import Cause
+from k2_shared.feed.coverage.feed_records import Cause
 from k2_shared.feed.publish.backlog import Congested
 from k2_shared.feed.transport.connection import Connection
 from k2_shared.feed.transport.connector import Connector

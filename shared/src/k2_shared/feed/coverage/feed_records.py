@@ -1,4 +1,4 @@
-"""What a feed tells of itself: the gaps in the ids and their fate, its events, and what it is told about symbols."""
+"""The records that feeds write, of gaps and events, and those that operators write, of symbols; as JSON."""
 
 import time
 from datetime import UTC, datetime, timedelta

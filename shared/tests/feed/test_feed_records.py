@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from k2_shared.core import contracts
 from k2_shared.core.errors import InvalidRecord
-from k2_shared.feed.coverage.ledger import (
+from k2_shared.feed.coverage.feed_records import (
     Cause,
     EventKind,
     EventRecord,
