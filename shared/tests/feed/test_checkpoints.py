@@ -20,7 +20,7 @@ from k2_support.waiting import eventually
 SYMBOL = "BTC/USD"
 
 
-class Store(Shelf):
+class CoverageStore(Shelf):
     """Everything is in one partition of bronze."""
 
     bronze = "bronze"
@@ -52,7 +52,11 @@ class Rig:
     """One symbol with more gaps than a head holds."""
 
     def __init__(self) -> None:
-        self.publisher, self.store, self.tracker = Publisher(), Store("KRAKEN", "feed_kraken", "0"), SymbolTracker(8)
+        self.publisher, self.store, self.tracker = (
+            Publisher(),
+            CoverageStore("KRAKEN", "feed_kraken", "0"),
+            SymbolTracker(8),
+        )
         self.coverage = Coverage()
         self.coverage.begin(1)
         for trade_id in range(1, 4 * INLINE, 2):

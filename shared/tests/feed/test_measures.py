@@ -15,7 +15,7 @@ from k2_shared.feed.coverage.event_log import EventLog
 from k2_shared.feed.coverage.gap_log import GapLog
 from k2_shared.feed.coverage.intervals import IntervalSet
 from k2_shared.feed.coverage.silent import Silent
-from k2_shared.feed.coverage.store import Store
+from k2_shared.feed.coverage.store import CoverageStore
 from k2_shared.feed.publish.backlog import Backlog, PublisherLimits
 from k2_shared.feed.publish.frames import FrameWriter
 from k2_shared.feed.publish.publisher import Publisher
@@ -74,7 +74,7 @@ def running() -> Running:
     nobody: Any = None
     writer = FrameWriter("KRAKEN", "feed", wire_prefix(SCHEMA_ID))
     publisher = Publisher(sender, names, metrics, Backlog(PublisherLimits()), writer)
-    store = Store("KRAKEN", "feed_kraken", "0", settings, names, nobody)
+    store = CoverageStore("KRAKEN", "feed_kraken", "0", settings, names, nobody)
     tracker = SymbolTracker(8)
     gap_log = GapLog("KRAKEN", publisher.put, metrics.feed)
     events = EventLog("KRAKEN", "feed_kraken", publisher.put)

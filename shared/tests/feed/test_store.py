@@ -13,7 +13,7 @@ from k2_shared.feed.coverage import feed_records
 from k2_shared.feed.coverage.coverage import Coverage, Gap, Gaps
 from k2_shared.feed.coverage.feed_records import Cause, GapRecord, GapState
 from k2_shared.feed.coverage.shelf import NOBODY
-from k2_shared.feed.coverage.store import Store
+from k2_shared.feed.coverage.store import CoverageStore
 from k2_shared.feed.publish.tracker import SymbolTracker
 from k2_shared.feed.run.checkpoints import Checkpoints
 from k2_shared.kafka import clients
@@ -31,10 +31,10 @@ class Bronze:
     def __init__(self, settings: RunSettings, names: Names, schema_id: int) -> None:
         self.settings, self.names, self.schema_id = settings, names, schema_id
 
-    def store(self, instance: str = "0") -> Store:
+    def store(self, instance: str = "0") -> CoverageStore:
         topic = self.names.topic(BRONZE_TOPIC)
         schemas = SubjectSchemas(self.settings, self.names.contract(topic), self.names.subject(topic))
-        return Store("KRAKEN", "feed_kraken", instance, self.settings, self.names, schemas)
+        return CoverageStore("KRAKEN", "feed_kraken", instance, self.settings, self.names, schemas)
 
     async def put(self, *records: Outgoing) -> None:
         async with clients.started(clients.producer(self.settings), self.settings) as sender:

@@ -45,7 +45,7 @@ class Restored:
 
 
 @dataclass(frozen=True)
-class Store(Shelf):
+class CoverageStore(Shelf):
     """One feed's durable coverage."""
 
     settings: KafkaSettings

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
-from k2_shared.feed.coverage.store import Store
+from k2_shared.feed.coverage.store import CoverageStore
 from k2_shared.feed.publish.publisher import Publisher
 from k2_shared.feed.venue.budget import Attempts
 
@@ -13,7 +13,7 @@ class DurableAttempts:
     """The attempts of this process, kept in Kafka."""
 
     attempts: Attempts
-    store: Store
+    store: CoverageStore
     publisher: Publisher
 
     async def reserve(self) -> None:

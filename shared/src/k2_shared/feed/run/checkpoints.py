@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from k2_shared.feed.coverage.checkpoint import Saved
 from k2_shared.feed.coverage.coverage import Coverage
 from k2_shared.feed.coverage.shelf import NOBODY
-from k2_shared.feed.coverage.store import Store
+from k2_shared.feed.coverage.store import CoverageStore
 from k2_shared.feed.publish.publisher import Publisher
 from k2_shared.feed.publish.tracker import SymbolTracker
 
@@ -39,7 +39,7 @@ class Checkpoints:
     """
 
     publisher: Publisher
-    store: Store
+    store: CoverageStore
     tracker: SymbolTracker
     every_s: float
     ends: Mapping[int, int]

@@ -19,7 +19,7 @@ from k2_shared.feed.coverage.gap_log import GapLog
 from k2_shared.feed.coverage.silent import Silent
 from k2_shared.feed.coverage.skew import ClockSkew
 from k2_shared.feed.coverage.staleness import Laggards, Staleness
-from k2_shared.feed.coverage.store import Restored, Store
+from k2_shared.feed.coverage.store import CoverageStore, Restored
 from k2_shared.feed.publish.backlog import Backlog, PublisherLimits
 from k2_shared.feed.publish.frames import FrameWriter
 from k2_shared.feed.publish.publisher import Publisher
@@ -75,7 +75,7 @@ async def opened(context: FeedContext, works: Callable[[], None]) -> AsyncIterat
         Unavailable, KafkaError: the broker does not answer.
     """
     settings, names, venue = context.settings, context.names, context.venue
-    store = Store(venue.exchange, venue.service, settings.k2_instance, settings, names, context.schemas)
+    store = CoverageStore(venue.exchange, venue.service, settings.k2_instance, settings, names, context.schemas)
     control = ControlTopic(settings, names, venue.exchange, context.metrics.errors)
     await control.read()
     restored = await store.restore()
@@ -109,7 +109,7 @@ class _Core:
 
 def composed(
     context: FeedContext,
-    store: Store,
+    store: CoverageStore,
     control: ControlTopic,
     restored: Restored,
     publisher: Publisher,
@@ -150,7 +150,7 @@ def composed(
     )
 
 
-def _core(context: FeedContext, store: Store, restored: Restored, publisher: Publisher) -> _Core:
+def _core(context: FeedContext, store: CoverageStore, restored: Restored, publisher: Publisher) -> _Core:
     settings, venue, metrics = context.settings, context.venue, context.metrics
     tracker = SymbolTracker(settings.feed_copies_window)
     events = EventLog(venue.exchange, venue.service, publisher.put)

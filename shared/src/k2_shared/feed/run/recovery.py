@@ -9,7 +9,7 @@ from k2_shared.core.telemetry import logger
 from k2_shared.feed.coverage.coverage import Coverage
 from k2_shared.feed.coverage.feed_records import Cause, EventKind, now_us
 from k2_shared.feed.coverage.gap_log import GapFold
-from k2_shared.feed.coverage.store import Restored, Store
+from k2_shared.feed.coverage.store import CoverageStore, Restored
 from k2_shared.feed.run.control_topic import ControlTopic
 from k2_shared.feed.run.symbols import CapturedSymbols
 from k2_shared.feed.venue.listings import Pairs
@@ -29,7 +29,7 @@ class Recovery:
     control: ControlTopic
     restored: Restored
     symbols: CapturedSymbols
-    store: Store
+    store: CoverageStore
     put: Callable[[Outgoing], None]
     left: dict[str, Coverage] = field(default_factory=dict)
 

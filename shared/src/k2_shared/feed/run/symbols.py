@@ -8,7 +8,7 @@ from k2_shared.feed.coverage.coverage import Coverage, Settled
 from k2_shared.feed.coverage.event_log import EventLog
 from k2_shared.feed.coverage.feed_records import EventKind
 from k2_shared.feed.coverage.gap_log import GapLog
-from k2_shared.feed.coverage.store import Store
+from k2_shared.feed.coverage.store import CoverageStore
 from k2_shared.feed.publish.publisher import Publisher
 from k2_shared.feed.publish.tracker import SymbolTracker
 from k2_shared.feed.venue.protocol import Refused
@@ -24,7 +24,7 @@ class CapturedSymbols:
     tracker: SymbolTracker
     gap_log: GapLog
     events: EventLog
-    store: Store
+    store: CoverageStore
     publisher: Publisher
     last_record: Gauge
     names: dict[str, str]  # canonical symbol to the venue's name
