@@ -15,10 +15,10 @@ from k2_shared.core.trade import Trade
 from k2_shared.feed.backfill.backfill import Filler, Judged, judge
 from k2_shared.feed.backfill.worker import BackfillWorker
 from k2_shared.feed.coverage.checkpoint import Saved
+from k2_shared.feed.coverage.checkpoint_records import CheckpointRecords, UnreadableRecords
 from k2_shared.feed.coverage.coverage import Coverage
 from k2_shared.feed.coverage.feed_records import now_us
 from k2_shared.feed.coverage.gap_log import GapLog
-from k2_shared.feed.coverage.shelf import Ignored, Shelf
 from k2_shared.feed.publish.tracker import SymbolTracker, TrackedSymbol
 from k2_shared.feed.run.reports import GapReports
 from k2_shared.feed.venue.rest import Page
@@ -40,7 +40,7 @@ class Rig:
     def __post_init__(self) -> None:
         unused: Any = None
         gap_log = GapLog("BINANCE", self.put, Metrics("bench", "0").feed)
-        self.shelf = Shelf("BINANCE", "bench", "0")
+        self.records = CheckpointRecords("BINANCE", "bench", "0")
         self.reports = GapReports(self.tracker, gap_log, unused, unused, grace_s=0)
         filler = Filler(unused, 300.0, 0.5, 60.0, time.monotonic)
         self.worker = BackfillWorker(self.tracker, gap_log, filler, self.publish, unused, grace_s=0)
@@ -133,7 +133,7 @@ class Operations:
 
     def save(self, _: int) -> Saved:
         """The next checkpoint."""
-        saved = self.rig.shelf.saved(self.coverage, 0, self._chunks)
+        saved = self.rig.records.saved(self.coverage, 0, self._chunks)
         self._chunks = saved.chunks
         return saved
 
@@ -167,7 +167,7 @@ def costs(gaps: int) -> Costs:
     """Measure every operation."""
     do, many, one = Operations(gaps), lambda: range(TIMES), lambda: [0]
     whole, values = do.save_all(0), dict[bytes, bytes]()
-    values |= {record.key: record.value for record in do.rig.shelf.records(SYMBOL, whole)}
+    values |= {record.key: record.value for record in do.rig.records.records(SYMBOL, whole)}
     do.changed()
     changed = do.save(0)
     return Costs(
@@ -182,6 +182,6 @@ def costs(gaps: int) -> Costs:
         saving_all=took(do.save_all, one),
         saving_all_bytes=len(whole.head) + sum(map(len, whole.new.values())),
         largest_record=max(map(len, [whole.head, *whole.new.values()])),
-        reading=took(lambda _: do.rig.shelf.read_checkpoints(values, Ignored()), one),
+        reading=took(lambda _: do.rig.records.read_checkpoints(values, UnreadableRecords()), one),
         page=took(do.settle, do.pages, rounds=PAGES),
     )

@@ -6,18 +6,18 @@ from tests.feeds.accounts import Account
 from tests.feeds.rig import Rig
 
 from k2_shared.feed.coverage.checkpoint import Checkpoint
+from k2_shared.feed.coverage.checkpoint_records import CheckpointRecords, UnreadableRecords
 from k2_shared.feed.coverage.intervals import Interval, IntervalSet
-from k2_shared.feed.coverage.shelf import Ignored, Shelf
 from k2_shared.kafka.topics import COVERAGE
 from k2_support.topics import read
 
 
 async def claimed(rig: Rig) -> dict[str, IntervalSet]:
     """The ids of each symbol that the newest checkpoint says are in Kafka."""
-    shelf = Shelf(rig.venue, rig.feed.service, "0")
+    records = CheckpointRecords(rig.venue, rig.feed.service, "0")
     newest = {each.key: each.value for each in await read(rig.settings, rig.names, COVERAGE)}
     there = {key: value for key, value in newest.items() if value is not None}
-    return {symbol: _ids(each) for symbol, each in shelf.read_checkpoints(there, Ignored()).items()}
+    return {symbol: _ids(each) for symbol, each in records.read_checkpoints(there, UnreadableRecords()).items()}
 
 
 def _ids(checkpoint: Checkpoint) -> IntervalSet:

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from k2_shared.feed.coverage.blocks import MOST
 from k2_shared.feed.coverage.checkpoint import INLINE, Checkpoint
+from k2_shared.feed.coverage.checkpoint_records import NOBODY, CheckpointRecords, UnreadableRecords
 from k2_shared.feed.coverage.coverage import Coverage, Gap
 from k2_shared.feed.coverage.feed_records import Cause
-from k2_shared.feed.coverage.shelf import NOBODY, Ignored, Shelf
 
 SYMBOL = "BTC/USD"
-SHELF, OTHER = Shelf("KRAKEN", "feed_kraken", "a"), Shelf("KRAKEN", "feed_kraken", "b")
+SHELF, OTHER = CheckpointRecords("KRAKEN", "feed_kraken", "a"), CheckpointRecords("KRAKEN", "feed_kraken", "b")
 Log = list[tuple[bytes, bytes | None]]
 
 
@@ -30,16 +30,16 @@ def coverage(gaps: int) -> Coverage:
 class Writer:
     """Writes checkpoints of a coverage to a log, as one process does."""
 
-    def __init__(self, log: Log, shelf: Shelf, of: Coverage) -> None:
-        self.log, self.shelf, self.coverage = log, shelf, of
+    def __init__(self, log: Log, records: CheckpointRecords, of: Coverage) -> None:
+        self.log, self.records, self.coverage = log, records, of
         self.chunks = frozenset[str]()
 
     def write(self) -> list[int]:
         """Save; returns the sizes of what was written before the head, and of the head."""
-        saved = self.shelf.saved(self.coverage, 0, self.chunks)
-        records = self.shelf.records(SYMBOL, saved)
+        saved = self.records.saved(self.coverage, 0, self.chunks)
+        records = self.records.records(SYMBOL, saved)
         self.log += [(each.key, each.value) for each in records]
-        self.log += [(each.key, each.value) for each in self.shelf.discarded(self.chunks - saved.chunks)]
+        self.log += [(each.key, each.value) for each in self.records.discarded(self.chunks - saved.chunks)]
         self.chunks = saved.chunks
         return [len(each.value) for each in records if each.value is not None]
 
@@ -51,7 +51,7 @@ def values(log: Log) -> dict[bytes, bytes]:
 
 def read(log: Log) -> Checkpoint:
     """A symbol's checkpoint; one without ids where it cannot be read."""
-    return SHELF.read_checkpoints(values(log), Ignored())[SYMBOL]
+    return SHELF.read_checkpoints(values(log), UnreadableRecords())[SYMBOL]
 
 
 @pytest.mark.parametrize("gaps", [0, 1, INLINE, INLINE + 1, MOST + 1, 5 * MOST])
@@ -97,7 +97,7 @@ def test_any_mixture_of_old_and_new_records_is_whole_or_without_ids(
     A checkpoint that is read is one that was written; one of which a record is gone is to be read from bronze.
     """
     log: Log = []
-    writers = [Writer(log, shelf, coverage(2 * MOST)) for shelf in (SHELF, OTHER)]
+    writers = [Writer(log, records, coverage(2 * MOST)) for records in (SHELF, OTHER)]
     written = [Checkpoint(stamp=0)]
     for turn, first, count in steps:
         writer = writers[turn]
@@ -139,7 +139,7 @@ HEAD = {"stamp": 9, "first": 1, "high": 5, "high_us": 5, "began_at": 3}
 )
 def test_a_checkpoint_of_a_newer_version_is_left_alone_and_said(value: object) -> None:
     """It is only a shortcut: nothing of it is believed, and all is read from bronze."""
-    ignored = Ignored()
+    ignored = UnreadableRecords()
     raw = value if isinstance(value, bytes) else msgspec.json.encode(value)
     found = SHELF.read_checkpoints({SHELF.key(SYMBOL): raw}, ignored)
     assert found == {SYMBOL: Checkpoint(stamp=0)}
@@ -149,7 +149,7 @@ def test_a_checkpoint_of_a_newer_version_is_left_alone_and_said(value: object) -
 @pytest.mark.parametrize("chunk", [None, b'[[2,2,"meteor",1,0]]', b'[[9,9,"restart",1,0]]', b'[[3,2,"restart",1,0]]'])
 def test_a_checkpoint_without_its_gaps_says_only_how_the_venue_numbers(chunk: bytes | None) -> None:
     """They are missing, of a newer version, or none of its ids."""
-    ignored = Ignored()
+    ignored = UnreadableRecords()
     found = {SHELF.key(SYMBOL): msgspec.json.encode({**HEAD, "chunks": ["a/1"]})}
     if chunk is not None:
         found[b"feed_kraken/gaps/a/1"] = chunk
@@ -160,13 +160,13 @@ def test_a_checkpoint_without_its_gaps_says_only_how_the_venue_numbers(chunk: by
 def test_gaps_are_read_as_they_are_written_by_hand() -> None:
     """So that a change of the format is seen here."""
     value = msgspec.json.encode({**HEAD, "gaps": [GAP]})
-    found = SHELF.read_checkpoints({SHELF.key(SYMBOL): value}, Ignored())[SYMBOL]
+    found = SHELF.read_checkpoints({SHELF.key(SYMBOL): value}, UnreadableRecords())[SYMBOL]
     assert (found.stamp, found.gaps) == (9, [Gap(2, 2, Cause.RESTART, 1, 0)])
 
 
 @pytest.mark.parametrize("value", [b"", b"{}", b'["yesterday"]', b"\xff"])
 def test_attempts_that_cannot_be_read_count_as_none(value: bytes) -> None:
     """They are counted and said."""
-    ignored = Ignored()
+    ignored = UnreadableRecords()
     assert SHELF.read_attempts({SHELF.attempts_key: value}, ignored) == []
     assert ignored.counts == {"unreadable_attempts": 1}

@@ -11,8 +11,8 @@ import pytest
 from k2_shared.core.errors import Unavailable
 from k2_shared.core.records import Outgoing
 from k2_shared.feed.coverage.checkpoint import INLINE
+from k2_shared.feed.coverage.checkpoint_records import CheckpointRecords, UnreadableRecords
 from k2_shared.feed.coverage.coverage import Coverage
-from k2_shared.feed.coverage.shelf import Ignored, Shelf
 from k2_shared.feed.publish.tracker import SymbolTracker
 from k2_shared.feed.run.checkpoints import Checkpoints
 from k2_support.waiting import eventually
@@ -20,7 +20,7 @@ from k2_support.waiting import eventually
 SYMBOL = "BTC/USD"
 
 
-class CoverageStore(Shelf):
+class CoverageStore(CheckpointRecords):
     """Everything is in one partition of bronze."""
 
     bronze = "bronze"
@@ -75,7 +75,7 @@ class Rig:
 
     def read(self) -> Coverage:
         """What a start finds."""
-        ignored = Ignored()
+        ignored = UnreadableRecords()
         found = self.store.read_checkpoints(self.values(), ignored)[SYMBOL].coverage(self.coverage.limits)
         assert not ignored.counts
         return found
@@ -153,4 +153,4 @@ async def test_a_checkpoint_follows_its_partition(rig: Rig) -> None:
     for end, stamp in ((10, 10), (109, 10), (110, 110)):
         rig.publisher.acknowledged["bronze", 0] = end
         await rig.checkpoints.write()
-        assert rig.store.read_checkpoints(rig.values(), Ignored())[SYMBOL].stamp == stamp
+        assert rig.store.read_checkpoints(rig.values(), UnreadableRecords())[SYMBOL].stamp == stamp

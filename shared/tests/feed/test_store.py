@@ -10,9 +10,9 @@ from k2_shared.core.records import Outgoing
 from k2_shared.core.settings import RunSettings
 from k2_shared.core.trade import encode, wire_prefix
 from k2_shared.feed.coverage import feed_records
+from k2_shared.feed.coverage.checkpoint_records import NOBODY
 from k2_shared.feed.coverage.coverage import Coverage, Gap, Gaps
 from k2_shared.feed.coverage.feed_records import Cause, GapRecord, GapState
-from k2_shared.feed.coverage.shelf import NOBODY
 from k2_shared.feed.coverage.store import CoverageStore
 from k2_shared.feed.publish.tracker import SymbolTracker
 from k2_shared.feed.run.checkpoints import Checkpoints

@@ -17,10 +17,10 @@ from k2_shared.core.settings import KafkaSettings
 from k2_shared.core.trade import decode, record_key
 from k2_shared.feed.coverage import feed_records
 from k2_shared.feed.coverage.checkpoint import Checkpoint
+from k2_shared.feed.coverage.checkpoint_records import CheckpointRecords, UnreadableRecords
 from k2_shared.feed.coverage.coverage import Coverage, CoverageLimits, TradeVerdict
 from k2_shared.feed.coverage.feed_records import GapState
 from k2_shared.feed.coverage.gap_log import GapFold
-from k2_shared.feed.coverage.shelf import Ignored, Shelf
 from k2_shared.kafka import clients
 from k2_shared.kafka.offsets import offset_ranges_now
 from k2_shared.kafka.schemas import SubjectSchemas
@@ -31,8 +31,8 @@ from k2_shared.kafka.topics import BRONZE, COVERAGE, GAPS, Names, partition_for
 class Restored:
     """What stands in Kafka: coverages and gap records by symbol, and recent connection attempts in seconds.
 
-    ``ends`` are those of bronze by partition; ``chunks`` are what ``Shelf.own_chunks`` says. ``replayed`` counts the
-    bronze records that were read, and ``ignored``, by reason, what could not be read.
+    ``ends`` are those of bronze by partition; ``chunks`` are what ``CheckpointRecords.own_chunks`` says. ``replayed``
+    counts the bronze records that were read, and ``ignored``, by reason, what could not be read.
     """
 
     coverages: Mapping[str, Coverage]
@@ -45,7 +45,7 @@ class Restored:
 
 
 @dataclass(frozen=True)
-class CoverageStore(Shelf):
+class CoverageStore(CheckpointRecords):
     """One feed's durable coverage."""
 
     settings: KafkaSettings
@@ -64,7 +64,7 @@ class CoverageStore(Shelf):
             Halt: bronze ends before what the checkpoints say.
             Unavailable: the broker does not answer.
         """
-        offsets, ignored = await self._offsets(), Ignored()
+        offsets, ignored = await self._offsets(), UnreadableRecords()
         values = await clients.latest(self.settings, self._at(COVERAGE), offsets[self._at(COVERAGE)].stop)
         checkpoints = self.read_checkpoints(values, ignored)
         coverages = {symbol: each.coverage(self.limits) for symbol, each in checkpoints.items()}
@@ -141,7 +141,9 @@ class CoverageStore(Shelf):
                 if checkpoint and record.offset >= checkpoint.stamp:
                     stands(coverages[trade["symbol"]], trade["source_sequence"], trade["timestamp"])
 
-    async def _gaps(self, span: range, coverages: Mapping[str, Coverage], ignored: Ignored) -> Mapping[str, GapFold]:
+    async def _gaps(
+        self, span: range, coverages: Mapping[str, Coverage], ignored: UnreadableRecords
+    ) -> Mapping[str, GapFold]:
         """Fold the gap records of the venue's present numbering."""
         folds: dict[str, GapFold] = {}
         async for batch in clients.replay(self.settings, self._at(GAPS), span.start, span.stop):

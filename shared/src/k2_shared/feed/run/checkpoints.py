@@ -6,8 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from k2_shared.feed.coverage.checkpoint import Saved
+from k2_shared.feed.coverage.checkpoint_records import NOBODY
 from k2_shared.feed.coverage.coverage import Coverage
-from k2_shared.feed.coverage.shelf import NOBODY
 from k2_shared.feed.coverage.store import CoverageStore
 from k2_shared.feed.publish.publisher import Publisher
 from k2_shared.feed.publish.tracker import SymbolTracker

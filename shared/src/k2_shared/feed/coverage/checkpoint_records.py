@@ -24,7 +24,7 @@ Values = Mapping[bytes, bytes]
 """The newest value of each key."""
 
 
-class Ignored:
+class UnreadableRecords:
     """Counts by reason what cannot be read, and logs it: each symbol's, and the first of what has none."""
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class Ignored:
 
 
 @dataclass(frozen=True)
-class Shelf:
+class CheckpointRecords:
     """The records of one feed; each instance has connection attempts and records of gaps of its own."""
 
     exchange: Exchange
@@ -85,7 +85,7 @@ class Shelf:
         """The connection attempts that count against the venue's budget."""
         return _outgoing(self.attempts_key, msgspec.json.encode(list(made)))
 
-    def read_checkpoints(self, values: Values, ignored: Ignored) -> dict[str, Checkpoint]:
+    def read_checkpoints(self, values: Values, ignored: UnreadableRecords) -> dict[str, Checkpoint]:
         """Each symbol's checkpoint, with its gaps.
 
         Of one that cannot be read, as a newer version's, nothing is known, and of one whose gaps cannot be read only
@@ -102,7 +102,7 @@ class Shelf:
                 found[symbol] = of.without_ids()
         return found
 
-    def read_attempts(self, values: Values, ignored: Ignored) -> list[float]:
+    def read_attempts(self, values: Values, ignored: UnreadableRecords) -> list[float]:
         """This instance's connection attempts; none where they cannot be read."""
         try:
             return _MADE.decode(values.get(self.attempts_key, b"[]"))
