@@ -14,7 +14,7 @@ from k2_shared.feed.coverage.coverage import Coverage
 from k2_shared.feed.coverage.event_log import EventLog
 from k2_shared.feed.coverage.gap_log import GapLog
 from k2_shared.feed.coverage.intervals import IntervalSet
-from k2_shared.feed.coverage.silent import Silent
+from k2_shared.feed.coverage.silent import SilentSymbols
 from k2_shared.feed.coverage.store import CoverageStore
 from k2_shared.feed.publish.backlog import Backlog, PublisherLimits
 from k2_shared.feed.publish.frames import FrameWriter
@@ -90,7 +90,7 @@ def running() -> Running:
         venue,
         symbols,
         GapReports(tracker, gap_log, events, lambda: None, grace_s=0),
-        Gauges("KRAKEN", metrics, connector, attempts, intake, publisher, Silent()),
+        Gauges("KRAKEN", metrics, connector, attempts, intake, publisher, SilentSymbols()),
     )
 
 

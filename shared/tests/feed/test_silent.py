@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from k2_shared.feed.coverage.silent import Silent
+from k2_shared.feed.coverage.silent import SilentSymbols
 
 A, B = "BTC/USD", "ETH/USD"
 
@@ -18,7 +18,7 @@ class FakeConnection:
 
 def test_a_silent_symbol_is_silent_until_a_socket_brings_trades_of_it() -> None:
     """New sockets alone heal nothing, and the trades of another symbol say nothing."""
-    silent, connection = Silent(), FakeConnection(1, {B: 1})
+    silent, connection = SilentSymbols(), FakeConnection(1, {B: 1})
     silent.note(A)
     assert silent.look([connection], {A, B}) == {A}
     connection.last[B] = 2
@@ -31,7 +31,7 @@ def test_a_silent_symbol_is_silent_until_a_socket_brings_trades_of_it() -> None:
 
 def test_a_snapshot_is_no_sign_of_life() -> None:
     """Each new socket shows the newest trade once: that is another socket's first word, not a second one."""
-    silent = Silent()
+    silent = SilentSymbols()
     silent.note(A)
     for number in range(1, 5):
         connection = FakeConnection(number)
@@ -42,7 +42,7 @@ def test_a_snapshot_is_no_sign_of_life() -> None:
 
 def test_a_symbol_that_is_found_silent_again_is_the_same_one() -> None:
     """What was seen of its sockets stays, and one symbol counts once."""
-    silent, connection = Silent(), FakeConnection(1, {A: 5})
+    silent, connection = SilentSymbols(), FakeConnection(1, {A: 5})
     for _ in range(2):
         silent.note(A)
         assert silent.look([connection], {A}) == {A}
@@ -52,7 +52,7 @@ def test_a_symbol_that_is_found_silent_again_is_the_same_one() -> None:
 
 def test_a_symbol_that_was_left_is_not_silent() -> None:
     """Nobody waits for its trades; taken up again it begins anew."""
-    silent = Silent()
+    silent = SilentSymbols()
     silent.note(A)
     assert silent.look([], {B}) == set()
     assert silent.look([], {A, B}) == set()

@@ -10,7 +10,7 @@ from k2_shared.feed.backfill.history import RestHistory
 from k2_shared.feed.coverage.coverage import Coverage
 from k2_shared.feed.coverage.event_log import EventLog
 from k2_shared.feed.coverage.feed_records import Cause, EventKind
-from k2_shared.feed.coverage.silent import Silent
+from k2_shared.feed.coverage.silent import SilentSymbols
 from k2_shared.feed.coverage.staleness import Staleness
 from k2_shared.feed.publish.tracker import SymbolTracker
 from k2_shared.feed.transport.connector import Connector
@@ -31,7 +31,7 @@ class Probes:
     connector: Connector
     history: RestHistory
     events: EventLog
-    silent: Silent
+    silent: SilentSymbols
     staleness: Staleness
     grace_s: float
     clock_skew_s: float

@@ -5,7 +5,7 @@ from collections.abc import Container, Iterable
 from k2_shared.feed.coverage.staleness import ConnectionView
 
 
-class Silent:
+class SilentSymbols:
     """Holds a symbol until one socket has brought two ids of it: a snapshot shows what was, not what is."""
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ from k2_shared.feed.backfill.probes import Probes, quiet
 from k2_shared.feed.backfill.worker import BackfillWorker
 from k2_shared.feed.coverage.event_log import EventLog
 from k2_shared.feed.coverage.gap_log import GapLog
-from k2_shared.feed.coverage.silent import Silent
+from k2_shared.feed.coverage.silent import SilentSymbols
 from k2_shared.feed.coverage.skew import ClockSkew
 from k2_shared.feed.coverage.staleness import Laggards, Staleness
 from k2_shared.feed.coverage.store import CoverageStore, Restored
@@ -104,7 +104,7 @@ class _Core:
     attempts: Attempts
     connector: Connector
     history: RestHistory
-    silent: Silent
+    silent: SilentSymbols
 
 
 def composed(
@@ -169,7 +169,7 @@ def _core(context: FeedContext, store: CoverageStore, restored: Restored, publis
         attempts=attempts,
         connector=Connector(settings, venue, transport, intake, symbols.names, tracker, reserve),
         history=RestHistory(context.rest, venue, symbols.names),
-        silent=Silent(),
+        silent=SilentSymbols(),
     )
 
 

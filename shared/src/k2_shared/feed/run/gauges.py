@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from k2_shared.core.telemetry import Metrics
 from k2_shared.core.trade import Exchange
-from k2_shared.feed.coverage.silent import Silent
+from k2_shared.feed.coverage.silent import SilentSymbols
 from k2_shared.feed.publish.publisher import Publisher
 from k2_shared.feed.publish.tracker import FrameIntake
 from k2_shared.feed.transport.connector import Connector
@@ -21,7 +21,7 @@ class Gauges:
     attempts: Attempts
     intake: FrameIntake
     publisher: Publisher
-    silent: Silent
+    silent: SilentSymbols
 
     def measure(self) -> None:
         """Set every gauge to what it is now, and bring the counters up to date."""
