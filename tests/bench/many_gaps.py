@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from k2_shared.core.records import Outgoing
 from k2_shared.core.telemetry import Metrics
 from k2_shared.core.trade import Trade
-from k2_shared.feed.backfill.backfill import Filler, Judged, judge
+from k2_shared.feed.backfill.gap_filler import GapFiller, PageFindings, judge
 from k2_shared.feed.backfill.worker import BackfillWorker
 from k2_shared.feed.coverage.checkpoint import Saved
 from k2_shared.feed.coverage.checkpoint_records import CheckpointRecords, UnreadableRecords
@@ -42,7 +42,7 @@ class Rig:
         gap_log = GapLog("BINANCE", self.put, Metrics("bench", "0").feed)
         self.records = CheckpointRecords("BINANCE", "bench", "0")
         self.reports = GapReports(self.tracker, gap_log, unused, unused, grace_s=0)
-        filler = Filler(unused, 300.0, 0.5, 60.0, time.monotonic)
+        filler = GapFiller(unused, 300.0, 0.5, 60.0, time.monotonic)
         self.worker = BackfillWorker(self.tracker, gap_log, filler, self.publish, unused, grace_s=0)
 
     def put(self, record: Outgoing) -> None:
@@ -109,7 +109,7 @@ class Operations:
         missing = [gap.first for gap in islice(self.coverage.gaps, max(self.gaps // 2, 2 * TIMES))] or [1]
         return [trade(trade_id=self._rng.choice(missing)) for _ in range(TIMES)]
 
-    def pages(self) -> list[Judged]:
+    def pages(self) -> list[PageFindings]:
         """One of the newest ids that none was of yet."""
         first = self._asked_from = max(1, (self._asked_from or self.coverage.high) - PAGE)
         page = Page([trade(trade_id=trade_id) for trade_id in range(first, first + PAGE)])
@@ -119,9 +119,9 @@ class Operations:
         """A trade from a socket."""
         self.rig.tracker.take((new,), 1)
 
-    def settle(self, judged: Judged) -> None:
+    def settle(self, findings: PageFindings) -> None:
         """A page by REST."""
-        self.rig.worker.settle(SYMBOL, self.coverage, judged, b"answer")
+        self.rig.worker.settle(SYMBOL, self.coverage, findings, b"answer")
 
     def tick(self, _: int) -> None:
         """Of the gap reports."""

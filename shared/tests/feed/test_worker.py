@@ -11,7 +11,7 @@ from k2_shared.core.origin import Origin, Source
 from k2_shared.core.records import Outgoing
 from k2_shared.core.telemetry import Metrics
 from k2_shared.core.trade import Trade
-from k2_shared.feed.backfill.backfill import Filler
+from k2_shared.feed.backfill.gap_filler import GapFiller
 from k2_shared.feed.backfill.worker import BackfillWorker
 from k2_shared.feed.coverage import feed_records
 from k2_shared.feed.coverage.feed_records import GapRecord, now_us
@@ -72,7 +72,7 @@ class Feed:
 
     def worker(self) -> Any:
         """Works on this feed."""
-        filler = Filler(self, 60.0, 0.001, 0.001, time.monotonic)
+        filler = GapFiller(self, 60.0, 0.001, 0.001, time.monotonic)
         work: Any = BackfillWorker(self.tracker, self.gap_log, filler, self.publish, self.outlast_congestion, grace_s=0)
         return work
 

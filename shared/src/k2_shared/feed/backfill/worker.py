@@ -10,7 +10,7 @@ from k2_shared.core.errors import Unavailable
 from k2_shared.core.origin import Origin, Source
 from k2_shared.core.telemetry import logger
 from k2_shared.core.trade import Trade
-from k2_shared.feed.backfill.backfill import Filler, Judged
+from k2_shared.feed.backfill.gap_filler import GapFiller, PageFindings
 from k2_shared.feed.coverage.coverage import Coverage, Gap, Settled
 from k2_shared.feed.coverage.feed_records import now_us
 from k2_shared.feed.coverage.gap_log import GapLog
@@ -31,7 +31,7 @@ class BackfillWorker:
 
     tracker: SymbolTracker
     gap_log: GapLog
-    filler: Filler
+    filler: GapFiller
     publish: Callable[[bytes, Sequence[Trade], Origin], None]
     outlast_congestion: Callable[[], Awaitable[None]]
     grace_s: float
@@ -65,24 +65,24 @@ class BackfillWorker:
             return False  # dropped or settled while another symbol was worked on
         self.gap_log.opened(symbol, gap)
         try:
-            judged, answer = await self.filler.step(symbol, gap, self._opened_by(), tracked.coverage.since_us)
+            findings, answer = await self.filler.step(symbol, gap, self._opened_by(), tracked.coverage.since_us)
         except Unavailable as error:
             logger().info(WAITING, symbol=symbol, first_id=gap.first, last_id=gap.last, error=str(error))
             return False
         if self.tracker.symbols.get(symbol) is tracked:
-            self.settle(symbol, tracked.coverage, judged, answer)
+            self.settle(symbol, tracked.coverage, findings, answer)
             await self.outlast_congestion()
         return True
 
-    def settle(self, symbol: str, coverage: Coverage, judged: Judged, answer: bytes) -> None:
+    def settle(self, symbol: str, coverage: Coverage, findings: PageFindings, answer: bytes) -> None:
         """Publish what was missing and is not any more; the rest of the page is known.
 
         A gap that was too young when REST was asked is left alone: the answer may be older than its ids.
         """
-        parts = coverage.gaps.parts(judged.first, judged.last)
-        due = [part for part in parts if part.gap.opened_at <= judged.opened_by]
+        parts = coverage.gaps.parts(findings.first, findings.last)
+        due = [part for part in parts if part.gap.opened_at <= findings.opened_by]
         missing = IntervalSet((part.first, part.last) for part in due)
-        found = [trade for trade in _unique(judged.trades) if trade.trade_id in missing]
+        found = [trade for trade in _unique(findings.trades) if trade.trade_id in missing]
         if found:
             self._answers += 1
             self.publish(answer, found, Origin(time.time_ns(), self._id, self._answers, Source.REST))

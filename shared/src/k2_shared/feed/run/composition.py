@@ -10,7 +10,7 @@ from functools import partial
 from k2_shared.core.tasks import cancel_and_wait
 from k2_shared.core.telemetry import Metrics
 from k2_shared.core.trade import wire_prefix
-from k2_shared.feed.backfill.backfill import Filler
+from k2_shared.feed.backfill.gap_filler import GapFiller
 from k2_shared.feed.backfill.history import RestHistory
 from k2_shared.feed.backfill.probes import Probes, quiet
 from k2_shared.feed.backfill.worker import BackfillWorker
@@ -208,7 +208,7 @@ def _backfill(core: _Core) -> list[Job]:
     worker = BackfillWorker(
         tracker,
         core.symbols.gap_log,
-        Filler(core.history, patience_s, base_s, cap_s, time.monotonic),
+        GapFiller(core.history, patience_s, base_s, cap_s, time.monotonic),
         core.intake.publish,
         core.publisher.backlog.outlast_congestion,
         settings.feed_gap_grace_s,

@@ -22,7 +22,7 @@ class History(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class PageFindings:
     """A range of ids of which all is known: these trades are there, and no others; an empty range says nothing.
 
     Of gaps that were opened after ``opened_by``, by the wall clock in µs, it says nothing either.
@@ -34,15 +34,15 @@ class Judged:
     opened_by: int
 
 
-def judge(asked_from: int, page: Page, opened_by: int) -> Judged:
+def judge(asked_from: int, page: Page, opened_by: int) -> PageFindings:
     """What a page says that was asked for from an id on, whichever gaps there are.
 
     Ids between two of the page's ids are not there, nor are those from the asked one to its first; of what comes after
     its last id it says nothing.
     """
     if not page.trades:
-        return Judged((), asked_from, asked_from - 1, opened_by)
-    return Judged(page.trades, min(asked_from, page.trades[0].trade_id), page.trades[-1].trade_id, opened_by)
+        return PageFindings((), asked_from, asked_from - 1, opened_by)
+    return PageFindings(page.trades, min(asked_from, page.trades[0].trade_id), page.trades[-1].trade_id, opened_by)
 
 
 @dataclass
@@ -71,7 +71,7 @@ class Attempt:
 
 
 @dataclass
-class Filler:
+class GapFiller:
     """Works on one gap after another.
 
     ``patience_s`` is for how long REST may answer without showing an id: counted from its first answer that could have
@@ -89,7 +89,7 @@ class Filler:
         """Whether a symbol's gaps may be asked for again."""
         return self.clock() >= self._attempt(symbol).due
 
-    async def step(self, symbol: str, gap: Gap, opened_by: int, since_us: int = 0) -> tuple[Judged, bytes]:
+    async def step(self, symbol: str, gap: Gap, opened_by: int, since_us: int = 0) -> tuple[PageFindings, bytes]:
         """Ask once; what REST does not have yet is asked for again later, or given up.
 
         An answer may be older than gaps that were opened after ``opened_by``, the wall clock in µs. Trades from before
@@ -110,20 +110,20 @@ class Filler:
         page = Page([trade for trade in page.trades if trade.timestamp >= since_us - _REST_OFF_US], page.cursor)
         return self._followed(attempt, judge(gap.first, page, opened_by), page.cursor), answer
 
-    def _followed(self, attempt: Attempt, judged: Judged, cursor: str) -> Judged:
+    def _followed(self, attempt: Attempt, findings: PageFindings, cursor: str) -> PageFindings:
         """Choose what is asked for next; returns what is known by now."""
-        if judged.last >= attempt.at:
+        if findings.last >= attempt.at:
             attempt.backoff.succeeded()
-            attempt.turn(judged.last + 1, cursor)
+            attempt.turn(findings.last + 1, cursor)
         elif cursor not in ("", attempt.cursor):
             attempt.cursor = cursor
         else:
-            attempt.lacked(self.clock(), judged.opened_by)
+            attempt.lacked(self.clock(), findings.opened_by)
             self._later(attempt)
             is_over = attempt.waited_s >= self.patience_s
-            return Judged((), attempt.at, sys.maxsize, attempt.opened_by) if is_over else judged
+            return PageFindings((), attempt.at, sys.maxsize, attempt.opened_by) if is_over else findings
         attempt.due = 0.0
-        return judged
+        return findings
 
     def _attempt(self, symbol: str) -> Attempt:
         return self._attempts.setdefault(symbol, Attempt(Backoff(self.base_s, self.cap_s)))

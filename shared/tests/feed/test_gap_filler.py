@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
+from k2_shared.feed.backfill.gap_filler import GapFiller, judge
 
 from k2_shared.core.errors import Unavailable
-from k2_shared.feed.backfill.backfill import Filler, judge
 from k2_shared.feed.coverage.coverage import Gap
 from k2_shared.feed.coverage.feed_records import Cause
 from k2_shared.feed.venue.rest import Page
@@ -81,7 +81,7 @@ class Asking:
     pages: Pages
 
     def __post_init__(self) -> None:
-        self.filler = Filler(self.pages, PATIENCE_S, 1.0, 1.0, self.clock)
+        self.filler = GapFiller(self.pages, PATIENCE_S, 1.0, 1.0, self.clock)
 
     async def after(self, seconds: float, of: Gap, opened_by: int = OPENED) -> list[tuple[int, int]]:
         """Ask after a time; returns the range that is known then, if any."""
