@@ -25,7 +25,7 @@ from k2_shared.feed.run.gauges import Gauges
 from k2_shared.feed.run.reports import GapReports
 from k2_shared.feed.run.symbols import CapturedSymbols
 from k2_shared.feed.transport.connector import Connector
-from k2_shared.feed.venue.budget import Allowance, Attempts
+from k2_shared.feed.venue.budget import Allowance, ConnectionAttempts
 from k2_shared.feed.venue.settings import FeedSettings
 from k2_shared.feed.venue.venue import Venue
 from k2_shared.kafka.topics import Names
@@ -82,7 +82,7 @@ def running() -> Running:
     symbols = CapturedSymbols(tracker, gap_log, events, store, publisher, metrics.last_record, captured)
     intake = FrameIntake("KRAKEN", tracker, publisher, metrics.rejected, symbols.refused)
     connector = Connector(settings, venue, nobody, intake, captured, tracker, nobody)
-    attempts = Attempts(venue.attempts, lambda: 0.0)
+    attempts = ConnectionAttempts(venue.attempts, lambda: 0.0)
     for symbol in (A, B):
         tracker.add(symbol, Coverage(first=1, high=10))
     return Running(

@@ -12,7 +12,7 @@ from k2_shared.feed.coverage.skew import ClockSkew
 from k2_shared.feed.coverage.staleness import Laggards, Staleness
 from k2_shared.feed.run.memory import MemoryWatch, resident_bytes
 from k2_shared.feed.transport.endpoints import Endpoints
-from k2_shared.feed.venue.budget import Allowance, Attempts, RestBudget
+from k2_shared.feed.venue.budget import Allowance, ConnectionAttempts, RestBudget
 
 
 def test_delays_are_drawn_from_a_ceiling_that_doubles_to_the_cap() -> None:
@@ -28,7 +28,7 @@ def test_delays_are_drawn_from_a_ceiling_that_doubles_to_the_cap() -> None:
 def test_attempts_beyond_the_budget_wait_for_the_oldest_to_leave_the_window() -> None:
     """Three in ten seconds: the fourth comes ten seconds after the first."""
     clock = Clock()
-    attempts = Attempts(Allowance(3, 10.0), clock)
+    attempts = ConnectionAttempts(Allowance(3, 10.0), clock)
     for _ in range(3):
         assert attempts.reserve() == 0
         clock.now += 1
@@ -40,7 +40,7 @@ def test_attempts_beyond_the_budget_wait_for_the_oldest_to_leave_the_window() ->
 def test_attempts_that_are_asked_for_at_once_do_not_share_one_place() -> None:
     """Eight ask where two are allowed in ten seconds: no window of that length has a third."""
     clock = Clock()
-    attempts = Attempts(Allowance(2, 10.0), clock)
+    attempts = ConnectionAttempts(Allowance(2, 10.0), clock)
     at = [clock.now + attempts.reserve() for _ in range(8)]
     assert at == sorted(at)
     assert all(third - first >= 10.0 for first, third in zip(at, at[2:], strict=False))
@@ -49,11 +49,11 @@ def test_attempts_that_are_asked_for_at_once_do_not_share_one_place() -> None:
 def test_attempts_of_an_earlier_process_count() -> None:
     """A restart does not refill the venue's budget."""
     clock = Clock()
-    first = Attempts(Allowance(2, 10.0), clock)
+    first = ConnectionAttempts(Allowance(2, 10.0), clock)
     first.reserve()
     first.reserve()
     clock.now += 4
-    assert Attempts(Allowance(2, 10.0), clock, first.made).reserve() == pytest.approx(6)
+    assert ConnectionAttempts(Allowance(2, 10.0), clock, first.made).reserve() == pytest.approx(6)
 
 
 def test_rest_calls_wait_for_the_bucket_to_fill() -> None:

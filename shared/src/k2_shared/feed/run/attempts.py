@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 from k2_shared.feed.coverage.store import CoverageStore
 from k2_shared.feed.publish.publisher import Publisher
-from k2_shared.feed.venue.budget import Attempts
+from k2_shared.feed.venue.budget import ConnectionAttempts
 
 
 @dataclass(frozen=True)
 class DurableAttempts:
     """The attempts of this process, kept in Kafka."""
 
-    attempts: Attempts
+    attempts: ConnectionAttempts
     store: CoverageStore
     publisher: Publisher
 

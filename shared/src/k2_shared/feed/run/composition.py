@@ -40,7 +40,7 @@ from k2_shared.feed.transport.endpoints import Endpoints
 from k2_shared.feed.transport.reports import ConnectionReports
 from k2_shared.feed.transport.supervisor import ConnectionSupervisor
 from k2_shared.feed.transport.transport import TRANSPORTS
-from k2_shared.feed.venue.budget import Attempts
+from k2_shared.feed.venue.budget import ConnectionAttempts
 from k2_shared.feed.venue.listings import Pairs
 from k2_shared.feed.venue.rest import RestClient
 from k2_shared.feed.venue.settings import FeedSettings
@@ -101,7 +101,7 @@ class _Core:
     events: EventLog
     symbols: CapturedSymbols
     intake: FrameIntake
-    attempts: Attempts
+    attempts: ConnectionAttempts
     connector: Connector
     history: RestHistory
     silent: SilentSymbols
@@ -157,7 +157,7 @@ def _core(context: FeedContext, store: CoverageStore, restored: Restored, publis
     gap_log = GapLog(venue.exchange, publisher.put, metrics.feed)
     symbols = CapturedSymbols(tracker, gap_log, events, store, publisher, metrics.last_record, {})
     intake = FrameIntake(venue.exchange, tracker, publisher, metrics.rejected, symbols.refused)
-    attempts = Attempts(venue.attempts, time.time, restored.attempts)
+    attempts = ConnectionAttempts(venue.attempts, time.time, restored.attempts)
     reserve = DurableAttempts(attempts, store, publisher).reserve
     transport = TRANSPORTS[settings.feed_transport]
     return _Core(

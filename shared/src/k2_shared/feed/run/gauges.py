@@ -8,7 +8,7 @@ from k2_shared.feed.coverage.silent import SilentSymbols
 from k2_shared.feed.publish.publisher import Publisher
 from k2_shared.feed.publish.tracker import FrameIntake
 from k2_shared.feed.transport.connector import Connector
-from k2_shared.feed.venue.budget import Attempts
+from k2_shared.feed.venue.budget import ConnectionAttempts
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Gauges:
     exchange: Exchange
     metrics: Metrics
     connector: Connector
-    attempts: Attempts
+    attempts: ConnectionAttempts
     intake: FrameIntake
     publisher: Publisher
     silent: SilentSymbols

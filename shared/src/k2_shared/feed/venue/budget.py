@@ -13,7 +13,7 @@ class Allowance:
     window_s: float
 
 
-class Attempts:
+class ConnectionAttempts:
     """Connection attempts at a venue, by the wall clock in seconds, so that they count after a restart too."""
 
     def __init__(self, allowance: Allowance, clock: Callable[[], float], earlier: Iterable[float] = ()) -> None:
