@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
-from k2_shared.feed.backfill.gap_filler import GapFiller, judge
 
 from k2_shared.core.errors import Unavailable
+from k2_shared.feed.backfill.gap_filler import GapFiller, judge
 from k2_shared.feed.coverage.coverage import Gap
 from k2_shared.feed.coverage.feed_records import Cause
 from k2_shared.feed.venue.rest import Page
