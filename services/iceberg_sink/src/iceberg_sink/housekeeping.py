@@ -7,7 +7,7 @@ from pyiceberg.exceptions import CommitFailedException
 
 from iceberg_sink.settings import SinkSettings
 from k2_shared.core.telemetry import Metrics, logger
-from k2_shared.lake.retries import is_retryable, reason
+from k2_shared.lake.retries import RETRYABLE, reason
 from k2_shared.lake.table import LakeTable
 
 EXPIRED = "table_snapshots_expired"
@@ -44,9 +44,7 @@ class Housekeeper:
             expired = self._table.expire(self._settings.sink_snapshot_age_s)
         except CommitFailedException:
             outcome, pause = "conflict", min(interval, _SOON_S)
-        except Exception as error:
-            if not is_retryable(error):
-                raise
+        except RETRYABLE as error:
             logger().warning(NOT_EXPIRED, table=self._name, reason=reason(error))
             outcome, pause = "failed", min(interval, _SOON_S)
         else:

@@ -21,7 +21,7 @@ from k2_shared.kafka.schemas import SubjectSchemas
 from k2_shared.kafka.topics import Names, administration, check
 from k2_shared.lake import iceberg
 from k2_shared.lake.memory import Turns, keep_small
-from k2_shared.lake.retries import RetryBudget, is_retryable, reason
+from k2_shared.lake.retries import RETRYABLE, RetryBudget, reason
 from k2_shared.lake.table import LakeTable
 from k2_shared.stages.agent import Shell, run
 
@@ -91,9 +91,7 @@ class IcebergSink(Service):  # type: ignore[misc]
         try:
             catalog = iceberg.connect(self._settings)
             return [self._sink_table(catalog, contract, kafka, schemas) for contract in contracts.tables().values()]
-        except Exception as error:
-            if not is_retryable(error):
-                raise
+        except RETRYABLE as error:
             raise Unavailable(
                 f"no Iceberg catalog answered at {self._settings.iceberg_catalog_uri} ({reason(error)}): "
                 "check ICEBERG_CATALOG_URI"

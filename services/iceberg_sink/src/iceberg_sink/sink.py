@@ -15,7 +15,7 @@ from iceberg_sink.rows import ToRows, gathered
 from iceberg_sink.settings import SinkSettings
 from k2_shared.core.contracts import TableContract
 from k2_shared.core.errors import Halt, K2Error, Unavailable
-from k2_shared.core.failures import is_retryable
+from k2_shared.core.failures import RETRYABLE
 from k2_shared.core.origin import received_ns
 from k2_shared.core.telemetry import Metrics, logger
 from k2_shared.kafka import clients
@@ -129,9 +129,7 @@ class TableSink(Service):  # type: ignore[misc]
                 failures = 0
             except K2Error:
                 raise
-            except Exception as error:
-                if not is_retryable(error):
-                    raise
+            except RETRYABLE as error:
                 failures += 1
                 self._metrics.errors.labels("iceberg_sink", type(error).__name__).inc()
                 if failures >= _ATTEMPTS:

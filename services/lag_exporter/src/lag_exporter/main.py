@@ -9,7 +9,7 @@ from aiokafka import TopicPartition
 from mode import Service
 
 from k2_shared.core.errors import Unavailable
-from k2_shared.core.failures import is_retryable
+from k2_shared.core.failures import RETRYABLE
 from k2_shared.core.telemetry import Metrics, logger
 from k2_shared.kafka import clients
 from k2_shared.kafka.lag import Reading, groups
@@ -73,9 +73,7 @@ class LagExporter(Service):  # type: ignore[misc]
         """Measure a group, or say once that its lag is unknown: its gauges and their time stay as they are then."""
         try:
             await self._measure(group)
-        except Exception as error:
-            if not is_retryable(error):
-                raise
+        except RETRYABLE as error:
             self._metrics.errors.labels(SERVICE, type(error).__name__).inc()
             if group not in self._unknown:
                 self._unknown.add(group)

@@ -7,7 +7,7 @@ from aiokafka.conn import create_conn
 from aiokafka.errors import SaslAuthenticationFailed, UnsupportedSaslMechanismError
 
 from k2_shared.core.errors import ConfigError
-from k2_shared.core.failures import is_retryable
+from k2_shared.core.failures import RETRYABLE
 from k2_shared.core.settings import KafkaSettings
 
 _TIMEOUT_S = 5.0  # of one address
@@ -43,8 +43,6 @@ async def _refused(settings: KafkaSettings, server: str) -> ConfigError | None:
         return ConfigError(
             f"the certificate of the broker at {server} is not trusted ({error.verify_message}): check KAFKA_SSL_CAFILE"
         )
-    except Exception as error:
-        if not is_retryable(error):
-            raise
+    except RETRYABLE:
         return None  # it does not answer, which the caller has noticed before
     return None

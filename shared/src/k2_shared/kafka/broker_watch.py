@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from aiokafka.admin import AIOKafkaAdminClient
 from mode import Service
 
-from k2_shared.core.failures import is_retryable
+from k2_shared.core.failures import RETRYABLE
 from k2_shared.core.settings import KafkaSettings
 from k2_shared.core.telemetry import logger
 from k2_shared.kafka.identities import describe
@@ -65,9 +65,7 @@ class BrokerWatch(Service):  # type: ignore[misc]
                 if self._admin is None:
                     self._admin = await self._connection.enter_async_context(administration(self._settings))
                 found = await describe(self._admin, self._topics.topics)
-        except Exception as error:
-            if not is_retryable(error):
-                raise
+        except RETRYABLE as error:
             self._admin = None
             await self._connection.aclose()
             return repr(error)

@@ -13,6 +13,12 @@ from k2_shared.core import failures
 
 T = TypeVar("T")
 
+RETRYABLE = (*failures.RETRYABLE, RESTError, ValidationError, NotImplementedError)
+"""What is retried at a table besides: the catalog refused, or gave an answer that is none.
+
+What ``requests`` raises is an ``OSError``; the library takes an answer 501 for a ``NotImplementedError``.
+"""
+
 _FIRST_S, _CEILING_S = 0.05, 10.0
 _LONGEST_REASON = 300
 
@@ -63,9 +69,7 @@ class RetryBudget:
                 done = work()
             except CommitFailedException as conflict:
                 last: Exception = conflict
-            except Exception as error:
-                if not is_retryable(error):
-                    raise
+            except RETRYABLE as error:
                 last = error
                 self._note(attempt, error)
             else:
@@ -83,14 +87,6 @@ class RetryBudget:
 def _pause_s(attempt: int) -> float:
     longest = min(_CEILING_S, _FIRST_S * 2.0 ** min(attempt, 30))
     return random.uniform(longest / 2, longest)  # noqa: S311  # spreads owners that met
-
-
-def is_retryable(error: BaseException) -> bool:
-    """As ``failures.is_retryable``, and whether the catalog refused or gave an answer that is none.
-
-    What ``requests`` raises is an ``OSError``; the library takes an answer 501 for a ``NotImplementedError``.
-    """
-    return isinstance(error, RESTError | ValidationError | NotImplementedError) or failures.is_retryable(error)
 
 
 def is_store(error: Exception) -> bool:

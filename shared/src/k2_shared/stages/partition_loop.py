@@ -12,7 +12,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import ProducerFenced
 
 from k2_shared.core.errors import Halt, Unavailable
-from k2_shared.core.failures import is_retryable
+from k2_shared.core.failures import RETRYABLE
 from k2_shared.core.records import Consumed, RecordBatch
 from k2_shared.core.tasks import run_until_first_ends
 from k2_shared.core.telemetry import logger
@@ -70,9 +70,7 @@ class PartitionLoop:
                 return  # the group gives it back, if an operator wants
             except Tripped as tripped:
                 await self._halt(str(tripped))
-            except Exception as error:
-                if not is_retryable(error):
-                    raise
+            except RETRYABLE as error:
                 await self._back_off(error)
             finally:
                 self._writer = None
