@@ -7,7 +7,7 @@ from k2_shared.core.errors import Halt, Unavailable
 from k2_shared.core.settings import LakeSettings
 from k2_shared.lake import iceberg
 from k2_support.children import Child
-from k2_support.gate import Gate
+from k2_support.http_proxy import HttpProxy
 from k2_support.plugin import Agents
 from k2_support.waiting import eventually
 
@@ -22,7 +22,7 @@ def last_line(child: Child) -> str:
 async def test_a_table_that_gives_up_ends_no_other(feeder: Any, agents: Agents, tables: Any) -> None:
     """The store refuses one table for ever: it is not ready and named, the others go on, and the exit is 4."""
     gold, bronze = "gold_crypto_trades", "bronze_crypto_trades"
-    with Gate(LakeSettings.load().s3_endpoint).listening() as store:
+    with HttpProxy(LakeSettings.load().s3_endpoint).listening() as store:
         settings = {"SINK_INTERVAL_S": "0.2", "SINK_COMMIT_ATTEMPTS": "2", "SINK_OUTLIVE_S": "15"}
         child = agents.start("iceberg_sink", S3_ENDPOINT=store.url, **settings).wait_ready(90)
         with store.refusing(403, lambda method, path: method == "PUT" and f"/{gold}/data" in path) as refused:
@@ -56,7 +56,7 @@ async def test_a_table_that_is_dropped_ends_no_other(feeder: Any, agents: Agents
 
 async def test_a_stop_while_the_store_is_away_is_in_order(feeder: Any, agents: Agents, tables: Any) -> None:
     """Attempts that fail do not hold it up; the next start has every row."""
-    with Gate(LakeSettings.load().s3_endpoint).listening() as store:
+    with HttpProxy(LakeSettings.load().s3_endpoint).listening() as store:
         child = agents.start("iceberg_sink", S3_ENDPOINT=store.url, SINK_INTERVAL_S="0.2").wait_ready(90)
         with store.cut() as cut:
             await feeder.write(5)

@@ -11,7 +11,7 @@ from k2_shared.core.errors import Halt, Unavailable
 from k2_shared.core.settings import LakeSettings
 from k2_shared.lake.retries import Interrupted, RetryBudget
 from k2_shared.lake.table import LakeTable
-from k2_support.gate import Gate, Rule
+from k2_support.http_proxy import HttpProxy, ProxyRule
 
 TOPIC = "market.crypto.trades.binance"
 
@@ -20,8 +20,8 @@ TOPIC = "market.crypto.trades.binance"
 class Owner:
     """A table's owner behind gates before its catalog and store; each failed attempt is kept."""
 
-    catalog: Gate
-    store: Gate
+    catalog: HttpProxy
+    store: HttpProxy
     errors: list[Exception] = field(default_factory=list)
     lifting: ExitStack = field(default_factory=ExitStack)
     lift_after: int = 2
@@ -33,7 +33,7 @@ class Owner:
         if len(self.errors) == self.lift_after:
             self.lifting.close()
 
-    def suffer(self, fault: AbstractContextManager[Rule]) -> Rule:
+    def suffer(self, fault: AbstractContextManager[ProxyRule]) -> ProxyRule:
         """Let a fault last for two failed attempts."""
         return self.lifting.enter_context(fault)
 
@@ -42,7 +42,10 @@ class Owner:
 def owner(table: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Owner]:
     """An owner with 30 attempts."""
     settings = LakeSettings.load()
-    with Gate(settings.iceberg_catalog_uri).listening() as catalog, Gate(settings.s3_endpoint).listening() as store:
+    with (
+        HttpProxy(settings.iceberg_catalog_uri).listening() as catalog,
+        HttpProxy(settings.s3_endpoint).listening() as store,
+    ):
         monkeypatch.setenv("ICEBERG_CATALOG_URI", catalog.url)
         monkeypatch.setenv("ICEBERG_OAUTH2_SERVER_URI", f"{catalog.url}/v1/oauth/tokens")
         monkeypatch.setenv("S3_ENDPOINT", store.url)
@@ -60,7 +63,7 @@ WRITE = path_has("/data/", method="PUT")
 MANIFEST = path_has("/metadata/", method="PUT")
 REFRESH = path_has("/tables/", method="GET")
 COMMIT = path_has("/tables/", method="POST")
-FAULTS: dict[str, Callable[[Owner], AbstractContextManager[Rule]]] = {
+FAULTS: dict[str, Callable[[Owner], AbstractContextManager[ProxyRule]]] = {
     "the store refuses rows by 503": lambda owner: owner.store.refusing(503, WRITE),
     "the store refuses rows by 403": lambda owner: owner.store.refusing(403, WRITE),
     "the store refuses manifests by 503": lambda owner: owner.store.refusing(503, MANIFEST),
@@ -72,7 +75,7 @@ FAULTS: dict[str, Callable[[Owner], AbstractContextManager[Rule]]] = {
 }
 
 
-UNREADABLE: dict[str, Callable[[Owner], AbstractContextManager[Rule]]] = {
+UNREADABLE: dict[str, Callable[[Owner], AbstractContextManager[ProxyRule]]] = {
     "the catalog is cut": lambda owner: owner.catalog.cut(),
     "the catalog refuses to be read by 503": lambda owner: owner.catalog.refusing(503, REFRESH),
     "the catalog answers what is no answer": lambda owner: owner.catalog.refusing(200, REFRESH),

@@ -1,4 +1,4 @@
-"""An HTTP gate before a server, for tests: it passes everything on until it is told to refuse or to be cut."""
+"""An HTTP proxy before a server, for tests: it passes requests on until it is told to refuse or to cut some."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -17,8 +17,8 @@ Which = Callable[[str, str], bool]
 
 
 @dataclass
-class Rule:
-    """What is done to the requests that are meant: a status and nothing else, or a broken connection.
+class ProxyRule:
+    """What is done to the requests it applies to: a status and nothing else, or a broken connection.
 
     ``after`` passes them on first and withholds the server's reply; ``done`` counts those that were met.
     """
@@ -30,11 +30,11 @@ class Rule:
 
 
 @dataclass
-class Gate:
-    """A server's address with rules before it. The host that a client signed is passed on as it is."""
+class HttpProxy:
+    """A proxy in front of one server, with rules for requests. The host that a client signed is passed on as it is."""
 
     server: str
-    rules: list[Rule] = field(default_factory=list)
+    rules: list[ProxyRule] = field(default_factory=list)
     port: int = 0
 
     @property
@@ -43,9 +43,9 @@ class Gate:
         return f"http://{HOST}:{self.port}"
 
     @contextmanager
-    def listening(self) -> Iterator["Gate"]:
+    def listening(self) -> Iterator["HttpProxy"]:
         """Serve for the length of the block, on a thread a connection."""
-        handler = type("Handler", (_Handler,), {"gate": self})
+        handler = type("Handler", (_Handler,), {"proxy": self})
         listener = ThreadingHTTPServer((HOST, self.port), handler)
         listener.daemon_threads = True
         self.port = listener.server_address[1]
@@ -59,26 +59,26 @@ class Gate:
             thread.join()
 
     @contextmanager
-    def refusing(self, status: int, which: Which) -> Iterator[Rule]:
-        """Answer what is meant with a status for the length of the block; the server never hears of it."""
-        with self._ruled(Rule(which, status)) as rule:
+    def refusing(self, status: int, which: Which) -> Iterator[ProxyRule]:
+        """Answer some requests with a status for the length of the block, without asking the server."""
+        with self._ruled(ProxyRule(which, status)) as rule:
             yield rule
 
     @contextmanager
-    def cut(self, which: Which = lambda _method, _path: True, *, after: bool = False) -> Iterator[Rule]:
-        """Break the connections of what is meant; with ``after``, once the server has done as asked."""
-        with self._ruled(Rule(which, None, after)) as rule:
+    def cut(self, which: Which = lambda _method, _path: True, *, after: bool = False) -> Iterator[ProxyRule]:
+        """Break the connections of some requests; with ``after``, once the server has handled them."""
+        with self._ruled(ProxyRule(which, None, after)) as rule:
             yield rule
 
     @contextmanager
-    def _ruled(self, rule: Rule) -> Iterator[Rule]:
+    def _ruled(self, rule: ProxyRule) -> Iterator[ProxyRule]:
         self.rules.append(rule)
         try:
             yield rule
         finally:
             self.rules.remove(rule)
 
-    def rule_for(self, method: str, path: str) -> Rule | None:
+    def rule_for(self, method: str, path: str) -> ProxyRule | None:
         """The rule that a request meets, if any; it is counted."""
         found = next((rule for rule in self.rules if rule.which(method, path)), None)
         if found:
@@ -90,11 +90,11 @@ class _Handler(BaseHTTPRequestHandler):
     """One connection; its requests one after the other."""
 
     protocol_version = "HTTP/1.1"
-    gate: Gate
+    proxy: HttpProxy
 
     def pass_on(self) -> None:
         body = self._body()
-        rule = self.gate.rule_for(self.command, self.path)
+        rule = self.proxy.rule_for(self.command, self.path)
         if rule and rule.status:
             self._answer(rule.status, {"Content-Type": "text/plain"}, b"refused by the gate")
             return
@@ -104,7 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             status, headers, reply = self._ask(body)
         except (OSError, HTTPException):
-            self._hang_up()  # the server is away: so is the gate
+            self._hang_up()  # the server is away: so is the proxy
             return
         if rule:
             self._hang_up()
@@ -125,7 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
         return b"".join(chunks)
 
     def _ask(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
-        address = urlsplit(self.gate.server)
+        address = urlsplit(self.proxy.server)
         server = HTTPConnection(address.hostname or HOST, address.port, timeout=_TIMEOUT_S)
         try:
             server.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
