@@ -9,7 +9,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from tests.faults.deliveries import Place
-from tests.faults.evidence import BRONZES, SILVERS
+from tests.faults.observed import BRONZES, SILVERS
 from tests.faults.verifier import Violation
 
 from k2_shared.core.errors import Unavailable

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from tests.faults.deliveries import Place
-from tests.faults.evidence import Facts, Seen
+from tests.faults.observed import Facts, Seen
 
 from k2_shared.kafka.topics import partition_for
 

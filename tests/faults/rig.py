@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.faults.content import Content
 from tests.faults.deliveries import DeliveryLog
-from tests.faults.evidence import Evidence
+from tests.faults.observed import ObservedTopics
 from tests.faults.offsets import OffsetWatch
 from tests.faults.oracle import Oracle
 from tests.faults.proxy import Proxy
@@ -32,7 +32,7 @@ class Rig:
     agents: SupervisedAgents
     proxies: Mapping[str, Proxy]
     oracle: Oracle
-    evidence: Evidence
+    observed: ObservedTopics
     watch: OffsetWatch
     rng: random.Random
     stack: Stack | None = None
@@ -60,8 +60,8 @@ async def running(
         agents = await opened.enter_async_context(_agents(settings, folder, proxies).supervising())
         oracle = Oracle(settings, names, Content(seed, schema_id), DeliveryLog(folder / "deliveries.jsonl"), per_second)
         watch = await opened.enter_async_context(OffsetWatch(settings, names).watching())
-        evidence = Evidence(settings, names, schema_id)
-        rig = Rig(settings, names, agents, proxies, oracle, evidence, watch, random.Random(seed), stack)
+        observed = ObservedTopics(settings, names, schema_id)
+        rig = Rig(settings, names, agents, proxies, oracle, observed, watch, random.Random(seed), stack)
         await rig.recover()
         await opened.enter_async_context(oracle.delivering())
         await until(lambda: oracle.log.deliveries, "the first delivery")

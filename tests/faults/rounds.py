@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from aiokafka import TopicPartition
-from tests.faults.evidence import SILVERS, TOPICS, Evidence
+from tests.faults.observed import SILVERS, TOPICS, ObservedTopics
 from tests.faults.offsets import INPUTS, committed, ends, partitions
 from tests.faults.rig import Rig
 from tests.faults.states import RELEASED, RESTORED, disagreements, latest
@@ -25,7 +25,7 @@ async def check(rig: Rig) -> list[Violation]:
     await rig.oracle.pause()
     await rig.recover()
     await _drain(rig)
-    world = World(rig.names, rig.oracle.log.deliveries, rig.evidence.records)
+    world = World(rig.names, rig.oracle.log.deliveries, rig.observed.records)
     violations = [*verify(world), *await _restart_gold(rig), *rig.watch.violations]
     rig.oracle.resume()
     return violations
@@ -35,9 +35,9 @@ async def check_afresh(rig: Rig) -> list[Violation]:
     """Read everything again, from the start, and check it: what was once read has not changed."""
     await rig.oracle.pause()
     await _drain(rig)
-    evidence = Evidence(rig.settings, rig.names, rig.evidence.schema_id)
-    await evidence.read_on()
-    return verify(World(rig.names, rig.oracle.log.deliveries, evidence.records))
+    observed = ObservedTopics(rig.settings, rig.names, rig.observed.schema_id)
+    await observed.read_on()
+    return verify(World(rig.names, rig.oracle.log.deliveries, observed.records))
 
 
 async def _drain(rig: Rig) -> None:
@@ -45,22 +45,22 @@ async def _drain(rig: Rig) -> None:
     left: list[str] = []
 
     async def drained() -> bool:
-        known = rig.evidence.committed
+        known = rig.observed.committed
         left[:] = [*await _behind(rig), *await _open(rig)]
-        await rig.evidence.read_on()
-        return not left and rig.evidence.committed == known
+        await rig.observed.read_on()
+        return not left and rig.observed.committed == known
 
     try:
         await until(drained, "the drained pipeline")
     except Unavailable as error:
         raise Unavailable(f"{error}: {', '.join(left[:4])}") from None
-    await rig.evidence.count_uncommitted()
+    await rig.observed.count_uncommitted()
 
 
 async def _behind(rig: Rig) -> list[str]:
     """The inputs that a group has not read to their last record."""
     groups = await committed(rig.settings, rig.names)
-    last = {(r.at.topic, r.at.partition): r.at.offset for records in rig.evidence.records.values() for r in records}
+    last = {(r.at.topic, r.at.partition): r.at.offset for records in rig.observed.records.values() for r in records}
     return [
         f"{service} is at {groups[service].get(at, 0)} of {at.topic}[{at.partition}]"
         for service, topics in INPUTS.items()
@@ -92,7 +92,7 @@ def _ids(rig: Rig) -> Mapping[TopicPartition, int]:
     """How many ids gold has of each of its input partitions."""
     counted = Counter(
         (rig.names.topic(_silver(record.facts.message_id)), record.at.partition)
-        for record in rig.evidence.records[GOLD]
+        for record in rig.observed.records[GOLD]
     )
     return {at: counted[at.topic, at.partition] for at in partitions(rig.names, SILVERS)}
 

@@ -59,8 +59,8 @@ class Report:
         """Count what went through so far."""
         self.counts = {
             "deliveries": len(rig.oracle.log.deliveries),
-            "gold": len(rig.evidence.records[GOLD]),
-            "aborted": rig.evidence.uncommitted - rig.evidence.committed,
+            "gold": len(rig.observed.records[GOLD]),
+            "aborted": rig.observed.uncommitted - rig.observed.committed,
             "offset_samples": rig.watch.samples,
             "starts": sum(agent.starts for agent in rig.agents),
         }

@@ -8,7 +8,7 @@ import pytest
 from tests.faults.apis import PRODUCE
 from tests.faults.content import Content, Draft
 from tests.faults.deliveries import DeliveryLog, read_log
-from tests.faults.evidence import BRONZES, Evidence
+from tests.faults.observed import BRONZES, ObservedTopics
 from tests.faults.oracle import Oracle
 from tests.faults.poison import KINDS, LARGEST_VALUE
 from tests.faults.proxy import Action, Proxy
@@ -73,7 +73,7 @@ async def test_its_log_is_bronze_though_replies_were_lost(
     assert injection.done == 1
     assert list(read_log(tmp_path / "deliveries.jsonl")) == log.deliveries
     assert len(log.deliveries) == 100
-    evidence = Evidence(run_settings, names, next(iter(topics.values())))
-    await evidence.read_on()
-    assert list(bronze(World(names, log.deliveries, evidence.records))) == []
-    assert sum(len(evidence.records[topic]) for topic in BRONZES) == 100
+    observed = ObservedTopics(run_settings, names, next(iter(topics.values())))
+    await observed.read_on()
+    assert list(bronze(World(names, log.deliveries, observed.records))) == []
+    assert sum(len(observed.records[topic]) for topic in BRONZES) == 100

@@ -43,5 +43,5 @@ async def test_whatever_dies_nothing_is_lost_and_nothing_doubled(
         violations = await check(rig)
         assert [fault for faults in done for fault in faults if not fault.proven] == []
         assert [str(violation) for violation in violations] == []
-        assert rig.evidence.uncommitted > rig.evidence.committed
+        assert rig.observed.uncommitted > rig.observed.committed
         assert rig.watch.samples > 0

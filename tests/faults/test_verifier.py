@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 from tests.faults.content import Content, Draft
 from tests.faults.deliveries import Delivery, Place, sha256
-from tests.faults.evidence import BRONZES, SILVERS, TOPICS, Letter, Seen, digest, facts
+from tests.faults.observed import BRONZES, SILVERS, TOPICS, Letter, Seen, digest, facts
 from tests.faults.reference import verdicts
 from tests.faults.verifier import Violation, World, verify
 

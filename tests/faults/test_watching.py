@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aiokafka import TopicPartition
 from tests.faults.deliveries import Place
-from tests.faults.evidence import Facts, Seen, facts
+from tests.faults.observed import Facts, Seen, facts
 from tests.faults.offsets import OffsetWatch
 from tests.faults.reference import verdicts
 from tests.faults.states import RELEASED, RESTORED, State, disagreements, latest

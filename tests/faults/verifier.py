@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from tests.faults.deliveries import Delivery, Place
-from tests.faults.evidence import BRONZES, SILVERS, Letter, Seen
+from tests.faults.observed import BRONZES, SILVERS, Letter, Seen
 from tests.faults.reference import REFUSED, ExpectedVerdict, verdicts
 
 from k2_shared.kafka.topics import DLQ, EXCHANGES, GOLD, SILVER, Names

@@ -86,7 +86,7 @@ def facts(value: bytes | None, schema_id: int) -> Facts:
 
 
 @dataclass
-class Evidence:
+class ObservedTopics:
     """Everything that a reader of the topics has seen so far, and where it will go on."""
 
     settings: KafkaSettings
