@@ -148,5 +148,5 @@ async def test_a_missing_topic_ends_it_with_2(agents: Agents) -> None:
     child = agents.start("lag_exporter")
     await eventually(lambda: child.exit_code is not None, "the end", 90)
     assert child.exit_code == 2
-    assert "does not exist" in child.last_words(1)
-    assert "run 'k2 init'" in child.last_words(1)
+    assert "does not exist" in child.log_tail(1)
+    assert "run 'k2 init'" in child.log_tail(1)

@@ -63,4 +63,4 @@ async def test_a_wrong_setting_ends_it_with_2(agents: Agents) -> None:
     child = agents.start("silver", SILVER_MAX_CLOCK_SKEW_S="-1")
     await eventually(lambda: child.exit_code is not None, "the end", 60)
     assert child.exit_code == 2
-    assert "SILVER_MAX_CLOCK_SKEW_S='-1' is not allowed" in child.last_words(1)
+    assert "SILVER_MAX_CLOCK_SKEW_S='-1' is not allowed" in child.log_tail(1)

@@ -106,7 +106,7 @@ def test_a_shutdown_that_hangs_is_cut_and_is_not_exit_0(toys: Toys) -> None:
     child.signal(signal.SIGTERM)
     wait_for(lambda: child.exit_code is not None, 30, "the end")
     assert child.exit_code == 4
-    assert child.last_words(1) == "toy: the shutdown took longer than SHUTDOWN_GRACE_S=0.5"
+    assert child.log_tail(1) == "toy: the shutdown took longer than SHUTDOWN_GRACE_S=0.5"
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_an_agent_without_a_broker_names_the_setting_and_ends_with_4(toys: Toys)
     """The supervisor may try again; the operator reads one line, not a traceback."""
     child = toys.ended(KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:9")
     assert child.exit_code == Unavailable.exit_code
-    assert "check KAFKA_BOOTSTRAP_SERVERS" in child.last_words()
+    assert "check KAFKA_BOOTSTRAP_SERVERS" in child.log_tail()
     assert "Traceback" not in child.log.read_text()
 
 
@@ -165,4 +165,4 @@ def test_an_agent_whose_port_is_taken_names_the_setting_and_ends_with_2(toys: To
     toys.started.append(taken.start())
     wait_for(lambda: taken.exit_code is not None, 60, "the refusal")
     assert taken.exit_code == ConfigError.exit_code
-    assert f"WEB_PORT={first.web_port} is taken" in taken.last_words()
+    assert f"WEB_PORT={first.web_port} is taken" in taken.log_tail()

@@ -122,4 +122,4 @@ def test_an_agent_with_a_wrong_password_ends_with_exit_2(secure: Environment, ag
     silver = agents.start("silver", **secure | {"KAFKA_SASL_PASSWORD": "wrong"})
     wait_for(lambda: silver.exit_code is not None, 60, "the end")
     assert silver.exit_code == 2
-    assert "check it and KAFKA_SASL_PASSWORD" in silver.last_words(1)
+    assert "check it and KAFKA_SASL_PASSWORD" in silver.log_tail(1)

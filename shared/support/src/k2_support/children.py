@@ -81,10 +81,10 @@ class Child:
             Unavailable: the process has ended; quotes the end of its log.
         """
         if self.exit_code is not None:
-            raise Unavailable(f"{self.module} ended with exit code {self.exit_code}: {self.last_words()}")
+            raise Unavailable(f"{self.module} ended with exit code {self.exit_code}: {self.log_tail()}")
 
-    def last_words(self, lines: int = 3) -> str:
-        """The end of the log."""
+    def log_tail(self, lines: int = 3) -> str:
+        """The last lines of the log."""
         return " | ".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
     def missing(self) -> list[str]:

@@ -89,7 +89,7 @@ class FeedConformance(TableTests):
         async with self.venue() as venue:
             feed = agents.start(self.module, **self.environment(venue, f"BTC/USDT,{symbol}"))
             await eventually(lambda: feed.exit_code is not None, "the end", 60)
-        said = feed.last_words(1)
+        said = feed.log_tail(1)
         assert feed.exit_code == 2
         assert said.endswith(f"{why}; check {self.exchange}_SYMBOLS")
         assert f"cannot be asked for {symbol}: " in said
