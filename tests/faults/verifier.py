@@ -59,7 +59,7 @@ class World:
 
 def verify(world: World) -> list[Violation]:
     """Everything that does not hold; empty when all does."""
-    checks = (bronze, letters, silver_refusals, silver, gold_refusals, gold, winners, accounts, offered)
+    checks = (bronze, letters, silver_refusals, silver, gold_refusals, gold, winners, totals, offered)
     return [violation for check in checks for violation in check(world)]
 
 
@@ -128,7 +128,7 @@ def winners(world: World) -> Iterator[Violation]:
                 yield Violation(record.at, f"a winner with the id {lost}", f"{said.winner}")
 
 
-def accounts(world: World) -> Iterator[Violation]:
+def totals(world: World) -> Iterator[Violation]:
     """By delivery, silver and its letters make bronze; gold, its letters and the duplicates make silver."""
     refused = Counter(said.stage for _, said in world.letters.values())
     decided = Counter(world.verdicts.values())

@@ -183,7 +183,7 @@ async def test_script_that_is_absent_is_refused(simulate: Simulate, tmp_path: Pa
         await simulate(faults_script=tmp_path / "absent", **LIVE)
 
 
-async def persistent(sim: Any, path: str, opening: list[Any]) -> None:
+async def reconnecting(sim: Any, path: str, opening: list[Any]) -> None:
     """A client that comes back whatever happens, and answers nothing but pings."""
     while True:
         with contextlib.suppress(aiohttp.ClientError):
@@ -197,7 +197,7 @@ async def persistent(sim: Any, path: str, opening: list[Any]) -> None:
         await asyncio.sleep(0.01)
 
 
-async def inquisitive(sim: Any) -> None:
+async def polling(sim: Any) -> None:
     """A client that asks REST of both venues again and again."""
     while True:
         for path in ("/0/public/Trades?pair=XBTUSDT&since=0", "/api/v3/historicalTrades?symbol=ETHUSDT&fromId=1"):
@@ -211,7 +211,7 @@ async def test_storm_strikes_and_every_id_stays_accounted_for(simulate: Simulate
     sim = await simulate(recordings=cut(SIZES), storm=6_000, seed=5, **LIVE)
     subscribe = {"method": "subscribe", "params": {"channel": "trade", "symbol": ["BTC/USDT"]}}
     streams = {"method": "SUBSCRIBE", "params": ["btcusdt@trade", "ethusdt@trade"], "id": 1}
-    clients = [persistent(sim, "/v2", [subscribe]), persistent(sim, "/ws", [streams]), inquisitive(sim)]
+    clients = [reconnecting(sim, "/v2", [subscribe]), reconnecting(sim, "/ws", [streams]), polling(sim)]
     tasks = [asyncio.create_task(client) for client in clients]
     await sim.status(lambda status: len(status["faults"]) >= len(INJECTED) * 3 // 4)
     for market in ("KRAKEN:BTC/USDT", "BINANCE:BTC/USDT", "BINANCE:ETH/USDT"):
