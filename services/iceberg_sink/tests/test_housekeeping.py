@@ -19,7 +19,7 @@ class Kept:
         self.now = 1_000.0
         self.metrics = Metrics("iceberg_sink", "0")
         self.owner = table.owner()
-        self.keeper = Housekeeper("t", self.owner, SinkSettings.load(**settings), self.metrics, lambda: self.now)
+        self.housekeeper = Housekeeper("t", self.owner, SinkSettings.load(**settings), self.metrics, lambda: self.now)
 
     def value(self, name: str, **labels: str) -> float | None:
         registry: CollectorRegistry = self.metrics.registry
@@ -29,15 +29,15 @@ class Kept:
 def test_it_expires_at_first_and_then_once_an_interval(long: Any) -> None:
     """It says how many went, and how many there are."""
     kept = Kept(long, sink_snapshot_age_s=0, sink_expire_interval_s=3_600)
-    assert kept.keeper.due()
-    kept.keeper.work()
+    assert kept.housekeeper.due()
+    kept.housekeeper.work()
     assert kept.value("k2_table_snapshots_expired_total") == 51
     assert kept.value("k2_table_snapshots") == 100
     assert kept.value("k2_table_expiries_total", outcome="done") == 1
     kept.now += 3_599
-    assert not kept.keeper.due()
+    assert not kept.housekeeper.due()
     kept.now += 1
-    assert kept.keeper.due()
+    assert kept.housekeeper.due()
 
 
 @pytest.mark.parametrize(
@@ -51,12 +51,12 @@ def test_what_fails_is_made_again_soon(long: Any, wrap_commit: Any, error: Excep
         raise error
 
     wrap_commit(kept.owner, refuse)
-    kept.keeper.work()
+    kept.housekeeper.work()
     assert kept.value("k2_table_expiries_total", outcome=outcome) == 1
     assert kept.value("k2_table_snapshots") == 151
     kept.now += 59
-    assert not kept.keeper.due()
+    assert not kept.housekeeper.due()
     kept.now += 1
-    assert kept.keeper.due()
-    kept.keeper.work()
+    assert kept.housekeeper.due()
+    kept.housekeeper.work()
     assert kept.value("k2_table_snapshots") == 100

@@ -154,9 +154,9 @@ async def test_a_batch_is_bounded_in_rows_and_bytes(
     limits = {"sink_interval_s": 0.5, "sink_max_rows": 7, "sink_max_bytes": 65_536}
     settings = SinkSettings.load(k2_prefix=run_settings.k2_prefix, **limits)
     sink = TableSink(settings, names, sink_table, Metrics("iceberg_sink", "0"))
-    assert sink._has_room(RowBatch(count=6, bytes=65_535))
-    assert not sink._has_room(RowBatch(count=7))
-    assert not sink._has_room(RowBatch(bytes=65_536))
+    assert sink._has_capacity(RowBatch(count=6, bytes=65_535))
+    assert not sink._has_capacity(RowBatch(count=7))
+    assert not sink._has_capacity(RowBatch(bytes=65_536))
     await _fill(sink, tables)
     found = tables.load("bronze_crypto_trades").snapshots()
     added = [int(s.summary["added-records"]) for s in found]

@@ -89,7 +89,9 @@ class Run:
         async def processors() -> ProcessorFactory:
             return lambda at: Toy(at, self.asked)
 
-        pipeline = Pipeline(self.service, (IN,), (OUT, DLQ), processors, state, sole={} if state else {IN: OUT})
+        pipeline = Pipeline(
+            self.service, (IN,), (OUT, DLQ), processors, state, exclusive_outputs={} if state else {IN: OUT}
+        )
         limits = {"poll_ms": 20, "backoff_s": 0.01, "checkpoint_s": 3600, **limits}
         agent = TransactionalAgent(self.settings, self.names, pipeline, self.metrics, AgentLimits(**limits))
         await agent.start()

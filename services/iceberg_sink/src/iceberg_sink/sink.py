@@ -196,7 +196,7 @@ class TableSink(Service):  # type: ignore[misc]
         """
         batch, deadline = RowBatch(), float("inf")
         interval = self._settings.sink_interval_s if self._began else min(_FIRST_S, self._settings.sink_interval_s)
-        while self._has_room(batch) and time.monotonic() < deadline and not self.should_stop:
+        while self._has_capacity(batch) and time.monotonic() < deadline and not self.should_stop:
             limit = min(_CHUNK, self._settings.sink_max_rows - batch.count)
             if found := await self._reader.getmany(timeout_ms=_POLL_MS, max_records=limit):
                 deadline = min(deadline, time.monotonic() + interval)
@@ -207,7 +207,7 @@ class TableSink(Service):  # type: ignore[misc]
                 batch.take(found.values(), await asyncio.to_thread(self._to_rows, found))
         return batch
 
-    def _has_room(self, batch: RowBatch) -> bool:
+    def _has_capacity(self, batch: RowBatch) -> bool:
         return batch.count < self._settings.sink_max_rows and batch.bytes < self._settings.sink_max_bytes
 
     def _to_rows(self, found: Mapping[TopicPartition, Sequence[Any]]) -> pa.Table:

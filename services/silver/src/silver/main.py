@@ -33,8 +33,10 @@ def compose(settings: SilverSettings, shell: Shell) -> TransactionalAgent:
         return processor
 
     lower = [exchange.lower() for exchange in EXCHANGES]
-    sole = {BRONZE.format(exchange=exchange): SILVER.format(exchange=exchange) for exchange in lower}
-    pipeline = Pipeline(SERVICE, tuple(sole), (*sole.values(), DLQ), processors, sole=sole, schemas=schemas)
+    outputs = {BRONZE.format(exchange=exchange): SILVER.format(exchange=exchange) for exchange in lower}
+    pipeline = Pipeline(
+        SERVICE, tuple(outputs), (*outputs.values(), DLQ), processors, exclusive_outputs=outputs, schemas=schemas
+    )
     return TransactionalAgent(settings, names, pipeline, shell.metrics, AgentLimits.of(settings)).in_shell(shell)
 
 

@@ -102,8 +102,8 @@ class Pipeline:
     """What an agent reads and writes.
 
     ``processors`` is awaited once at start and makes the processor of each partition, anew on every assignment.
-    ``sole`` names for an input the output that nothing else writes: records there prove that the input has a committed
-    offset.
+    ``exclusive_outputs`` names for an input the output that nothing else fills: records there prove that the input has
+    a committed offset.
     ``schemas`` has by input, as it is called in the run, what its records may be written with: every id of a batch is
     asked for before a processor gets it.
     """
@@ -113,7 +113,7 @@ class Pipeline:
     outputs: tuple[str, ...]
     processors: Callable[[], Awaitable[ProcessorFactory]]
     state: StateTopics | None = None
-    sole: Mapping[str, str] = field(default_factory=dict)
+    exclusive_outputs: Mapping[str, str] = field(default_factory=dict)
     schemas: Mapping[str, SubjectSchemas] = field(default_factory=dict)
 
     @property

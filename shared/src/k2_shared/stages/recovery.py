@@ -55,9 +55,9 @@ async def recover(context: LoopContext, at: TopicPartition) -> Recovered:
 async def _was_read(context: LoopContext, at: TopicPartition) -> bool:
     """Whether the output that the input alone fills holds a record, or a dead letter is about it."""
     letters = context.beside(at, DLQ)
-    sole = context.pipeline.sole.get(context.names.contract(at.topic).name)
-    if sole:
-        output = context.beside(at, sole)
+    exclusive = context.pipeline.exclusive_outputs.get(context.names.contract(at.topic).name)
+    if exclusive:
+        output = context.beside(at, exclusive)
         if await holds(context.settings, output, await offset_range(context.broker, output)):
             return True
     source = (f"{PREFIX}topic", at.topic.encode())
