@@ -70,7 +70,7 @@ async def hold(count: int) -> float:
             publisher.frame(frame, taken, Origin(time.time_ns(), socket, 1))
     highs = {symbol: tracked.coverage.high for symbol, tracked in tracker.symbols.items()}
     stale.look(highs)
-    lagging.look(connections.values(), highs)
+    lagging.look(connections.values())
     resident = resident_bytes()
     await sender.stop()
     return resident / 1e6

@@ -9,7 +9,7 @@ from tests.faults.rig import Rig
 from tests.faults.supervisor import SupervisedAgent, until, up
 
 from k2_local import Stack
-from k2_local.stack_state import Records
+from k2_local.stack_state import StackState
 from k2_shared.core.errors import ConfigError
 
 UNAVAILABLE = 4
@@ -61,7 +61,7 @@ def _end(stack: Stack, part: str, number: signal.Signals) -> int:
 
 
 def _pid(stack: Stack, part: str) -> int:
-    process = Records(stack.settings.state).process(part)
+    process = StackState(stack.settings.state).process(part)
     return process.pid if process else 0
 
 

@@ -11,7 +11,7 @@ from tests.feeds.rig import running
 from tests.feeds.sim import BTC
 
 from k2_local import Stack
-from k2_local.stack_state import Records
+from k2_local.stack_state import StackState
 from k2_shared.core.settings import RunSettings
 from k2_shared.core.trade import Exchange
 from k2_shared.feed.coverage.feed_records import EventKind
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 
 def _pid(stack: Stack) -> int:
-    process = Records(stack.settings.state).process("kafka")
+    process = StackState(stack.settings.state).process("kafka")
     return process.pid if process else 0
 
 

@@ -11,7 +11,7 @@ from tests.feeds.accounts import Passage
 
 from feed_binance.protocol import BinanceProtocol
 from feed_kraken.protocol import KrakenProtocol
-from k2.feed.exchange_symbol import Target, Wanted
+from k2.feed.exchange_symbol import ExchangeSymbol, SymbolFilter
 from k2_shared.core import contracts
 from k2_shared.core.columns import decode_columns
 from k2_shared.core.errors import InvalidRecord
@@ -112,7 +112,7 @@ def test_binance_is_subscribed_to_it_and_confirms_it_in_any_script() -> None:
 def test_what_is_told_of_it_is_by_contract_and_can_be_asked_for(case: Case) -> None:
     """An operator's word, its answer in the statistics, and both as the commands name them."""
     name = f"{case.exchange}:{case.symbol}"
-    target = Target.parse(name)
+    target = ExchangeSymbol.parse(name)
     word = SymbolRecord(exchange=target.exchange, symbol=target.symbol, captured=True, at=5)
     written = feed_records.symbols.outgoing(word)
     said = json.loads((contracts.ROOT / "symbol_v1.json").read_text(encoding="utf-8"))
@@ -122,7 +122,7 @@ def test_what_is_told_of_it_is_by_contract_and_can_be_asked_for(case: Case) -> N
     counts = FeedCounts(1)
     counts.event(feed_records.events.read(feed_records.events.outgoing(event).value))
     assert counts.shown()["symbols"][name]["last_event"]["kind"] == "subscribed"
-    assert all(Wanted.parse(text).takes(event) for text in (name, case.symbol, None))
+    assert all(SymbolFilter.parse(text).takes(event) for text in (name, case.symbol, None))
 
 
 @each

@@ -15,7 +15,7 @@ from tests.feeds.sim import BTC
 from tests.feeds.watch import watching
 
 from k2_local import Stack
-from k2_local.stack_state import Records
+from k2_local.stack_state import StackState
 from k2_shared.core.settings import RunSettings
 from k2_shared.core.trade import Exchange
 from k2_shared.feed.coverage.feed_records import EventKind
@@ -41,7 +41,7 @@ async def _behind(
 @contextmanager
 def _frozen(stack: Stack) -> Iterator[None]:
     """The broker keeps its connections and says nothing, for the length of a block."""
-    known = Records(stack.settings.state).process("kafka")
+    known = StackState(stack.settings.state).process("kafka")
     assert known
     broker = psutil.Process(known.pid)
     broker.suspend()

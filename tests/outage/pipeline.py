@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 
 from k2_local import Stack
-from k2_local.stack_state import Records
+from k2_local.stack_state import StackState
 from k2_support.children import Child
 
 AGENTS = ("silver", "gold", "iceberg_sink", "feed_kraken", "feed_binance")
@@ -26,7 +26,7 @@ class Pipeline:
     @property
     def broker(self) -> psutil.Process:
         """The broker's process."""
-        known = Records(self.stack.settings.state).process("kafka")
+        known = StackState(self.stack.settings.state).process("kafka")
         assert known is not None
         return psutil.Process(known.pid)
 

@@ -5,18 +5,19 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
-from k2_shared.stages.stage import Pipeline, StageFactory
 
 from k2_shared.core import contracts
 from k2_shared.core.settings import RunSettings
 from k2_shared.core.telemetry import Metrics
 from k2_shared.kafka.schemas import SubjectSchemas
 from k2_shared.kafka.topics import BRONZE, DLQ, SILVER, Names
-from k2_shared.stages.transactions import Limits, TransactionalAgent
+from k2_shared.stages.limits import AgentLimits
+from k2_shared.stages.processor import Pipeline, ProcessorFactory
+from k2_shared.stages.transactions import TransactionalAgent
 from k2_support.records import SCHEMA_ID, records, trade
 from k2_support.topics import read, values, write
 from k2_support.waiting import eventually
-from silver.domain import SilverStage
+from silver.domain import SilverProcessor
 
 IN, OUT = BRONZE.format(exchange="kraken"), SILVER.format(exchange="kraken")
 
@@ -56,11 +57,11 @@ async def test_a_registry_that_is_away_makes_no_dead_letter(
     topic = names.topic(IN)
     schemas = SubjectSchemas(settings, names.contract(topic), names.subject(topic))
 
-    async def stages() -> StageFactory:
-        return lambda at: SilverStage("KRAKEN", schemas.known, 60.0)
+    async def processors() -> ProcessorFactory:
+        return lambda at: SilverProcessor("KRAKEN", schemas.known, 60.0)
 
-    pipeline = Pipeline("silver", (IN,), (OUT, DLQ), stages, schemas={topic: schemas})
-    agent = TransactionalAgent(settings, names, pipeline, Metrics("silver", "0"), Limits(backoff_s=0.01))
+    pipeline = Pipeline("silver", (IN,), (OUT, DLQ), processors, schemas={topic: schemas})
+    agent = TransactionalAgent(settings, names, pipeline, Metrics("silver", "0"), AgentLimits(backoff_s=0.01))
     await agent.start()
     try:
         await write(settings, names, records([trade()], IN), partition=3)
