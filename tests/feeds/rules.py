@@ -21,8 +21,8 @@ _DURATION = re.compile(r"(\d+)(ms|s|m|h)")
 _DURATIONS = re.compile(r"(?<=\[)\d+(?:ms|s|m|h)(?=\])|(?<=offset )\d+(?:ms|s|m|h)")
 _SELECTED = r"(?P<{0}>k2_\w+(?:\{{[^}}]*\}})?)"
 _FOLDED = re.compile(r"(?P<fold>max|sum) by \((?P<by>[\w, ]+)\) \(\s*(?P<inner>.+)\) (?P<sign>==|>) (?P<limit>[\d.]+)")
-_OVER = re.compile(rf"(?P<what>increase|max_over_time)\({_SELECTED.format('of')}\[(?P<span>\w+)\]\)")
-_BEGUN = re.compile(rf"{_SELECTED.format('of')} > 0 unless {_SELECTED.format('before')} offset (?P<span>\w+)")
+_OVER = re.compile(rf"(?P<what>increase|max_over_time)\({_SELECTED.format('of')}\[(?P<period>\w+)\]\)")
+_BEGUN = re.compile(rf"{_SELECTED.format('of')} > 0 unless {_SELECTED.format('before')} offset (?P<period>\w+)")
 _SHARE = re.compile(rf"{_SELECTED.format('of')} > (?P<share>[\d.]+) \* {_SELECTED.format('whole')}")
 _MATCHED = re.compile(r'(\w+)(=~|!=|=)"([^"]*)"')
 
@@ -99,10 +99,10 @@ class Judge:
 
     def _inner(self, inner: str) -> Vector:
         if said := _OVER.fullmatch(inner):
-            span = list(self._over(said["of"], seconds(said["span"])))
-            return _increases(span) if said["what"] == "increase" else _highest(span)
+            period = list(self._over(said["of"], seconds(said["period"])))
+            return _increases(period) if said["what"] == "increase" else _highest(period)
         if said := _BEGUN.fullmatch(inner):
-            before = self._at(said["before"], seconds(said["span"]))
+            before = self._at(said["before"], seconds(said["period"]))
             return {key: has for key, has in self._at(said["of"]).items() if has > 0 and key not in before}
         if inner.startswith("abs("):
             return {key: abs(has) for key, has in self._at(inner[4:-1]).items()}
@@ -136,17 +136,17 @@ def _folded(fold: str, by: Iterable[str], found: Vector) -> Vector:
     return {labels: max(values) if fold == "max" else sum(values) for labels, values in groups.items()}
 
 
-def _highest(span: Iterable[Vector]) -> Vector:
+def _highest(period: Iterable[Vector]) -> Vector:
     found = Vector()
-    for vector in span:
+    for vector in period:
         found |= {key: max(has, found.get(key, has)) for key, has in vector.items()}
     return found
 
 
-def _increases(span: Iterable[Vector]) -> Vector:
+def _increases(period: Iterable[Vector]) -> Vector:
     """By how much counters grew, as they were seen: what a process had counted before its first sample is no growth."""
     last, grown = Vector(), Vector()
-    for vector in span:
+    for vector in period:
         for key, has in vector.items():
             if key in last:
                 grown[key] = grown.get(key, 0.0) + (has - last[key] if has >= last[key] else has)

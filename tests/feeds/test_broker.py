@@ -49,7 +49,7 @@ async def test_nothing_is_lost_while_the_broker_is_away(
 
 
 @BOTH
-async def test_a_feed_without_room_lets_its_sockets_go(
+async def test_a_feed_without_capacity_gives_up_its_connections(
     stack: Stack, settings: RunSettings, tmp_path: Path, venue: Exchange
 ) -> None:
     """Nothing grows without bounds: it tells that it is congested, connects when there is room, and backfills."""

@@ -77,7 +77,7 @@ def test_a_refusal_closes_the_bucket_for_as_long_as_the_venue_says() -> None:
     assert budget.wait_s(1) == 0
 
 
-def test_an_endpoint_that_fails_several_times_in_a_row_makes_room() -> None:
+def test_an_endpoint_that_fails_several_times_in_a_row_gives_way() -> None:
     """A success between two failures starts the count over; after the last comes the first."""
     endpoints = Endpoints(["a", "b"], failures=2)
     assert not endpoints.failed()

@@ -246,7 +246,7 @@ async def test_a_full_batch_is_followed_by_another(unbound: Names) -> None:
 
 
 @pytest.mark.parametrize("limits", [PublisherLimits(records=2), PublisherLimits(bytes=2)], ids=["records", "bytes"])
-async def test_there_is_no_room_while_too_much_is_unacknowledged(unbound: Names, limits: PublisherLimits) -> None:
+async def test_there_is_no_capacity_while_too_much_is_unacknowledged(unbound: Names, limits: PublisherLimits) -> None:
     """A slow Kafka slows the socket instead of filling the memory."""
     broker = HeldBroker()
     async with publishing(broker, unbound, limits) as publisher:
@@ -259,7 +259,7 @@ async def test_there_is_no_room_while_too_much_is_unacknowledged(unbound: Names,
         await waiting
 
 
-async def test_no_room_for_too_long_is_congestion(unbound: Names) -> None:
+async def test_no_capacity_for_too_long_is_congestion(unbound: Names) -> None:
     """It says how much waits; when Kafka takes it, there is room again, and nothing was lost."""
     broker = HeldBroker()
     async with publishing(broker, unbound, PublisherLimits(records=1, stall_s=0.05)) as publisher:

@@ -169,7 +169,7 @@ async def test_a_venue_that_says_goodbye_is_left_in_order(start: Callable[..., R
     await eventually(lambda: feed.outcomes == ["delivered"], "the rotation")
 
 
-async def test_an_endpoint_that_fails_makes_room_for_the_next(start: Callable[..., Running], feed: HandFeed) -> None:
+async def test_an_endpoint_that_fails_gives_way_to_the_next(start: Callable[..., Running], feed: HandFeed) -> None:
     """Of the same venue; it is told."""
     feed.opens = lambda number: number > 1
     start(urls=("ws://a", "ws://b"))
@@ -192,7 +192,9 @@ async def test_it_gives_up_after_its_attempts_unless_another_delivers(
         await asyncio.wait_for(running.task, 10)
 
 
-async def test_a_socket_is_let_go_while_kafka_has_no_room(start: Callable[..., Running], feed: HandFeed) -> None:
+async def test_a_connection_is_given_up_while_kafka_has_no_capacity(
+    start: Callable[..., Running], feed: HandFeed
+) -> None:
     """It is no failure of the venue's; the backfill has what is missed."""
     feed.full = True
     running = start()
