@@ -6,7 +6,7 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-from tests.feeds.books import Account, Books, unaccounted
+from tests.feeds.venue_accounts import Account, VenueAccounts, unaccounted
 
 from gold.domain import GoldProcessor
 from gold.reading import Reader
@@ -23,8 +23,8 @@ from silver.settings import SilverSettings
 __all__ = [
     "Account",
     "Audit",
-    "Books",
     "Passage",
+    "VenueAccounts",
     "accounts",
     "auditing",
     "schema_id",
@@ -64,17 +64,17 @@ async def auditing(
         yield Audit(reader, names, takes)
 
 
-def sources(books: Books, exchange: Exchange) -> dict[str, Callable[[RecordBatch], None]]:
+def sources(kept: VenueAccounts, exchange: Exchange) -> dict[str, Callable[[RecordBatch], None]]:
     """What the accounts of a venue are read from."""
-    return {BRONZE.format(exchange=exchange.lower()): books.trades, DLQ: books.letters, GAPS: books.gaps}
+    return {BRONZE.format(exchange=exchange.lower()): kept.trades, DLQ: kept.letters, GAPS: kept.gaps}
 
 
 async def accounts(settings: RunSettings, names: Names, exchange: Exchange) -> Mapping[str, Account]:
     """The accounts of a venue's symbols as they stand in Kafka now."""
-    books = Books(exchange, await schema_id(settings, names, exchange))
-    async with auditing(settings, names, sources(books, exchange)) as audit:
+    kept = VenueAccounts(exchange, await schema_id(settings, names, exchange))
+    async with auditing(settings, names, sources(kept, exchange)) as audit:
         await audit.read_on()
-    return books.accounts
+    return kept.accounts
 
 
 async def schema_id(settings: RunSettings, names: Names, exchange: Exchange) -> int:

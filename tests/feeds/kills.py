@@ -95,7 +95,7 @@ async def work(report: Report, settings: RunSettings, folder: Path, plan: argpar
 async def gold(rig: Rig) -> dict[str, int]:
     """What silver's and gold's code makes of bronze."""
     found = [trade for venue in rig.sims for trade in await through_gold(rig.settings, rig.names, venue)]
-    published = sum(len(of.published) for books in rig.records.feeds.values() for of in books.accounts.values())
+    published = sum(len(of.published) for kept in rig.records.feeds.values() for of in kept.accounts.values())
     return {"gold_repeated": len(found) - len(set(found)), "gold_missing": published - len(set(found))}
 
 

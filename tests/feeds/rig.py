@@ -12,7 +12,16 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 from tests.faults.supervisor import ProcessExit, SupervisedAgent, SupervisedAgents, up
-from tests.feeds.accounts import Account, Books, accounts, auditing, schema_id, sources, through_gold, unaccounted
+from tests.feeds.accounts import (
+    Account,
+    VenueAccounts,
+    accounts,
+    auditing,
+    schema_id,
+    sources,
+    through_gold,
+    unaccounted,
+)
 from tests.feeds.sim import BTC, ETH, Plays, Sim, simulating
 
 from k2_shared.core.settings import RunSettings
@@ -154,18 +163,18 @@ class Rig:
             AssertionError: it does not come to that; names what is missing.
         """
         assigned = await self.assigned(*symbols)
-        books = Books(self.venue, await schema_id(self.settings, self.names, self.venue))
-        async with auditing(self.settings, self.names, sources(books, self.venue)) as audit:
+        kept = VenueAccounts(self.venue, await schema_id(self.settings, self.names, self.venue))
+        async with auditing(self.settings, self.names, sources(kept, self.venue)) as audit:
 
             async def complete() -> bool:
                 await audit.read_on()
-                return not unaccounted(assigned, books.accounts)
+                return not unaccounted(assigned, kept.accounts)
 
             await came_true(complete, PATIENCE_S, _POLL_S)
-        missing = unaccounted(assigned, books.accounts)
+        missing = unaccounted(assigned, kept.accounts)
         assert not missing, f"assigned by the venue and nowhere in Kafka: {missing}"
-        assert books.accounts.keys() >= assigned.keys(), "a symbol of which no trade was captured"
-        return books.accounts
+        assert kept.accounts.keys() >= assigned.keys(), "a symbol of which no trade was captured"
+        return kept.accounts
 
     async def whole(self, *symbols: str) -> Mapping[str, Account]:
         """Wait until all is settled, stop in order, and see that gold has every published id exactly once."""

@@ -88,7 +88,7 @@ async def settle(report: Report, rig: Rig) -> None:
 
 def _whole(rig: Rig, assigned: Ids) -> bool:
     """Whether everything is accounted for, and every gap is closed in the ledger."""
-    accounts = (account for books in rig.records.feeds.values() for account in books.accounts.values())
+    accounts = (account for kept in rig.records.feeds.values() for account in kept.accounts.values())
     return not rig.records.missing(assigned) and not any(len(account.open) for account in accounts)
 
 

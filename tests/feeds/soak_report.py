@@ -9,9 +9,9 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-from tests.feeds.books import Account, due
 from tests.feeds.soak_rig import Rig
 from tests.feeds.soak_watch import Ids, overlap
+from tests.feeds.venue_accounts import Account, due
 
 from k2_shared.core.trade import Exchange
 from k2_shared.feed.coverage.intervals import Interval, IntervalSet

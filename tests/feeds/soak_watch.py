@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 
 from tests.feeds.accounts import Audit, auditing
-from tests.feeds.books import Account, Books, unaccounted
+from tests.feeds.venue_accounts import Account, VenueAccounts, unaccounted
 
 from k2_shared.core.records import RecordBatch
 from k2_shared.core.settings import RunSettings
@@ -22,11 +22,11 @@ Ids = Mapping[Exchange, Mapping[str, Sequence[Interval]]]
 
 
 class Records:
-    """The books of both venues and of gold, what silver and gold refused, and the feeds' events. No I/O."""
+    """The accounts of both venues and of gold, what silver and gold refused, and the feeds' events. No I/O."""
 
     def __init__(self, schema_id: int) -> None:
-        self.feeds = {exchange: Books(exchange, schema_id) for exchange in EXCHANGES}
-        self.gold = {exchange: Books(exchange, schema_id) for exchange in EXCHANGES}
+        self.feeds = {exchange: VenueAccounts(exchange, schema_id) for exchange in EXCHANGES}
+        self.gold = {exchange: VenueAccounts(exchange, schema_id) for exchange in EXCHANGES}
         self.refused: dict[tuple[str, str], IntervalSet] = {}
         self.events: Counter[tuple[Exchange, EventKind, str]] = Counter()
         self._schema_id = schema_id
@@ -35,10 +35,10 @@ class Records:
         """Who takes the records of which topic."""
         feeds, gold = self.feeds.values(), self.gold.values()
         return {
-            **{BRONZE.format(exchange=each.lower()): books.trades for each, books in self.feeds.items()},
-            DLQ: lambda batch: _each([self._refusals, *(books.letters for books in feeds)], batch),
-            GAPS: lambda batch: _each([books.gaps for books in feeds], batch),
-            GOLD: lambda batch: _each([books.trades for books in gold], batch),
+            **{BRONZE.format(exchange=each.lower()): kept.trades for each, kept in self.feeds.items()},
+            DLQ: lambda batch: _each([self._refusals, *(kept.letters for kept in feeds)], batch),
+            GAPS: lambda batch: _each([kept.gaps for kept in feeds], batch),
+            GOLD: lambda batch: _each([kept.trades for kept in gold], batch),
             EVENTS: self._tell,
         }
 
@@ -68,8 +68,8 @@ class Records:
         )
 
     def _pairs(self) -> Iterable[tuple[Exchange, str, Account, Account]]:
-        for venue, books in self.feeds.items():
-            for symbol, account in books.accounts.items():
+        for venue, kept in self.feeds.items():
+            for symbol, account in kept.accounts.items():
                 yield venue, symbol, account, self.gold[venue].accounts.get(symbol, Account())
 
     def _refusals(self, batch: RecordBatch) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 from tests.feeds.accounts import Passage, accounts, through_gold
-from tests.feeds.books import Account, Books, numberings, quarantined, unaccounted
+from tests.feeds.venue_accounts import Account, VenueAccounts, numberings, quarantined, unaccounted
 
 from k2_shared.core.errors import InvalidRecord
 from k2_shared.core.origin import HEADER, Origin, Source
@@ -25,8 +25,8 @@ SYMBOL = "BTC/USDT"
 REST = ((HEADER, Origin(RECEIVED_NS, 5, 1, Source.REST).pack()),)
 
 
-def books() -> Books:
-    return Books("KRAKEN", SCHEMA_ID)
+def venue_accounts() -> VenueAccounts:
+    return VenueAccounts("KRAKEN", SCHEMA_ID)
 
 
 def numbered(*ids: int) -> list[Trade]:
@@ -59,14 +59,14 @@ def account(
 
 def test_published_ids_are_ranges_whatever_their_order() -> None:
     """Ids that touch are one range, in whichever order they stand in bronze."""
-    kept = books()
+    kept = venue_accounts()
     kept.trades(records(numbered(7, 5, 6, 9)))
     assert list(kept.accounts[SYMBOL].published) == [(5, 7), (9, 9)]
 
 
 def test_a_repeated_id_is_counted() -> None:
     """Records beyond the first of an id are repeats, also over several batches."""
-    kept = books()
+    kept = venue_accounts()
     kept.trades(records(numbered(5, 6, 6)))
     kept.trades(records(numbered(5)))
     found = kept.accounts[SYMBOL]
@@ -75,14 +75,14 @@ def test_a_repeated_id_is_counted() -> None:
 
 def test_what_came_by_rest_is_told_apart() -> None:
     """The origin header says by which way a record came."""
-    kept = books()
+    kept = venue_accounts()
     kept.trades([FakeRecord(trade().key, value(trade(trade_id=5)), headers=REST), *records(numbered(6))])
     assert (kept.accounts[SYMBOL].records, kept.accounts[SYMBOL].rest_records) == (2, 1)
 
 
 def test_a_trade_that_columns_cannot_tell_is_counted() -> None:
     """A trade whose texts are not ASCII is decoded alone."""
-    kept = books()
+    kept = venue_accounts()
     odd = FakeRecord(trade().key, value(trade(trade_id=5, vendor_data={"ord_type": "límite"})), headers=REST)
     kept.trades([odd])
     assert list(kept.accounts[SYMBOL].published) == [(5, 5)]
@@ -91,14 +91,14 @@ def test_a_trade_that_columns_cannot_tell_is_counted() -> None:
 
 def test_a_trade_without_an_id_is_not_published() -> None:
     """An id of zero or less identifies nothing."""
-    kept = books()
+    kept = venue_accounts()
     kept.trades(records(numbered(0, -3)))
     assert not kept.accounts or not len(kept.accounts[SYMBOL].published)
 
 
 def test_records_of_another_venue_are_left() -> None:
     """The accounts are of one venue, though gold, letters and ledger are of all."""
-    kept = books()
+    kept = venue_accounts()
     kept.trades(records([trade(exchange="BINANCE", trade_id=5)]))
     kept.letters([letter("decimal_overflow", "BINANCE:BTC/USDT:5: price", key=b"BINANCE:BTC/USDT")])
     assert not kept.accounts
@@ -106,7 +106,7 @@ def test_records_of_another_venue_are_left() -> None:
 
 def test_a_letter_about_a_trade_quarantines_it() -> None:
     """The letter's detail begins with the trade's message id, and its key may be another symbol's."""
-    kept = books()
+    kept = venue_accounts()
     kept.letters([letter("decimal_overflow", "KRAKEN:ETH/USD:5: quantity 46000000000.12 does not fit decimal(18,8)")])
     assert list(kept.accounts["ETH/USD"].quarantined) == [(5, 5)]
 
@@ -118,7 +118,7 @@ def test_the_feed_writes_letters_that_the_accounts_can_read() -> None:
     with pytest.raises(InvalidRecord) as refused:
         writer.encoder(SYMBOL)(huge, 1)
     made = writer.letter(writer.raw(b"{}", huge.key, origin), refused.value)
-    kept = books()
+    kept = venue_accounts()
     kept.letters([FakeRecord(made.key, made.value, headers=made.headers)])
     assert list(kept.accounts[SYMBOL].quarantined) == [(5, 5)]
 
@@ -133,7 +133,7 @@ def test_a_letter_about_a_reset_quarantines_every_trade_of_its_frame() -> None:
 
 def test_a_frame_that_cannot_be_read_quarantines_no_id() -> None:
     """Nobody knows which trades it was about."""
-    kept = books()
+    kept = venue_accounts()
     kept.letters([letter("unreadable_frame", "Input data was truncated", key=b"KRAKEN")])
     kept.letters([letter("unreadable_frame", "Input data was truncated")])
     assert not kept.accounts
@@ -141,14 +141,14 @@ def test_a_frame_that_cannot_be_read_quarantines_no_id() -> None:
 
 def test_letters_of_other_stages_account_for_nothing() -> None:
     """What silver refuses is published already."""
-    kept = books()
+    kept = venue_accounts()
     kept.letters([letter("price_not_positive", "KRAKEN:BTC/USDT:5: broken is", stage="silver")])
     assert not kept.accounts
 
 
 def test_the_ledger_opens_and_closes() -> None:
     """What is open was opened, less what was filled or unfillable since."""
-    kept = books()
+    kept = venue_accounts()
     kept.gaps([told(GapState.OPENED, 1, 10), told(GapState.FILLED, 2, 4), told(GapState.UNFILLABLE, 7, 7)])
     found = kept.accounts[SYMBOL]
     assert list(found.open) == [(1, 1), (5, 6), (8, 10)]

@@ -8,13 +8,13 @@ from typing import cast
 import pytest
 from rich.console import Console
 from tests.feeds import soak_market
-from tests.feeds.books import Account
 from tests.feeds.soak_memory import Memory, Sample
 from tests.feeds.soak_report import Report, line
 from tests.feeds.soak_rig import Rig
 from tests.feeds.soak_scenes import Progress, Scenes
 from tests.feeds.soak_storm import KILL, RESET, TERMINATE, Strike, storm
 from tests.feeds.soak_watch import Records, overlap
+from tests.feeds.venue_accounts import Account
 
 from exchange_sim.catalogue import INJECTED
 from k2_shared.core.errors import InvalidRecord

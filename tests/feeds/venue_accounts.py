@@ -1,4 +1,4 @@
-"""The books on a venue's trade ids: published, quarantined, unfillable, or open. Pure."""
+"""The accounts of a venue's trade ids: published, quarantined, unfillable, or open. Pure."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -51,7 +51,7 @@ class Account:
         return min((intervals[0][0] for of in known if (intervals := of.within(first, last))), default=first)
 
 
-class Books:
+class VenueAccounts:
     """The accounts of one venue by canonical symbol, from what was read so far. No I/O."""
 
     def __init__(self, exchange: Exchange, schema_id: int) -> None:
