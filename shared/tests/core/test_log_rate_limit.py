@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
-from shared.tests.feed.toy_lines import Clock
+from shared.tests.feed.hand_feed import Clock
 
 from k2_shared.core.log_rate_limit import HELD_BACK, LogRateLimit
 from k2_shared.core.telemetry import configure_logs

@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass
 
 import pytest
-from shared.tests.feed.toy_lines import Clock
+from shared.tests.feed.hand_feed import Clock
 
 from k2_shared.core.backoff import Backoff
 from k2_shared.core.errors import Unavailable
