@@ -104,6 +104,13 @@ def test_a_contract_of_each_venue_and_one_of_all_name_them() -> None:
     assert not [topic for topic in TOPICS if "{" in str(topic)]
 
 
+def test_a_schema_is_registered_for_its_readers_first() -> None:
+    """Gold's subject has an id before silver's, and silver's before a feed can write it to bronze."""
+    stages = {GOLD: 0, **{SILVER.format(exchange=v.name): 1 for v in VENUES}}
+    order = [stages.get(topic.name, 2) for topic in TOPICS if topic.schema]
+    assert order == sorted(order)
+
+
 def test_a_type_without_a_column_type_is_named() -> None:
     """A schema change that no table can hold fails at once."""
     with pytest.raises(TypeError, match="'items': 'long'"):
