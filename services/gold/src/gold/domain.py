@@ -1,4 +1,4 @@
-"""Gold: every trade once, whatever the venues repeat; state is exact and never expires."""
+"""Gold's processor: every trade goes on once, however often it comes; the state is exact and never expires."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ _VERSION = "v1"
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A record that says otherwise of a trade than gold does; ``row`` is its place in the batch."""
+    """A record whose id gold has with another price, quantity or side; ``row`` is its place in the batch."""
 
     row: int
     record: Consumed
@@ -35,7 +35,7 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """What a batch will change once it is written."""
+    """The changes of the state that a processed batch will make once it is written."""
 
     rows: Rows
     new: Flags
@@ -43,7 +43,7 @@ class Staged:
 
 
 class GoldProcessor(Processor):
-    """Deduplicates one input partition of one exchange."""
+    """Deduplicates the records of one input partition, which are of one exchange."""
 
     def __init__(self, exchange: Exchange, reader: Reader, winner: str, compared_ids: int) -> None:
         self._exchange = exchange
@@ -55,7 +55,7 @@ class GoldProcessor(Processor):
         self._refuser = Refuser("gold", "gold")
 
     def process(self, batch: RecordBatch) -> Outcome:
-        """Forward each trade that gold does not hold yet; what differs from the trade in gold is a conflict."""
+        """Forward each trade that gold does not have; a repeat with other facts is refused as a conflict."""
         rows = self._reader.read(batch)
         new, conflicts, uncompared = np.zeros(len(batch), np.bool_), list[Conflict](), 0
         for of, result in self._deduplicated(rows):
@@ -86,7 +86,7 @@ class GoldProcessor(Processor):
         return self._symbols[name]
 
     def accept(self, offsets: Mapping[str, WrittenOffsets]) -> ByTopic:
-        """Remember what gold holds now; conflicts can name the winner of their own batch only from here on."""
+        """Remember the trades that gold has now; returns the conflicts' letters, which name gold's offset."""
         staged, self._staged = self._staged, None
         if staged is None:
             return {}
@@ -109,7 +109,7 @@ class GoldProcessor(Processor):
         return self._refuser.refuse(conflict.record, error, winner=winner)
 
     def restore(self, batch: RecordBatch) -> None:
-        """Take in what gold holds of this exchange; what stands there without being a trade identifies nothing."""
+        """Remember this exchange's trades as gold's topic has them; what is no trade there is passed over."""
         own = [record for record in batch if (record.key or b"").startswith(record_key(self._exchange, ""))]
         if not own:
             return
@@ -120,7 +120,7 @@ class GoldProcessor(Processor):
         self._add(rows, new, np.fromiter((record.offset for record in own), np.int64, len(own)))
 
     def checkpoint(self, stamp: Stamp) -> ByTopic:
-        """What changed since the last one, and the stamp of where this one stands."""
+        """Return what changed since the last checkpoint, and the stamp of this one, as records of the state topic."""
         changes = {name: value for symbol in self._symbols.values() for name, value in symbol.changes().items()}
         changes[f"stamp/{self._exchange}"] = json.dumps(asdict(stamp)).encode()
         now = time.time_ns() // 1_000_000
@@ -128,7 +128,7 @@ class GoldProcessor(Processor):
         return {STATE: records}
 
     def load(self, latest: Latest) -> Stamp:
-        """Take in this exchange's checkpoints; without any, they cover nothing.
+        """Restore the state from this exchange's checkpoints; returns the offsets that they cover, 0 without any.
 
         Raises:
             Halt: a part of them is gone; says of which symbols.
@@ -155,7 +155,7 @@ class GoldProcessor(Processor):
         return Stamp(**json.loads(stamp)) if stamp else Stamp(0, 0)
 
     def size(self) -> StateSize:
-        """Ids, and the bytes of their bitmaps as of the last checkpoint."""
+        """The number of ids, and the bytes of their bitmaps as of the last checkpoint."""
         symbols = self._symbols.values()
         return StateSize(sum(len(s.ids) for s in symbols), sum(s.bytes for s in symbols))
 

@@ -1,4 +1,4 @@
-"""What gold keeps of the newest trades of a symbol, to tell a repeat from a conflict."""
+"""The facts of a symbol's newest trades, by which a repeat is told from a conflict, as fingerprints."""
 
 from dataclasses import dataclass, field
 
@@ -32,7 +32,7 @@ def _mixed(value: Prints) -> Prints:
 
 
 def entries(trade_ids: Longs, prints: Prints, offsets: Longs) -> Entries:
-    """The facts of trades that are in gold at these offsets."""
+    """Entries of trades that stand in gold at these offsets."""
     made = np.empty(len(trade_ids), ENTRY)
     made["trade_id"], made["print"], made["offset"] = trade_ids, prints, offsets
     return made
@@ -63,7 +63,7 @@ class Recent:
     _written: int = 0  # the lowest segment that stands there
 
     def extend(self, new: Entries) -> None:
-        """Take in the next entries and drop the segments that nobody needs."""
+        """Add the next entries, and drop the oldest segments as long as ``keep`` entries are left."""
         self.kept = np.concatenate([self.kept, new])
         spare = max(0, (len(self.kept) - self.keep) // SEGMENT) * SEGMENT
         self.kept = self.kept[spare:]

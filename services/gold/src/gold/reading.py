@@ -1,4 +1,4 @@
-"""A batch of silver or gold records as rows that gold can compare: symbol, id and fingerprint of each."""
+"""Decoding for gold: a batch of silver or gold records as rows of symbol, trade id and fingerprint."""
 
 import re
 from dataclasses import dataclass
@@ -22,7 +22,10 @@ _SIDES = ("BUY", "SELL")
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A batch, read: a row is either in ``refused`` or of the symbol ``symbols[symbol]``."""
+    """The rows of a batch: one is either in ``refused`` or of the symbol ``symbols[symbol]``.
+
+    ``event_us`` is the newest exchange time in microseconds.
+    """
 
     symbols: list[str]
     symbol: Longs
@@ -38,7 +41,7 @@ class Rows:
 
 
 class Reader:
-    """Reads batches of one partition of an exchange."""
+    """Decodes the batches of one partition of an exchange."""
 
     def __init__(self, exchange: Exchange, schemas: Schemas, partition: int, partitions: int) -> None:
         self._exchange = exchange
@@ -66,7 +69,7 @@ class Reader:
         )
 
     def _homeless(self, columns: TradeColumns) -> dict[int, InvalidRecord]:
-        """Rows whose key belongs elsewhere: what has seen their symbol is another partition's state."""
+        """The rows whose key is of another partition, whose state alone has their symbol's ids."""
         refused: dict[int, InvalidRecord] = {}
         for code, key in enumerate(columns.symbols):
             # A key that no symbol has is neither hashed nor remembered: its length alone could hold the loop.

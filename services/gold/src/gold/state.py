@@ -1,4 +1,4 @@
-"""What gold has seen of one EXCHANGE:SYMBOL, and how it stands in a checkpoint."""
+"""Gold's state of one EXCHANGE:SYMBOL, and its records in a checkpoint."""
 
 import hashlib
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ Changes = dict[str, bytes | None]
 
 @dataclass(frozen=True, slots=True)
 class Deduplication:
-    """What a batch of ids of one symbol is: ``new`` goes to gold; of the repeats, ``conflict`` has other facts.
+    """What a batch's ids of one symbol are, by row: ``new`` go to gold, repeats with other facts are a ``conflict``.
 
     ``winner`` is, for a conflict, the gold offset of the first; or, where that is in the same batch, -1 - its place
     there. ``uncompared`` repeats are older than what is kept of facts.
@@ -42,7 +42,7 @@ class Symbol:
         self._changed: set[int] = set()
 
     def judge(self, trade_ids: Longs, prints: Prints) -> Deduplication:
-        """Say what each id is: not in gold and not earlier in the batch, or a repeat; nothing is remembered."""
+        """Tell new ids from repeats, of gold or earlier in the batch, and repeats from conflicts; changes no state."""
         batch = BitMap64(trade_ids.tolist())
         known = batch & self.ids
         new = np.ones(len(trade_ids), np.bool_)
@@ -67,14 +67,14 @@ class Symbol:
         return Deduplication(new, conflict, winner, int((place < 0).sum()))
 
     def add(self, new: Entries) -> None:
-        """Take in trades that are in gold now."""
+        """Remember trades that were written to gold."""
         trade_ids = new["trade_id"]
         self.ids.update(trade_ids.tolist())
         self._changed.update(np.unique(trade_ids // CHUNK).tolist())
         self.recent.extend(new)
 
     def changes(self) -> Changes:
-        """What differs from the checkpoints, and counts as written with this call."""
+        """Return the records that differ from the last checkpoint; they count as written with this call."""
         facts = self.recent.changed()
         found: Changes = {f"facts/{self.name}/{number}": value for number, value in facts.items()}
         for chunk in sorted(self._changed):
@@ -91,21 +91,21 @@ class Symbol:
         return bytes(part.serialize())
 
     def load(self, chunks: Iterable[bytes], segments: dict[int, bytes]) -> None:
-        """Take in what stands in the checkpoints."""
+        """Restore the symbol from its records in the checkpoints."""
         for chunk in chunks:
             self.ids |= BitMap64.deserialize(chunk)
         self.recent.load(segments)
         self.bytes = len(self.ids.serialize())
 
     def digest(self) -> bytes:
-        """A hash of all that is remembered."""
+        """A hash of the symbol's ids and facts."""
         self.ids.run_optimize()
         parts = (self.name.encode(), self.ids.serialize(), b"%d" % self.recent.first, self.recent.kept.tobytes())
         return hashlib.sha256(b"\0".join(parts)).digest()
 
 
 def _first(trade_ids: Longs) -> Flags:
-    """Which ids have no equal before them."""
+    """Which ids are the first of their value in the batch."""
     _, places = np.unique(trade_ids, return_index=True)
     first = np.zeros(len(trade_ids), np.bool_)
     first[places] = True

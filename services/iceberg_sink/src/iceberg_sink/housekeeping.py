@@ -1,4 +1,4 @@
-"""When a table's snapshots are expired, and what becomes of it: never in the way of commits."""
+"""The expiry of a table's snapshots, by its sink and between its commits, which it never holds up."""
 
 import time
 from collections.abc import Callable
@@ -34,11 +34,11 @@ class Housekeeper:
         self._next = clock()
 
     def due(self) -> bool:
-        """Whether it is time."""
+        """Whether it is time to expire snapshots; asked by the sink after each commit."""
         return self._clock() >= self._next
 
     def work(self) -> None:
-        """Expire what may go. Blocks; whatever fails is counted, and made again a minute later at the earliest."""
+        """Expire the snapshots that may go. Blocks; a failure is counted, and the work is due again a minute later."""
         interval = self._settings.sink_expire_interval_s
         try:
             expired = self._table.expire(self._settings.sink_snapshot_age_s)

@@ -30,7 +30,7 @@ ATTEMPT_FAILED = "table_attempt_failed"
 
 
 class IcebergSink(Service):  # type: ignore[misc]
-    """Runs one committer per table."""
+    """A Faust service that runs a ``TableSink`` for each table of the contracts."""
 
     def __init__(self, settings: SinkSettings, metrics: Metrics) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class IcebergSink(Service):  # type: ignore[misc]
         self._sinks: list[TableSink] = []
 
     def not_ready(self) -> list[str]:
-        """The tables that are not being kept up, and why."""
+        """The tables that are not being filled, and why."""
         missing = (name if sink is None else sink.not_ready() for name, sink in self._by_table().items())
         return [said for said in missing if said is not None]
 
@@ -121,13 +121,13 @@ class IcebergSink(Service):  # type: ignore[misc]
 
 
 def worst(errors: Sequence[K2Error]) -> K2Error:
-    """One error for all: a halt before what the next start may mend; its text is that of each."""
+    """One error for the process: a ``Halt`` if any table has one, with the texts of all."""
     kind = Halt if any(isinstance(error, Halt) for error in errors) else type(errors[0])
     return kind("; ".join(map(str, errors)))
 
 
 def topics() -> list[str]:
-    """What the tables are fed from, by the contract's name."""
+    """The topics that the tables are filled from, by the contract's name."""
     return sorted({topic for table in contracts.tables().values() for topic in table.topics})
 
 

@@ -1,4 +1,4 @@
-"""Records to Arrow rows, by batch."""
+"""Arrow rows of Kafka records, a batch at a time."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ ToRows = Callable[[RecordBatch], pa.Table]
 
 
 def envelope(schema: pa.Schema) -> ToRows:
-    """Rows of bronze: the record as it stands in Kafka, decodable or not."""
+    """Make rows of bronze: the record as it stands in Kafka, decodable or not."""
 
     def rows(batch: RecordBatch) -> pa.Table:
         received = _times([_receipt_us(record) for record in batch])
@@ -37,7 +37,7 @@ def envelope(schema: pa.Schema) -> ToRows:
 
 
 def trades(schema: pa.Schema, schemas: Mapping[str, Schemas]) -> ToRows:
-    """Rows of silver and gold: the decoded trade and what the table derives from its exchange time, in UTC.
+    """Make rows of silver and gold: the decoded trade and what the table derives from its exchange time, in UTC.
 
     ``schemas`` are what the records of each topic may be written with.
     """
@@ -56,7 +56,7 @@ def trades(schema: pa.Schema, schemas: Mapping[str, Schemas]) -> ToRows:
 
 
 def gathered(parts: Sequence[pa.Table], sort_by: Sequence[str]) -> pa.Table:
-    """The parts of a batch as one, sorted by ``sort_by``."""
+    """Put the parts of a batch together as one table, sorted by ``sort_by``."""
     table = pa.concat_tables(parts)
     return table.sort_by([(name, "ascending") for name in sort_by]) if sort_by else table
 

@@ -1,4 +1,4 @@
-"""What the Iceberg sink can be told."""
+"""The settings of the Iceberg sink."""
 
 from pydantic import Field
 
@@ -6,7 +6,7 @@ from k2_shared.core.settings import AgentSettings, LakeSettings
 
 
 class SinkSettings(AgentSettings, LakeSettings):
-    """When a table is committed: at so many rows or bytes, or so long after its first uncommitted row."""
+    """The sink's settings: its name in the tables, when it commits, how often it tries, what it expires."""
 
     sink_id: str = Field("k2", pattern=r"^[a-z0-9-]{1,40}$", description="names the sink's state in the tables")
     sink_max_rows: int = Field(100_000, ge=1, le=200_000)

@@ -41,7 +41,10 @@ _RETRY_S = 1.0
 
 @dataclass(frozen=True)
 class SinkTable:
-    """A table, how records become its rows, who Kafka is, and by topic the schemas of what is decoded."""
+    """A table to fill: its contract, its commit protocol, how records become its rows, and the cluster that feeds it.
+
+    ``schemas`` has by topic those of what is decoded.
+    """
 
     contract: TableContract
     table: LakeTable
@@ -52,7 +55,7 @@ class SinkTable:
 
 @dataclass
 class RowBatch:
-    """What was read and not committed yet: its rows in parts, where each partition stands, and the oldest receipt."""
+    """Rows that were read and not committed yet, in parts; each partition's next offset; the oldest receipt (ns)."""
 
     parts: list[pa.Table] = field(default_factory=list)
     touched: dict[TopicPartition, int] = field(default_factory=dict)
@@ -61,7 +64,7 @@ class RowBatch:
     oldest_ns: int = 0
 
     def take(self, found: Iterable[Sequence[Any]], rows: pa.Table) -> None:
-        """Add records' rows; the records themselves, which take several times as much, go."""
+        """Add records' rows; the records themselves, which take several times the memory, are not kept."""
         self.parts.append(rows)
         self.count += rows.num_rows
         self.bytes += rows.nbytes
@@ -70,7 +73,7 @@ class RowBatch:
 
 
 class TableSink(Service):  # type: ignore[misc]
-    """A Faust service that keeps one table up with its topics; its end is its own, and ends no other table's."""
+    """A Faust service that fills one table from its topics; where it fails for good, the other tables' go on."""
 
     def __init__(self, settings: SinkSettings, names: Names, sink_table: SinkTable, metrics: Metrics) -> None:
         super().__init__()
@@ -147,7 +150,7 @@ class TableSink(Service):  # type: ignore[misc]
         self._running = True
 
     async def _take_position(self, state: SinkState | None) -> None:
-        """Go to where the table is; Kafka's committed offsets are for lag alone."""
+        """Read on at the offsets in the table; those committed in Kafka only show the lag."""
         starts = await self._reader.beginning_offsets(self._partitions)
         log_starts = {(at.topic, at.partition): offset for at, offset in starts.items()}
         if state is None:
@@ -159,7 +162,11 @@ class TableSink(Service):  # type: ignore[misc]
             await self._reader.commit(dict(self._positions))
 
     async def _check_untouched(self) -> None:
-        """A table without state belongs to a sink that has not committed to Kafka either."""
+        """See that the sink has not committed to Kafka either, where the table has no state of it.
+
+        Raises:
+            Halt: it has, so the table was recreated.
+        """
         for at in self._partitions:
             if await self._reader.committed(at) is not None:
                 raise Halt(
@@ -168,7 +175,7 @@ class TableSink(Service):  # type: ignore[misc]
                 )
 
     def _rewind(self, moved: TableOffsets | None = None) -> None:
-        """Drop what was read and not committed: every partition goes back to where the table is."""
+        """Drop what was read and not committed: every partition is read again from the table's offset."""
         for at in self._partitions:
             self._positions[at] = (moved or {}).get((at.topic, at.partition), self._positions.get(at, 0))
             self._reader.seek(at, self._positions[at])

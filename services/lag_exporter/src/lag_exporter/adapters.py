@@ -1,4 +1,4 @@
-"""What the broker says of consumer groups, asked as no member of any."""
+"""The broker's word on consumer groups: their committed offsets and their partitions' ends; joins no group."""
 
 from collections.abc import Collection
 
@@ -23,7 +23,7 @@ class Broker:
 
     @classmethod
     def reader(cls, settings: KafkaSettings) -> AIOKafkaConsumer:
-        """The client that asks for the ends; to be started by the caller."""
+        """Make the client that asks for the ends; the caller starts it."""
         return clients.consumer(settings)
 
     async def readings(self, group: str, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Reading]:

@@ -1,4 +1,4 @@
-"""What of the offsets before a group is unread: pure."""
+"""A consumer group's lag in one partition: how many offsets it is behind, if a record is among them; pure."""
 
 from k2_shared.kafka.lag import Reading
 
@@ -16,7 +16,7 @@ class GroupPosition:
         self._has_record = False
 
     def doubtful(self, reading: Reading) -> range:
-        """The offsets to look up for a record; empty while the group moves and where the answer is known."""
+        """The offsets to look up for a record; empty while the group moves, and where the answer is known."""
         if reading.first != self._first:
             self._first = self._barren_to = reading.first
             self._has_record = False
@@ -24,12 +24,12 @@ class GroupPosition:
         return range(0) if self._has_record else range(self._barren_to, reading.end)
 
     def looked_up(self, offsets: range, has_record: bool) -> None:
-        """Take the answer about what was doubtful."""
+        """Take in whether a record stands at the offsets that ``doubtful`` gave."""
         self._has_record = has_record
         if not has_record:
             self._barren_to = offsets.stop
 
     def lag(self, reading: Reading) -> int:
-        """How many offsets the group is behind: none where no record is before it."""
+        """How many offsets the group is behind; 0 where none of them has a record."""
         has_read_all = reading.first == self._first and not self._has_record and self._barren_to >= reading.end
         return 0 if has_read_all else reading.offsets

@@ -27,7 +27,7 @@ _OLD = 3  # intervals without a measurement after which a group is named as miss
 
 
 class LagExporter(Service):  # type: ignore[misc]
-    """Measures every group again and again; a group that cannot be measured keeps no other from it."""
+    """A Faust service that measures every group's lag again and again, each in a task of its own."""
 
     def __init__(self, settings: LagSettings, metrics: Metrics, topics: TopicWatch) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class LagExporter(Service):  # type: ignore[misc]
         topics.watch(self._names.partition_counts(self._used))
 
     def not_ready(self) -> Sequence[str]:
-        """The groups of which nothing is known that is fresh."""
+        """The groups whose last measurement is older than three intervals."""
         oldest = time.monotonic() - _OLD * self._settings.lag_interval_s
         return [
             f"the lag of {group} was not measured for {_OLD} times LAG_INTERVAL_S"
@@ -86,7 +86,12 @@ class LagExporter(Service):  # type: ignore[misc]
             logger().info(KNOWN, group=group)
 
     async def _measure(self, group: str) -> None:
-        """Ask the broker, unless the shell knows that a topic is not whole: for one that is gone a client asks long."""
+        """Measure a group's lag in every partition; waits for the broker, ``KAFKA_REQUEST_TIMEOUT_MS`` a call at most.
+
+        Raises:
+            Unavailable: a topic is not whole, says the shell's watch; a client would ask for it till its timeout.
+            KafkaError: the broker cannot say now.
+        """
         if faults := self._topics.faults(map(self._names.topic, self._groups[group])):
             raise Unavailable("; ".join(faults))
         partitions = [at for topic in self._groups[group] for at in self._names.partitions(topic)]

@@ -1,4 +1,4 @@
-"""What the lag exporter can be told."""
+"""The settings of the lag exporter."""
 
 from pydantic import Field
 
@@ -6,6 +6,6 @@ from k2_shared.core.settings import AgentSettings
 
 
 class LagSettings(AgentSettings):
-    """How often the broker is asked."""
+    """The lag exporter's settings: how often it asks the broker."""
 
     lag_interval_s: float = Field(10.0, gt=0, le=300, description="seconds from one measurement to the next")

@@ -1,4 +1,4 @@
-"""Silver: what is valid goes on byte for byte, what is not goes whole to the dead-letter queue."""
+"""Silver's processor: a valid record goes on byte for byte, any other whole to the dead-letter topic."""
 
 import time
 from collections import Counter
@@ -18,7 +18,7 @@ from silver.rules import Context, broken, sound
 
 
 class SilverProcessor(Processor):
-    """Validates one input partition; it has no state."""
+    """Validates the records of one input partition; it has no state."""
 
     def __init__(
         self,

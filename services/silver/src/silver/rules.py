@@ -1,4 +1,4 @@
-"""What a valid trade is: rules as data, in the order in which they are tried."""
+"""The rules of a valid trade, as data in the order in which they are tried."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -22,7 +22,7 @@ Fields = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a record is checked against: its key, its topic's exchange, and the latest time allowed (µs)."""
+    """What a trade is checked against: its record's key, its topic's exchange, the latest time allowed (µs)."""
 
     key: bytes | None
     exchange: Exchange
@@ -87,7 +87,7 @@ RULES = (
 
 
 def sound(columns: TradeColumns, exchange: Exchange, latest_us: int) -> Flags:
-    """The rows that keep every rule, as far as columns can tell: of the others ``broken`` decides."""
+    """Which rows keep every rule, judged by column; whether any other row does, ``broken`` decides."""
     well_formed = np.array([_is_symbol_of(exchange, key) for key in columns.symbols], np.bool_)
     in_range = [(decimal > 0) & (decimal < _UNSCALED_LIMIT) for decimal in (columns.price, columns.quantity)]
     in_time = (columns.timestamp >= VENUE_BIRTH_US[exchange]) & (columns.timestamp <= latest_us)

@@ -1,4 +1,4 @@
-"""What silver can be told."""
+"""The settings of silver."""
 
 from pydantic import Field
 
@@ -6,6 +6,6 @@ from k2_shared.stages.settings import ProcessorSettings
 
 
 class SilverSettings(ProcessorSettings):
-    """How far ahead of our clock an exchange's may be."""
+    """Silver's settings: ``silver_max_clock_skew_s`` is how far ahead of our clock a trade's time may be."""
 
     silver_max_clock_skew_s: float = Field(60.0, ge=0, le=86_400)

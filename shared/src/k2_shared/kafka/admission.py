@@ -1,4 +1,4 @@
-"""Why a broker lets nobody in: the Kafka client says only that it found none, and keeps the reason to its log."""
+"""The reason for which a broker refuses a client: aiokafka says only that it found no broker, and logs the reason."""
 
 import asyncio
 import ssl

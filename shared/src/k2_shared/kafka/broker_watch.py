@@ -1,4 +1,4 @@
-"""Whether a Kafka broker answers, and what it says of the topics, whatever the clients of an agent make of it."""
+"""A watch over the broker and an agent's topics, on a connection of its own beside the agent's clients."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -34,7 +34,7 @@ class BrokerWatch(Service):  # type: ignore[misc]
         self.is_lost = False
 
     def not_ready(self) -> list[str]:
-        """The broker, while none answers; or else the topics that are not whole."""
+        """Why the agent is not ready, for ``/readyz``: no broker answers, or topics are not whole."""
         if self.is_lost:
             return [f"kafka: no broker answers at {self._settings.kafka_bootstrap_servers}"]
         return self._topics.not_ready()

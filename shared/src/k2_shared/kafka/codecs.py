@@ -1,4 +1,4 @@
-"""Every codec in which Kafka keeps batches: all are read, whatever a producer, a topic or a mirror chose."""
+"""The compression codecs of Kafka's batches: all are read, whatever a producer, a topic or a mirror chose."""
 
 from functools import cache
 

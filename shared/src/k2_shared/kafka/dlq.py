@@ -19,7 +19,7 @@ _WHERE = ("topic", "partition", "offset")
 
 @dataclass(frozen=True, slots=True)
 class Refuser:
-    """The stage that refuses records."""
+    """Wraps the records that a stage and its service refuse as dead letters."""
 
     stage: StageName
     service: str

@@ -37,7 +37,7 @@ class _Place:
 
 
 class GroupReader:
-    """Reads assigned partitions, each for one loop."""
+    """The group's consumer as its partition loops use it: each reads its own partition. No method blocks the others."""
 
     def __init__(self, consumer: AIOKafkaConsumer, attempts: int) -> None:
         self._consumer = consumer
@@ -87,7 +87,7 @@ class GroupReader:
         return poll.result()
 
     def leave(self, at: TopicPartition) -> None:
-        """Let whoever waits for a partition's records go: until a rebalance has ended no poll does."""
+        """Make a pending ``read`` of a partition return now, without records; during a rebalance no poll would."""
         if at in self._places:
             self._places[at].wake()
 

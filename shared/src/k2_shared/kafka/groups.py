@@ -1,4 +1,4 @@
-"""Consumer groups by which nobody reads any more: deleted, so that they do not lag for ever."""
+"""The deletion of consumer groups that nobody reads by any more, so that they do not lag for ever."""
 
 from collections.abc import Mapping
 

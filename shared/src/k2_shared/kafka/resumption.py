@@ -1,4 +1,4 @@
-"""From which offset an input partition is read on, believed only where nothing contradicts it.
+"""The committed offset at which an input partition is resumed, believed only where nothing contradicts it.
 
 aiokafka's ``AIOKafkaConsumer.committed`` takes a coordinator that is still loading its groups for one that knows no
 offset (it overlooks the error of OffsetFetch version 3), so its admin client is asked, which leaves such a partition

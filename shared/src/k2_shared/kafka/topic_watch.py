@@ -1,4 +1,4 @@
-"""Whether the topics that an agent reads and writes are still those it began with, whole."""
+"""A watch over an agent's topics: each is the one that was there at the start, with its contract's partitions."""
 
 from collections.abc import Iterable, Mapping
 

@@ -1,4 +1,4 @@
-"""What a table's snapshots say of a sink, from the nearest back: pure, and no longer than what is looked for."""
+"""A table's snapshots from the newest back: a sink's last state in them, and whether a commit is among them; pure."""
 
 from collections.abc import Iterator, Mapping
 
@@ -9,7 +9,7 @@ from k2_shared.lake.sink_state import SinkState
 
 
 def properties(snapshot: Snapshot) -> Mapping[str, str]:
-    """What the writer of a snapshot said in its summary."""
+    """The properties that its writer put into a snapshot's summary."""
     return snapshot.summary.additional_properties if snapshot.summary else {}
 
 
@@ -22,7 +22,7 @@ def ancestors(metadata: TableMetadata, start: int | None) -> Iterator[Snapshot]:
 
 
 def nearest_state(metadata: TableMetadata, sink_id: str) -> SinkState | None:
-    """The state in the nearest snapshot that has one.
+    """A sink's state in the newest snapshot that has one.
 
     Raises:
         Halt: that state is damaged.

@@ -1,4 +1,4 @@
-"""What keeps the process small: few heaps, memory that is given back, and one table that is written at a time."""
+"""The memory of a process that writes tables: few heaps, memory that is given back, and one write at a time."""
 
 import ctypes
 import os
@@ -35,7 +35,7 @@ def _libc(name: str) -> Callable[..., int] | None:
 
 
 class Turns:
-    """Work that takes memory is done by one at a time; who has waited long enough goes on beside the other.
+    """A lock for work that takes memory, such as writing Parquet; who has waited ``wait_s`` seconds goes on without it.
 
     A table whose store hangs may so delay the others, and not hold them up.
     """

@@ -1,4 +1,4 @@
-"""The object store behind the tables, where its certificate is of an authority of one's own."""
+"""The client of the object store behind the tables, where its certificate is of a private authority."""
 
 from pyarrow.fs import FileSystem, S3FileSystem
 from pyiceberg.io.pyarrow import PyArrowFileIO

@@ -1,4 +1,4 @@
-"""Which snapshots of a table may go: pure."""
+"""The retention of a table's snapshots: which may be expired; pure."""
 
 from collections.abc import Iterator
 
@@ -32,7 +32,7 @@ def _order(snapshot: Snapshot) -> tuple[int, int]:
 
 
 def _states(newest_first: list[Snapshot]) -> Iterator[int]:
-    """The newest snapshot with each sink's state."""
+    """The ids of the newest snapshots that have each sink's state."""
     seen: set[str] = set()
     for snapshot in newest_first:
         found = sinks_in(properties(snapshot))
@@ -42,7 +42,7 @@ def _states(newest_first: list[Snapshot]) -> Iterator[int]:
 
 
 def _held(metadata: TableMetadata, ref: SnapshotRef, now_ms: int) -> Iterator[int]:
-    """What a tag or a branch holds: its snapshot, and of a branch as many before it as it says itself."""
+    """The ids of the snapshots that a tag or branch keeps: its own, and of a branch as many before it as it says."""
     yield ref.snapshot_id
     if ref.snapshot_ref_type is SnapshotRefType.TAG:
         return

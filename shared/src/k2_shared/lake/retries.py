@@ -1,4 +1,4 @@
-"""How often an attempt at a table is repeated, and what is waited between two: bounded, and ended by a stop."""
+"""The retries of work at a table: a bounded number of attempts with pauses between them, which a stop ends."""
 
 import random
 import threading
@@ -32,7 +32,7 @@ class Interrupted(Exception):
 
 
 class UsedUp(Exception):
-    """Every attempt failed; carries the last failure."""
+    """The budget is spent: every attempt failed. Carries the last failure."""
 
     def __init__(self, last: Exception) -> None:
         super().__init__(str(last))

@@ -1,4 +1,4 @@
-"""The sink's state in a table, and when it contradicts the world: pure."""
+"""A sink's state as the table has it, and its comparison with Kafka, topics and table as they are now; pure."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ TableOffsets = Mapping[Position, int]  # the next offset to read
 
 @dataclass(frozen=True, slots=True)
 class SinkState:
-    """What a sink has written into a table, as the table itself says."""
+    """How far a table is filled: each partition's next offset, the last commit, and the identities of its sources."""
 
     offsets: TableOffsets
     commit_id: str
@@ -22,7 +22,7 @@ class SinkState:
     table_uuid: str
 
     def to_properties(self, sink_id: str) -> dict[str, str]:
-        """Encode for a snapshot summary and for table properties alike."""
+        """Encode the state for a snapshot's summary and the table's properties, which both get it."""
         offsets: dict[str, dict[str, int]] = {}
         for (topic, partition), offset in sorted(self.offsets.items()):
             offsets.setdefault(topic, {})[str(partition)] = offset
@@ -36,7 +36,7 @@ class SinkState:
 
     @classmethod
     def from_properties(cls, properties: Mapping[str, str | None], sink_id: str) -> "SinkState | None":
-        """Decode, or None where the sink has written nothing.
+        """Decode the state from a snapshot's summary or a table's properties; None where the sink has written nothing.
 
         Raises:
             Halt: a part of the state is missing.
@@ -59,7 +59,7 @@ class SinkState:
 
 
 def sinks_in(properties: Mapping[str, str | None]) -> set[str]:
-    """The ids of the sinks whose state is among some properties."""
+    """The ids of the sinks that have a state in some properties."""
     parts = (name.split(".") for name in properties)
     return {part[1] for part in parts if len(part) == 3 and part[0] == "sink" and part[2] == "commit-id"}
 

@@ -34,7 +34,7 @@ warnings.filterwarnings("ignore", message=r"Parquet writer option\(s\) .*bloom-f
 
 
 class Superseded(Exception):
-    """Another owner has written these partitions; carries the offsets that the table has."""
+    """Another owner has committed rows of these partitions; carries the offsets that the table has now."""
 
     def __init__(self, offsets: TableOffsets) -> None:
         super().__init__("another owner has committed")
@@ -43,7 +43,7 @@ class Superseded(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A batch to commit: rows, where it starts and where it ends, for every partition that it touches."""
+    """A batch to commit: its rows, and for each of its partitions its first offset and the one behind its last."""
 
     rows: pa.Table
     start: TableOffsets
@@ -105,7 +105,7 @@ class LakeTable:
         return str(self._table.metadata.table_uuid)
 
     def state(self) -> SinkState | None:
-        """What the table says now.
+        """Read the sink's state from the table; None where it has none.
 
         Raises:
             Halt: it was dropped, recreated, rolled back or changed by hand.
@@ -237,11 +237,11 @@ class LakeTable:
 
     @property
     def snapshots(self) -> int:
-        """How many snapshots the table had when it was last looked at."""
+        """How many snapshots the table had when it was read last."""
         return len(self._table.metadata.snapshots)
 
     def _drop(self, files: list[DataFile]) -> None:
-        """Delete what no snapshot refers to; what cannot be deleted is left to the search for orphans."""
+        """Delete data files that no snapshot has; one that cannot be deleted is left to ``remove_orphan_files``."""
         for file in files:
             try:
                 self._table.io.delete(file.file_path)

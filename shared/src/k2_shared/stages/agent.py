@@ -37,7 +37,7 @@ SettingsT = TypeVar("SettingsT", bound=AgentSettings)
 
 @dataclass
 class Health:
-    """What the pages say: ``not_ready`` names what is still missing, ``resume`` ends a halt if there is one.
+    """An agent's answers to its pages: ``not_ready`` names what its service still misses, ``resume`` ends its halt.
 
     ``outside`` names what is missing beside the service itself, whatever that one knows of it.
     """
@@ -48,13 +48,13 @@ class Health:
     stopping: bool = False
 
     def missing(self) -> list[str]:
-        """Why the agent is not ready; empty when it is."""
+        """The reasons why the agent is not ready, for ``/readyz``; empty when it is."""
         return ["stopping"] if self.stopping else [*self.outside(), *self.not_ready()]
 
 
 @dataclass(frozen=True)
 class Shell:
-    """What a service's composition root gets to build its parts with."""
+    """The Faust app, metrics, health and watched topics that a service's ``compose`` builds its parts with."""
 
     app: faust.App
     metrics: Metrics

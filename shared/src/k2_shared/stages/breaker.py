@@ -1,4 +1,4 @@
-"""Halts an agent that refuses most of what it reads, or much in a row, instead of draining it into the dead letters."""
+"""The circuit breaker: halts an agent that refuses most of what it reads, or many records in a row."""
 
 import asyncio
 import re
@@ -34,12 +34,12 @@ class RefusalCounts:
 
     @property
     def note(self) -> str:
-        """The run as metadata of a committed offset, so that it outlives its process."""
+        """The run of refusals as the metadata of a committed offset, so that it outlives its process."""
         return f"refused={self.run}" if self.run else ""
 
 
 class RefusalWindow:
-    """Judges the batches of one partition, as few as hold the threshold's number of records."""
+    """The refusals among the newest records of one partition, in as few batches as hold the threshold's number."""
 
     def __init__(self, threshold: Threshold) -> None:
         self._threshold = threshold
@@ -64,11 +64,11 @@ class RefusalWindow:
         return RefusalCounts(tuple(batches), last)
 
     def take(self, counts: RefusalCounts) -> None:
-        """The batch was written: count it."""
+        """Take over the counts that ``judge`` gave for a batch, once its transaction is committed."""
         self.counts = counts
 
     def resume(self, note: str) -> None:
-        """Go on behind a committed offset, as its note says; a note that is not ours says nothing."""
+        """Begin behind a committed offset; its metadata, if it is ours, has the run of refusals before it."""
         found = _NOTE.fullmatch(note)
         self.counts = RefusalCounts(self.counts.batches, int(found[1]) if found else 0)
 
@@ -110,7 +110,7 @@ class Breaker:
         return start < self._pardoned.get(at, 0)
 
     def resume(self) -> bool:
-        """Let the agent go on; whether it was halted."""
+        """Let every partition go on; returns whether the agent was halted."""
         was_halted = bool(self.reason)
         self.reason = self.advice = ""
         self._closed.set()
@@ -118,5 +118,5 @@ class Breaker:
         return was_halted
 
     async def closed(self) -> None:
-        """Wait until the agent may work."""
+        """Wait until the agent is not halted; returns at once where it is not."""
         await self._closed.wait()

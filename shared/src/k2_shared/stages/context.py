@@ -1,4 +1,4 @@
-"""What the partition loops of one agent share."""
+"""The context that the partition loops of one agent share."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field

@@ -10,7 +10,7 @@ FAILPOINT = "failpoint"
 
 
 class Failpoint(StrEnum):
-    """The windows of a transaction in which a process may die."""
+    """A moment of a transaction, or of a recovery, at which a test lets the process die."""
 
     BEFORE_SEND = "before_send"
     AFTER_SEND = "after_send"
@@ -34,7 +34,7 @@ class Failpoints:
         self._left = int(passing or 1)
 
     def reach(self, place: Failpoint) -> None:
-        """Say that the process is at a place."""
+        """Called where the process passes a failpoint; sends the signal if it is the chosen passing."""
         if place is not self._place:
             return
         self._left -= 1

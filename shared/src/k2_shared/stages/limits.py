@@ -10,7 +10,7 @@ from k2_shared.stages.settings import ProcessorSettings
 
 @dataclass(frozen=True, slots=True)
 class AgentLimits:
-    """How much, how long and how often a partition's loop reads, writes, waits and starts over."""
+    """The limits of a partition's loop: records of a batch, waits, attempts, and what the breaker tolerates."""
 
     max_records: int = 10_000
     poll_ms: int = 200
@@ -31,7 +31,7 @@ class AgentLimits:
 
     @classmethod
     def of(cls, settings: ProcessorSettings, checkpoint_s: float = 5.0) -> Self:
-        """The limits that settings say."""
+        """Take what can be set from the settings, the rest from the defaults."""
         return cls(
             instance=settings.k2_instance,
             threshold=Threshold(settings.breaker_records, settings.breaker_share, settings.breaker_run),

@@ -1,4 +1,4 @@
-"""What is measured of one input partition."""
+"""The metrics of one input partition."""
 
 import time
 from contextlib import suppress
@@ -12,7 +12,7 @@ from k2_shared.stages.processor import Outcome, StateSize
 
 
 class PartitionMeter:
-    """Counts for one input partition; everything after its commit."""
+    """Sets the metrics of one input partition; what was read and written counts once it is committed."""
 
     def __init__(self, metrics: Metrics, service: str, topic: str, partition: int) -> None:
         self._metrics = metrics
@@ -57,21 +57,21 @@ class PartitionMeter:
             self._metrics.event_age.labels(self._service).observe(max(0.0, now - outcome.event_us / 1e6))
 
     def lag(self, offsets: int) -> None:
-        """Say how far behind the broker's end the partition is."""
+        """Set how many offsets the partition is behind its end at the broker."""
         self._of.lag.labels(*self._at).set(offsets)
 
     def state(self, size: StateSize) -> None:
-        """Say how much is remembered."""
+        """Set the size of the partition's state."""
         self._of.state_ids.labels(*self._at).set(size.ids)
         self._of.state_bytes.labels(*self._at).set(size.bytes)
 
     def released(self) -> None:
-        """Say nothing more of a partition that somebody else may own now."""
+        """Remove the gauges of a partition that was given up: another process may own it, and set its own."""
         for gauge in (self._of.lag, self._of.state_ids, self._of.state_bytes, self._of.checkpoint):
             with suppress(KeyError):  # it may never have been said
                 gauge.remove(*self._at)
 
     def checkpointed(self, size: StateSize) -> None:
-        """Say that a checkpoint was committed."""
+        """Set the time of the last committed checkpoint to now, and the size of the state."""
         self.state(size)
         self._of.checkpoint.labels(*self._at).set_to_current_time()

@@ -14,14 +14,14 @@ _UUID_CHARS = 36
 
 @dataclass
 class Namesake:
-    """What this process is called in its group, and the id that the broker knows it by; None where it has no name."""
+    """This process as a member of its group: its name ``K2_INSTANCE``, if it has one, and the broker's id for it."""
 
     group: str
     instance: str | None
     member_id: str = ""
 
     async def has_taken_over(self, admin: AIOKafkaAdminClient) -> bool:
-        """Whether the group has another process under this one's name, which has been in it.
+        """Ask the broker whether another process is in the group under this one's name, once this one has been.
 
         Raises:
             KafkaError: the group's coordinator cannot say now.
@@ -40,7 +40,7 @@ class Namesake:
 
     @property
     def fault(self) -> tuple[str, str]:
-        """What it means to be replaced, and what to do."""
+        """What is wrong where another process has the name, and what an operator does about it."""
         return (
             f"another process has taken over under K2_INSTANCE={self.instance}",
             "end one of the two or give it a K2_INSTANCE of its own",

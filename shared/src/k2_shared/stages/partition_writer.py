@@ -1,4 +1,4 @@
-"""What becomes of a partition's batches: each is processed and written, with its offset, in one transaction."""
+"""The transactions of one input partition: a batch is processed and written, with its offset, in one of them."""
 
 import asyncio
 import random

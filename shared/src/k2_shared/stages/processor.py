@@ -1,4 +1,4 @@
-"""What an exactly-once agent is made of: a pipeline of topics, and a pure processor for each input partition."""
+"""What a service says of itself to run exactly once: the topics of its pipeline, and a processor for each partition."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -37,7 +37,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What a checkpoint covers: the next offset to read of the input, and of the output all before ``output``."""
+    """The offsets that a checkpoint covers: the input's before ``input``, and the output's before ``output``."""
 
     input: int
     output: int
@@ -45,44 +45,52 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True)
 class StateSize:
-    """How much a processor remembers."""
+    """The size of a processor's state: how many ids it remembers, and in how many bytes."""
 
     ids: int
     bytes: int
 
 
 class Processor(ABC):
-    """The domain of one input partition, pure. It lives as long as nothing fails.
+    """Decides what becomes of the records of one input partition; pure, so no method may block or do I/O.
 
-    After any failure, also one with an unknown outcome, the loop recovers a new processor from what was committed; so
-    what an aborted transaction did to a processor is gone with it. Only ``process`` is needed without state.
+    The partition's loop calls it, never two methods at a time: ``load`` and ``restore`` once it has fenced every other
+    owner, then for each transaction ``process``, ``accept`` and, when one is due, ``checkpoint``. Every method may
+    raise ``Halt``, which ends the agent with exit 3; any other error is a bug, and ends it with exit 1.
+
+    A processor lives as long as nothing fails. After any failure, also one with an unknown outcome, the loop recovers a
+    new one from what was committed; so what an aborted transaction did to a processor is gone with it. Without state,
+    ``process`` alone is needed.
     """
 
     @abstractmethod
     def process(self, batch: RecordBatch) -> Outcome:
-        """Decide what becomes of each record."""
+        """Decide for each record of the next batch whether it is written on, refused or dropped as a duplicate."""
 
     def accept(self, offsets: Mapping[str, WrittenOffsets]) -> ByTopic:
-        """The outcome was written at these offsets: take it in, and give the letters that had to wait for them."""
+        """Take into the state what the last outcome wrote, by topic at these offsets; the transaction is still open.
+
+        Returns the dead letters that name offsets of the outcome, and so could not be written with it.
+        """
         return {}
 
     def checkpoint(self, stamp: Stamp) -> ByTopic:
-        """What changed since the last checkpoint, as records of the state topic."""
+        """Return what changed since the last checkpoint, and the stamp of this one, as records of the state topic."""
         return {}
 
     def load(self, latest: Latest) -> Stamp:
-        """Take in the checkpoints; returns what they cover."""
+        """Set the state to the checkpoints, the newest value of each key; returns the offsets that they cover."""
         return Stamp(0, 0)
 
     def restore(self, batch: RecordBatch) -> None:  # noqa: B027  # without state there is nothing to restore
-        """Take in records of the output that may be younger than the checkpoint."""
+        """Take into the state the output's next records behind the checkpoints; some may be in it already."""
 
     def size(self) -> StateSize:
-        """How much is remembered."""
+        """The size of the state, for the metrics."""
         return StateSize(0, 0)
 
     def digest(self) -> str:
-        """A hash of all that is remembered: equal where the states are."""
+        """A hash of the state, for the log: equal where two states are equal."""
         return ""
 
 
@@ -91,7 +99,7 @@ ProcessorFactory = Callable[[TopicPartition], Processor]
 
 @dataclass(frozen=True, slots=True)
 class StateTopics:
-    """Where checkpoints are, and the output that holds what came after them."""
+    """The topics from which a state is restored: the checkpoints, then the output's records behind them."""
 
     checkpoints: str
     output: str
@@ -99,7 +107,7 @@ class StateTopics:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """What an agent reads and writes.
+    """The topics that an agent reads and writes, and the processors between them.
 
     ``processors`` is awaited once at start and makes the processor of each partition, anew on every assignment.
     ``exclusive_outputs`` names for an input the output that nothing else fills: records there prove that the input has

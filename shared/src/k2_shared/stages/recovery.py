@@ -1,4 +1,4 @@
-"""Where a partition's loop goes on after the fence: at the committed offset, with the state that belongs to it."""
+"""The recovery of an input partition: after the fence, its committed offset and the state that belongs to it."""
 
 from dataclasses import dataclass
 
@@ -83,5 +83,5 @@ async def _restore(context: LoopContext, at: TopicPartition, processor: Processo
 
 
 def say_state(event: str, at: TopicPartition, processor: Processor) -> None:
-    """Log a change of a state's owner, with how much it is and its hash."""
+    """Log that a state was restored or released, with its size in ids and its hash."""
     logger().info(event, topic=at.topic, partition=at.partition, ids=processor.size().ids, digest=processor.digest())

@@ -1,4 +1,4 @@
-"""What an exactly-once agent can be told."""
+"""The settings of an exactly-once agent."""
 
 from pydantic import Field
 
@@ -7,7 +7,7 @@ from k2_shared.stages import failpoints
 
 
 class ProcessorSettings(AgentSettings):
-    """What an exactly-once agent has besides: its name in the group, its breaker, and a test's failpoint."""
+    """The settings that every exactly-once agent has: its name in the group, its breaker, and a test's failpoint."""
 
     k2_instance: str | None = Field(
         None,

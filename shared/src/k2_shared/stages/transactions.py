@@ -29,7 +29,7 @@ _OBSERVE_S = 5.0
 
 
 class TransactionalAgent(Service, ConsumerRebalanceListener):  # type: ignore[misc]
-    """A Faust service that runs a pipeline's partition loops under one consumer group."""
+    """A Faust service that runs a pipeline: a loop for each partition that the consumer group assigns to it."""
 
     def __init__(
         self,
