@@ -17,6 +17,7 @@ from k2_shared.core.columns import Longs
 from k2_shared.core.records import ByTopic, Outgoing
 from k2_shared.core.trade import Exchange, record_key
 from k2_shared.kafka import clients
+from k2_shared.kafka.sending import send_all
 from k2_shared.kafka.topics import GOLD, STATE, partition_for
 from k2_shared.stages.processor import Stamp
 
@@ -113,4 +114,4 @@ async def write(bench: Bench, checkpoint: Checkpoint) -> None:
     """Write a checkpoint to the state topic."""
     async with clients.started(clients.producer(bench.settings), bench.settings) as sender:
         for (_, partition), records in checkpoint.records.items():
-            await clients.send_all(sender, bench.names, partition, {STATE: records})
+            await send_all(sender, bench.names, partition, {STATE: records})

@@ -20,6 +20,7 @@ from tests.bench.harness import Bench, Watch, broker_pid, own_topics, report, ta
 
 from k2_shared.core.records import Outgoing
 from k2_shared.kafka import clients
+from k2_shared.kafka.sending import send_all
 from k2_shared.kafka.topics import GOLD
 
 RECORD = Outgoing(GOLD, b"k", b"x" * 200, 1_762_795_434_000, ())
@@ -61,7 +62,7 @@ async def cycle(bench: Bench, producer: AIOKafkaProducer, partition: int) -> flo
     """One transaction of one record; its milliseconds."""
     began = time.perf_counter()
     await producer.begin_transaction()
-    await clients.send_all(producer, bench.names, partition, {GOLD: [RECORD]})
+    await send_all(producer, bench.names, partition, {GOLD: [RECORD]})
     await producer.commit_transaction()
     return (time.perf_counter() - began) * 1e3
 

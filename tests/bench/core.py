@@ -29,6 +29,7 @@ from k2_shared.core.records import Outgoing, by_topic
 from k2_shared.core.settings import RunSettings
 from k2_shared.core.trade import Exchange, encode, wire_prefix
 from k2_shared.kafka import clients
+from k2_shared.kafka.sending import send_all
 from k2_shared.kafka.topics import BRONZE, GOLD, SILVER, administration, create, partition_for
 from k2_support.ports import free_port
 
@@ -81,7 +82,7 @@ async def load(bench: Bench, count: int) -> None:
         partitions.setdefault(partition_for(trade.key, _partitions(bench)), []).append(record)
     async with clients.started(clients.producer(bench.settings), bench.settings) as sender:
         for partition, records in partitions.items():
-            await clients.send_all(sender, bench.names, partition, by_topic(records))
+            await send_all(sender, bench.names, partition, by_topic(records))
 
 
 def _partitions(bench: Bench) -> int:

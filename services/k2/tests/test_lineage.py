@@ -21,6 +21,7 @@ from k2_shared.core.records import Outgoing
 from k2_shared.core.settings import LakeSettings, RunSettings
 from k2_shared.kafka import clients
 from k2_shared.kafka.dlq import Refuser
+from k2_shared.kafka.sending import send_all
 from k2_shared.kafka.topics import BRONZE, GOLD, RAW, SILVER, Names, administration, partition_for
 from k2_shared.lake import iceberg
 from k2_support.ports import free_port
@@ -88,7 +89,7 @@ async def commit(settings: RunSettings, names: Names, *records: Outgoing, aborts
     async with clients.started(sender, settings):
         await sender.begin_transaction()
         for record in records:
-            await clients.send_all(sender, names, HOME, {record.topic: [record]})
+            await send_all(sender, names, HOME, {record.topic: [record]})
         await (sender.abort_transaction() if aborts else sender.commit_transaction())
 
 

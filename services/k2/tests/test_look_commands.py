@@ -20,6 +20,7 @@ from k2_shared.core import contracts
 from k2_shared.core.records import Outgoing
 from k2_shared.core.settings import RunSettings
 from k2_shared.kafka import clients
+from k2_shared.kafka.sending import send_all
 from k2_shared.kafka.topics import BRONZE, DLQ, EVENTS, GOLD, RAW, SYMBOLS, Names, administration, partition_for
 from k2_support.ports import free_port
 from k2_support.pseudo_terminal import on_terminal
@@ -68,7 +69,7 @@ async def trades(topics: dict[str, int], run_settings: RunSettings, names: Names
     async with clients.started(sender, run_settings):
         for commits, part in ((True, made[:40]), (False, made[40:60]), (True, made[60:])):
             await sender.begin_transaction()
-            await clients.send_all(sender, names, HOME, {KRAKEN: part})
+            await send_all(sender, names, HOME, {KRAKEN: part})
             await (sender.commit_transaction() if commits else sender.abort_transaction())
     return schema_id
 

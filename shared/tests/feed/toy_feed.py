@@ -8,6 +8,7 @@ from k2_shared.feed.coverage.feed_records import EventKind, EventRecord
 from k2_shared.feed.run.statistics import add_statistics
 from k2_shared.feed.venue.settings import FeedSettings
 from k2_shared.kafka import clients
+from k2_shared.kafka.sending import send_all
 from k2_shared.kafka.topics import Names
 from k2_shared.stages.agent import Shell, run
 
@@ -25,7 +26,7 @@ class ToyFeed(Service):  # type: ignore[misc]
     async def on_start(self) -> None:
         event = EventRecord(exchange="KRAKEN", kind=EventKind.CONNECTED, service="toy_feed", at=feed_records.now_us())
         async with clients.started(clients.producer(self._settings), self._settings) as sender:
-            await clients.send_all(sender, self._names, 0, by_topic([feed_records.events.outgoing(event)]))
+            await send_all(sender, self._names, 0, by_topic([feed_records.events.outgoing(event)]))
         self._health.not_ready = list
 
 

@@ -12,6 +12,7 @@ from k2_shared.core.records import Outgoing
 from k2_shared.core.settings import RunSettings
 from k2_shared.kafka import clients
 from k2_shared.kafka.clients import BATCH_BYTES, started
+from k2_shared.kafka.sending import send_all
 from k2_shared.kafka.topics import DLQ, GOLD, STATE, Names, administration
 from k2_support.ports import free_port
 from k2_support.topics import read, values, write
@@ -101,8 +102,8 @@ async def test_writing_says_at_which_offsets(run_settings: RunSettings, names: N
     """One offset a record in their order, over as many batches as they need."""
     sent = [record(b"x" * 1_000, GOLD) for _ in range(2_000)]
     async with started(clients.producer(run_settings), run_settings) as sender:
-        await clients.send_all(sender, names, 0, {GOLD: sent[:7]})
-        offsets = await clients.send_all(sender, names, 0, {GOLD: sent, DLQ: []})
+        await send_all(sender, names, 0, {GOLD: sent[:7]})
+        offsets = await send_all(sender, names, 0, {GOLD: sent, DLQ: []})
     assert list(offsets) == [GOLD]
     assert offsets[GOLD].tolist() == list(range(7, 2_007))
 
@@ -119,7 +120,7 @@ async def test_replay_waits_behind_an_open_transaction(run_settings: RunSettings
     ):
         for sender, value in ((open_one, b"open"), (committed, b"committed"), (aborted, b"aborted")):
             await sender.begin_transaction()
-            await clients.send_all(sender, names, 0, {GOLD: [record(value, GOLD)]})
+            await send_all(sender, names, 0, {GOLD: [record(value, GOLD)]})
         await committed.commit_transaction()
         await aborted.abort_transaction()
         assert values(await read(run_settings, names, GOLD, committed=False)) == [b"open", b"committed", b"aborted"]
@@ -138,7 +139,7 @@ async def test_replay_ends_when_the_last_transaction_was_aborted(run_settings: R
     sender = clients.producer(run_settings, transactional_id=f"{names.prefix}aborted")
     async with started(sender, run_settings):
         await sender.begin_transaction()
-        await clients.send_all(sender, names, 0, {GOLD: [record(b"aborted", GOLD)]})
+        await send_all(sender, names, 0, {GOLD: [record(b"aborted", GOLD)]})
         await sender.abort_transaction()
     async with asyncio.timeout(30):
         assert await drained(run_settings, at, stalled_after_s=300) == [b"first"]

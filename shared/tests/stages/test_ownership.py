@@ -14,6 +14,7 @@ from shared.tests.stages.toy_processor import IN, KEPT, OUT, P, Run, fail_once
 from k2_shared.core.errors import Halt, Unavailable
 from k2_shared.core.records import Outgoing
 from k2_shared.kafka import clients
+from k2_shared.kafka.sending import send_all
 from k2_shared.kafka.topics import DLQ, administration
 from k2_shared.stages.partition_writer import PartitionWriter
 from k2_support.waiting import eventually
@@ -31,7 +32,7 @@ async def test_a_second_owner_fences_the_first_which_halts(run: Run) -> None:
             await run.write(b"late")
             await eventually(lambda: first.crash_reason, "the fenced owner's end")
             await second.begin_transaction()
-            await clients.send_all(second, run.names, P, {OUT: [Outgoing(OUT, b"k", b"second", 1, ())]})
+            await send_all(second, run.names, P, {OUT: [Outgoing(OUT, b"k", b"second", 1, ())]})
             await second.commit_transaction()
         assert isinstance(first.crash_reason, Halt)
         assert f"{first.context.transactional_id(run.at)} was fenced by another owner" in str(first.crash_reason)

@@ -19,6 +19,7 @@ from k2_local.parts import java
 from k2_shared.core.records import Outgoing
 from k2_shared.core.settings import RunSettings
 from k2_shared.kafka import clients
+from k2_shared.kafka.sending import send_all
 from k2_shared.kafka.topics import EVENTS, Names
 from k2_support.topics import write
 
@@ -69,7 +70,7 @@ async def test_tail_shows_what_the_console_consumer_shows(
     async with clients.started(sender, run_settings):
         for commits, part in ((False, said[10:20]), (True, said[20:])):
             await sender.begin_transaction()
-            await clients.send_all(sender, names, 0, {EVENTS: part})
+            await send_all(sender, names, 0, {EVENTS: part})
             await (sender.commit_transaction() if commits else sender.abort_transaction())
     shown = await asyncio.to_thread(ours, names, tmp_path)
     found = await asyncio.to_thread(console, run_settings, names.topic(EVENTS))

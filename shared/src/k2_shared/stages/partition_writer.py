@@ -9,8 +9,8 @@ from aiokafka import TopicPartition
 from k2_shared.core.errors import Halt
 from k2_shared.core.records import ByTopic, RecordBatch, WrittenOffsets
 from k2_shared.core.telemetry import logger
-from k2_shared.kafka import clients
 from k2_shared.kafka.clients import Producer
+from k2_shared.kafka.sending import send_all
 from k2_shared.kafka.topics import DLQ
 from k2_shared.stages.breaker import RefusalCounts, RefusalWindow, Tripped
 from k2_shared.stages.context import LoopContext
@@ -106,7 +106,7 @@ class PartitionWriter:
         return stamp
 
     async def _write(self, records: ByTopic) -> dict[str, WrittenOffsets]:
-        return await clients.send_all(self._sender, self._context.names, self._at.partition, records)
+        return await send_all(self._sender, self._context.names, self._at.partition, records)
 
     async def _send(self, outcome: Outcome, offset: tuple[int, str]) -> ByTopic:
         """Write the outcome and the offset with its note; returns the letters that had to wait for the offsets."""

@@ -10,6 +10,7 @@ from k2_shared.core.records import Outgoing, by_topic
 from k2_shared.core.settings import KafkaSettings, RunSettings
 from k2_shared.kafka import clients
 from k2_shared.kafka.registry import SchemaRegistry
+from k2_shared.kafka.sending import send_all
 from k2_shared.kafka.topics import Names, administration, apply_subjects, create
 
 
@@ -67,7 +68,7 @@ async def read(settings: KafkaSettings, names: Names, topic: str, *, committed: 
 async def write(settings: KafkaSettings, names: Names, records: Iterable[Outgoing], partition: int = 0) -> None:
     """Write records to one partition."""
     async with clients.started(clients.producer(settings), settings) as sender:
-        await clients.send_all(sender, names, partition, by_topic(records))
+        await send_all(sender, names, partition, by_topic(records))
 
 
 def values(records: Sequence[Any]) -> list[bytes | None]:

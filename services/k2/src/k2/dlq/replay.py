@@ -18,6 +18,7 @@ from k2.dlq.transform import Transform
 from k2_shared.core.errors import ConfigError, Halt, InvalidRecord, Unavailable
 from k2_shared.core.records import Outgoing, by_topic
 from k2_shared.kafka import clients
+from k2_shared.kafka.sending import send_all
 from k2_shared.kafka.topics import DLQ, Names, administration, check
 
 
@@ -116,4 +117,4 @@ async def _commit(sender: AIOKafkaProducer, names: Names, parcels: Sequence[Parc
         by_partition.setdefault(parcel.to.partition, []).append(parcel.record)
     async with sender.transaction():
         for partition, records in by_partition.items():
-            await clients.send_all(sender, names, partition, by_topic(records))
+            await send_all(sender, names, partition, by_topic(records))

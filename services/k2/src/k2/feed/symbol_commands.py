@@ -12,6 +12,7 @@ from k2_shared.core.settings import RunSettings
 from k2_shared.feed.coverage import feed_records
 from k2_shared.feed.coverage.feed_records import EventKind, EventRecord, SymbolRecord
 from k2_shared.kafka import clients
+from k2_shared.kafka.sending import send_all
 from k2_shared.kafka.topics import EVENTS, SYMBOLS, Names, administration, check
 
 _POLL_MS = 200
@@ -41,7 +42,7 @@ async def send(settings: RunSettings, command: SymbolCommand) -> None:
     async with administration(settings) as admin:
         await check(admin, names, [SYMBOLS])
     async with clients.started(clients.producer(settings), settings) as sender:
-        await clients.send_all(sender, names, 0, by_topic([feed_records.symbols.outgoing(command.record)]))
+        await send_all(sender, names, 0, by_topic([feed_records.symbols.outgoing(command.record)]))
 
 
 async def send_and_wait(settings: RunSettings, command: SymbolCommand, timeout_s: float) -> EventRecord:
