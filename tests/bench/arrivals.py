@@ -1,4 +1,4 @@
-"""When records become readable, as a read_committed consumer sees it."""
+"""Measures when records become readable to a read_committed consumer."""
 
 import asyncio
 import time

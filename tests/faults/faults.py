@@ -1,4 +1,4 @@
-"""What a fault is, and what every fault needs: a process at a failpoint, and a word for whether it happened."""
+"""A fault and its outcome, and what faults share: stopping an agent at a failpoint, and the proof in its log."""
 
 import signal
 from collections.abc import Awaitable, Callable

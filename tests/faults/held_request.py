@@ -1,4 +1,4 @@
-"""One request that the network keeps, and brings when its transaction is over: torn transactions begin like this."""
+"""One request that the proxy delays until its transaction is over, which is how a transaction gets torn."""
 
 import asyncio
 import struct

@@ -1,4 +1,4 @@
-"""What stands on the broker: every record of the trade topics, small enough to keep all of them in memory."""
+"""Every record of the trade topics as read from the broker, reduced so that all fit in memory."""
 
 import hashlib
 from collections.abc import Iterable
@@ -87,7 +87,7 @@ def facts(value: bytes | None, schema_id: int) -> Facts:
 
 @dataclass
 class ObservedTopics:
-    """Everything that a reader of the topics has seen so far, and where it will go on."""
+    """The records read from the topics so far, and the offsets at which reading goes on."""
 
     settings: KafkaSettings
     names: Names

@@ -1,4 +1,4 @@
-"""Two owners of what only one may own: a stopped process that comes back, a stolen transactional id, a storm."""
+"""Faults of ownership: a paused process that comes back, a stolen transactional id, a storm of rebalances."""
 
 import asyncio
 import signal

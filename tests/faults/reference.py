@@ -1,4 +1,4 @@
-"""The simplest deduplicator there can be: what gold must decide, by a dictionary of everything that came."""
+"""A reference deduplicator for gold: a dictionary of every id that came."""
 
 from collections.abc import Iterable, Mapping
 from typing import Literal

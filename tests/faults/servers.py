@@ -1,4 +1,4 @@
-"""Servers that go and come back under load."""
+"""Faults of the servers: the broker or the registry goes away under load and comes back."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""Gold's memory as its logs tell of it: what one process gave up is what the next one has restored."""
+"""Gold's state by its logs: what one process released is what the next one has restored."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

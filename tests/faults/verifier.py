@@ -1,4 +1,4 @@
-"""What must hold when the pipeline has drained, checked by delivery: each violation names its record."""
+"""The invariants of a drained pipeline, checked delivery by delivery; each violation names its record."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Replies of the broker that come late, broken, or never; requests that come in a later transaction."""
+"""Faults of the network: replies that come late, truncated or never, requests that come in a later transaction."""
 
 from tests.faults.apis import APIS
 from tests.faults.faults import Injected, injected

@@ -42,7 +42,7 @@ class Pipeline:
 
 
 def said(child: Child) -> list[dict[str, Any]]:
-    """What an agent has logged."""
+    """The text that an agent has logged."""
     return [json.loads(line) for line in child.log.read_text().splitlines() if line.startswith("{")]
 
 

@@ -1,4 +1,4 @@
-"""A foreground child: it gets our signals, and its end is our end."""
+"""Runs a command in the foreground: it gets our signals, and we end with its exit code."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ def terminable() -> Iterator[None]:
     Ctrl-C leaves it as KeyboardInterrupt at once: asyncio's own handler would cancel a task, and a library may
     swallow that.
     """
-    before = {number: signal.signal(number, _leave) for number in _heard()}
+    before = {number: signal.signal(number, _leave) for number in _ending_signals()}
     try:
         yield
     finally:
@@ -31,7 +31,7 @@ def terminable() -> Iterator[None]:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Ignore the signals that end a program, so that the block is done to its end."""
+    """Ignore the signals that end a program for the length of the block."""
     before = {number: signal.signal(number, signal.SIG_IGN) for number in _ENDING}
     try:
         yield
@@ -77,7 +77,7 @@ class _Signals:
 @contextmanager
 def _held() -> Iterator[_Signals]:
     received = _Signals()
-    before = {number: signal.signal(number, received) for number in _heard()}
+    before = {number: signal.signal(number, received) for number in _ending_signals()}
     try:
         yield received
     finally:
@@ -85,12 +85,12 @@ def _held() -> Iterator[_Signals]:
 
 
 def ignores_interrupts() -> bool:
-    """Whether whoever started us has Ctrl-C ignored, as a shell does in the background of a script."""
+    """Whether SIGINT is ignored, as a shell sets it for what a script starts in the background."""
     return signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
-def _heard() -> list[signal.Signals]:
-    """The signals that end us: one that is ignored, as by nohup, stays so, and for the child too."""
+def _ending_signals() -> list[signal.Signals]:
+    """The signals that end us and the child; one that is ignored, as under nohup, stays ignored."""
     return [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]
 
 

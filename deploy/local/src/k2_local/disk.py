@@ -33,10 +33,10 @@ def explained(folder: Path, variable: str) -> Iterator[None]:
 
 
 def require_space(folder: Path, variable: str) -> None:
-    """Notice a disk that is full, or so full that nothing can work on it.
+    """Refuse a disk that is full, or too full to work on.
 
     Raises:
-        ConfigError: it is.
+        ConfigError: there is too little space; names the folder and ``variable``.
     """
     if shutil.disk_usage(folder).free < _SPARE:
         raise _full(folder, variable)

@@ -1,4 +1,4 @@
-"""What makes a stack itself: its Kafka cluster id and its S3 keys, made once and kept."""
+"""A stack's identity: its Kafka cluster id and S3 keys, generated once and kept in its state folder."""
 
 import base64
 import secrets
@@ -11,7 +11,7 @@ from k2_local.disk import read_json, write_json
 
 @dataclass(frozen=True)
 class Identity:
-    """Kept in the state folder, readable by its owner alone."""
+    """The cluster id and S3 keys of a stack; their file is readable by its owner alone."""
 
     cluster_id: str
     s3_access_key_id: str

@@ -43,7 +43,7 @@ class Kafka(Part):
         return Launch(java(heap, *options, "kafka.Kafka", os.fspath(properties)), {})
 
     def recovery(self, claims: PortClaims) -> Part | None:
-        """A broker that was killed, on another port: it may serve old offsets until it was restarted in order.
+        """After a crash, the broker on a private port: until it has restarted cleanly it may serve old offsets.
 
         See .github/decisions/0004.
         """
@@ -54,7 +54,7 @@ class Kafka(Part):
         return Kafka(replace(self.site, ports={**known, self.answers_at: unknown}))
 
     def check(self) -> None:
-        """Ready when metadata is answered, by this very cluster."""
+        """Ready when it answers with metadata and this stack's cluster id."""
         try:
             found = asyncio.run(_cluster_id(f"{HOST}:{self.port}"))
         except (KafkaError, OSError, TimeoutError) as error:

@@ -22,7 +22,7 @@ class NotReadyError(Exception):
 
 @dataclass(frozen=True)
 class Site:
-    """Where a stack lives: all that a part needs to know about it."""
+    """What a part needs to know of its stack: settings, identity and ports."""
 
     settings: StackSettings
     identity: Identity
@@ -70,7 +70,7 @@ class Part(ABC):
         """
 
     def recovery(self, claims: PortClaims) -> "Part | None":
-        """This part where no client finds it, if it must start and stop once in order before it may be used."""
+        """The part on a private port, if it must start and stop cleanly once before clients may reach it."""
         return None
 
     @abstractmethod

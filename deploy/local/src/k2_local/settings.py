@@ -49,12 +49,12 @@ class StackSettings(Settings):
 
     @property
     def starting(self) -> IdleTimeout:
-        """With a part that starts."""
+        """How long a starting part is waited for."""
         return IdleTimeout(self.k2_start_timeout_s, self.k2_work_timeout_s)
 
     @property
     def stopping(self) -> IdleTimeout:
-        """With a part that stops: SIGKILL follows, after which Kafka may serve old offsets."""
+        """How long a stopping part is waited for before SIGKILL, after which Kafka may serve old offsets."""
         return IdleTimeout(self.k2_stop_timeout_s, self.k2_work_timeout_s)
 
     def port_set_by_hand(self, name: str) -> int | None:

@@ -74,7 +74,7 @@ class Startup:
         return process
 
     def _clear(self, part: Part) -> None:
-        """Begin anew what never worked: a start that was cut, as by a full disk, may have left half of its files."""
+        """Delete the folder of a part that was never up: an interrupted start may have left half its files."""
         if self._state.is_begun(part.name) and part.folder.exists():
             self._report(f"{part.name} has never been up here: what its first start left is removed")
             rmtree(part.folder)
@@ -94,7 +94,7 @@ class Startup:
 
 
 def why_not_ready(part: Part, process: Process) -> str | None:
-    """What keeps a part from working, or None if it works and ``process`` is the one that answers."""
+    """Why a part is not ready, or None if it answers and ``process`` owns its ports."""
     if not process.listens(part.port):
         return f"process {process.pid} does not listen on port {part.port}"
     try:

@@ -1,4 +1,4 @@
-"""How a part is, in words that a person and a script can use."""
+"""The status of a part in words for people and scripts: up, down, died or not answering."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ def status_of(part: Part, process: Process | None) -> PartStatus:
 
 
 def whole(parts: Sequence[PartStatus]) -> Whole:
-    """The stack as one: up or down if every part is, half-dead otherwise."""
+    """The status of the whole stack: up or down if every part is, half-dead otherwise."""
     states = {part.state for part in parts}
     if states == {"up"}:
         return "up"

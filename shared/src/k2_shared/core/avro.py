@@ -1,4 +1,4 @@
-"""Avro records as any writer may spell them: every legal spelling is read, and no bytes cost more than they are worth.
+"""Decodes Avro records as any writer may encode them, and refuses what is illegal or would cost too much to decode.
 
 Avro leaves its writers choices: a decimal may carry more sign bytes than it needs, a number more bytes, and a map may
 come in several blocks, each with or without its size. Whoever reads them all alike needs one place that says what is

@@ -29,10 +29,10 @@ def unfit(symbol: str) -> str:
 
 
 def checked(symbol: str) -> str:
-    """The symbol.
+    """Return the symbol if it is canonical.
 
     Raises:
-        ValueError: it is none; says why.
+        ValueError: it is not; says why.
     """
     why = unfit(symbol)
     if why:

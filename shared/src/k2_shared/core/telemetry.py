@@ -73,7 +73,7 @@ class Metrics:
         build.labels(service, version).set(1)
 
     def uncaptured(self, exchange: str) -> None:
-        """No capture of a venue runs: there is no socket, and nothing on its way to Kafka."""
+        """Reset the gauges of a venue while no capture of it runs: no socket, nothing on its way to Kafka."""
         self.connected.labels(exchange).set(0)
         self.feed.unacknowledged.set(0)
         for gauge in (self.feed.sockets, self.feed.stale_symbols, self.feed.unacknowledged_s):
@@ -81,7 +81,7 @@ class Metrics:
 
 
 class PartitionMetrics:
-    """What the exactly-once agents say of each input partition."""
+    """Metrics of the exactly-once agents, by input partition."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         labels = ["topic", "partition"]
@@ -100,7 +100,7 @@ class PartitionMetrics:
 
 
 class TableMetrics:
-    """What the Iceberg sink says of each table."""
+    """Metrics of the Iceberg sink, by table."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.commits = Counter(
@@ -115,7 +115,7 @@ class TableMetrics:
 
 
 class GroupMetrics:
-    """What the broker says of each consumer group, asked by a process that is no member of any."""
+    """Metrics of consumer groups, asked of the broker by a process that is a member of none."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         labels = ["group", "topic", "partition"]
@@ -131,7 +131,7 @@ class GroupMetrics:
 
 
 class FeedMetrics:
-    """What the feeds say of their sockets, their gaps and themselves; every label is one of a bounded set."""
+    """Metrics of the feeds: sockets, gaps, process; the values of every label are a bounded set."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
@@ -140,7 +140,7 @@ class FeedMetrics:
         self._add_process()
 
     def _add_gaps(self) -> None:
-        """What became of missing ids; ``state`` is opened, filled or unfillable."""
+        """Metrics of missing ids; ``state`` is opened, filled or unfillable."""
         self.gaps = self._counter("k2_feed_gaps", "records of the gap ledger", "exchange", "state")
         self.gap_ids = self._counter("k2_feed_gap_ids", "ids in records of the gap ledger", "exchange", "state")
         self.open_gap_ids = self._gauge("k2_feed_open_gap_ids", "ids missing now", "exchange", "symbol")
@@ -157,7 +157,7 @@ class FeedMetrics:
         )
 
     def _add_sockets(self) -> None:
-        """How the feed hears the venue."""
+        """Metrics of the connections to the venue."""
         self.sockets = self._gauge("k2_feed_sockets", "sockets whose subscriptions are confirmed", "exchange")
         self.suppressed = self._counter("k2_feed_suppressed", "copies from another socket not published", "exchange")
         self.stale_symbols = self._gauge(
@@ -172,7 +172,7 @@ class FeedMetrics:
         self.clock_skew = self._gauge("k2_feed_clock_skew_seconds", "exchange time - our time of receipt", "exchange")
 
     def _add_process(self) -> None:
-        """What bounds the process."""
+        """Metrics of the process's memory and of what Kafka has not acknowledged."""
         self.memory = self._gauge("k2_feed_memory_bytes", "resident memory of the process")
         self.memory_limit = self._gauge("k2_feed_memory_limit_bytes", "beyond it the process drains and restarts")
         self.unacknowledged = self._gauge("k2_feed_unacknowledged", "records that Kafka has not acknowledged")

@@ -1,4 +1,4 @@
-"""What an agent said of itself in its log."""
+"""Reads the events in an agent's log."""
 
 import json
 from collections.abc import Iterator, Mapping

@@ -25,7 +25,7 @@ pytest.register_assert_rewrite("k2_support.conformance")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection(session: pytest.Session) -> None:
-    """Hold the broker to its promises before any test rests on them; the workers of xdist need not ask again."""
+    """Check the broker's promises before the first test; once a session, not in xdist's workers."""
     config = session.config
     if hasattr(config, "workerinput") or config.option.collectonly or "KAFKA_BOOTSTRAP_SERVERS" not in os.environ:
         return

@@ -1,4 +1,4 @@
-"""What a run of tests says of itself: why a test failed, without a second run, and what the slowest waited for."""
+"""Additions to pytest's report: the logs of a failed test's processes, and what the slowest tests waited for."""
 
 import signal
 import time

@@ -1,4 +1,4 @@
-"""A venue as small as can be, and what its feed made of it: for the tests of the feeds' processes."""
+"""A minimal HTTP server as a venue, and what a feed wrote of it, for the tests of the feeds' processes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping

@@ -1,4 +1,4 @@
-"""The other side of the reconciliation: what read_committed consumers find in the topics."""
+"""The found side of the reconciliation: what read_committed consumers find in the topics."""
 
 import asyncio
 import time

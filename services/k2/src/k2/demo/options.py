@@ -1,4 +1,4 @@
-"""What a demo can be asked to do."""
+"""The options of a demo."""
 
 from dataclasses import dataclass
 from pathlib import Path

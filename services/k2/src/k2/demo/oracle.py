@@ -1,4 +1,4 @@
-"""One side of the reconciliation: what the exchanges sent, from the recordings and the simulator's log alone."""
+"""The expected side of the reconciliation: what the exchanges sent, by the recordings and the simulator's log."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""Compare both sides, stage by stage, id by id: pure."""
+"""Compares what must be in topics and tables with what is, stage by stage and id by id. Pure."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -31,7 +31,7 @@ class Difference:
 
 
 class Expected:
-    """What every stage and table must hold, from the exchanges' side alone.
+    """The expected side: what every stage and table must hold, by what the exchanges sent.
 
     A trade that decimal(18,8) does not hold goes from the feed to the DLQ, at each of its deliveries.
     """
@@ -62,7 +62,7 @@ class Expected:
 
 @dataclass(frozen=True)
 class Sides:
-    """Everything that is compared."""
+    """The expected and the found side of a reconciliation."""
 
     expected: Expected
     stages: Mapping[str, StageCount]

@@ -25,14 +25,14 @@ OffsetRanges = Mapping[int, range]
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which letters are meant; what is not given restricts nothing."""
+    """Selects letters by stage, reason or place; what is not given selects all."""
 
     stage: str | None = None
     reason: str | None = None
     places: tuple[Place, ...] = ()
 
     def takes(self, letter: Letter) -> bool:
-        """Whether a letter is of the stage and reason that are meant."""
+        """Whether a letter is of the selected stage and reason."""
         return self.stage in (None, letter.stage) and self.reason in (None, letter.reason)
 
 
@@ -44,10 +44,10 @@ class DeadLetters:
     names: Names
 
     async def selected(self, selection: Selection) -> AsyncIterator[Sequence[Letter]]:
-        """The letters that are meant, in batches of one partition, by partition and offset.
+        """Read the selected letters, in batches of one partition, by partition and offset.
 
         Raises:
-            ConfigError: the topic does not exist, or there is no letter at a place that is meant.
+            ConfigError: the topic does not exist, or there is no letter at a selected place.
             Unavailable: reading stalled.
         """
         ranges = await self.ranges()

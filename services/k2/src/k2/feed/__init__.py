@@ -1,1 +1,1 @@
-"""``k2 feed``: what the feeds are told about symbols, and what they answer."""
+"""``k2 feed``: symbol commands to the running feeds, and their answers."""

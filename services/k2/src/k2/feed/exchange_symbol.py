@@ -54,7 +54,7 @@ class SymbolFilter:
 
     @classmethod
     def parse(cls, text: str | None) -> Self:
-        """Read EXCHANGE:SYMBOL, SYMBOL, or nothing.
+        """Read EXCHANGE:SYMBOL or SYMBOL; None selects all.
 
         Raises:
             ConfigError: it is none of them.

@@ -1,1 +1,1 @@
-"""``k2 gaps``: the ledger of missing trade ids, open ones first."""
+"""``k2 gaps``: missing trade ids and what became of them, open gaps first."""

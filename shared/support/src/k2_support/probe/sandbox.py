@@ -1,4 +1,4 @@
-"""What the checks work with: topics of their own, producers, and both views of a partition."""
+"""A sandbox on a broker for the checks: topics, producers, and committed and uncommitted reads."""
 
 import asyncio
 import time
@@ -23,18 +23,18 @@ _TRANSACTION_MS = 120_000  # longer than a check leaves one open on a slow machi
 
 
 class BrokerFailed(Exception):
-    """The broker broke a promise; says which, with what was seen."""
+    """The broker broke a promise; the text says which, and what was seen."""
 
 
 def expect(condition: bool, promise: str) -> None:
-    """Hold the broker to a promise."""
+    """Fail with ``BrokerFailed`` unless the condition holds."""
     if not condition:
         raise BrokerFailed(promise)
 
 
 @dataclass
 class Sandbox:
-    """One probe's place on a broker; ``run`` sets its topics, ids and groups apart from all others."""
+    """One probe's topics, transactional ids and groups on a broker, all under the prefix ``run``."""
 
     settings: KafkaSettings
     admin: AIOKafkaAdminClient

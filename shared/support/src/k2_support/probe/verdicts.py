@@ -1,4 +1,4 @@
-"""Each promise as a verdict, whatever a broker that breaks one answers; and a demand that all are kept."""
+"""Checks a broker's promises: one verdict each, or an error where one is broken."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,7 +18,7 @@ CHECK_S = 180.0
 
 
 class BrokenPromise(K2Error):
-    """A broker does not keep what exactly-once rests on; nothing may be trusted to it."""
+    """A broker does not keep a promise that exactly-once rests on."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ async def judge(
 
 
 async def demand(settings: KafkaSettings) -> None:
-    """Hold a broker to every promise.
+    """Require that a broker keeps every promise; blocks until all are checked, 180 s at most.
 
     Raises:
         BrokenPromise: it breaks one; the text is one line.
