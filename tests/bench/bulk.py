@@ -58,7 +58,7 @@ class State:
             symbol = Symbol(key.decode(), _compared_ids())
             self.symbols.append(symbol)
             processor = self._processor(exchange, partition_for(key, partitions))
-            processor._symbols[symbol.name] = symbol
+            processor.symbols[symbol.name] = symbol
 
     def _processor(self, exchange: Exchange, partition: int) -> GoldProcessor:
         reader = Reader(exchange, schemas={}, partition=partition, partitions=self._partitions)

@@ -23,6 +23,7 @@ from tests.bench.harness import Bench, Machine, Watch, bounded, broker_pid, coun
 
 from k2_shared.kafka.topics import BRONZE, EXCHANGES, GOLD, SILVER
 from k2_support.children import Child
+from k2_support.waiting import came_true
 
 JVM_WARM_UP_S = 100.0  # at half the rate: for so long a broker that has just started compiles itself beside its work
 AGENTS_WARM_UP_S = 15.0  # the same, where the broker has worked before
@@ -147,11 +148,8 @@ def _transactions(agent: Child) -> float:
 
 
 async def _all_arrived(gold: Arrivals, wanted: int) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while len(gold.delays) < wanted:
-        if time.monotonic() > deadline:
-            raise SystemExit(f"gold has {len(gold.delays)} of {wanted} trades {PATIENCE_S:.0f} s after the last one")
-        await asyncio.sleep(0.1)
+    if not await came_true(lambda: len(gold.delays) >= wanted, PATIENCE_S, 0.1):
+        raise SystemExit(f"gold has {len(gold.delays)} of {wanted} trades {PATIENCE_S:.0f} s after the last one")
 
 
 def tables(found: Measured) -> list[Table]:

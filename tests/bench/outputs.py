@@ -1,7 +1,6 @@
 """When gold writes again after the death of a process: the first new record of each partition that it owned."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Set
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from k2_shared.stages.recovery import RESTORED
 from k2_shared.stages.transactions import REVOKED
 from k2_support.children import Child
 from k2_support.logs import events
+from k2_support.waiting import came_true
 
 POLL_MS = 50
 Place = tuple[Exchange, int]
@@ -43,11 +43,8 @@ class Outputs:
 
     async def wait(self, count: int, timeout_s: float) -> datetime:
         """When so many of the awaited partitions had a new record."""
-        deadline = time.monotonic() + timeout_s
-        while len(self.found) < count:
-            if time.monotonic() > deadline:
-                raise SystemExit(f"{len(self.found)} of {count} partitions have new gold after {timeout_s:.0f} s")
-            await asyncio.sleep(0.01)
+        if not await came_true(lambda: len(self.found) >= count, timeout_s, POLL_MS / 1e3):
+            raise SystemExit(f"{len(self.found)} of {count} partitions have new gold after {timeout_s:.0f} s")
         return max(sorted(self.found.values())[:count])
 
     async def read(self) -> None:

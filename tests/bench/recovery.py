@@ -1,7 +1,6 @@
 """Gold processes that are killed and restarted, and how long nothing new came meanwhile."""
 
 import asyncio
-import time
 from collections.abc import Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from k2_shared.kafka.topics import EXCHANGES, STATE
 from k2_shared.stages.recovery import RESTORED
 from k2_shared.stages.transactions import ASSIGNED
 from k2_support.children import Child
+from k2_support.waiting import came_true
 
 FIRST, SECOND = "first", "second"
 RESTARTS = 3
@@ -85,8 +85,9 @@ async def _silence(outputs: Outputs, began: datetime, lost: Set[Place], successo
 async def shared(bench: Bench, *agents: Child) -> None:
     """Wait until processes have shared all input partitions and work on them."""
     everything = len(EXCHANGES) * bench.names.contract(STATE).partitions
-    deadline = time.monotonic() + PATIENCE_S
-    while any(agent.missing() for agent in agents) or sum(len(owned(agent)) for agent in agents) != everything:
-        if time.monotonic() > deadline:
-            raise SystemExit(f"{len(agents)} gold processes did not share {everything} partitions")
-        await asyncio.sleep(0.2)
+
+    def is_shared() -> bool:
+        return not any(agent.missing() for agent in agents) and sum(len(owned(each)) for each in agents) == everything
+
+    if not await came_true(is_shared, PATIENCE_S, 0.2):
+        raise SystemExit(f"{len(agents)} gold processes did not share {everything} partitions")

@@ -34,13 +34,14 @@ from k2_support.children import Child
 from k2_support.lake_history import lengthen
 from k2_support.records import ORIGIN, FakeRecord, trade, value
 from k2_support.topics import write
+from k2_support.waiting import eventually
 
 LENGTHS = (10, 1_000, 20_000)
 ROWS = 1_500  # of a batch: five seconds at 300 rows a second
 PARTITIONS = 12
 IDLE_S = 30.0
 SETTLE_S = 5.0
-_POLL_S = 0.1
+_PATIENCE_S = 1_800.0
 
 
 @dataclass(frozen=True)
@@ -163,22 +164,28 @@ async def write_lag(bench: Bench, each: int) -> int:
 async def until_rows(child: Child, watch: Watch, rows: int) -> float:
     """Watch the sink until it has committed so many rows; the seconds that it took."""
     began = time.monotonic()
-    while counter(child, "k2_table_rows") < rows:
+
+    def committed() -> bool:
         child.check()
         watch.look()
-        await asyncio.sleep(_POLL_S)
+        return counter(child, "k2_table_rows") >= rows
+
+    await eventually(committed, f"{rows} rows", _PATIENCE_S)
     return time.monotonic() - began
 
 
 async def first_commit(child: Child, began: float) -> float:
     """Seconds from ``began`` until a started sink has committed."""
-    while True:
+
+    def committed() -> bool:
         try:
-            if counter(child, "k2_table_commits", outcome="committed"):
-                return time.monotonic() - began
+            return counter(child, "k2_table_commits", outcome="committed") > 0
         except OSError:
             child.check()
-        await asyncio.sleep(_POLL_S)
+            return False
+
+    await eventually(committed, "the first commit", _PATIENCE_S)
+    return time.monotonic() - began
 
 
 async def measure_process(bench: Bench, folder: Path, each: int) -> Process:

@@ -1,8 +1,10 @@
 """Partitions of one agent do not wait for each other, and one that cannot write does not read on."""
 
+from typing import Any
+
 import pytest
 from aiokafka import TopicPartition
-from shared.tests.stages.toy_processor import IN, P, Run
+from shared.tests.stages.toy_processor import P, Run, group_members, works
 from tests.faults.apis import END_TXN, PRODUCE
 from tests.faults.proxy import Injection, Proxy
 
@@ -33,12 +35,12 @@ def behind(run: Run, proxy: Proxy) -> Run:
 
 
 async def ready(agent: TransactionalAgent) -> None:
-    await eventually(lambda: agent._loops and not agent.not_ready(), "readiness")
+    await eventually(lambda: works(agent), "readiness")
 
 
-def buffered(agent: TransactionalAgent) -> int:
-    """The bytes of a partition that its reader has fetched and nobody has taken whole."""
-    found = agent.context.reader._consumer._fetcher._records.get(TopicPartition(agent.names.topic(IN), P))
+def buffered(member: Any, at: TopicPartition) -> int:
+    """The bytes of a partition that a consumer has fetched and nobody has taken whole."""
+    found = member._fetcher._records.get(at)
     return int(found._partition_records._records.size_in_bytes()) if found else 0
 
 
@@ -63,16 +65,19 @@ async def test_a_partition_whose_commit_hangs_holds_up_no_other(run: Run, behind
     assert sorted(await run.read(committed=False)) == sorted([b"slow", *[b"%d" % number for number in others] * 3])
 
 
-async def test_an_agent_that_cannot_write_reads_no_further(run: Run, behind: Run, proxy: Proxy) -> None:
+async def test_an_agent_that_cannot_write_reads_no_further(
+    run: Run, behind: Run, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is in memory is one batch and what one fetch brought, however much waits in the topic."""
+    members = group_members(monkeypatch)
     await run.write(*[RECORD] * RECORDS)
     async with behind.agent(max_records=BATCH) as agent:
         stuck = proxy.inject(PRODUCE, "delay", delay_s=HELD_S)
         await is_held(stuck)
-        await eventually(lambda: buffered(agent), "the fetch behind the batch")
+        await eventually(lambda: buffered(members[0], behind.at), "the fetch behind the batch")
         assert len([line for line in behind.asked if line.startswith("process")]) == 1
-        assert await agent.reader.position(behind.at) <= BATCH
-        assert buffered(agent) <= clients.FETCH_BYTES
+        assert await agent.context.reader.position(behind.at) <= BATCH
+        assert buffered(members[0], behind.at) <= clients.FETCH_BYTES
         assert stuck.felt == 0
         await run.wrote(RECORDS)
     assert await run.read(committed=False) == [RECORD] * RECORDS

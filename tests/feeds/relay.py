@@ -27,7 +27,7 @@ class Relay:
         for socket in list(self._sockets):
             await socket.close()
 
-    async def _serve(self, request: web.Request) -> web.StreamResponse:
+    async def serve(self, request: web.Request) -> web.StreamResponse:
         if self.refuses:
             return web.Response(status=503)
         near = web.WebSocketResponse(autoping=True)
@@ -60,7 +60,7 @@ class Relay:
 async def relaying(ws_url: str) -> AsyncIterator[Relay]:
     """A relay to a venue's socket, for the length of a block."""
     relay, app = Relay(URL(ws_url)), web.Application()
-    app.router.add_get(relay.target.path, relay._serve)
+    app.router.add_get(relay.target.path, relay.serve)
     runner = web.AppRunner(app, shutdown_timeout=1.0)
     await runner.setup()
     try:

@@ -33,7 +33,7 @@ class RestRelay:
         for _ in range(answers):
             self.answers.release()
 
-    async def _serve(self, request: web.Request) -> web.Response:
+    async def serve(self, request: web.Request) -> web.Response:
         if request.path.lower().endswith("trades"):
             self.asked.append(request.path_qs)
             if self.fails:
@@ -49,7 +49,7 @@ async def relaying_rest(url: str) -> AsyncIterator[RestRelay]:
     """A relay to a venue's REST for the length of a block."""
     async with aiohttp.ClientSession() as session:
         relay, app = RestRelay(URL(url), session), web.Application()
-        app.router.add_get("/{path:.*}", relay._serve)
+        app.router.add_get("/{path:.*}", relay.serve)
         runner = web.AppRunner(app, shutdown_timeout=_STOP_S)
         await runner.setup()
         try:

@@ -19,6 +19,7 @@ from k2_shared.feed.venue.budget import RestBudget
 from k2_shared.feed.venue.protocol import Subscribed, TradesReceived
 from k2_shared.feed.venue.rest import RestClient
 from k2_shared.feed.venue.venue import Venue
+from k2_support.waiting import came_true
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
 
@@ -78,11 +79,13 @@ async def test_the_socket_and_rest_tell_of_the_same_trades(venue: Venue, transpo
 
 async def _shown(history: RestHistory, trade: Trade) -> None:
     """Wait until REST shows a trade, which may lag a little, and compare."""
-    for _ in range(10):
+    found: list[Trade] = []
+
+    async def shown() -> bool:
         page, _ = await history.page(trade.symbol, trade.trade_id, trade.timestamp, "")
-        found = [each for each in page.trades if each.trade_id == trade.trade_id]
-        if found:
-            assert (found[0].price, found[0].quantity, found[0].side) == (trade.price, trade.quantity, trade.side)
-            return
-        await asyncio.sleep(1)
-    raise Unavailable(f"REST does not show {trade.message_id}")
+        found.extend(each for each in page.trades if each.trade_id == trade.trade_id)
+        return bool(found)
+
+    if not await came_true(shown, timeout_s=30.0, poll_s=1.0):
+        raise Unavailable(f"REST does not show {trade.message_id}")
+    assert (found[0].price, found[0].quantity, found[0].side) == (trade.price, trade.quantity, trade.side)

@@ -98,7 +98,7 @@ def test_a_folder_of_before_is_kept(starter: Starter) -> None:
 
 def test_a_disk_that_is_full_is_named(starter: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
     """Instead of what it does to the part."""
-    monkeypatch.setattr("k2_local.disk._SPARE", 2**62)
+    monkeypatch.setattr("k2_local.disk.SPARE_BYTES", 2**62)
     with pytest.raises(ConfigError, match=r"no space left on the disk of .*K2_STATE_DIR"):
         starter.start(works=False)
 

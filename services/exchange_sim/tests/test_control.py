@@ -194,7 +194,6 @@ async def reconnecting(sim: Any, path: str, opening: list[Any]) -> None:
                     async with asyncio.timeout(0.5):
                         async for _ in socket:
                             pass
-        await asyncio.sleep(0.01)
 
 
 async def polling(sim: Any) -> None:

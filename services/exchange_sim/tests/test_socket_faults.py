@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+from contextlib import suppress
 from random import Random
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from aiohttp import WSMsgType
 
 from exchange_sim.fuzz import FORMS, fuzzed
+from k2_support.waiting import eventually
 
 BTC_STREAM = "btcusdt@trade"
 STREAM = f"/stream?streams={BTC_STREAM}"
@@ -46,8 +48,14 @@ async def test_upgrades_are_refused_for_a_while(running: Any) -> None:
     await running.kraken("BTC/USDT")
     assert await running.struck("refuse_connections") == 1
     await running.fault("refuse_connections", "BINANCE", seconds=0.001)
-    await asyncio.sleep(0.01)
-    await running.texts(await running.socket(STREAM), 1)
+
+    async def taken() -> bool:
+        with suppress(aiohttp.WSServerHandshakeError):
+            await running.texts(await running.socket(STREAM), 1)
+            return True
+        return False
+
+    await eventually(taken, "a connection that is taken")
 
 
 async def nothing_comes(socket: Any) -> bool:

@@ -1,11 +1,12 @@
 """The sink on the real stack: as a process, and in this one where its reader has to fail."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from aiokafka.errors import RequestTimedOutError
 
-from iceberg_sink.rows import envelope
+from iceberg_sink.rows import Rows, envelope
 from iceberg_sink.settings import SinkSettings
 from iceberg_sink.sink import RowBatch, SinkTable, TableSink
 from k2_shared.core import contracts
@@ -108,14 +109,6 @@ class Stumbling:
         return found
 
 
-class StumblingSink(TableSink):
-    """A sink with that consumer."""
-
-    async def on_start(self) -> None:
-        await super().on_start()
-        self._reader = Stumbling(self._reader)
-
-
 @pytest.fixture
 async def sink_table(feeder: Any, run_settings: RunSettings, names: Names, tables: Any) -> SinkTable:
     """The bronze table with 30 records in each of two partitions that wait for it."""
@@ -138,13 +131,19 @@ async def _fill(sink: TableSink, tables: Any) -> None:
 
 
 async def test_records_that_were_read_before_a_failure_are_read_again(
-    sink_table: SinkTable, run_settings: RunSettings, names: Names, tables: Any
+    sink_table: SinkTable, run_settings: RunSettings, names: Names, tables: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A read that fails in the middle of a batch drops what it had, and goes back to where the table is."""
+    readers, make = list[Stumbling](), clients.consumer
+
+    def stumbling(*of: Any, **options: Any) -> Stumbling:
+        readers.append(Stumbling(make(*of, **options)))
+        return readers[-1]
+
+    monkeypatch.setattr(clients, "consumer", stumbling)
     settings = SinkSettings.load(k2_prefix=run_settings.k2_prefix, sink_interval_s=0.5)
-    sink = StumblingSink(settings, names, sink_table, Metrics("iceberg_sink", "0"))
-    await _fill(sink, tables)
-    assert sink._reader.failures == 1
+    await _fill(TableSink(settings, names, sink_table, Metrics("iceberg_sink", "0")), tables)
+    assert [reader.failures for reader in readers] == [1]
 
 
 async def test_a_batch_is_bounded_in_rows_and_bytes(
@@ -154,32 +153,35 @@ async def test_a_batch_is_bounded_in_rows_and_bytes(
     limits = {"sink_interval_s": 0.5, "sink_max_rows": 7, "sink_max_bytes": 65_536}
     settings = SinkSettings.load(k2_prefix=run_settings.k2_prefix, **limits)
     sink = TableSink(settings, names, sink_table, Metrics("iceberg_sink", "0"))
-    assert sink._has_capacity(RowBatch(count=6, bytes=65_535))
-    assert not sink._has_capacity(RowBatch(count=7))
-    assert not sink._has_capacity(RowBatch(bytes=65_536))
+    assert RowBatch(count=6, bytes=65_535).has_capacity(settings)
+    assert not RowBatch(count=7).has_capacity(settings)
+    assert not RowBatch(bytes=65_536).has_capacity(settings)
     await _fill(sink, tables)
     found = tables.load("bronze_crypto_trades").snapshots()
     added = [int(s.summary["added-records"]) for s in found]
     assert (sum(added), max(added)) == (60, 7)
 
 
-class OvertakenSink(TableSink):
-    """A sink that another owner overtakes on one partition, between its first read and its commit."""
+class OvertakenTable(LakeTable):
+    """A table that another owner moves on one partition, before its first commit."""
 
-    other: LakeTable
-    overtaken = 0
+    def overtaken_by(self, other: LakeTable) -> Rows:
+        """How its sink makes rows, of which this table notes what the other will have committed."""
+        self.other, self.mine, self.overtaken = other, list[Any](), 0
 
-    def _to_rows(self, found: Any) -> Any:
-        self.mine = [record for at, records in found.items() if at.partition == 1 for record in records]
-        return super()._to_rows(found)
+        def rows(found: Any) -> Any:
+            self.mine += [record for record in found if record.partition == 1]
+            return envelope(self.arrow_schema)(found)
 
-    def _write(self, batch: RowBatch) -> None:
+        return rows
+
+    def commit(self, batch: Commit) -> Any:
         if self.mine and not self.overtaken:
             self.overtaken += 1
             where = (self.mine[0].topic, 1)
             rows = envelope(self.other.arrow_schema)(self.mine)
             self.other.commit(Commit(rows, {where: 0}, {where: self.mine[-1].offset + 1}))
-        super()._write(batch)
+        return super().commit(batch)
 
 
 async def test_a_sink_that_is_overtaken_on_one_partition_goes_on_with_the_others(
@@ -187,10 +189,12 @@ async def test_a_sink_that_is_overtaken_on_one_partition_goes_on_with_the_others
 ) -> None:
     """What it had read of partitions that nobody moved is read again; what the other wrote is not."""
     settings = SinkSettings.load(k2_prefix=run_settings.k2_prefix, sink_interval_s=0.5)
-    sink = OvertakenSink(settings, names, sink_table, Metrics("iceberg_sink", "0"))
-    sink.other = LakeTable(tables.load("bronze_crypto_trades"), "k2", sink_table.kafka, RetryBudget(5))
-    await _fill(sink, tables)
-    assert sink.overtaken == 1
+    table = OvertakenTable(tables.load("bronze_crypto_trades"), "k2", sink_table.kafka, RetryBudget(5))
+    rows = table.overtaken_by(sink_table.table)
+    await _fill(
+        TableSink(settings, names, replace(sink_table, table=table, rows=rows), Metrics("iceberg_sink", "0")), tables
+    )
+    assert table.overtaken == 1
 
 
 @pytest.mark.usefixtures("topics")

@@ -47,7 +47,7 @@ def test_a_port_where_somebody_listens_is_not_claimed() -> None:
 
 def test_without_a_free_port_the_range_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is tried for ever."""
-    monkeypatch.setattr(ports, "_CHOICES", range(port := free_port(), port + 1))
+    monkeypatch.setattr(ports, "CHOICES", range(port := free_port(), port + 1))
     with pytest.raises(Unavailable, match=rf"no free port between {port} and {port + 1}"):
         free_port()
 

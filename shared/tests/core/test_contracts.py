@@ -114,7 +114,7 @@ def test_a_schema_is_registered_for_its_readers_first() -> None:
 def test_a_type_without_a_column_type_is_named() -> None:
     """A schema change that no table can hold fails at once."""
     with pytest.raises(TypeError, match="'items': 'long'"):
-        contracts._column_type({"type": "array", "items": "long"})
+        contracts.column_type({"type": "array", "items": "long"})
 
 
 def test_schema_text_is_one_text() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -20,16 +21,21 @@ def watching(settings: KafkaSettings) -> BrokerWatch:
 
 
 @asynccontextmanager
-async def silent() -> AsyncIterator[str]:
-    """Something that takes connections and never answers, as a broker that is frozen; yields host and port."""
+async def silent() -> AsyncIterator[tuple[str, list[object]]]:
+    """Something that takes connections and never answers, as a broker that is frozen.
 
-    async def listen(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+    Yields host and port, and what has connected so far.
+    """
+    connected: list[object] = []
+
+    async def listen(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connected.append(writer)
         await asyncio.Event().wait()
 
     server = await asyncio.start_server(listen, "127.0.0.1", 0)
     try:
         host, port = server.sockets[0].getsockname()
-        yield f"{host}:{port}"
+        yield f"{host}:{port}", connected
     finally:
         server.close()
 
@@ -40,40 +46,73 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broker_watch, "ANSWER_S", 1.0)
 
 
-async def test_a_loss_and_a_return_are_told_once_each(run_settings: RunSettings) -> None:
+class Asking:
+    """What the watches of a test ask of a broker: over which connections, how often, and where they find one."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.connections: list[Any] = []
+        self.answers = 0
+        self.fails_once = False
+        self.address = ""
+        self._connect, self._describe = broker_watch.administration, broker_watch.describe
+        monkeypatch.setattr(broker_watch, "administration", self.administration)
+        monkeypatch.setattr(broker_watch, "describe", self.describe)
+
+    def administration(self, settings: KafkaSettings) -> Any:
+        """A connection to the address that is set, if one is."""
+        found = {"kafka_bootstrap_servers": self.address} if self.address else {}
+        return self._connect(settings.model_copy(update=found))
+
+    async def describe(self, admin: Any, topics: Any) -> Any:
+        """Ask over a connection, or fail as one that was cut."""
+        self.connections.append(admin)
+        if self.fails_once or self.address:
+            self.fails_once = False
+            raise clients.KafkaConnectionError("the test's")
+        found = await self._describe(admin, topics)
+        self.answers += 1
+        return found
+
+
+@pytest.fixture
+def asking(monkeypatch: pytest.MonkeyPatch) -> Asking:
+    """Watches ask by this."""
+    return Asking(monkeypatch)
+
+
+@pytest.fixture
+async def watch(run_settings: RunSettings, asking: Asking) -> AsyncIterator[BrokerWatch]:
+    """A watch that has had an answer."""
+    service = watching(run_settings)
+    await service.start()
+    await eventually(lambda: asking.answers, "the first answer")
+    yield service
+    await service.stop()
+
+
+async def test_a_loss_and_a_return_are_told_once_each(
+    watch: BrokerWatch, asking: Asking, run_settings: RunSettings
+) -> None:
     """However often it is asked meanwhile."""
-    watch = watching(run_settings)
     with capture_logs() as said:
-        assert await watch._failure() == ""
-        async with silent() as address:
-            there = watch._settings
-            watch._settings = there.model_copy(update={"kafka_bootstrap_servers": address})
-            await watch._connection.aclose()
-            watch._admin = None
-            await watch.start()
+        async with silent() as (asking.address, tries):
             await eventually(lambda: watch.is_lost, "the loss")
-            assert watch.not_ready() == [f"kafka: no broker answers at {address}"]
-            await asyncio.sleep(1.5)
-            watch._settings = there
-            await eventually(lambda: not watch.is_lost, "the return")
+            assert watch.not_ready() == [f"kafka: no broker answers at {run_settings.kafka_bootstrap_servers}"]
+            await eventually(lambda: len(tries) > 3, "more questions")
+        asking.address = ""
+        await eventually(lambda: not watch.is_lost, "the return")
         assert watch.not_ready() == []
-        await watch.stop()
     assert [each["event"] for each in said if each["event"] in (LOST, BACK)] == [LOST, BACK]
 
 
-async def test_a_connection_that_was_cut_is_replaced_before_it_counts(run_settings: RunSettings) -> None:
+async def test_a_connection_that_was_cut_is_replaced_before_it_counts(watch: BrokerWatch, asking: Asking) -> None:
     """A broker that closes what is idle, or a node among others that ends, is no loss."""
-    watch = watching(run_settings)
-    assert await watch._failure() == ""
-    first = watch._admin
-
-    async def fails(*_: object) -> None:
-        raise clients.KafkaConnectionError("the test's")
-
-    first._send_request = fails
-    assert await watch._failure() == ""
-    assert watch._admin is not first
-    await watch.on_stop()
+    with capture_logs() as said:
+        asked, asking.fails_once = asking.answers, True
+        await eventually(lambda: asking.answers > asked and not asking.fails_once, "the next answer")
+    first, last = asking.connections[0], asking.connections[-1]
+    assert first is not last
+    assert [each["event"] for each in said if each["event"] == LOST] == []
 
 
 async def test_a_client_that_says_at_its_stop_that_it_was_cancelled_cancels_nobody(run_settings: RunSettings) -> None:
@@ -87,18 +126,20 @@ async def test_a_client_that_says_at_its_stop_that_it_was_cancelled_cancels_nobo
 
     async with clients.started(Client(), run_settings):
         pass
-    hanging = asyncio.create_task(_hang(run_settings))
-    await asyncio.sleep(0.05)
+    stopping = asyncio.Event()
+    hanging = asyncio.create_task(_hang(run_settings, stopping))
+    await stopping.wait()
     hanging.cancel()
     with pytest.raises(asyncio.CancelledError):
         await hanging
 
 
-async def _hang(settings: KafkaSettings) -> None:
+async def _hang(settings: KafkaSettings, stopping: asyncio.Event) -> None:
     class Client:
         async def start(self) -> None: ...
 
         async def stop(self) -> None:
+            stopping.set()
             await asyncio.Event().wait()
 
     async with clients.started(Client(), settings):

@@ -2,18 +2,26 @@
 
 from dataclasses import replace
 
+import aiohttp
 import pytest
 from aiohttp import web
 
 from k2_shared.core import contracts
 from k2_shared.core.errors import ConfigError, Halt, Unavailable
 from k2_shared.core.settings import RegistrySettings, RunSettings
+from k2_shared.kafka import registry as registry_module
 from k2_shared.kafka.registry import SchemaRegistry
 from k2_shared.kafka.topics import BRONZE, GOLD, RAW, Names, apply_subjects
 from k2_support.ports import free_port
 
 CONTRACT = contracts.topics()[GOLD]
 SUBJECTS = [BRONZE.format(exchange="kraken"), GOLD]
+
+
+async def mode(settings: RegistrySettings, subject: str) -> str:
+    """The compatibility mode that the registry keeps for a subject."""
+    async with aiohttp.request("GET", f"{settings.schema_registry_url}/config/{subject}") as answer:
+        return str((await answer.json(content_type=None))["compatibilityLevel"])
 
 
 async def test_one_schema_has_one_id_under_every_subject(run_settings: RunSettings, names: Names) -> None:
@@ -26,8 +34,7 @@ async def test_one_schema_has_one_id_under_every_subject(run_settings: RunSettin
         assert await apply_subjects(registry, names, wanted) == ids
         for subject, schema_id in ids.items():
             assert await registry.schema_id(CONTRACT, subject) == schema_id
-            mode = await registry._call("GET", f"/config/{subject}")
-            assert mode["compatibilityLevel"] == CONTRACT.compatibility == "NONE"
+            assert await mode(run_settings, subject) == CONTRACT.compatibility == "NONE"
 
 
 async def test_another_mode_is_kept_too(run_settings: RunSettings, names: Names) -> None:
@@ -36,7 +43,7 @@ async def test_another_mode_is_kept_too(run_settings: RunSettings, names: Names)
     async with SchemaRegistry.connect(run_settings) as registry:
         await registry.apply(replace(CONTRACT, compatibility="BACKWARD"), subject)
         await registry.apply(CONTRACT, subject)
-        assert (await registry._call("GET", f"/config/{subject}"))["compatibilityLevel"] == "NONE"
+    assert await mode(run_settings, subject) == "NONE"
 
 
 async def test_an_unknown_subject_is_a_config_error(run_settings: RunSettings, names: Names) -> None:
@@ -46,11 +53,14 @@ async def test_an_unknown_subject_is_a_config_error(run_settings: RunSettings, n
             await registry.schema_id(CONTRACT, f"{names.prefix}nothing")
 
 
-async def test_what_the_registry_refuses_halts_with_its_words(run_settings: RunSettings, names: Names) -> None:
+async def test_what_the_registry_refuses_halts_with_its_words(
+    run_settings: RunSettings, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An answer that is neither yes nor try-again is quoted."""
+    monkeypatch.setattr(registry_module, "schema_text", lambda _: "{")
     async with SchemaRegistry.connect(run_settings) as registry:
         with pytest.raises(Halt, match=r"refused POST .*: HTTP 4"):
-            await registry._call("POST", f"/subjects/{names.prefix}bad/versions", {"schema": "{", "schemaType": "AVRO"})
+            await registry.apply(CONTRACT, f"{names.prefix}bad")
 
 
 async def test_a_topic_without_schema_has_no_subject(run_settings: RunSettings) -> None:

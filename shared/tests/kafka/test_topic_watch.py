@@ -1,11 +1,11 @@
 """An agent whose topics were deleted, made anew or grown says which, on the real broker."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import pytest
 from aiokafka.admin import NewPartitions
 from prometheus_client import CollectorRegistry, Gauge
-from shared.tests.stages.toy_processor import IN, OUT, Run
+from shared.tests.stages.toy_processor import IN, OUT, Run, group_members, works
 
 from k2_shared.core import contracts
 from k2_shared.core.records import Outgoing
@@ -18,6 +18,16 @@ from k2_support.topics import write
 from k2_support.waiting import eventually
 
 COUNT = contracts.topics()[IN].partitions
+
+
+class CountingWatch(TopicWatch):
+    """One that counts the broker's answers."""
+
+    answers = 0
+
+    def judge(self, found: Mapping[str, Incarnation | None]) -> None:
+        super().judge(found)
+        self.answers += 1
 
 
 def watching(counts: dict[str, int]) -> TopicWatch:
@@ -54,9 +64,11 @@ def test_a_topic_that_is_whole_again_is_ready_again_and_one_that_is_not_told_of_
 async def watch(run: Run, topics: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[BrokerWatch]:
     """A watch over an input and an output of the toy agent, as its shell keeps one."""
     monkeypatch.setattr(broker_watch, "EVERY_S", 0.05)
-    service = BrokerWatch(run.settings, watching(run.names.partition_counts([IN, OUT])))
+    counting = CountingWatch(run.metrics.unread_partitions)
+    counting.watch(run.names.partition_counts([IN, OUT]))
+    service = BrokerWatch(run.settings, counting)
     await service.start()
-    await eventually(lambda: len(service._topics._first) == 2, "the first answer")
+    await eventually(lambda: counting.answers, "the first answer")
     yield service
     await service.stop()
 
@@ -82,10 +94,10 @@ async def test_a_topic_that_was_deleted_is_named_and_so_is_one_that_was_made_ane
 
 
 async def test_a_partition_beyond_the_contract_is_named_counted_and_left_alone(
-    run: Run, watch: BrokerWatch, topics: dict[str, int]
+    run: Run, watch: BrokerWatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody reads it, which is told; the others go on as before."""
-    topic = run.names.topic(IN)
+    topic, members = run.names.topic(IN), group_members(monkeypatch)
     async with run.agent() as agent:
         await run.write(b"a")
         await run.wrote(1)
@@ -97,12 +109,12 @@ async def test_a_partition_beyond_the_contract_is_named_counted_and_left_alone(
             f"topic {topic} has {COUNT + 1} partitions, its contract says {COUNT}: nobody reads partition {COUNT}"
             in said
         )
-        assert watch._topics._unread.labels(topic)._value.get() == 1
-        consumer = agent.context.reader._consumer
+        assert run.metrics.registry.get_sample_value("k2_topic_unread_partitions", {"topic": topic}) == 1
+        (consumer,) = members
         consumer._client.force_metadata_update()
         await eventually(lambda: len(consumer.assignment()) == COUNT + 1, "its assignment")
-        await eventually(lambda: agent._loops and not agent.not_ready(), "readiness")
-        assert len(agent._loops) == COUNT
+        await eventually(lambda: works(agent), "readiness")
+        assert len(agent.partitions) == COUNT
         await write(run.settings, run.names, [Outgoing(IN, b"KRAKEN:X", b"beyond", 1, ())], COUNT)
         await run.write(b"b")
         await run.wrote(2)

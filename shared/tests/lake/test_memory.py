@@ -44,11 +44,14 @@ def test_one_has_the_turn() -> None:
 def test_who_has_waited_long_enough_goes_on() -> None:
     """One that hangs delays the others, and does not hold them up; the turn is still its own."""
     turns = Turns(wait_s=0.05)
-    with turns.mine():
-        with turns.mine():
+    with turns.mine() as first:
+        with turns.mine() as second:
             pass
-        assert turns._lock.locked()
-    assert not turns._lock.locked()
+        with turns.mine() as third:
+            pass
+    with turns.mine() as last:
+        pass
+    assert (first, second, third, last) == (True, False, False, True)
 
 
 def test_the_process_is_bounded() -> None:

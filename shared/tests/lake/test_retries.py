@@ -15,13 +15,13 @@ from k2_shared.lake.retries import Interrupted, RetryBudget, UsedUp, is_store, r
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses that were to be made; none is."""
     made: list[float] = []
-    real = retries._pause_s
+    real = retries.pause_s
 
     def note(attempt: int) -> float:
         made.append(real(attempt))
         return 0.0
 
-    monkeypatch.setattr(retries, "_pause_s", note)
+    monkeypatch.setattr(retries, "pause_s", note)
     return made
 
 
@@ -102,8 +102,8 @@ def test_a_stop_ends_the_pause_and_the_attempts() -> None:
 
 def test_pauses_grow_and_have_a_ceiling() -> None:
     """From 50 ms on, never beyond 10 s, however many there are."""
-    assert all(0.05 <= retries._pause_s(1) <= 0.1 for _ in range(100))
-    assert all(5.0 <= retries._pause_s(attempt) <= 10.0 for attempt in (8, 100, 1_000))
+    assert all(0.05 <= retries.pause_s(1) <= 0.1 for _ in range(100))
+    assert all(5.0 <= retries.pause_s(attempt) <= 10.0 for attempt in (8, 100, 1_000))
 
 
 def test_a_failure_names_its_peer_in_one_line() -> None:

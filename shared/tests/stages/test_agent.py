@@ -34,12 +34,12 @@ class Toys:
     """Starts the toy agent from this folder."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self.started: list[Child] = []
 
     def start(self, *arguments: str, **environment: str) -> Child:
         own = {"PYTHONPATH": str(Path(__file__).parent), **environment}
-        child = Child.agent("toy_agent", own, self._folder)
+        child = Child.agent("toy_agent", own, self.folder)
         child.arguments = arguments
         self.started.append(child.start())
         return child
@@ -121,7 +121,7 @@ def test_a_wrong_setting_is_one_line_and_exit_2(
     toys: Toys, arguments: tuple[str, ...], environment: dict[str, str], said: str
 ) -> None:
     """Nothing is started, nothing else is printed."""
-    child = Child("toy_agent", {"PYTHONPATH": str(Path(__file__).parent), **environment}, toys._folder / "log", 0)
+    child = Child("toy_agent", {"PYTHONPATH": str(Path(__file__).parent), **environment}, toys.folder / "log", 0)
     child.arguments = arguments
     toys.started.append(child.start())
     wait_for(lambda: child.exit_code is not None, 60, "the end")

@@ -1,20 +1,20 @@
 """When an agent halts instead of draining a bad deploy into the dead letters."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
 from aiokafka import TopicPartition
 from prometheus_client import CollectorRegistry, Gauge
-from shared.tests.stages.toy_processor import OUT, P, Run
+from shared.tests.stages.toy_processor import OUT, P, Run, group_members
+from structlog.testing import capture_logs
 
 from k2_shared.kafka import clients
 from k2_shared.kafka.topics import DLQ
 from k2_shared.stages.breaker import Breaker, RefusalWindow, Threshold, Tripped
 from k2_shared.stages.limits import AgentLimits
 from k2_shared.stages.settings import ProcessorSettings
-from k2_shared.stages.transactions import TransactionalAgent
+from k2_shared.stages.transactions import ASSIGNED, TransactionalAgent
 from k2_support.waiting import eventually
 
 
@@ -138,16 +138,16 @@ def test_the_settings_say_the_limits() -> None:
 
 
 @pytest.mark.usefixtures("topics")
-async def test_too_many_refusals_halt_until_resumed(run: Run) -> None:
+async def test_too_many_refusals_halt_until_resumed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """The batch that trips the breaker is not written; resumed, it goes through, and counting starts anew."""
-    threshold = Threshold(records=10, share=0.5)
+    threshold, members = Threshold(records=10, share=0.5), group_members(monkeypatch)
     await run.write(*[b"bad"] * 6, *[b"a"] * 4)
     async with run.agent(threshold=threshold) as agent:
         await eventually(lambda: agent.breaker.reason, "the halt")
-        (missing,) = agent.not_ready()
+        (missing,), (member,) = agent.not_ready(), members
         assert missing.startswith(f"halted: {run.at.topic}[{P}]: 6 of the last 10 records were refused")
+        await eventually(lambda: len(member.paused()) == 12, "the stand of every partition")
         await run.write(b"other", partition=P + 1)
-        await asyncio.sleep(0.3)
         assert await run.read(committed=False) == []
         assert run.metrics.registry.get_sample_value("k2_halted") == 1
         assert agent.breaker.resume()
@@ -164,12 +164,13 @@ async def test_too_many_refusals_halt_until_resumed(run: Run) -> None:
 @asynccontextmanager
 async def another_member(run: Run, agent: TransactionalAgent) -> AsyncIterator[None]:
     """A member of the agent's group that takes no partition of its, so that the group deals out all of them anew."""
-    before = agent._loops[run.at]
     member = clients.consumer(run.settings, group=run.names.group(run.service))
     async with clients.started(member, run.settings):
-        member.subscribe([run.names.topic(OUT)])
-        await eventually(member.assignment, "the other member's partitions")
-        await eventually(lambda: agent._loops.get(run.at, before) is not before, "the partition's return")
+        with capture_logs() as said:
+            member.subscribe([run.names.topic(OUT)])
+            await eventually(member.assignment, "the other member's partitions")
+            await eventually(lambda: any(each["event"] == ASSIGNED for each in said), "the partitions' return")
+        assert run.at in agent.partitions
         yield
 
 

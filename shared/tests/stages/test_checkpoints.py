@@ -1,9 +1,7 @@
 """State that is saved inside transactions and recovered from them, on the real broker."""
 
-import asyncio
-
 import pytest
-from shared.tests.stages.toy_processor import KEPT, OUT, P, Run
+from shared.tests.stages.toy_processor import KEPT, OUT, P, Run, polls, works
 
 from k2_shared.core.errors import Halt, Unavailable
 from k2_shared.core.records import Outgoing
@@ -12,6 +10,7 @@ from k2_support.topics import read, write
 from k2_support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("topics")
+IDLE_POLLS = 10  # of 20 ms each; a checkpoint is due after each of them
 
 
 async def test_a_checkpoint_stands_with_the_records_that_it_covers(run: Run) -> None:
@@ -27,13 +26,13 @@ async def test_a_checkpoint_stands_with_the_records_that_it_covers(run: Run) -> 
         await run.wrote(3)
     run.asked.clear()
     async with run.agent(KEPT) as agent:
-        await eventually(lambda: agent._loops and not agent.not_ready(), "readiness")
+        await eventually(lambda: works(agent), "readiness")
     assert run.asked == ["load 1", "restore c"]
     (checkpoint,) = await read(run.settings, run.names, STATE)
     assert (checkpoint.partition, checkpoint.value) == (P, b"2 2")
 
 
-async def test_an_idle_partition_follows_an_output_that_others_write(run: Run) -> None:
+async def test_an_idle_partition_follows_an_output_that_others_write(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """It opens a transaction only when others have written much behind its stamp, and then once."""
     await write(run.settings, run.names, [Outgoing(OUT, b"k", b"theirs", 1, ())] * 50, P)
     async with run.agent(KEPT, checkpoint_s=0.001, idle_checkpoint_records=50):
@@ -42,16 +41,18 @@ async def test_an_idle_partition_follows_an_output_that_others_write(run: Run) -
             return bool(await run.read(STATE))
 
         await eventually(stamped, "the idle partition's checkpoint")
-        await asyncio.sleep(0.3)
+        polled = polls(monkeypatch)
+        await eventually(lambda: polled[run.at] > IDLE_POLLS, "more polls of it")
     assert await run.read(STATE) == [b"0 50"]
     assert run.asked[-1] == "checkpoint 0"
 
 
-async def test_an_idle_partition_opens_no_transaction(run: Run) -> None:
+async def test_an_idle_partition_opens_no_transaction(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a record to process nothing is written, aborted or committed."""
     async with run.agent(KEPT, checkpoint_s=0.001) as agent:
-        await eventually(lambda: agent._loops and not agent.not_ready(), "readiness")
-        await asyncio.sleep(0.3)
+        await eventually(lambda: works(agent), "readiness")
+        polled = polls(monkeypatch)
+        await eventually(lambda: polled[run.at] > IDLE_POLLS, "more polls of it")
     assert await run.read(STATE, committed=False) == []
     assert await run.committed() is None
 

@@ -3,12 +3,12 @@
 import signal
 import subprocess
 import sys
-import time
 
 import psutil
 import pytest
 
 from k2_shared.stages.failpoints import Failpoint
+from k2_support.waiting import wait_for
 
 _PASS = """
 from k2_shared.stages.failpoints import Failpoints, Failpoint
@@ -46,10 +46,7 @@ def test_other_places_are_passed(given: str) -> None:
 def test_a_stopped_process_goes_on_when_told() -> None:
     """It stands still until somebody continues it."""
     process = start("after_send:stop:2")
-    deadline = time.monotonic() + 60
-    while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for(lambda: psutil.Process(process.pid).status() == psutil.STATUS_STOPPED, 60, "the stop")
     process.send_signal(signal.SIGCONT)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 0

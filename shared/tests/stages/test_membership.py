@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 from aiokafka.errors import KafkaError
-from shared.tests.stages.toy_processor import KEPT, P, Run
+from shared.tests.stages.toy_processor import KEPT, P, Run, group_members, works
+from structlog.testing import capture_logs
 
 from k2_shared.kafka import clients
 from k2_shared.kafka.topics import DLQ, administration
 from k2_shared.stages.breaker import Threshold
-from k2_shared.stages.transactions import TransactionalAgent
+from k2_shared.stages.transactions import ASSIGNED, TransactionalAgent
 from k2_support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("topics")
@@ -38,7 +39,7 @@ async def outlast(run: Run, agent: TransactionalAgent) -> None:
     for _ in range(6):
         await asyncio.sleep(INTERVAL_S)
         assert await members(run) == before
-    assert agent._assigned
+    assert agent.partitions
 
 
 async def test_a_halted_agent_is_in_its_group_and_comes_back_when_resumed(run: Run) -> None:
@@ -70,39 +71,42 @@ async def test_a_recovery_that_outlasts_the_interval_costs_no_partition(
     await run.write(b"a", b"b")
     async with run.agent(KEPT) as agent:
         await reached.wait()
-        await eventually(lambda: len(agent._loops) == 12, "the partitions")
+        await eventually(lambda: len(agent.partitions) == 12, "the partitions")
         await outlast(run, agent)
         go.set()
         await run.wrote(2)
     assert await run.read(committed=False) == [b"a", b"b"]
 
 
-async def test_a_rebalance_leaves_no_poll_that_counts_as_running(run: Run) -> None:
+async def test_a_rebalance_leaves_no_poll_that_counts_as_running(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """After partitions came and went, an agent of which nobody reads has no poll open, and is in its group."""
+    members_made = group_members(monkeypatch)
     await run.write(*[b"bad"] * 10)
     async with run.agent(threshold=Threshold(records=10)) as agent:
         await eventually(lambda: agent.breaker.reason, "the halt")
         async with run.agent() as second:
-            await eventually(lambda: second._loops and not second.not_ready(), "the second owner's partitions")
-            await eventually(lambda: agent._assigned, "the first one's")
-        await eventually(lambda: len(agent._loops) == 12, "all partitions")
-        subscription = agent.context.reader._consumer._subscription
+            await eventually(lambda: works(second), "the second owner's partitions")
+            await eventually(lambda: agent.partitions, "the first one's")
+        await eventually(lambda: len(agent.partitions) == 12, "all partitions")
+        subscription = members_made[0]._subscription
         await eventually(lambda: subscription._fetch_count == 0, "the end of every poll")
         await outlast(run, agent)
 
 
 async def test_polls_that_fail_for_good_end_the_agent(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A group that cannot be kept is not kept up in silence."""
+    members_made = group_members(monkeypatch)
     async with run.agent(attempts=3) as agent:
-        await eventually(lambda: agent._loops and not agent.not_ready(), "readiness")
-        real = agent.context.reader._consumer.getmany
+        await eventually(lambda: works(agent), "readiness")
+        (member,) = members_made
+        real = member.getmany
 
         async def refuse(*at: Any, **limits: Any) -> Any:
             if at[0].topic == "":
                 raise KafkaError("the test's")
             return await real(*at, **limits)
 
-        monkeypatch.setattr(agent.context.reader._consumer, "getmany", refuse)
+        monkeypatch.setattr(member, "getmany", refuse)
         await eventually(lambda: agent.crash_reason, "the end")
         assert "3 polls failed in a row, the last with KafkaError" in str(agent.crash_reason)
 
@@ -114,11 +118,11 @@ async def test_of_two_processes_under_one_name_the_older_halts_and_the_newer_wor
         await run.wrote(1)
         async with run.agent(instance="toy-1") as newer:
             await eventually(lambda: older.breaker.reason, "the halt")
-            await eventually(lambda: newer._loops and not newer.not_ready(), "the newer one's readiness")
+            await eventually(lambda: works(newer), "the newer one's readiness")
             (missing,) = older.not_ready()
             assert missing.startswith("halted: another process has taken over under K2_INSTANCE=toy-1")
             assert missing.endswith("then 'k2 dlq resume'")
-            await eventually(lambda: not older._loops, "the release of the older one's partitions")
+            await eventually(lambda: not older.partitions, "the release of the older one's partitions")
             await outlast(run, newer)
             await run.write(b"b")
             await run.wrote(2)
@@ -126,7 +130,7 @@ async def test_of_two_processes_under_one_name_the_older_halts_and_the_newer_wor
             assert not newer.breaker.reason
             assert older.breaker.resume()
             await eventually(lambda: newer.breaker.reason, "the newer one's halt")
-            await eventually(lambda: older._loops and not older.not_ready(), "the older one's return")
+            await eventually(lambda: works(older), "the older one's return")
             await run.write(b"c")
             await run.wrote(3)
     assert await run.read(committed=False) == [b"a", b"b", b"c"]
@@ -135,25 +139,27 @@ async def test_of_two_processes_under_one_name_the_older_halts_and_the_newer_wor
 async def test_an_older_process_that_ends_while_it_is_halted_takes_nothing(run: Run) -> None:
     """The newer one keeps every partition, undisturbed."""
     async with run.agent(instance="toy-1") as older:
-        await eventually(lambda: older._loops and not older.not_ready(), "readiness")
+        await eventually(lambda: works(older), "readiness")
         async with run.agent(instance="toy-1") as newer:
-            await eventually(lambda: older.breaker.reason and not older._loops, "the halt")
-            await eventually(lambda: newer._loops and not newer.not_ready(), "the newer one's readiness")
-            loops = dict(newer._loops)
-            await older.stop()
-            await outlast(run, newer)
-            assert newer._loops == loops
+            await eventually(lambda: older.breaker.reason and not older.partitions, "the halt")
+            await eventually(lambda: works(newer), "the newer one's readiness")
+            with capture_logs() as said:
+                await older.stop()
+                await outlast(run, newer)
+            assert works(newer)
+            assert [each for each in said if each["event"] == ASSIGNED] == []
 
 
 async def test_a_process_whose_session_ended_joins_again_under_its_name(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody took its name meanwhile: that is an ordinary rebalance, and no operator is asked."""
+    members_made = group_members(monkeypatch)
     monkeypatch.setattr(clients, "SESSION_TIMEOUT_MS", 6_000)  # the least that Kafka allows
     await run.write(b"a")
     async with run.agent(instance="toy-1") as agent:
         await run.wrote(1)
-        coordinator = agent.context.reader._consumer._coordinator
+        coordinator = members_made[0]._coordinator
         before, beat = agent.context.reader.member_id, coordinator._do_heartbeat
 
         async def silent() -> bool:
@@ -166,7 +172,7 @@ async def test_a_process_whose_session_ended_joins_again_under_its_name(
 
         await eventually(expired, "the session's end", 60)
         monkeypatch.setattr(coordinator, "_do_heartbeat", beat)
-        await eventually(lambda: agent.context.reader.member_id not in ("", before) and agent._loops, "the return")
+        await eventually(lambda: agent.context.reader.member_id not in ("", before) and agent.partitions, "the return")
         await run.write(b"b")
         await run.wrote(2)
         assert not agent.breaker.reason

@@ -3,20 +3,18 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 import pytest
 from aiokafka.admin import RecordsToDelete
 from aiokafka.errors import KafkaConnectionError, NoOffsetForPartitionError
-from shared.tests.stages.toy_processor import IN, KEPT, OUT, P, Run, fail_once
+from shared.tests.stages.toy_processor import IN, KEPT, OUT, P, Run, fail_once, works
 
 from k2_shared.core.errors import Halt, Unavailable
 from k2_shared.core.records import Outgoing
 from k2_shared.kafka import clients
 from k2_shared.kafka.sending import send_all
 from k2_shared.kafka.topics import DLQ, administration
-from k2_shared.stages.partition_writer import PartitionWriter
 from k2_support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("topics")
@@ -60,14 +58,14 @@ async def test_two_owners_share_the_partitions_and_write_each_record_once(run: R
         await run.write(b"a")
         await run.wrote(1)
         async with run.agent() as second:
-            await eventually(lambda: not second.not_ready() and second._loops, "the second owner's partitions")
+            await eventually(lambda: works(second), "the second owner's partitions")
             for partition in range(12):
                 await run.write(b"b%d" % partition, partition=partition)
             await run.wrote(13)
-            assert first._loops
-            assert not set(first._loops) & set(second._loops)
+            assert first.partitions
+            assert not first.partitions & second.partitions
             await first.stop()
-            await eventually(lambda: len(second._loops) == 12 and not second.not_ready(), "all partitions")
+            await eventually(lambda: len(second.partitions) == 12 and not second.not_ready(), "all partitions")
             await run.write(b"c")
             await run.wrote(14)
     assert sorted(value or b"" for value in await run.read()) == sorted(
@@ -86,7 +84,7 @@ async def test_a_restarted_process_has_its_partitions_back_at_once(run: Run, mon
         await gone.getmany(timeout_ms=5_000)
     await gone._coordinator._stop_heartbeat_task()  # it lives, silent: nobody knows yet that it is gone
     async with run.agent(instance="toy-1", poll_ms=20) as agent:
-        await eventually(lambda: agent._loops and not agent.not_ready(), "the partitions")
+        await eventually(lambda: works(agent), "the partitions")
         await run.wrote(1)
     await gone.stop()
 
@@ -106,13 +104,12 @@ async def test_a_rebalance_in_the_middle_of_a_cycle_waits_for_its_commit(
     await run.write(b"a")
     async with run.agent() as first:
         await asyncio.wait_for(reached.wait(), 60)
-        owned = first._loops[run.at][0]
         async with run.agent() as second:
-            await asyncio.wait_for(owned._stopping.wait(), 30)
-            assert run.at not in second._loops
+            await eventually(lambda: run.at not in first.partitions, "the call to give it up")
+            assert run.at not in second.partitions
             assert await run.committed() is None
             go.set()
-            await eventually(lambda: run.at in first._loops | second._loops, "the partition's next owner")
+            await eventually(lambda: run.at in first.partitions | second.partitions, "the partition's next owner")
             await run.write(b"b")
             await run.wrote(2)
     assert await run.read(committed=False) == [b"a", b"b"]
@@ -145,11 +142,10 @@ async def test_an_offset_before_our_own_is_not_believed(run: Run, monkeypatch: p
         async def fail(*_: Any) -> None:
             raise KafkaConnectionError("the test's")
 
-        monkeypatch.setattr(PartitionWriter, "transact", fail)
+        monkeypatch.setattr(clients.Producer, "begin_transaction", fail)
         await run.write(b"c")
-        failed = {"topic": run.at.topic, "partition": str(P), "outcome": "failed"}
-        counted = partial(run.metrics.registry.get_sample_value, "k2_transactions_total", failed)
-        await eventually(lambda: (counted() or 0) > 2, "the doubts")
+        doubts = "k2_errors_total", {"stage": run.service, "error_type": Unavailable.__name__}
+        await eventually(lambda: (run.metrics.registry.get_sample_value(*doubts) or 0) > 2, "the doubts")
         monkeypatch.undo()
         agent.context.committed.update(at)
         await run.wrote(3)

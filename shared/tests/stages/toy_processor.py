@@ -1,5 +1,6 @@
 """A toy processor and its agent, for the tests of the exactly-once loop."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,6 +14,7 @@ from k2_shared.core.settings import RunSettings
 from k2_shared.core.telemetry import Metrics
 from k2_shared.kafka import clients
 from k2_shared.kafka.dlq import Refuser
+from k2_shared.kafka.group_reader import GroupReader
 from k2_shared.kafka.topics import BRONZE, DLQ, SILVER, STATE, Names
 from k2_shared.stages.limits import AgentLimits
 from k2_shared.stages.processor import Latest, Outcome, Pipeline, Processor, ProcessorFactory, Stamp, StateTopics
@@ -127,6 +129,38 @@ class Run:
         async with clients.started(reader, self.settings):
             found: int | None = await reader.committed(self.at)
             return found
+
+
+def works(agent: TransactionalAgent) -> bool:
+    """Whether an agent has partitions and works on each of them."""
+    return bool(agent.partitions) and not agent.not_ready()
+
+
+def group_members(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The consumers in a group that are made from now on, as they are made: aiokafka's own."""
+    make, made = clients.consumer, list[Any]()
+
+    def consumer(settings: RunSettings, *, group: str | None = None, **options: Any) -> Any:
+        found = make(settings, group=group, **options)
+        if group:
+            made.append(found)
+        return found
+
+    monkeypatch.setattr(clients, "consumer", consumer)
+    return made
+
+
+def polls(monkeypatch: pytest.MonkeyPatch) -> Counter[TopicPartition]:
+    """How many polls of each partition have been answered from now on, with records or without."""
+    made, read = Counter[TopicPartition](), GroupReader.read
+
+    async def counted(reader: GroupReader, at: TopicPartition, *limits: int) -> RecordBatch:
+        found = await read(reader, at, *limits)
+        made[at] += 1
+        return found
+
+    monkeypatch.setattr(GroupReader, "read", counted)
+    return made
 
 
 Hook = Callable[[Callable[[], Awaitable[None]]], Awaitable[None]]

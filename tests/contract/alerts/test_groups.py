@@ -45,7 +45,7 @@ def test_a_table_is_measured(table: str) -> None:
     """By the group of its sink, over the topics of its contract."""
     target = SinkTable(contracts.tables()[table], cast("Any", None), lambda _: None, Identity("", {}))
     sink = TableSink(SinkSettings.load(k2_prefix="t."), NAMES, target, Metrics("test", "0"))
-    assert [NAMES.topic(name) for name in MEASURED[sink._group]] == sink._topics
+    assert [NAMES.topic(name) for name in MEASURED[sink.group]] == sink.topics
 
 
 def test_nobody_else_is_measured() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from k2_shared.core.errors import ConfigError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_SPARE = 16 * 1_048_576  # bytes; with less a broker cannot even create an index
+SPARE_BYTES = 16 * 1_048_576  # with less a broker cannot even create an index
 
 
 @contextmanager
@@ -38,7 +38,7 @@ def require_space(folder: Path, variable: str) -> None:
     Raises:
         ConfigError: there is too little space; names the folder and ``variable``.
     """
-    if shutil.disk_usage(folder).free < _SPARE:
+    if shutil.disk_usage(folder).free < SPARE_BYTES:
         raise _full(folder, variable)
 
 

@@ -50,7 +50,7 @@ class GoldProcessor(Processor):
         self._reader = reader
         self._winner = winner
         self._compared_ids = compared_ids
-        self._symbols: dict[str, Symbol] = {}
+        self.symbols: dict[str, Symbol] = {}
         self._staged: Staged | None = None
         self._refuser = Refuser("gold", "gold")
 
@@ -81,9 +81,9 @@ class GoldProcessor(Processor):
         return found
 
     def _symbol(self, name: str) -> Symbol:
-        if name not in self._symbols:
-            self._symbols[name] = Symbol(name, self._compared_ids)
-        return self._symbols[name]
+        if name not in self.symbols:
+            self.symbols[name] = Symbol(name, self._compared_ids)
+        return self.symbols[name]
 
     def accept(self, offsets: Mapping[str, WrittenOffsets]) -> ByTopic:
         """Remember the trades that gold has now; returns the conflicts' letters, which name gold's offset."""
@@ -121,7 +121,7 @@ class GoldProcessor(Processor):
 
     def checkpoint(self, stamp: Stamp) -> ByTopic:
         """Return what changed since the last checkpoint, and the stamp of this one, as records of the state topic."""
-        changes = {name: value for symbol in self._symbols.values() for name, value in symbol.changes().items()}
+        changes = {name: value for symbol in self.symbols.values() for name, value in symbol.changes().items()}
         changes[f"stamp/{self._exchange}"] = json.dumps(asdict(stamp)).encode()
         now = time.time_ns() // 1_000_000
         records = [Outgoing(STATE, f"{_VERSION}/{name}".encode(), value, now, ()) for name, value in changes.items()]
@@ -156,12 +156,12 @@ class GoldProcessor(Processor):
 
     def size(self) -> StateSize:
         """The number of ids, and the bytes of their bitmaps as of the last checkpoint."""
-        symbols = self._symbols.values()
+        symbols = self.symbols.values()
         return StateSize(sum(len(s.ids) for s in symbols), sum(s.bytes for s in symbols))
 
     def digest(self) -> str:
         """A hash over every symbol's ids and facts."""
-        symbols = [self._symbols[name] for name in sorted(self._symbols)]
+        symbols = [self.symbols[name] for name in sorted(self.symbols)]
         return hashlib.sha256(b"".join(symbol.digest() for symbol in symbols if symbol.ids)).hexdigest()
 
 

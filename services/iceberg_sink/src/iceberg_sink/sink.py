@@ -63,6 +63,10 @@ class RowBatch:
     bytes: int = 0
     oldest_ns: int = 0
 
+    def has_capacity(self, limits: SinkSettings) -> bool:
+        """Whether more may be read before it is committed."""
+        return self.count < limits.sink_max_rows and self.bytes < limits.sink_max_bytes
+
     def take(self, found: Iterable[Sequence[Any]], rows: pa.Table) -> None:
         """Add records' rows; the records themselves, which take several times the memory, are not kept."""
         self.parts.append(rows)
@@ -80,10 +84,10 @@ class TableSink(Service):  # type: ignore[misc]
         self._settings = settings
         self._sink_table = sink_table
         self._metrics = metrics
-        self._topics = [names.topic(name) for name in sink_table.contract.topics]
+        self.topics = [names.topic(name) for name in sink_table.contract.topics]
         self._partitions = [at for name in sink_table.contract.topics for at in names.partitions(name)]
         self._name = sink_table.contract.name
-        self._group = names.table_group(self._name)
+        self.group = names.table_group(self._name)
         self._housekeeper = Housekeeper(self._name, sink_table.table, settings, metrics)
         self._positions: dict[TopicPartition, int] = {}
         self._running = False
@@ -92,7 +96,7 @@ class TableSink(Service):  # type: ignore[misc]
         self.done = asyncio.Event()
 
     async def on_start(self) -> None:
-        reader = clients.consumer(self._settings, group=self._group, fetch=_FETCH)
+        reader = clients.consumer(self._settings, group=self.group, fetch=_FETCH)
         self._reader: AIOKafkaConsumer = await self.add_async_context(clients.started(reader, self._settings))
         self._reader.assign(self._partitions)
 
@@ -170,7 +174,7 @@ class TableSink(Service):  # type: ignore[misc]
         for at in self._partitions:
             if await self._reader.committed(at) is not None:
                 raise Halt(
-                    f"table {self._name} holds no state of this sink, yet group {self._group} has "
+                    f"table {self._name} holds no state of this sink, yet group {self.group} has "
                     "committed offsets: the table was recreated; delete the group to build it anew from Kafka"
                 )
 
@@ -203,7 +207,7 @@ class TableSink(Service):  # type: ignore[misc]
         """
         batch, deadline = RowBatch(), float("inf")
         interval = self._settings.sink_interval_s if self._began else min(_FIRST_S, self._settings.sink_interval_s)
-        while self._has_capacity(batch) and time.monotonic() < deadline and not self.should_stop:
+        while batch.has_capacity(self._settings) and time.monotonic() < deadline and not self.should_stop:
             limit = min(_CHUNK, self._settings.sink_max_rows - batch.count)
             if found := await self._reader.getmany(timeout_ms=_POLL_MS, max_records=limit):
                 deadline = min(deadline, time.monotonic() + interval)
@@ -213,9 +217,6 @@ class TableSink(Service):  # type: ignore[misc]
                         await schemas.learn(found[at])
                 batch.take(found.values(), await asyncio.to_thread(self._to_rows, found))
         return batch
-
-    def _has_capacity(self, batch: RowBatch) -> bool:
-        return batch.count < self._settings.sink_max_rows and batch.bytes < self._settings.sink_max_bytes
 
     def _to_rows(self, found: Mapping[TopicPartition, Sequence[Any]]) -> pa.Table:
         return self._sink_table.rows([record for records in found.values() for record in records])

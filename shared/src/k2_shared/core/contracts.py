@@ -145,7 +145,7 @@ def _topic(document: Mapping[str, Any]) -> TopicContract:
 
 
 def _table(document: Mapping[str, Any]) -> TableContract:
-    trade = [(f["name"], _column_type(f["type"])) for f in trade_schema()["fields"]]
+    trade = [(f["name"], column_type(f["type"])) for f in trade_schema()["fields"]]
     own = [(column["name"], column["type"]) for column in document["columns"]]
     return TableContract(
         name=document["name"],
@@ -159,11 +159,11 @@ def _table(document: Mapping[str, Any]) -> TableContract:
     )
 
 
-def _column_type(avro: Any) -> str:
+def column_type(avro: Any) -> str:
     """Name the column type that holds an Avro type of ``trade_v3``."""
     match avro:
         case ["null", inner]:
-            return _column_type(inner)
+            return column_type(inner)
         case {"logicalType": "decimal", "precision": precision, "scale": scale}:
             return f"decimal({precision}, {scale})"
         case {"logicalType": "timestamp-micros"}:

@@ -45,11 +45,11 @@ class Turns:
         self._lock = threading.Lock()
 
     @contextmanager
-    def mine(self) -> Iterator[None]:
-        """Have the turn for the length of the block. Blocks until it comes."""
+    def mine(self) -> Iterator[bool]:
+        """Have the turn for the length of the block; False where it was waited for in vain. Blocks until then."""
         had = self._lock.acquire(timeout=self._wait_s)
         try:
-            yield
+            yield had
         finally:
             if had:
                 self._lock.release()

@@ -75,7 +75,7 @@ class RetryBudget:
             else:
                 self.trouble = None
                 return done
-            if attempt < self.attempts and self._interrupted.wait(_pause_s(attempt)):
+            if attempt < self.attempts and self._interrupted.wait(pause_s(attempt)):
                 raise Interrupted
         raise UsedUp(last)
 
@@ -84,7 +84,8 @@ class RetryBudget:
         self._failed(error)
 
 
-def _pause_s(attempt: int) -> float:
+def pause_s(attempt: int) -> float:
+    """How long to wait after a failed attempt, in seconds; attempts count from 1."""
     longest = min(_CEILING_S, _FIRST_S * 2.0 ** min(attempt, 30))
     return random.uniform(longest / 2, longest)  # noqa: S311  # spreads owners that met
 

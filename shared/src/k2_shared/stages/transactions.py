@@ -58,6 +58,11 @@ class TransactionalAgent(Service, ConsumerRebalanceListener):  # type: ignore[mi
         shell.health.resume = self.breaker.resume
         return self
 
+    @property
+    def partitions(self) -> frozenset[TopicPartition]:
+        """The input partitions that the group has given to this process, and that it works on or recovers."""
+        return frozenset(self._loops)
+
     def not_ready(self) -> list[str]:
         """What is missing until every assigned partition is being worked on."""
         if self.breaker.reason:

@@ -8,7 +8,7 @@ from k2_shared.core.errors import Unavailable
 
 HOST = "127.0.0.1"
 # Linux gives none of them to outgoing connections, or to whoever listens at port 0.
-_CHOICES = range(61_000, 65_536)
+CHOICES = range(61_000, 65_536)
 _CLAIMS = 256
 _held: deque[socket.socket] = deque(maxlen=_CLAIMS)  # the oldest ends then: its port is used long since
 
@@ -48,8 +48,8 @@ def free_port() -> int:
     Raises:
         Unavailable: none is free.
     """
-    for port in random.sample(_CHOICES, len(_CHOICES)):
+    for port in random.sample(CHOICES, len(CHOICES)):
         if claimed := claim(port):
             _held.append(claimed)
             return port
-    raise Unavailable(f"no free port between {_CHOICES.start} and {_CHOICES.stop}: stop something")
+    raise Unavailable(f"no free port between {CHOICES.start} and {CHOICES.stop}: stop something")
