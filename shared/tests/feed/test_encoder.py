@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from k2_shared.core.errors import InvalidRecord
 from k2_shared.core.trade import Trade, encode, wire_prefix
-from k2_shared.feed.publish.encoder import _piece, encoder
+from k2_shared.feed.publish.encoder import encoder, piece
 from k2_support.records import RECEIVED_NS, SCHEMA_ID, trade
 
 PREFIX = wire_prefix(SCHEMA_ID)
@@ -107,4 +107,4 @@ def test_nothing_said_and_nothing_to_say_differ(said: dict[str, str] | None) -> 
 def test_a_type_that_it_cannot_write_is_named() -> None:
     """A change of the schema is noticed when the encoder is made, not in the bytes."""
     with pytest.raises(TypeError, match="no encoder for the Avro type 'double' of price"):
-        _piece("double", "price")
+        piece("double", "price")

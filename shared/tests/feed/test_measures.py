@@ -1,5 +1,7 @@
 """What a feed says of itself at /metrics and /readyz, held against what is so."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -20,16 +22,20 @@ from k2_shared.feed.publish.backlog import Backlog, PublisherLimits
 from k2_shared.feed.publish.frames import FrameWriter
 from k2_shared.feed.publish.publisher import Publisher
 from k2_shared.feed.publish.tracker import FrameIntake, SymbolTracker
-from k2_shared.feed.run.feed import Feed
+from k2_shared.feed.run import feed as feed_module
+from k2_shared.feed.run.feed import Feed, missing
 from k2_shared.feed.run.gauges import Gauges
 from k2_shared.feed.run.reports import GapReports
 from k2_shared.feed.run.symbols import CapturedSymbols
 from k2_shared.feed.transport.connector import Connector
 from k2_shared.feed.venue.budget import Allowance, ConnectionAttempts
+from k2_shared.feed.venue.listings import Listing, Pairs
 from k2_shared.feed.venue.settings import FeedSettings
 from k2_shared.feed.venue.venue import Venue
+from k2_shared.kafka.schemas import SubjectSchemas
 from k2_shared.kafka.topics import Names
 from k2_support.records import SCHEMA_ID, trade
+from k2_support.waiting import eventually
 
 A, B = "A/USD", "B/USD"
 EXCHANGE = {"exchange": "KRAKEN"}
@@ -137,49 +143,73 @@ def test_every_copy_is_counted(running: Running) -> None:
 def test_nothing_is_on_its_way_where_nothing_is_captured(running: Running) -> None:
     """What the last capture said of its sockets and of Kafka ends with it; open gaps stay open."""
     metrics = running.metrics
-    gauges = [metrics.feed.sockets, metrics.feed.stale_symbols, metrics.feed.unacknowledged_s, metrics.connected]
-    for gauge in gauges:
+    for gauge in (metrics.feed.sockets, metrics.feed.stale_symbols, metrics.feed.unacknowledged_s, metrics.connected):
         gauge.labels("KRAKEN").set(1)
     metrics.feed.unacknowledged.set(7)
     running.gap_log.resume(A, IntervalSet([(3, 4)]))
     metrics.uncaptured("KRAKEN")
-    assert [gauge.labels("KRAKEN")._value.get() for gauge in gauges] == [0, 0, 0, 0]
+    said = ("k2_feed_sockets", "k2_feed_stale_symbols", "k2_feed_unacknowledged_seconds", "k2_websocket_connected")
+    assert [metrics.registry.get_sample_value(name, EXCHANGE) for name in said] == [0, 0, 0, 0]
     assert metrics.registry.get_sample_value("k2_feed_unacknowledged") == 0
     assert metrics.registry.get_sample_value("k2_feed_open_gap_ids", {**EXCHANGE, "symbol": A}) == 2
 
 
 @pytest.mark.parametrize(("owed_s", "said"), [(9.9, []), (24.2, ["kafka: nothing acknowledged for 24 s"])])
-def test_a_kafka_that_takes_nothing_is_missing(running: Running, owed_s: float, said: list[str]) -> None:
+def test_a_kafka_that_takes_nothing_is_missing(owed_s: float, said: list[str]) -> None:
     """From FEED_STALL_S on, and with the time: the sockets alone are no readiness."""
-    current = SimpleNamespace(
+    run: Any = SimpleNamespace(
         symbols=SimpleNamespace(names={}),
         connector=SimpleNamespace(confirmed=set()),
         publisher=SimpleNamespace(unacknowledged_s=owed_s),
     )
-    feed: Any = Feed(FeedSettings.load(), Names(""), running.venue, running.metrics)
-    assert feed.not_ready() == ["recovery"]
-    feed._current = current
-    assert feed.not_ready() == said
+    assert missing(run, stall_s=10.0) == said
 
 
-async def test_what_failed_is_missing_until_it_is_there(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While a feed waits to start over, it says what it waits for, and that it has no socket."""
-    feed: Any = Feed(FeedSettings.load(), Names(""), running.venue, running.metrics)
-    running.metrics.feed.sockets.labels("KRAKEN").set(2)
-    seen: list[tuple[list[str], float | None]] = []
+@pytest.fixture
+def feed(running: Running, monkeypatch: pytest.MonkeyPatch) -> Feed:
+    """A feed that starts without servers, and of which every run fails for want of a broker."""
 
-    async def fails() -> None:
+    @asynccontextmanager
+    async def nothing(*_: object) -> AsyncIterator[None]:
+        yield
+
+    @asynccontextmanager
+    async def fails(*_: object) -> AsyncIterator[None]:
+        running.metrics.feed.sockets.labels("KRAKEN").set(2)
         raise Unavailable("no broker answered")
+        yield
+
+    async def check(*_: object) -> None: ...
+
+    async def pairs(*_: object) -> Pairs:
+        return Pairs({A: Listing("a"), B: Listing("b")})
+
+    async def load(_: object) -> int:
+        return SCHEMA_ID
+
+    for name, instead in {"administration": nothing, "opened": fails, "check": check, "ask_pairs": pairs}.items():
+        monkeypatch.setattr(feed_module, name, instead)
+    monkeypatch.setattr(SubjectSchemas, "load", load)
+    return Feed(FeedSettings.load(), Names(""), running.venue, running.metrics)
+
+
+async def test_what_failed_is_missing_until_it_is_there(
+    feed: Feed, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a feed waits to start over, it says what it waits for, and that it has no socket."""
+    seen: list[tuple[list[str], float | None]] = []
+    rest = feed.sleep
 
     async def waits(delay_s: float) -> None:
         sockets = running.metrics.registry.get_sample_value("k2_feed_sockets", EXCHANGE)
         seen.append((feed.not_ready(), sockets))
-        feed._stopping.set()
+        await rest(delay_s)
 
-    monkeypatch.setattr(feed, "_once", fails)
     monkeypatch.setattr(feed, "sleep", waits)
-    monkeypatch.setattr(feed, "_renew", lambda: waits(0))
-    await feed._run()
+    assert feed.not_ready() == ["recovery"]
+    await feed.start()
+    await eventually(lambda: seen, "a failure")
+    await feed.stop()
     assert seen[0] == (["kafka: no broker answered"], 0)
 
 

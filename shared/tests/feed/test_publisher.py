@@ -29,6 +29,7 @@ from k2_support.waiting import eventually
 RAW_TOPIC, BRONZE_TOPIC = RAW.format(exchange="kraken"), BRONZE.format(exchange="kraken")
 WRITER = FrameWriter("KRAKEN", "feed_kraken", wire_prefix(SCHEMA_ID))
 KEY = b"KRAKEN:BTC/USDT"
+OTHER_KEY = b"KRAKEN:ETH/USD"
 
 
 @dataclass(frozen=True)
@@ -180,7 +181,7 @@ async def test_each_key_is_written_in_order_to_its_partition(run_settings: RunSe
         for record in sent:
             publisher.put(record)
             if record.value and int(record.value) % 50 == 0:
-                await asyncio.sleep(0.01)
+                await eventually(lambda: not publisher.backlog.records, "the acknowledgements")
         await publisher.flush()
         await publisher.flush()
         assert (publisher.backlog.records, publisher.written) == (0, 500)
@@ -218,15 +219,17 @@ async def test_a_partition_has_one_batch_on_its_way(unbound: Names) -> None:
         (first,) = await broker.batches(1)
         put_all(publisher, outgoing(10, symbols=1))
         put_all(publisher, outgoing(1, symbols=1))
-        await asyncio.sleep(0.05)
-        assert len(broker.sent) == 1
+        publisher.put(Outgoing(RAW_TOPIC, OTHER_KEY, b"later", 1_700_000_000_000, ()))
+        _, other = await broker.batches(2)
+        assert [batch.partition for batch in broker.sent] == [first.partition, partition_for(OTHER_KEY, 12)]
         first.acknowledge(100)
-        second = (await broker.batches(2))[1]
-        assert [batch.builder.record_count() for batch in broker.sent] == [10, 11]
-        assert (publisher.backlog.records, publisher.written) == (11, 21)
+        second = (await broker.batches(3))[2]
+        assert [batch.builder.record_count() for batch in broker.sent] == [10, 1, 11]
+        assert (publisher.backlog.records, publisher.written) == (12, 22)
         second.acknowledge(110)
+        other.acknowledge(0)
         await publisher.flush()
-        assert publisher.acknowledged == {(RAW_TOPIC, first.partition): 121}
+        assert publisher.acknowledged == {(RAW_TOPIC, first.partition): 121, (RAW_TOPIC, other.partition): 1}
 
 
 async def test_a_full_batch_is_followed_by_another(unbound: Names) -> None:
@@ -234,12 +237,15 @@ async def test_a_full_batch_is_followed_by_another(unbound: Names) -> None:
     broker = HeldBroker(batch_bytes=500)
     async with publishing(broker, unbound) as publisher:
         put_all(publisher, outgoing(100, symbols=1))
-        flushing, count = asyncio.create_task(publisher.flush()), 0
-        while not flushing.done():
-            if len(broker.sent) > count:
-                broker.sent[count].acknowledge(0)
-                count += 1
-            await asyncio.sleep(0)
+        flushing, acknowledged = asyncio.create_task(publisher.flush()), list[Sent]()
+
+        def is_flushed() -> bool:
+            for batch in broker.sent[len(acknowledged) :]:
+                batch.acknowledge(0)
+                acknowledged.append(batch)
+            return flushing.done()
+
+        await eventually(is_flushed, "the flush")
         await flushing
         assert len(broker.sent) > 2
         assert sum(batch.builder.record_count() for batch in broker.sent) == 100

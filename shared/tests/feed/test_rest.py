@@ -47,14 +47,15 @@ async def server() -> AsyncIterator[Server]:
 
 
 @pytest.fixture
-async def client(server: Server) -> AsyncIterator[RestClient]:
+def budget() -> RestBudget:
+    """What calls may cost."""
+    return RestBudget(10.0, 1_000.0, time.monotonic)
+
+
+@pytest.fixture
+async def client(server: Server, budget: RestBudget) -> AsyncIterator[RestClient]:
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=0.5)) as session:
-        budget = RestBudget(10.0, 1_000.0, time.monotonic)
         yield RestClient(session, server.url, "KRAKEN", budget, Metrics("feed_kraken", "0").feed)
-
-
-def budget_of(client: RestClient) -> RestBudget:
-    return client._budget
 
 
 async def test_an_answer_is_read_and_kept(server: Server, client: RestClient) -> None:
@@ -64,12 +65,12 @@ async def test_an_answer_is_read_and_kept(server: Server, client: RestClient) ->
 
 
 @pytest.mark.parametrize("status", [418, 429])
-async def test_a_refusal_is_waited_out(server: Server, client: RestClient, status: int) -> None:
+async def test_a_refusal_is_waited_out(server: Server, client: RestClient, status: int, budget: RestBudget) -> None:
     """For as long as Retry-After says; nobody hammers a venue that refuses."""
     server.answers = [web.Response(status=status, headers={"Retry-After": "7"})]
     with pytest.raises(Unavailable, match="wants no calls for 7 s"):
         await client.get(CALL, len)
-    assert 6 < budget_of(client).wait_s(1) <= 7
+    assert 6 < budget.wait_s(1) <= 7
 
 
 async def test_no_refusal_lasts_longer_than_any_ban(server: Server, client: RestClient) -> None:
@@ -81,16 +82,16 @@ async def test_no_refusal_lasts_longer_than_any_ban(server: Server, client: Rest
 
 @pytest.mark.parametrize("header", [{}, *({"Retry-After": said} for said in ("soon", "inf", "nan", "-1", "1e9"))])
 async def test_a_refusal_without_a_time_has_a_pause_of_its_own(
-    server: Server, client: RestClient, header: dict[str, str]
+    server: Server, client: RestClient, header: dict[str, str], budget: RestBudget
 ) -> None:
     """The venue should say how long."""
     server.answers = [web.Response(status=429, headers=header)]
     with pytest.raises(Unavailable):
         await client.get(CALL, len)
-    assert budget_of(client).wait_s(1) > 1
+    assert budget.wait_s(1) > 1
 
 
-async def test_a_refusal_in_the_body_is_one_too(server: Server, client: RestClient) -> None:
+async def test_a_refusal_in_the_body_is_one_too(server: Server, client: RestClient, budget: RestBudget) -> None:
     """Kraken refuses with HTTP 200."""
 
     def read(answer: bytes) -> Page:
@@ -99,16 +100,18 @@ async def test_a_refusal_in_the_body_is_one_too(server: Server, client: RestClie
     server.answers = [web.Response(body=b"{}")]
     with pytest.raises(Unavailable, match="Rate limit exceeded"):
         await client.get(CALL, read)
-    assert budget_of(client).wait_s(1) > 1
+    assert budget.wait_s(1) > 1
 
 
 @pytest.mark.parametrize("answer", [web.Response(status=500), web.Response(body=b"no json")])
-async def test_what_is_no_answer_is_unavailable(server: Server, client: RestClient, answer: web.Response) -> None:
+async def test_what_is_no_answer_is_unavailable(
+    server: Server, client: RestClient, answer: web.Response, budget: RestBudget
+) -> None:
     """The call is named; the next one may be made at once."""
     server.answers = [answer]
     with pytest.raises(Unavailable, match="KRAKEN gave no answer at /trades"):
         await client.get(CALL, lambda said: int(said))
-    assert budget_of(client).wait_s(1) == 0
+    assert budget.wait_s(1) == 0
 
 
 async def test_json_that_is_nested_too_deeply_is_no_answer(server: Server, client: RestClient) -> None:

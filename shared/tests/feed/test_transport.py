@@ -259,33 +259,32 @@ async def test_text_is_sent_as_text(transport: Transport) -> None:
 async def test_a_full_inbox_stops_the_server(transport: Transport) -> None:
     """TCP pushes back: the server cannot hand over what we do not take; a pong that we cannot see proves nothing."""
     limits = SocketLimits(max_frame_bytes=100_000, queue_frames=1_000_000, queue_bytes=1_000_000)
-    total, written = 600, 0
+    total, written, peers = 600, 0, list[Peer]()
 
     async def script(peer: Peer) -> None:
         nonlocal written
+        peers.append(peer)
         while written < total:
             peer.writer.write(frame(BINARY, b"x" * 65_536))
             await peer.writer.drain()
             written += 1
 
     async with connected(transport, script, limits) as socket:
-        before = -1
-        while written > before:
-            before = written
-            await asyncio.sleep(0.2)
-        assert written < total
+        await eventually(lambda: socket.inbox.paused, "a full inbox")  # type: ignore[attr-defined]
+        await eventually(peers[0].writer.transport.get_write_buffer_size, "a server that cannot hand over more")
+        before = len(socket.inbox)  # type: ignore[attr-defined]
         await socket.ping(timeout_s=0.05)
+        assert len(socket.inbox) == before  # type: ignore[attr-defined]
+        assert written < total
         assert len(await take(socket, total)) == total
 
 
 async def test_an_aborted_connection_has_ended(transport: Transport) -> None:
     """Who waits is told at once, and nothing more can be said."""
     async with connected(transport, says()) as socket:
-        waiting = asyncio.create_task(socket.frames())
-        await asyncio.sleep(0)
-        socket.abort()
+        asyncio.get_running_loop().call_soon(socket.abort)
         with pytest.raises(Disconnected, match="aborted"):
-            await waiting
+            await socket.frames()
         with pytest.raises(Disconnected, match="aborted"):
             await socket.send("hello")
 
@@ -356,7 +355,7 @@ async def test_frames_that_the_peer_sent_before_our_close_are_all_taken(transpor
         peer.writer.close()
 
     async with connected(transport, script, SocketLimits(close_timeout_s=20.0)) as socket:
-        await eventually(lambda: socket._inbox._frames, "the first frame")  # type: ignore[attr-defined]
+        await eventually(lambda: len(socket.inbox), "the first frame")  # type: ignore[attr-defined]
         await socket.close()
         assert await take(socket, 4) == [b"000", b"111", b"222", b"333"]
 
@@ -375,6 +374,6 @@ async def test_a_full_inbox_does_not_keep_frames_from_a_socket_that_closes(trans
 
     limits = SocketLimits(max_frame_bytes=100_000, queue_bytes=100_000, close_timeout_s=20.0)
     async with connected(transport, script, limits) as socket:
-        await eventually(lambda: socket._inbox.paused, "a full inbox")  # type: ignore[attr-defined]
+        await eventually(lambda: socket.inbox.paused, "a full inbox")  # type: ignore[attr-defined]
         await socket.close()
         assert await take(socket, 20) == payloads

@@ -144,13 +144,13 @@ def _plan() -> tuple[list[str], list[list[str]], list[str]]:
         elif name in ("message_id", "trade_id"):
             pieces += ["heads[size]" if name == "message_id" else "LENGTHS[size]", "digits"]
         else:
-            before, found = _piece(field["type"], _VARIABLES[name])
+            before, found = piece(field["type"], _VARIABLES[name])
             statements += before
             pieces += found
     return pieces, runs, statements
 
 
-def _piece(avro: Any, name: str) -> tuple[list[str], list[str]]:
+def piece(avro: Any, name: str) -> tuple[list[str], list[str]]:
     """What is computed for a variable of an Avro type, and its pieces of the value."""
     match avro:
         case {"logicalType": "decimal"}:
@@ -162,7 +162,7 @@ def _piece(avro: Any, name: str) -> tuple[list[str], list[str]]:
         case ["null", {"type": "map", "values": "string"}]:
             return [], [f"b'\\x00' if {name} is None else b'\\x02' + MAP({name})"]
         case ["null", inner]:
-            before, found = _piece(inner, name)
+            before, found = piece(inner, name)
             return before, ["b'\\x02'", *found]
         case _:
             raise TypeError(f"no encoder for the Avro type {avro!r} of {name}: add it to the encoder")

@@ -47,15 +47,7 @@ class Feed(Service):  # type: ignore[misc]
 
     def not_ready(self) -> list[str]:
         """The symbols that no socket carries, and a Kafka that takes nothing."""
-        if self._current is None:
-            return [self._awaited]
-        run = self._current
-        absent = sorted(run.symbols.names.keys() - run.connector.confirmed)
-        missing = [f"subscription {symbol}{_said(run.symbols.refusals.get(symbol))}" for symbol in absent]
-        owed_s = run.publisher.unacknowledged_s
-        if owed_s >= self._settings.feed_stall_s:
-            missing.append(f"kafka: nothing acknowledged for {owed_s:.0f} s")
-        return missing
+        return [self._awaited] if self._current is None else missing(self._current, self._settings.feed_stall_s)
 
     async def on_start(self) -> None:
         self._metrics.uncaptured(self._venue.exchange)
@@ -149,6 +141,14 @@ class Feed(Service):  # type: ignore[misc]
                 await self.sleep(delay_s)
             else:
                 return found
+
+
+def missing(run: FeedRun, stall_s: float) -> list[str]:
+    """What a run lacks to be ready: subscriptions, and a Kafka that has acknowledged within ``stall_s``."""
+    absent = sorted(run.symbols.names.keys() - run.connector.confirmed)
+    found = [f"subscription {symbol}{_said(run.symbols.refusals.get(symbol))}" for symbol in absent]
+    owed_s = run.publisher.unacknowledged_s
+    return found if owed_s < stall_s else [*found, f"kafka: nothing acknowledged for {owed_s:.0f} s"]
 
 
 def topics(venue: Venue) -> list[str]:

@@ -38,6 +38,10 @@ class Inbox:
         self.pauses = 0
         self.ended: str | None = None
 
+    def __len__(self) -> int:
+        """How many frames have arrived and were not taken."""
+        return len(self._frames)
+
     def put(self, frame: bytes) -> None:
         """Add a frame; what comes after the end is dropped, for the peer does not mean it."""
         if self.ended is not None:

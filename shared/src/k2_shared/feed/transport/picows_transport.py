@@ -41,7 +41,7 @@ class PicowsSocket:
     def __init__(self, transport: WSTransport, listener: "_Listener", limits: SocketLimits) -> None:
         self._transport = transport
         self._listener = listener
-        self._inbox = listener.inbox
+        self.inbox = listener.inbox
         self._limits = limits
         self._pings = 0
         self._lost = asyncio.ensure_future(transport.wait_disconnected())
@@ -54,7 +54,7 @@ class PicowsSocket:
         Raises:
             Disconnected: the connection ended.
         """
-        self._inbox.check()
+        self.inbox.check()
         self._transport.send(WSMsgType.TEXT, text.encode())
 
     async def ping(self, timeout_s: float) -> None:
@@ -63,15 +63,15 @@ class PicowsSocket:
         Raises:
             Disconnected: there was none within ``timeout_s``, or the connection ended.
         """
-        self._inbox.check()
+        self.inbox.check()
         self._pings += 1
         payload = b"%d" % self._pings
         answer = self._listener.pongs[payload] = asyncio.get_running_loop().create_future()
         try:
             self._transport.send_ping(payload)
-            await self._inbox.pong(answer, timeout_s)
+            await self.inbox.pong(answer, timeout_s)
         except Disconnected as error:
-            self._inbox.end(str(error))
+            self.inbox.end(str(error))
             self.abort()
             raise
         finally:
@@ -79,18 +79,18 @@ class PicowsSocket:
 
     async def close(self) -> None:
         """Say goodbye and end; what the peer had sent before is read."""
-        self._inbox.drain()
-        if self._inbox.ended is None:
+        self.inbox.drain()
+        if self.inbox.ended is None:
             self._listener.closing = True
             self._transport.send_close(WSCloseCode.OK)
         await asyncio.wait([self._lost], timeout=self._limits.close_timeout_s)
         self._transport.disconnect(graceful=False)
-        self._inbox.end("closed by us")
+        self.inbox.end("closed by us")
 
     def abort(self) -> None:
         """End at once."""
         self._transport.disconnect(graceful=False)
-        self._inbox.end("aborted")
+        self.inbox.end("aborted")
 
 
 class _Listener(WSListener):

@@ -50,7 +50,7 @@ class WebsocketsSocket:
 
     def __init__(self, connection: "_Connection") -> None:
         self._connection = connection
-        self._inbox = connection.inbox
+        self.inbox = connection.inbox
         self.frames = connection.inbox.take
 
     async def send(self, text: str) -> None:
@@ -59,12 +59,12 @@ class WebsocketsSocket:
         Raises:
             Disconnected: the connection ended.
         """
-        self._inbox.check()
+        self.inbox.check()
         try:
             await self._connection.send(text)
         except (OSError, WebSocketException) as error:
-            self._inbox.end(str(error))
-            self._inbox.check()
+            self.inbox.end(str(error))
+            self.inbox.check()
 
     async def ping(self, timeout_s: float) -> None:
         """Ping and await the pong.
@@ -72,25 +72,25 @@ class WebsocketsSocket:
         Raises:
             Disconnected: there was none within ``timeout_s``, or the connection ended.
         """
-        self._inbox.check()
+        self.inbox.check()
         try:
             answer = await self._connection.ping()
-            await self._inbox.pong(asyncio.ensure_future(answer), timeout_s)
+            await self.inbox.pong(asyncio.ensure_future(answer), timeout_s)
         except (Disconnected, OSError, WebSocketException) as error:
-            self._inbox.end(str(error))
+            self.inbox.end(str(error))
             self.abort()
-            self._inbox.check()
+            self.inbox.check()
 
     async def close(self) -> None:
         """Say goodbye and end; what the peer had sent before is read."""
-        self._inbox.drain()
+        self.inbox.drain()
         await self._connection.close()
-        self._inbox.end("closed by us")
+        self.inbox.end("closed by us")
 
     def abort(self) -> None:
         """End at once."""
         self._connection.transport.abort()
-        self._inbox.end("aborted")
+        self.inbox.end("aborted")
 
 
 class _Connection(ClientConnection):
