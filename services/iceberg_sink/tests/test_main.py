@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from aiokafka.errors import RequestTimedOutError
 
-from iceberg_sink.rows import Rows, envelope
+from iceberg_sink.rows import ToRows, envelope
 from iceberg_sink.settings import SinkSettings
 from iceberg_sink.sink import RowBatch, SinkTable, TableSink
 from k2_shared.core import contracts
@@ -165,7 +165,7 @@ async def test_a_batch_is_bounded_in_rows_and_bytes(
 class OvertakenTable(LakeTable):
     """A table that another owner moves on one partition, before its first commit."""
 
-    def overtaken_by(self, other: LakeTable) -> Rows:
+    def overtaken_by(self, other: LakeTable) -> ToRows:
         """How its sink makes rows, of which this table notes what the other will have committed."""
         self.other, self.mine, self.overtaken = other, list[Any](), 0
 
