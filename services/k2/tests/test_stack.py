@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from k2_local import Stack, StackSettings
+from k2_local.targets import Targets
 from k2_support.signals import sigint
 from k2_support.waiting import wait_for
 
@@ -87,6 +88,7 @@ def test_exec_gives_the_environment_passes_signals_and_stops_what_it_started(sta
             assert running.stdout
             environment = json.loads(running.stdout.readline())
             shown = json.loads(_k2("stack", "env", "--state", state, "--json").stdout)
+            told = Targets.read(Path(state)).settings
             exports = _k2("stack", "env", "--state", state).stdout.splitlines()
             status = _k2("stack", "status", "--state", state, "--json")
             logged = _k2("stack", "logs", "--state", state, "-n", "2")
@@ -96,6 +98,7 @@ def test_exec_gives_the_environment_passes_signals_and_stops_what_it_started(sta
     assert running.returncode == 9
     assert chatter.count(" is down") == 3
     assert set(shown) == CLIENTS_NEED
+    assert told == shown
     assert shown.items() <= environment.items()
     assert [line.split("=")[0] for line in exports] == [f"export {name}" for name in shown]
     assert status.returncode == 0

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from shutil import rmtree
 
-from k2_local import ports
+from k2_local import ports, targets
 from k2_local.artifacts import Cache
 from k2_local.disk import explained, locked, require_space
 from k2_local.environment import environment
@@ -20,6 +20,7 @@ from k2_local.settings import StackSettings
 from k2_local.stack_state import StackState
 from k2_local.startup import Startup
 from k2_local.status import PartStatus, status_of
+from k2_local.targets import Targets
 from k2_shared.core.errors import ConfigError, Unavailable
 
 Report = Callable[[str], None]
@@ -66,6 +67,7 @@ class Stack:
             finally:
                 if not started:
                     self._stop(missing, report)
+            Targets(settings=environment(self._site())).write(self.settings.state)
             return missing
 
     def down(self, report: Report = _no_report, only: Iterable[str] = NAMES) -> None:
@@ -100,7 +102,7 @@ class Stack:
             for name in (*NAMES, "logs", "run"):
                 if (self.settings.state / name).exists():
                     rmtree(self.settings.state / name)
-            for name in ("ports.json", "identity.json"):
+            for name in ("ports.json", "identity.json", targets.FILE):
                 (self.settings.state / name).unlink(missing_ok=True)
 
     def log(self, part: str) -> Path:

@@ -10,9 +10,10 @@ from urllib.request import urlopen
 
 import psutil  # type: ignore[import-untyped]
 
+from k2_local.targets import Agent
 from k2_shared.core.contracts import venues
 from k2_support.children import Child, wait_until
-from k2_support.ports import free_port
+from k2_support.ports import HOST, free_port
 
 SIMULATOR = "exchange_sim"
 _STAGES = ("iceberg_sink", "gold", "silver")
@@ -89,6 +90,13 @@ class Fleet:
             _write_script(self._folder / name, child)
             child.start()
             pid_file(self._folder, name).write_text(str(child.pid))
+
+    def targets(self) -> tuple[Agent, ...]:
+        """Where each answers, and what starts it again."""
+        return tuple(
+            Agent(name=name, url=f"http://{HOST}:{child.web_port}", start=str((self._folder / name).absolute()))
+            for name, child in self._children.items()
+        )
 
     def wait_ready(self) -> None:
         """Wait until each says that it is ready.

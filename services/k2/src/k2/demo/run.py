@@ -18,6 +18,7 @@ from k2.demo.screen import Moment, Screen
 from k2.demo.tables import Tables
 from k2.init import InitSettings
 from k2_local import Stack, StackSettings, child
+from k2_local.targets import Targets
 from k2_shared.core.contracts import venues
 from k2_shared.core.errors import K2Error
 from k2_shared.kafka.topics import EXCHANGES, Names
@@ -76,6 +77,7 @@ class Demo:
         self._simulator = Simulator(options.folder, {**options.simulator_flags, "expect": expected})
         common = {**environment, **self._simulator.feed_environment(), **_AGENT_SETTINGS}
         self._fleet = Fleet(options.folder, common, feeds)
+        Targets(agents=self._fleet.targets(), settings={**environment, "K2_PREFIX": ""}).write(options.folder)
         names = Names()
         self._observer = Observer(self._settings, names)
         self._tables = Tables(self._settings, names)
