@@ -36,6 +36,8 @@ async def test_a_difference_is_exit_1_and_what_is_kept_stays_until_it_is_stopped
     assert [line for line in err.splitlines() if "differs: gold: " in line and MADE_UP.message_id in line], err
     assert f"k2 demo --stop {demo.folder.relative_to(demo.cwd)}" in err
     assert k2(demo, "stack", "status").returncode == 0
+    told = json.loads(k2(demo, "status", "--json").stdout)
+    assert (told["verdict"], {agent["name"] for agent in told["agents"]}) == ("ok", AGENTS - {"exchange_sim"})
     processes = [psutil.Process(demo.pid(agent)) for agent in AGENTS]
     processes += [
         psutil.Process(part["pid"]) for part in json.loads(k2(demo, "stack", "status", "--json").stdout)["parts"]
@@ -64,9 +66,9 @@ async def _make_up_a_trade(demo: RunningDemo) -> None:
 
 def k2(demo: RunningDemo, *words: str) -> "subprocess.CompletedProcess[str]":
     """A command about a demo, in the folder where that was started."""
-    about = ("--state", str(demo.folder / "stack")) if words[0] == "stack" else ()
+    about = {"stack": ("--state", str(demo.folder / "stack")), "status": ("--targets", str(demo.folder))}
     return subprocess.run(
-        [sys.executable, "-c", "from k2.main import main; main()", *words, *about],
+        [sys.executable, "-c", "from k2.main import main; main()", *words, *about.get(words[0], ())],
         cwd=demo.cwd,
         capture_output=True,
         text=True,

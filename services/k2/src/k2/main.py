@@ -19,6 +19,10 @@ COMMANDS = {
     "demo": ("k2.demo.command:demo", "Play real recorded trades through every agent and reconcile every stage."),
     "init": ("k2.init:init", "Create every topic, registry subject and Iceberg table that the contracts name."),
     "stack": ("k2.stack:app", "Kafka, schema registry, S3 and Iceberg catalog on this machine."),
+    "status": (
+        "k2.status.command:status",
+        "Show servers, agents, lag, gaps, dead letters and tables, and one verdict.",
+    ),
     "topics": (
         "k2.topics.command:topics",
         "Show what each topic holds, who has read it how far, and what differs from its contract.",

@@ -61,7 +61,7 @@ def _next(options: Options, *, reconciled: bool) -> str:
         return (
             f"Everything is still up; its logs are in {folder}. Look around:\n"
             f'  eval "$(.venv/bin/k2 stack env --state {folder}/stack)"\n'
-            f"  .venv/bin/k2 stack status --state {folder}/stack\n"
+            f"  .venv/bin/k2 status --targets {folder}\n"
             f"Stop it:\n  .venv/bin/k2 demo --stop {folder}"
         )
     if not reconciled:

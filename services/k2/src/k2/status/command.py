@@ -1,0 +1,62 @@
+"""``k2 status`` from the command line. Data goes to stdout; heavy parts are imported when used."""
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from k2.status.reading import Reader
+
+_EVERY_S = 2.0
+
+
+def status(
+    targets: Annotated[
+        Path | None,
+        typer.Option(
+            help="File that names the agents, or the folder of a demo or a stack with its targets.json; else "
+            "K2_TARGETS, else the stack of this folder.",
+            metavar="FILE",
+        ),
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help=f"Draw it anew every {_EVERY_S:g} s, until Ctrl-C.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one line each time.")] = False,
+) -> None:
+    """Show servers, agents, lag, gaps, dead letters and tables, and one verdict.
+
+    Exits 0 when all is well, 1 when not, 4 when nothing answers at all."""
+    from k2.status.reading import Reader, silence
+    from k2.status.settings import Pipeline
+
+    reader = Reader(Pipeline.find(targets))
+    try:
+        with silence():
+            while True:
+                code = _show(reader, as_json=as_json, again=watch)
+                if not watch:
+                    break
+    except BrokenPipeError:  # whoever read has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    raise typer.Exit(code)
+
+
+def _show(reader: "Reader", *, as_json: bool, again: bool) -> int:
+    """Read and show the status once; returns the exit code. For a watch it takes ``_EVERY_S`` at least."""
+    import asyncio
+
+    from k2.status import view
+    from k2.status.verdict import exit_code, problems
+
+    began = time.monotonic()
+    found = asyncio.run(reader.read())
+    wrong = problems(found)
+    sys.stdout.write(view.as_json(found, wrong) + "\n" if as_json else view.as_text(found, wrong, redraws=again))
+    sys.stdout.flush()
+    if again:
+        time.sleep(max(0.0, began + _EVERY_S - time.monotonic()))
+    return exit_code(found, wrong)

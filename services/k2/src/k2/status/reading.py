@@ -1,0 +1,70 @@
+"""Asking everything of a pipeline at once."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import aiohttp
+import structlog
+
+from k2.status import agents, servers
+from k2.status.broker import Broker
+from k2.status.facts import Lags, Status
+from k2.status.pages import LAG_EXPORTER, exported_lags, told_gaps
+from k2.status.settings import Pipeline
+from k2_shared.kafka.lag import groups
+from k2_shared.kafka.topics import Names
+
+
+class Reader:
+    """Reads one pipeline's status, again and again; a peer that is dead costs three seconds, however many are."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._names = Names(pipeline.settings.k2_prefix)
+        self._broker = Broker(pipeline.settings, self._names)
+
+    async def read(self) -> Status:
+        """Ask everything now; raises nothing that a peer can cause."""
+        settings = self._pipeline.settings
+        async with aiohttp.ClientSession() as session:
+            asked = (agents.ask(session, target) for target in self._pipeline.targets.agents)
+            kafka, registry, (catalog, tables), store, answers = await asyncio.gather(
+                self._broker.ask(),
+                servers.registry(settings),
+                servers.lake(settings, self._names),
+                servers.store(settings),
+                asyncio.gather(*asked),
+            )
+        gaps = kafka.gaps
+        if gaps.fault:
+            gaps = told_gaps([answer.page for answer in answers if answer.page], gaps.fault)
+        return Status(
+            parts=[kafka.part, registry, catalog, store],
+            agents=[answer.agent for answer in answers],
+            lags=self._exported(answers) or kafka.lags,
+            gaps=gaps,
+            letters=kafka.letters,
+            tables=tables,
+        )
+
+    def _exported(self, answers: list[agents.Answer]) -> Lags | None:
+        """The lag as a lag exporter tells, where one runs."""
+        pages = [answer.page for answer in answers if answer.agent.service == LAG_EXPORTER]
+        known = (exported_lags(page, groups(self._names), time.time()) for page in pages if page)
+        return next(filter(None, known), None)
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Keep libraries from logging what the status itself says, and more of it, for the length of a block."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+        structlog.configure(**before)

@@ -1,0 +1,52 @@
+"""How a status is shown on screens of any width."""
+
+from collections import Counter
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from k2.status.facts import BROKER, Agent, Gaps, Lags, Letters, Part, Status, Table
+from k2.status.verdict import problems
+from k2.status.view import printed
+
+SEVERAL = ",".join(f"b-{n}.a-cluster-of-a-cloud.kafka.eu-central-1.example.com:9096" for n in range(3))
+EVERY = Status(
+    parts=[Part(BROKER, SEVERAL, "no answer in 3 s", "start it", answers=False)],
+    agents=[
+        Agent("gold", "http://127.0.0.1:6064", in_per_s=1_234.5, out_per_s=0.0, version="0.1.0", up_s=12.0),
+        Agent("iceberg_sink", "http://127.0.0.1:6065", missing=("bronze_crypto_trades: the table was recreated",)),
+    ],
+    lags=Lags({"a-long-prefix.k2.iceberg_sink.silver_binance_trades": 12_345_678, "k2.gold": None}, "broker"),
+    gaps=Gaps(2, 31, 65.0, "ledger"),
+    letters=Letters(
+        [{"stage": "silver", "reason": "price_not_positive", "topic": "t.silver.kraken", "count": 12, "last": "2026"}]
+    ),
+    tables=[Table("gold_crypto_trades", 16_463, 4, 5.1), Table("bronze_crypto_trades", fault="does not exist")],
+)
+
+
+def letters(text: str) -> Counter[str]:
+    """What is printed, however it is wrapped."""
+    return Counter("".join(text.split()))
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100])
+def test_nothing_is_shortened_however_narrow_it_is(width: int) -> None:
+    """Every letter and every digit of a screen with room is there."""
+    roomy, narrow = (
+        printed(Console(width=columns, file=StringIO()), EVERY, problems(EVERY)) for columns in (119, width)
+    )
+    assert letters(narrow) == letters(roomy)
+    *lines, _verdict = narrow.splitlines()  # which is one line where it is no terminal
+    assert max(map(len, lines)) <= width
+
+
+def test_without_targets_and_a_ledger_it_says_that_they_are_unknown() -> None:
+    """In words, and never as a number."""
+    status = Status([], [], Lags({}), Gaps(ids=3, source="metrics", fault="away"), Letters(fault="away"), [])
+    text = printed(Console(width=80, file=StringIO()), status, problems(status))
+    assert "agents: unknown" in text
+    assert "open gaps: 3 ids by the feeds' metrics; the ledger: away" in text
+    assert "dead letters: unknown (away)" in text
+    assert text.splitlines()[-1].endswith("no agent is known: name a file of targets by --targets or K2_TARGETS")
