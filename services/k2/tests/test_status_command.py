@@ -1,16 +1,13 @@
 """``k2 status`` as an operator uses it, on the real stack, with real agents."""
 
 import asyncio
-import fcntl
 import json
 import os
-import pty
+import re
 import signal
 import socket
-import struct
 import subprocess
 import sys
-import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,21 +27,23 @@ from k2_shared.core import contracts
 from k2_shared.core.errors import ConfigError
 from k2_shared.core.records import Outgoing
 from k2_shared.core.settings import RunSettings
-from k2_shared.feed.coverage import ledger
-from k2_shared.feed.coverage.ledger import Cause, GapRecord, GapState
+from k2_shared.feed.coverage import feed_records
+from k2_shared.feed.coverage.feed_records import Cause, GapRecord, GapState
 from k2_shared.kafka.lag import groups
-from k2_shared.kafka.registry import Registry
+from k2_shared.kafka.registry import SchemaRegistry
 from k2_shared.kafka.topics import BRONZE, GOLD, Names, partition_for
 from k2_support.children import Child
 from k2_support.plugin import Agents
 from k2_support.ports import free_port
+from k2_support.pseudo_terminal import on_terminal
 from k2_support.records import trade, value
 from k2_support.signals import sigint
 from k2_support.topics import read, write
 from k2_support.waiting import eventually
 
-K2 = [sys.executable, "-c", "from k2.main import main; main()", "status"]
+K2 = [sys.executable, "-m", "k2", "status"]
 DEADLINE_S = 120.0
+ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 TRADES = 3
 BRONZE_KRAKEN = BRONZE.format(exchange="kraken")
 SERVERS = ("broker", "registry", "catalog", "object store")
@@ -84,37 +83,13 @@ async def status(folder: Path, *flags: str, **environment: str) -> Said:
     return Said(done.returncode, done.stdout, done.stderr)
 
 
-async def on_terminal(folder: Path, columns: int, **environment: str) -> Said:
-    """Run it on a terminal of so many columns."""
-    return await asyncio.to_thread(_on_terminal, folder, columns, environment)
-
-
-def _on_terminal(folder: Path, columns: int, environment: dict[str, str]) -> Said:
-    ours, its = pty.openpty()
-    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
-    plain = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR")}
-    running = subprocess.Popen(
-        [*K2, "--targets", str(folder)],
-        env={**plain, "TERM": "xterm", **environment},
-        stdin=its,
-        stdout=its,
-        stderr=subprocess.DEVNULL,
-        cwd="/",
-    )
-    os.close(its)
-    out = _all_of(ours)
-    return Said(running.wait(DEADLINE_S), out.decode())
-
-
-def _all_of(terminal: int) -> bytes:
-    found = b""
+async def shown(folder: Path, columns: int, *before: str) -> Said:
+    """Run it on a terminal of so many columns, after words that change its environment."""
+    command = [*before, *K2, "--targets", str(folder)]
     try:
-        while chunk := os.read(terminal, 65_536):
-            found += chunk
-    except OSError:  # so ends a terminal whose programs have all ended
-        pass
-    os.close(terminal)
-    return found
+        return Said(0, await asyncio.to_thread(on_terminal, command, columns, os.environ, DEADLINE_S))
+    except subprocess.CalledProcessError as error:
+        return Said(error.returncode, error.output.decode().replace("\r\n", "\n"))
 
 
 def targets(folder: Path, children: dict[str, Child], **settings: str) -> Path:
@@ -134,7 +109,7 @@ def created(run_settings: RunSettings) -> InitSettings:
 
 async def send(settings: InitSettings, names: Names, count: int, *, broken: int) -> None:
     """Bronze trades of now, of which some are broken."""
-    async with Registry.connect(settings) as registry:
+    async with SchemaRegistry.connect(settings) as registry:
         contract = names.contract(BRONZE_KRAKEN)
         schema_id = await registry.schema_id(contract, names.subject(names.topic(BRONZE_KRAKEN)))
     now_ms, key = time.time_ns() // 1_000_000, trade().key
@@ -219,27 +194,20 @@ def assert_all_is_said(found: dict[str, Any], names: Names) -> None:
 
 async def assert_no_name_is_shortened(folder: Path, names: Names, of: dict[str, Any]) -> None:
     """Neither on a narrow terminal, nor on a wide one, nor in a pipe; colours are for terminals that want them."""
-    shown = {
-        80: await on_terminal(folder, 80),
-        200: await on_terminal(folder, 200, NO_COLOR="1"),
+    said = {
+        80: await shown(folder, 80),
+        200: await shown(folder, 200, "env", "NO_COLOR=1"),
         0: await status(folder),
     }
     whole = {*of, *groups(names), *contracts.tables(), "bad_magic", BRONZE_KRAKEN, *SERVERS}
-    for columns, said in shown.items():
-        assert said.code == 1, said
-        words = said.out.replace("\x1b[0m", " ")
-        assert [name for name in whole if name not in words] == [], (columns, said.out)
-        assert "…" not in said.out
-        assert ("\x1b[31m" in said.out) == (columns == 80)
-    assert of["silver"]["url"] in shown[200].out  # there is room for it
-    assert max(len(plain(line)) for line in shown[80].out.splitlines()) <= 80
-    assert "does not answer (Connection refused)" in shown[0].out.splitlines()[-1]  # the verdict, in one line
-
-
-def plain(line: str) -> str:
-    """A line without its colours."""
-    head, *rest = line.split("\x1b[")
-    return head + "".join(piece.partition("m")[2] for piece in rest)
+    for columns, each in said.items():
+        assert each.code == 1, each
+        assert [name for name in whole if name not in each.out] == [], (columns, each.out)
+        assert "…" not in each.out
+        assert ("\x1b[31m" in each.out) == (columns == 80)
+    assert max(len(ESCAPES.sub("", line)) for line in said[80].out.splitlines()) <= 80
+    assert of["silver"]["url"] in said[200].out  # there is room for it
+    assert "does not answer (Connection refused)" in said[0].out.splitlines()[-1]  # the verdict, in one line
 
 
 @contextmanager
@@ -292,7 +260,7 @@ async def test_a_broker_that_is_dead_leaves_the_rest_known(created: InitSettings
     """Its lag, gaps and dead letters are unknown in words, on a narrow terminal too."""
     nowhere = f"127.0.0.1:{free_port()}"
     Targets(settings={"KAFKA_BOOTSTRAP_SERVERS": nowhere, "K2_PREFIX": names.prefix}).write(tmp_path)
-    said = await on_terminal(tmp_path, 80)
+    said = await shown(tmp_path, 80)
     assert said.code == 1
     assert "open gaps: unknown" in said.out
     assert "dead letters: unknown" in said.out
@@ -306,11 +274,11 @@ async def test_open_gaps_are_counted_and_an_old_one_is_not_ok(
     created: InitSettings, names: Names, tmp_path: Path
 ) -> None:
     """By the ledger, less what was filled since."""
-    now = ledger.now_us()
+    now = feed_records.now_us()
     common: dict[str, Any] = {"exchange": "KRAKEN", "symbol": "BTC/USD", "cause": Cause.RECONNECT}
     opened = GapRecord(**common, state=GapState.OPENED, first_id=10, last_id=29, opened_at=now - 700_000_000, at=now)
     filled = GapRecord(**common, state=GapState.FILLED, first_id=10, last_id=19, opened_at=now - 700_000_000, at=now)
-    await write(created, names, map(ledger.gaps.outgoing, [opened, filled]))
+    await write(created, names, map(feed_records.gaps.outgoing, [opened, filled]))
     Targets(settings={"K2_PREFIX": names.prefix}).write(tmp_path)
     found = (await status(tmp_path, "--json")).json
     assert (found["gaps"]["open"], found["gaps"]["ids"]) == (1, 10)
@@ -345,7 +313,7 @@ def watching(folder: Path) -> Iterator["subprocess.Popen[str]"]:
 
 
 def test_a_watch_goes_on_until_it_is_interrupted_or_nobody_reads(names: Names, tmp_path: Path) -> None:
-    """It ends without a word: 130 after Ctrl-C, 0 on a pipe that was closed."""
+    """It ends without a word: 130 after Ctrl-C, 141 on a pipe that was closed."""
     Targets(settings={"K2_PREFIX": names.prefix}).write(tmp_path)
     with watching(tmp_path) as running:
         assert running.stdout
@@ -358,7 +326,7 @@ def test_a_watch_goes_on_until_it_is_interrupted_or_nobody_reads(names: Names, t
         assert running.stderr
         running.stdout.readline()
         running.stdout.close()
-        assert (running.wait(DEADLINE_S), running.stderr.read()) == (0, "")
+        assert (running.wait(DEADLINE_S), running.stderr.read()) == (141, "")
 
 
 def test_targets_are_found_by_option_variable_or_the_local_stack(

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
+
+    Rows = Sequence[Sequence[str | Text]]
 
 _PLAIN_WIDTH = 200
 _GAP = 2
@@ -33,7 +36,7 @@ def console() -> "Console":
     return Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH, highlight=False)
 
 
-def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> "Table":
+def table(columns: Sequence[Column], rows: "Rows", width: int) -> "Table":
     """A table no wider than that: columns are left out, and what still does not fit is wrapped, never cut."""
     from rich.table import Table
 
@@ -46,7 +49,7 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) 
     return made
 
 
-def fitting(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> list[int]:
+def fitting(columns: Sequence[Column], rows: "Rows", width: int) -> list[int]:
     """The indexes of the columns that fit into a width, or that must not be left out."""
     widths = [
         max([len(column.title), *(len(line) for row in rows for line in row[index].split("\n"))]) + _GAP

@@ -1,7 +1,6 @@
 """Asking the broker: whether it answers, how far groups are behind, what the ledger and the dead letters say."""
 
 import asyncio
-import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -16,21 +15,21 @@ from k2.dlq.summary import MAX_GROUPS, Summary
 from k2.feed.reading import TopicRecords
 from k2.gaps.account import account
 from k2.status.facts import BROKER, Gaps, Lags, Letters, Part
+from k2.topics.reading import read
 from k2_shared.core import contracts
-from k2_shared.core.errors import K2Error, Unavailable
+from k2_shared.core.errors import K2Error
 from k2_shared.core.settings import KafkaSettings
-from k2_shared.feed.coverage import ledger
-from k2_shared.feed.coverage.ledger import GapRecord
+from k2_shared.feed.coverage import feed_records
+from k2_shared.feed.coverage.feed_records import GapRecord
 from k2_shared.kafka import clients
 from k2_shared.kafka.identities import describe
 from k2_shared.kafka.lag import Reading, groups
+from k2_shared.kafka.offsets import offset_ranges
 from k2_shared.kafka.resumption import committed_all
 from k2_shared.kafka.topics import DLQ, GAPS, Names, administration
 
 LIMIT_S = 3.0
 READ_S = 10.0
-_STALLED_S = 2.0
-_POLL_MS = 100
 _LOOKED_UP = 100  # offsets: where a group is further behind, records are among them
 
 _Positions = dict[TopicPartition, int]
@@ -52,7 +51,7 @@ class Journal:
 
     names: Names
     at: _Positions = field(default_factory=dict)
-    gaps: TopicRecords[GapRecord] = field(default_factory=lambda: TopicRecords(ledger.gaps.read, lambda _: True))
+    gaps: TopicRecords[GapRecord] = field(default_factory=lambda: TopicRecords(feed_records.gaps.read, lambda _: True))
     letters: Summary = field(default_factory=Summary)
 
     def take(self, at: TopicPartition, records: Sequence[Any]) -> None:
@@ -62,6 +61,7 @@ class Journal:
         else:
             for record in records:
                 self.gaps.add(record.value)
+        self.at[at] = records[-1].offset + 1
 
 
 class Broker:
@@ -124,11 +124,11 @@ class Broker:
             for group, topics in groups(self._names).items()
         }
         every = sorted({at for of in partitions.values() for at in of})
-        starts, ends = await reader.beginning_offsets(every), await reader.end_offsets(every)
+        there = await offset_ranges(reader, every)
         readings = {}
         for group, of in partitions.items():
             committed = await committed_all(admin, group, of)
-            readings[group] = {at: Reading(committed[at].offset, starts[at], ends[at]) for at in of}
+            readings[group] = {at: Reading(committed[at].offset, there[at].start, there[at].stop) for at in of}
         last = await _last_records(reader, _doubtful(readings.values()))
         return {group: sum(_lag(each, last.get(at)) for at, each in of.items()) for group, of in readings.items()}
 
@@ -147,31 +147,19 @@ class Broker:
         return Gaps(fault=fault), Letters(fault=fault)
 
     async def _read_on(self, reader: AIOKafkaConsumer) -> None:
-        every = [at for topic in (GAPS, DLQ) for at in self._names.partitions(topic)]
-        starts, ends = await reader.beginning_offsets(every), await reader.end_offsets(every)
-        if any(not starts[at] <= self._journal.at.get(at, starts[at]) <= ends[at] for at in every):
+        there = await offset_ranges(reader, [at for topic in (GAPS, DLQ) for at in self._names.partitions(topic)])
+        if any(not span.start <= self._journal.at.get(at, span.start) <= span.stop for at, span in there.items()):
             self._journal = Journal(self._names)  # what was read is deleted, or another topic has the name
         journal = self._journal
-        journal.at = {**starts, **journal.at}
-        reader.assign(every)
-        for at in every:
-            reader.seek(at, journal.at[at])
-        moved = time.monotonic()
-        while any(journal.at[at] < ends[at] for at in every):
-            found = await reader.getmany(timeout_ms=_POLL_MS)
-            positions = {at: await reader.position(at) for at in every}
-            if positions != journal.at:
-                moved = time.monotonic()
-            elif time.monotonic() - moved > _STALLED_S:
-                raise Unavailable("the broker gives no records")
-            for at, records in found.items():
-                journal.take(at, records)
-            journal.at = positions
+        unread = {at: range(journal.at.get(at, span.start), span.stop) for at, span in there.items()}
+        async for at, records in read(reader, unread):
+            journal.take(at, records)
+        journal.at.update({at: span.stop for at, span in unread.items()})
 
 
 def _open(records: Sequence[GapRecord]) -> Gaps:
     gaps = [gap for gap in account(records) if gap.settled_at is None]
-    now = ledger.now_us()
+    now = feed_records.now_us()
     oldest = max((gap.latency_s(now) for gap in gaps), default=None)
     return Gaps(len(gaps), sum(gap.count for gap in gaps), oldest, "ledger")
 
@@ -197,12 +185,8 @@ def _lag(reading: Reading, last_record: int | None) -> int:
 async def _last_records(reader: AIOKafkaConsumer, spans: Mapping[TopicPartition, range]) -> dict[TopicPartition, int]:
     """The offset of the last committed record in each span, -1 where there is none."""
     last = dict.fromkeys(spans, -1)
-    reader.assign(list(spans))
-    for at, span in spans.items():
-        reader.seek(at, span.start)
-    while any([await reader.position(at) < span.stop for at, span in spans.items()]):
-        for at, records in (await reader.getmany(timeout_ms=_POLL_MS)).items():
-            last[at] = max(last[at], records[-1].offset)
+    async for at, records in read(reader, spans):
+        last[at] = records[-1].offset
     return last
 
 

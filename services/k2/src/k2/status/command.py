@@ -1,12 +1,13 @@
 """``k2 status`` from the command line. Data goes to stdout; heavy parts are imported when used."""
 
-import os
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from k2.terminal import console
 
 if TYPE_CHECKING:
     from k2.status.reading import Reader
@@ -33,16 +34,11 @@ def status(
     from k2.status.settings import Pipeline
 
     reader = Reader(Pipeline.find(targets))
-    try:
-        with silence():
-            while True:
-                code = _show(reader, as_json=as_json, again=watch)
-                if not watch:
-                    break
-    except BrokenPipeError:  # whoever read has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    raise typer.Exit(code)
+    with silence():
+        while True:
+            code = _show(reader, as_json=as_json, again=watch)
+            if not watch:
+                raise typer.Exit(code)
 
 
 def _show(reader: "Reader", *, as_json: bool, again: bool) -> int:
@@ -55,7 +51,8 @@ def _show(reader: "Reader", *, as_json: bool, again: bool) -> int:
     began = time.monotonic()
     found = asyncio.run(reader.read())
     wrong = problems(found)
-    sys.stdout.write(view.as_json(found, wrong) + "\n" if as_json else view.as_text(found, wrong, redraws=again))
+    said = view.as_json(found, wrong) + "\n" if as_json else view.as_text(console(), found, wrong, redraws=again)
+    sys.stdout.write(said)
     sys.stdout.flush()
     if again:
         time.sleep(max(0.0, began + _EVERY_S - time.monotonic()))

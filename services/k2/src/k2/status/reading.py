@@ -59,12 +59,10 @@ class Reader:
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """Keep libraries from logging what the status itself says, and more of it, for the length of a block."""
+    """Keep our clients' log lines, which go to stdout, from what is printed there, for the length of a block."""
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    logging.disable(logging.CRITICAL)
     try:
         yield
     finally:
-        logging.disable(logging.NOTSET)
         structlog.configure(**before)
