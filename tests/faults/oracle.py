@@ -15,6 +15,7 @@ from k2_shared.core.errors import Unavailable
 from k2_shared.core.origin import Origin, find
 from k2_shared.core.settings import KafkaSettings
 from k2_shared.kafka import clients
+from k2_shared.kafka.offsets import offset_ranges_now
 from k2_shared.kafka.topics import Names
 
 _BATCH_S = 0.1
@@ -33,6 +34,7 @@ class Oracle:
         self._flowing = asyncio.Event()
         self._idle = asyncio.Lock()
         self._ends: dict[TopicPartition, int] = {}
+        self.unsure: dict[int, Draft] = {}  # what a producer that was given up had sent, by number
 
     @asynccontextmanager
     async def delivering(self) -> AsyncIterator["Oracle"]:
@@ -76,7 +78,7 @@ class Oracle:
             try:
                 waiting = await self._attempt(waiting)
             except (KafkaError, Unavailable, OSError, TimeoutError):
-                await self._give_up()
+                await self._give_up(waiting)
             if not waiting:
                 return
             await asyncio.sleep(_BACKOFF_S)
@@ -97,7 +99,7 @@ class Oracle:
         }
         left = self._note(drafts, places)
         if left:
-            await self._give_up()
+            await self._give_up(left)
         return left
 
     async def _send(self, sender: AIOKafkaProducer, draft: Draft) -> Any:
@@ -110,8 +112,9 @@ class Oracle:
             headers=list(draft.headers),
         )
 
-    async def _give_up(self) -> None:
-        """End this producer, so that nothing of it arrives later."""
+    async def _give_up(self, unsure: Sequence[Draft] = ()) -> None:
+        """End this producer; what it had sent may arrive later all the same, as from a broker that was restarted."""
+        self.unsure.update((draft.number, draft) for draft in unsure)
         sender, self._sender = self._sender, None
         if sender:
             with suppress(KafkaError, OSError, TimeoutError):
@@ -125,6 +128,21 @@ class Oracle:
             here = TopicPartition(at.topic, at.partition)
             self._ends[here] = max(self._ends.get(here, 0), at.offset + 1)
         return [draft for draft in drafts if draft.number not in places]
+
+    async def note_late(self) -> int:
+        """Log what has arrived of producers that were given up, beside what was sent once more; returns how much.
+
+        To be called when nothing is being delivered and the broker works.
+        """
+        known = {delivery.at for delivery in self.log.deliveries}
+        at = {TopicPartition(self._names.topic(draft.topic), draft.partition) for draft in self.unsure.values()}
+        late: list[Delivery] = []
+        for here, there in (await offset_ranges_now(self._settings, at)).items() if at else ():
+            async for batch in clients.replay(self._settings, here, there.start, there.stop):
+                places = ((_number(record), Place(record.topic, record.partition, record.offset)) for record in batch)
+                late += [_delivery(self.unsure[n], to) for n, to in places if n in self.unsure and to not in known]
+        self.log.append(late)
+        return len(late)
 
     async def _standing(self, drafts: list[Draft]) -> dict[int, Place]:
         """Where the drafts stand that an earlier producer sent without an answer, by the number in their header."""

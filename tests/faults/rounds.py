@@ -24,6 +24,7 @@ async def check(rig: Rig) -> list[Violation]:
     """
     await rig.oracle.pause()
     await rig.recover()
+    await rig.oracle.note_late()
     await _drain(rig)
     world = World(rig.names, rig.oracle.log.deliveries, rig.observed.records)
     violations = [*verify(world), *await _restart_gold(rig), *rig.watch.violations]

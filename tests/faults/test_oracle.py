@@ -15,8 +15,11 @@ from tests.faults.proxy import Action, Proxy
 from tests.faults.verifier import World, bronze
 
 from k2_shared.core.errors import InvalidRecord
+from k2_shared.core.records import Outgoing
 from k2_shared.core.settings import RunSettings
 from k2_shared.core.trade import decode
+from k2_shared.kafka import clients
+from k2_shared.kafka.sending import send_all
 from k2_shared.kafka.topics import Names, partition_for
 from k2_support.records import SCHEMAS
 
@@ -77,3 +80,25 @@ async def test_its_log_is_bronze_though_replies_were_lost(
     await observed.read_on()
     assert list(bronze(World(names, log.deliveries, observed.records))) == []
     assert sum(len(observed.records[topic]) for topic in BRONZES) == 100
+
+
+async def test_what_an_older_producer_sent_is_logged_where_it_arrives_late(
+    topics: dict[str, int], run_settings: RunSettings, names: Names, tmp_path: Path
+) -> None:
+    """A broker may write a request after its sender was given up and has looked: then the record stands there twice."""
+    log = DeliveryLog(tmp_path / "deliveries.jsonl")
+    oracle = Oracle(run_settings, names, iter(()), log, per_second=1)
+    drafts = content(6, 60)
+    await oracle.deliver(drafts)
+    unsure = drafts[50:]
+    oracle.unsure.update((draft.number, draft) for draft in unsure)
+    assert await oracle.note_late() == 0
+    async with clients.started(clients.producer(run_settings), run_settings) as sender:
+        for draft in unsure:
+            late = Outgoing(draft.topic, draft.key, draft.value, draft.timestamp, draft.headers)
+            await send_all(sender, names, draft.partition, {draft.topic: [late]})
+    assert await oracle.note_late() == len(unsure)
+    observed = ObservedTopics(run_settings, names, next(iter(topics.values())))
+    await observed.read_on()
+    assert list(bronze(World(names, log.deliveries, observed.records))) == []
+    assert sum(len(observed.records[topic]) for topic in BRONZES) == 60 + len(unsure)
