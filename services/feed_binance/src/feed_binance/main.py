@@ -17,7 +17,7 @@ _ATTEMPTS = Allowance(240, 300.0)
 
 
 def venue(settings: BinanceSettings) -> Venue:
-    """Binance as the settings say."""
+    """The venue Binance, with the endpoints and symbols of the settings."""
     return Venue(
         service=SERVICE,
         exchange="BINANCE",

@@ -1,4 +1,4 @@
-"""What the Binance feed can be told."""
+"""The settings of the Binance feed."""
 
 from typing import Annotated
 

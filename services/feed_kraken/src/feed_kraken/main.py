@@ -16,7 +16,7 @@ _ATTEMPTS = Allowance(120, 600.0)
 
 
 def venue(settings: KrakenSettings) -> Venue:
-    """Kraken as the settings say."""
+    """The venue Kraken, with the endpoints and symbols of the settings."""
     return Venue(
         service=SERVICE,
         exchange="KRAKEN",

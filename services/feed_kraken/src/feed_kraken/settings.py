@@ -1,4 +1,4 @@
-"""What the Kraken feed can be told."""
+"""The settings of the Kraken feed."""
 
 from typing import Annotated
 

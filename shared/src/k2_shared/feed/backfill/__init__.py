@@ -1,1 +1,1 @@
-"""Filling gaps by REST."""
+"""What is asked of a venue by REST: gaps, and symbols that are silent."""

@@ -15,7 +15,7 @@ _REST_OFF_US = 1  # how far a trade's time by REST may be from the socket's
 
 
 class History(Protocol):
-    """A venue's past."""
+    """Asks a venue for its past trades."""
 
     async def page(self, symbol: str, first_id: int, after_us: int, cursor: str) -> tuple[Page, bytes]:
         """Trades from an id on, or from a little before, and the answer's bytes. Raises Unavailable."""
@@ -58,7 +58,7 @@ class Attempt:
     opened_by: int = 0  # of the first of them: each could have shown what was missing by then, as all above it
 
     def turn(self, first_id: int, cursor: str = "") -> None:
-        """Ask for an id from now on."""
+        """Begin to ask for another id."""
         self.at, self.cursor = first_id, cursor
         self.answered, self.waited_s, self.opened_by = None, 0.0, 0
 
@@ -111,7 +111,7 @@ class GapFiller:
         return self._followed(attempt, judge(gap.first, page, opened_by), page.cursor), answer
 
     def _followed(self, attempt: Attempt, findings: PageFindings, cursor: str) -> PageFindings:
-        """Choose what is asked for next; returns what is known by now."""
+        """Choose the id or cursor to ask for next; returns the findings, or that the id is given up."""
         if findings.last >= attempt.at:
             attempt.backoff.succeeded()
             attempt.turn(findings.last + 1, cursor)

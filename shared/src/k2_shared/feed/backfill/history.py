@@ -80,7 +80,7 @@ class RestHistory:
         return name
 
     async def _seek(self, symbol: str, first_id: int) -> int:
-        """A time before an id: back from the newest trade in steps that double."""
+        """Find a time in µs before an id, back from the newest trade in steps that double. Raises Unavailable."""
         newest = (await self.newest(symbol)).trades
         if not newest:
             raise Unavailable(f"{self.venue.exchange} has no trades of {symbol} to search for {first_id}")

@@ -40,7 +40,7 @@ class BackfillWorker:
     _answers: int = 0
 
     async def run(self) -> None:
-        """Fill for ever."""
+        """Fill gaps until cancelled. Raises Unavailable once Kafka has not taken a record."""
         while True:
             worked = [await self.step(symbol, tracked, gap) for symbol, tracked, gap in self.due()]
             if not any(worked):
@@ -56,7 +56,7 @@ class BackfillWorker:
         return found
 
     def _opened_by(self) -> int:
-        """Gaps that were opened later may be late trades yet."""
+        """The time in µs by which a gap must be open to be asked for; ids of younger ones may still be on their way."""
         return self.clock() - int(self.grace_s * 1e6)
 
     async def step(self, symbol: str, tracked: TrackedSymbol, gap: Gap) -> bool:
@@ -75,7 +75,7 @@ class BackfillWorker:
         return True
 
     def settle(self, symbol: str, coverage: Coverage, findings: PageFindings, answer: bytes) -> None:
-        """Publish what was missing and is not any more; the rest of the page is known.
+        """Publish the trades of a page that were missing, and close their gaps; the other trades are known.
 
         A gap that was too young when REST was asked is left alone: the answer may be older than its ids.
         """

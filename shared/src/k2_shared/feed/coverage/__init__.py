@@ -1,1 +1,1 @@
-"""Which ids of a symbol are known to be in Kafka, and which are missing."""
+"""Which ids of a symbol are in Kafka and which are missing: in memory, in checkpoints and in the gap log."""

@@ -32,7 +32,7 @@ class Block(Generic[RangeT]):
         self.saved_as = ""
 
     def split(self) -> "list[Block[RangeT]]":
-        """Itself, or where it is too long, its parts; nothing where it is empty."""
+        """The block itself, its parts if it is too long, or nothing if it is empty."""
         if len(self.ranges) <= MOST:
             return [self] if self.ranges else []
         return [Block(self.ranges[at : at + MOST // 2]) for at in range(0, len(self.ranges), MOST // 2)]
@@ -58,11 +58,11 @@ class Blocks(Generic[RangeT]):
 
     @property
     def blocks(self) -> Sequence[Block[RangeT]]:
-        """All of them, in order."""
+        """All blocks, in order."""
         return self._blocks
 
     def place(self, first: int, last: int) -> Place:
-        """Where the ranges stand that share a number with a range; with an empty one none does."""
+        """The place of all ranges that share a number with this range; an empty range shares none."""
         low = min(bisect_left(self._ends, first), len(self._blocks) - 1)
         start = bisect_left(self._blocks[low].lasts, first)
         high, stop = low, start

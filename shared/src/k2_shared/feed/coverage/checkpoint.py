@@ -39,16 +39,16 @@ class Checkpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @classmethod
     def of(cls, coverage: Coverage, stamp: int, gaps: Sequence[Gap], chunks: Sequence[str] = ()) -> "Checkpoint":
-        """What a coverage is now."""
+        """Make the checkpoint of a coverage as it is now."""
         kept = {name: getattr(coverage, name) for name in _KEPT}
         return cls(stamp, gaps=list(gaps), chunks=list(chunks), **kept)
 
     def coverage(self, limits: CoverageLimits) -> Coverage:
-        """The coverage that it was made from."""
+        """The coverage that the checkpoint was made from."""
         return Coverage(limits, gaps=Gaps(self.gaps), **{name: getattr(self, name) for name in _KEPT})
 
     def without_ids(self) -> "Checkpoint":
-        """What it says of the venue's numbering alone: its ids are all to be read from bronze."""
+        """The same checkpoint without any id: only the venue's numbering is kept, and all ids are read from bronze."""
         return msgspec.structs.replace(self, stamp=0, first=0, high=0, high_us=0, gaps=[], chunks=[])
 
 

@@ -1,4 +1,4 @@
-"""What one feed keeps in the topic of the coverages: its keys, its records, and what is read of them; no I/O."""
+"""The records of one feed in the coverage topic: their keys, how they are written and read; no I/O."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
@@ -25,13 +25,13 @@ Values = Mapping[bytes, bytes]
 
 
 class UnreadableRecords:
-    """Counts by reason what cannot be read, and logs it: each symbol's, and the first of what has none."""
+    """Counts records that cannot be read by reason, and logs those of a symbol, and the first of a reason."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
 
     def note(self, error: InvalidRecord, symbol: str = "") -> None:
-        """Something cannot be read."""
+        """Count a record that cannot be read, and log it."""
         if symbol or not self.counts[error.reason]:
             logger().warning(_IGNORED, reason=error.reason, detail=error.detail, symbol=symbol or None)
         self.counts[error.reason] += 1
@@ -74,11 +74,11 @@ class CheckpointRecords:
         return [*chunks, _outgoing(self.key(symbol), saved.head)]
 
     def discarded(self, names: Iterable[str]) -> list[Outgoing]:
-        """The ends of records of gaps that no checkpoint needs any more."""
+        """The tombstones of records of gaps that no checkpoint needs any more."""
         return [_outgoing(self._chunk_key(name), None) for name in names]
 
     def forgotten(self, symbol: str) -> Outgoing:
-        """The end of a symbol's checkpoints."""
+        """The tombstone of a symbol's checkpoint."""
         return _outgoing(self.key(symbol), None)
 
     def attempts(self, made: Iterable[float]) -> Outgoing:

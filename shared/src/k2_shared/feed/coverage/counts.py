@@ -1,4 +1,4 @@
-"""Counts of what the feeds said, kept in memory; pure."""
+"""Counts of the feeds' events and gap records, kept in memory; pure."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ MAX_SYMBOLS = 10_000  # both exchanges have some thousand; this bounds what a st
 
 @dataclass
 class SymbolCounts:
-    """What was said of one symbol, or of an exchange; ``ids`` by the state of the records about them."""
+    """The counts of one symbol, or of an exchange as a whole; ``ids`` by the state of their gap records."""
 
     last_event: EventRecord | None = None
     ids: Counter[str] = field(default_factory=Counter)
@@ -23,7 +23,7 @@ class SymbolCounts:
         self.ids[record.state.value] += sum(last - first + 1 for first, last in self.gaps.take(record))
 
     def shown(self) -> dict[str, Any]:
-        """As it is shown."""
+        """The counts as ``GET /feeds`` shows them."""
         ids = {state.value: self.ids[state.value] for state in GapState}
         return {"last_event": _event(self.last_event), "gap_ids": {**ids, "open": len(self.gaps.open)}}
 
@@ -35,7 +35,7 @@ def _event(event: EventRecord | None) -> dict[str, str] | None:
 
 
 class FeedCounts:
-    """Counts of what the feeds said since a time in microseconds; pure, and bounded."""
+    """Counts of events and gap records since a time in microseconds since the epoch; bounded by symbols."""
 
     def __init__(self, since: int) -> None:
         self._since = since
@@ -61,7 +61,7 @@ class FeedCounts:
         self._unreadable[topic] += 1
 
     def _of(self, record: EventRecord | GapRecord) -> SymbolCounts | None:
-        """The counts of a record's symbol; None where there are too many symbols to be true."""
+        """The counts of a record's symbol; None once there are ``MAX_SYMBOLS``."""
         name = f"{record.exchange}:{record.symbol}" if record.symbol else record.exchange
         if name not in self._symbols and len(self._symbols) >= MAX_SYMBOLS:
             return None

@@ -23,7 +23,7 @@ class TradeVerdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class CoverageLimits:
-    """When an id is no continuation of its series any more."""
+    """When an id no longer continues the numbering of its symbol."""
 
     jump_ids: int = 50_000_000  # up
     back_ids: int = 1_000  # down, while the exchange's time
@@ -42,7 +42,7 @@ class Gap(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A part of a gap that is missing no more, or is looked at for that."""
+    """A part of a gap, both ends included, that was found or given up, or may be."""
 
     gap: Gap
     first: int
@@ -70,11 +70,11 @@ class Gaps(Blocks[Gap]):
         return found[0] if found else None
 
     def parts(self, first: int, last: int) -> list[Settled]:
-        """What of a range is missing, gap by gap."""
+        """The parts of gaps that lie in a range."""
         return [_part(gap, first, last) for gap in self.at(self.place(first, last))]
 
     def cut(self, first: int, last: int) -> list[Settled]:
-        """Take a range away; returns what of it was missing, gap by gap."""
+        """Remove a range of ids from the gaps; returns the parts that were missing."""
         place = self.place(first, last)
         hit = self.at(place)
         if hit:
@@ -89,7 +89,7 @@ def _part(gap: Gap, first: int, last: int) -> Settled:
 
 @dataclass
 class Coverage:
-    """One symbol's ids. ``high_us`` is the exchange's time of the highest, in µs."""
+    """Which ids of one symbol are there. ``high_us`` is the exchange's time of the highest, in µs."""
 
     limits: CoverageLimits = field(default_factory=CoverageLimits)
     first: int = 0
@@ -111,11 +111,11 @@ class Coverage:
 
     @property
     def begun(self) -> bool:
-        """Whether there is an id at all."""
+        """Whether the coverage has a first id."""
         return self.first > 0
 
     def begin(self, first: int) -> None:
-        """Be responsible from an id on."""
+        """Begin the coverage at an id: from it on every id is there or missing."""
         self.first, self.high = first, first - 1
         self._expected = _NOTHING
 
@@ -125,7 +125,7 @@ class Coverage:
         return self._expected[0] == self.high
 
     def expect(self, cause: Cause) -> None:
-        """Name what a gap right after the highest id will be owed to."""
+        """Set the cause of a gap that may open right after the highest id."""
         self._expected = (self.high, cause)
 
     def offer(self, trade_id: int, timestamp: int) -> TradeVerdict:
@@ -150,13 +150,13 @@ class Coverage:
         return self.gaps.find(trade_id) is not None
 
     def reach(self, trade_id: int) -> None:
-        """The venue has assigned every id up to this one: what is above the highest is missing."""
+        """Extend the coverage up to an id that the venue has assigned; the ids above the highest become a gap."""
         if trade_id > self.high:
             self._open(self.high + 1, trade_id)
             self.high = trade_id
 
     def reopen(self, first: int) -> None:
-        """Be responsible from an older id on: what lies before the first is missing."""
+        """Extend the coverage down to an older id; the ids between it and the first become a gap."""
         if self.begun and first < self.first:
             self._add(Gap(first, self.first - 1, Cause.REQUEST, self.clock(), 0))
             self.first = first
@@ -166,7 +166,7 @@ class Coverage:
         return self.gaps.cut(first, last) if self.gaps else []
 
     def lasting(self, by: int, most: int) -> Iterator[Gap]:
-        """What is left of gaps that were opened by a time, each once; of so many gaps at most at a time."""
+        """The remains of gaps opened by a time in µs, each given once, and at most ``most`` gaps a call."""
         for _ in range(min(most, len(self._opened))):
             if self._opened[0].opened_at > by:
                 return

@@ -22,7 +22,7 @@ class GapState(StrEnum):
 
 
 class Cause(StrEnum):
-    """What the ids were missed by."""
+    """Why ids were missed."""
 
     RECONNECT = "reconnect"
     ROTATION = "rotation"
@@ -32,7 +32,7 @@ class Cause(StrEnum):
 
 
 class EventKind(StrEnum):
-    """What a feed makes known."""
+    """The kind of an event."""
 
     CONNECTED = "connected"
     DISCONNECTED = "disconnected"
@@ -95,7 +95,7 @@ class EventRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SymbolRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """An operator's word about a symbol; the newest one counts. Without any, the settings decide."""
+    """What an operator asks of a symbol; the newest record counts, and without any the settings decide."""
 
     exchange: Exchange
     symbol: str

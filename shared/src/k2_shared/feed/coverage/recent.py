@@ -50,7 +50,7 @@ class RecentWindows:
         self._shared: Seen = []
 
     def window(self, symbol: str, others: int) -> RecentTrades:
-        """A symbol's window, where there are so many other symbols."""
+        """The window of a new symbol; ``others`` is the number of symbols before it."""
         if (others + 1) * self._size <= MOST:
             return RecentTrades([None] * self._size)
         if not self._shared:

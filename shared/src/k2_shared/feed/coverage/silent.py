@@ -6,17 +6,17 @@ from k2_shared.feed.coverage.staleness import ConnectionView
 
 
 class SilentSymbols:
-    """Holds a symbol until one socket has brought two ids of it: a snapshot shows what was, not what is."""
+    """Holds a symbol until one connection has brought two ids of it: a single one may be of an old snapshot."""
 
     def __init__(self) -> None:
         self._symbols: dict[str, dict[int, int]] = {}  # the first id seen of each socket, by the socket's number
 
     def note(self, symbol: str) -> None:
-        """The venue has trades of a symbol that no socket brought."""
+        """Add a symbol of which the venue has trades that no connection brought."""
         self._symbols.setdefault(symbol, {})
 
     def look(self, connections: Iterable[ConnectionView], captured: Container[str]) -> set[str]:
-        """The symbols that are silent still, of those captured."""
+        """The captured symbols that are still silent."""
         now = list(connections)
         for symbol, seen in list(self._symbols.items()):
             if symbol not in captured or _speaks(symbol, seen, now):

@@ -13,7 +13,7 @@ class ClockSkew:
         self._before_us: int | None = None
 
     def note(self, exchange_us: int, received_us: int) -> None:
-        """A trade was received."""
+        """Note the times of a trade, both in µs since the epoch."""
         if self._clock() - self._began >= self._window_s:
             self._before_us, self._best_us, self._began = self._best_us, None, self._clock()
         lead_us = exchange_us - received_us

@@ -5,7 +5,7 @@ from typing import Protocol
 
 
 class Staleness:
-    """Follows each symbol's highest id; ``clock`` is in seconds. Heartbeats are not seen here at all."""
+    """Finds symbols whose highest id has not moved for long; ``clock`` is in seconds. Heartbeats do not count."""
 
     def __init__(self, after_s: float, clock: Callable[[], float]) -> None:
         self._after_s, self._clock = after_s, clock
@@ -21,7 +21,7 @@ class Staleness:
         return [symbol for symbol, (_, since) in self._moved.items() if now - since >= self._after_s]
 
     def quiet(self, symbol: str) -> None:
-        """The venue has nothing newer either: ask again after as long."""
+        """Note that the venue has nothing newer: the symbol is asked about again after as long."""
         if symbol in self._moved:
             self._moved[symbol] = (self._moved[symbol][0], self._clock())
 
@@ -33,11 +33,11 @@ class Staleness:
 
 
 class ConnectionView(Protocol):
-    """A socket, by what it brought."""
+    """What is needed to know of a connection."""
 
     @property
     def id(self) -> int:
-        """Its own number."""
+        """The number of the connection."""
 
     @property
     def last(self) -> Mapping[str, int]:
@@ -49,14 +49,14 @@ class ConnectionView(Protocol):
 
 
 class Laggards:
-    """Finds sockets that bring nothing of a symbol while others do: redundancy that is only said to be there."""
+    """Finds connections that bring nothing of a symbol to which they are subscribed, while others do."""
 
     def __init__(self, after_s: float, clock: Callable[[], float]) -> None:
         self._after_s, self._clock = after_s, clock
         self._seen: dict[tuple[int, str], tuple[int | None, int, float]] = {}
 
     def look(self, connections: Collection[ConnectionView]) -> list[tuple[int, str]]:
-        """The numbers of the sockets that lag, each with a symbol; what REST brought is no other socket's."""
+        """The numbers of the connections that lag, each with a symbol; trades by REST do not count."""
         now, seen, found = self._clock(), dict[tuple[int, str], tuple[int | None, int, float]](), []
         highs: dict[str, int] = {}
         for connection in connections:

@@ -1,4 +1,4 @@
-"""The durable coverage: checkpoints that never run ahead of bronze, and its rebuilding from them and from bronze.
+"""The durable coverage of a feed: checkpoints that never run ahead of bronze, and how a start restores it.
 
 A checkpoint says which ids stood in Kafka when it was written, and from which bronze offset on nothing of its writer is
 in it. Whatever checkpoint is read, replaying bronze from its offset gives all ids that stand there: so an older one, or
@@ -46,7 +46,7 @@ class Restored:
 
 @dataclass(frozen=True)
 class CoverageStore(CheckpointRecords):
-    """One feed's durable coverage."""
+    """The durable coverage of one feed: what it writes to the coverage topic, and what a start reads back."""
 
     settings: KafkaSettings
     names: Names
@@ -54,7 +54,7 @@ class CoverageStore(CheckpointRecords):
     limits: CoverageLimits = field(default_factory=CoverageLimits)
 
     def partition(self, symbol: str) -> int:
-        """Where a symbol's bronze records are."""
+        """The bronze partition of a symbol."""
         return partition_for(record_key(self.exchange, symbol), self.names.contract(self._bronze).partitions)
 
     async def restore(self) -> Restored:
@@ -84,7 +84,7 @@ class CoverageStore(CheckpointRecords):
         )
 
     async def end(self, symbol: str) -> int:
-        """The end of the bronze partition of a symbol."""
+        """The end offset of a symbol's bronze partition, now. Raises KafkaError, Unavailable."""
         return (await self._offsets())[TopicPartition(self._bronze, self.partition(symbol))].stop
 
     @property
@@ -133,7 +133,7 @@ class CoverageStore(CheckpointRecords):
     def _account(
         self, batch: Iterable[Any], checkpoints: Mapping[str, Checkpoint], coverages: Mapping[str, Coverage]
     ) -> None:
-        """Account for a batch; what lies before a symbol's own stamp may be of a numbering that has ended."""
+        """Account for a batch of bronze; records before a symbol's own stamp may be of a numbering that has ended."""
         for record in batch:
             with suppress(InvalidRecord):  # no feed writes such a record; silver refuses it
                 trade = decode(record.value, self.schemas.known)
@@ -160,7 +160,7 @@ class CoverageStore(CheckpointRecords):
 
 
 def stands(coverage: Coverage, trade_id: int, timestamp: int) -> None:
-    """Account for an id that was found in bronze; of a symbol that just began the first ids may be in any order."""
+    """Account for an id that was read from bronze; the first ids of a symbol that just began may be in any order."""
     if not coverage.begun and timestamp >= coverage.since_us and trade_id > 0:
         coverage.begin(trade_id)
         coverage.fresh = True

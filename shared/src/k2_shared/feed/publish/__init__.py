@@ -1,1 +1,1 @@
-"""Trades and frames to Kafka."""
+"""From a parsed frame to Kafka: which trades are new, and their records in batches."""

@@ -1,4 +1,4 @@
-"""What a venue's frames and trades are as records: pure."""
+"""Makes records of a venue's frames; no I/O."""
 
 from k2_shared.core.errors import InvalidRecord
 from k2_shared.core.origin import HEADER, Origin
@@ -20,11 +20,11 @@ class FrameWriter:
         self._prefix = prefix
 
     def encoder(self, symbol: str) -> Encode:
-        """What encodes the trades of one symbol of this venue."""
+        """The encoder of one symbol's trades."""
         return encoder(self._exchange, symbol, self._prefix)
 
     def raw(self, frame: bytes, key: bytes, origin: Origin) -> Outgoing:
-        """A frame as it came; its timestamp is its receipt in ms."""
+        """The raw record of a frame, byte for byte; its timestamp is its receipt in ms."""
         return Outgoing(self.raw_topic, key, frame, origin.received_ns // 1_000_000, ((HEADER, origin.pack()),))
 
     def letter(self, raw: Outgoing, error: InvalidRecord) -> Outgoing:

@@ -162,7 +162,7 @@ class Publisher:
         return refused
 
     def quarantine(self, raw: bytes, key: bytes, error: InvalidRecord, origin: Origin) -> None:
-        """Append a frame as it came, and as a dead letter."""
+        """Append a frame to the raw topic, and as a dead letter with the reason."""
         record = self._writer.raw(raw, key, origin)
         self.put(record)
         self.put(self._writer.letter(record, error))

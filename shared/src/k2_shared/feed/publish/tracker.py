@@ -23,7 +23,7 @@ _KINDS_MAX, _KIND_CHARACTERS, _FRAME_CHARACTERS = 100, 40, 200
 
 @dataclass
 class TrackedSymbol:
-    """One symbol: its coverage, its recent trades, and what was settled since it was last asked."""
+    """One symbol: its coverage, its recent trades, and the parts of gaps that were filled since the last report."""
 
     symbol: str
     coverage: Coverage
@@ -79,11 +79,11 @@ class SymbolTracker:
 
     @property
     def symbols(self) -> Mapping[str, TrackedSymbol]:
-        """What is tracked, by canonical symbol."""
+        """Every tracked symbol, by its canonical name."""
         return self._symbols
 
     def add(self, symbol: str, coverage: Coverage | None = None) -> TrackedSymbol:
-        """Begin a symbol, or go on from a coverage."""
+        """Track a symbol from its next trade on, or from a coverage on."""
         self.drop(symbol)
         window = self._windows.window(symbol, len(self._symbols))
         tracked = self._symbols[symbol] = TrackedSymbol(symbol, coverage or Coverage(self._limits), window)

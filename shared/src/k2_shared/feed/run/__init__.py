@@ -1,1 +1,1 @@
-"""A feed as a process."""
+"""The feed as a process: its runs, its symbols, and what looks after them."""

@@ -88,7 +88,7 @@ class Checkpoints:
             publisher.put(record)
 
     def _due(self) -> dict[str, tuple[_Written, Saved]]:
-        """What is to be written of which symbols, as all of it is now."""
+        """The checkpoints that are due, by symbol, of the coverages as they are now."""
         due = dict[str, tuple[_Written, Saved]]()
         for symbol, coverage in self._coverages().items():
             last, version, stamp = self._written.get(symbol, _Written()), _version(coverage), self._stamp(symbol)
@@ -119,5 +119,5 @@ class Checkpoints:
 
 
 def _version(coverage: Coverage) -> Version:
-    """Changes with everything that a checkpoint holds."""
+    """A value that changes whenever a checkpoint of the coverage would."""
     return coverage.first, coverage.high, coverage.stopped_at, coverage.gaps.changes

@@ -55,7 +55,7 @@ _SKEW_WINDOW_S = 60.0
 
 @dataclass(frozen=True)
 class FeedContext:
-    """What outlives a run."""
+    """What a feed hands to each of its runs."""
 
     settings: FeedSettings
     names: Names
@@ -69,7 +69,7 @@ class FeedContext:
 
 @asynccontextmanager
 async def opened(context: FeedContext, works: Callable[[], None]) -> AsyncIterator[FeedRun]:
-    """A run that knows what stands in Kafka; ``works`` is called after each checkpoint.
+    """Read what stands in Kafka and compose a run; ``works`` is called after each checkpoint.
 
     Raises:
         Unavailable, KafkaError: the broker does not answer.
@@ -94,7 +94,7 @@ async def opened(context: FeedContext, works: Callable[[], None]) -> AsyncIterat
 
 @dataclass(frozen=True)
 class _Core:
-    """The parts that several others are handed."""
+    """The parts of a run that several others are handed."""
 
     context: FeedContext
     publisher: Publisher
@@ -115,7 +115,7 @@ def composed(
     publisher: Publisher,
     works: Callable[[], None],
 ) -> FeedRun:
-    """A run of these parts."""
+    """Put a run together."""
     settings, core = context.settings, _core(context, store, restored, publisher)
     symbols = core.symbols
     recovery = Recovery(context.venue, control, restored, symbols, store, publisher.put)
@@ -192,7 +192,7 @@ def _supervisors(core: _Core) -> list[ConnectionSupervisor]:
 
 
 def _backfill(core: _Core) -> list[Job]:
-    """What asks the venue by REST."""
+    """The jobs that ask the venue by REST."""
     settings, tracker = core.context.settings, core.symbols.tracker
     probes = Probes(
         tracker,

@@ -67,7 +67,7 @@ class ControlTopic:
                         await heard(said)
 
     def read_record(self, value: bytes | None) -> SymbolRecord | None:
-        """Keep a record of this venue; what cannot be read, as of a newer version, is logged, counted and left."""
+        """Read and keep a record of this venue; one that cannot be read is logged, counted and passed over as None."""
         try:
             record = feed_records.symbols.read(value)
         except InvalidRecord as error:

@@ -51,7 +51,7 @@ class SymbolController:
                 await self._resume(symbol, record)
 
     async def retry_suspended(self, every_s: float) -> None:
-        """Ask the venue for ever whether it trades a suspended symbol again, and capture that."""
+        """Ask the venue regularly whether it trades suspended symbols again, and capture those that it does."""
         while True:
             await asyncio.sleep(every_s)
             if self.symbols.suspended:

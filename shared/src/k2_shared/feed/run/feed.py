@@ -63,7 +63,7 @@ class Feed(Service):  # type: ignore[misc]
         self._running = self.add_future(self._run())
 
     async def on_stop(self) -> None:
-        """Close the sockets, see that Kafka has what was read, and write down what that is."""
+        """Close the connections, wait until Kafka has acknowledged what was read, and write the last checkpoints."""
         self._stopping.set()
         if self._running:
             await asyncio.wait([self._running])
@@ -152,7 +152,7 @@ def missing(run: FeedRun, stall_s: float) -> list[str]:
 
 
 def topics(venue: Venue) -> list[str]:
-    """What the feed of a venue reads and writes, by the contract's name."""
+    """The topics that the feed of a venue reads and writes, by the contract's name."""
     exchange = venue.exchange.lower()
     return [RAW.format(exchange=exchange), BRONZE.format(exchange=exchange), DLQ, GAPS, EVENTS, SYMBOLS, COVERAGE]
 

@@ -8,18 +8,18 @@ from k2_shared.core.errors import Unavailable
 
 
 def resident_bytes() -> int:
-    """What this process holds in memory."""
+    """The resident memory of this process."""
     return int(psutil.Process().memory_info().rss)
 
 
 class MemoryWatch:
-    """Ends a process that has grown too large, in order, for its supervisor to start it again."""
+    """Watches the memory of the process: one that has grown too large ends in order, to be started again."""
 
     def __init__(self, limit_bytes: int, read: Callable[[], int] = resident_bytes) -> None:
         self._limit, self._read = limit_bytes, read
 
     def check(self) -> int:
-        """The bytes now.
+        """Return the resident bytes.
 
         Raises:
             Unavailable: more than the limit.

@@ -20,7 +20,7 @@ RESTORED = "feed_restored"
 
 @dataclass
 class Recovery:
-    """Goes on with each symbol where Kafka has it. ``put`` sends a record.
+    """Takes every wanted symbol over from its checkpoint. ``put`` sends a record.
 
     ``left`` are the coverages of symbols that are kept and not captured now: they go on from there when they come back.
     """
@@ -73,7 +73,7 @@ class Recovery:
         self.symbols.gap_log.reconcile(symbol, coverage, self.restored.gaps.get(symbol, GapFold()))
 
     def log(self) -> None:
-        """Say what was found."""
+        """Log how many symbols, gaps and records of bronze were restored."""
         tracked = self.symbols.tracker.symbols.values()
         gaps = sum(len(each.coverage.gaps) for each in tracked)
         logger().info(RESTORED, symbols=len(self.symbols.names), gaps=gaps, replayed=self.restored.replayed)

@@ -123,7 +123,7 @@ class LaggardReports:
     events: EventLog
 
     def report(self) -> None:
-        """Look at every connection."""
+        """Look for connections that lag, and give them up."""
         lagging = dict(self.laggards.look(self.connector.connections))
         for connection in [each for each in self.connector.connections if each.id in lagging]:
             symbol = lagging[connection.id]

@@ -97,7 +97,7 @@ def add_statistics(shell: Shell, settings: FeedSettings, names: Names) -> None:
 
 
 def _reader(topic: str, take: Take, counts: FeedCounts, shell: Shell) -> Take:
-    """Take a value, or count that it cannot be read."""
+    """A reader that takes a value, or counts that it cannot be read."""
 
     def read(value: bytes | None) -> None:
         try:
@@ -146,7 +146,7 @@ class Statistics(Service):  # type: ignore[misc]
 
     @property
     def is_reading(self) -> bool:
-        """Whether the agents run."""
+        """Whether the agents are running."""
         return bool(self._app.started and not self._app.crashed and not self._app.should_stop)
 
     def count(self, topic: str, take: Take) -> None:

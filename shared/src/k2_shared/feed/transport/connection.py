@@ -1,4 +1,4 @@
-"""One socket's life: subscribe, take what comes, and find out in time when the peer is dead."""
+"""One connection to a venue: its subscriptions, its frames, and the deadlines by which a dead peer is found."""
 
 import asyncio
 import math
@@ -42,7 +42,7 @@ class Sink(Protocol):
 
 
 class Connection:
-    """One subscribed socket. ``last`` is the newest id that it brought of each symbol."""
+    """One subscribed connection. ``last`` is the newest trade id that it brought of each symbol."""
 
     def __init__(
         self,
@@ -74,17 +74,17 @@ class Connection:
 
     @property
     def wanted(self) -> set[str]:
-        """The symbols that it is subscribed to, or is to be."""
+        """The symbols that the connection is subscribed to, or is waiting to be."""
         return self.confirmed | self._due.keys() | self._again.keys()
 
     @property
     def asked(self) -> set[str]:
-        """The symbols that it has asked for, those that the venue refused included."""
+        """The symbols that the connection has asked for, including those that the venue refused."""
         return self.wanted | self._refused
 
     @property
     def complete(self) -> bool:
-        """Whether it carries all that the venue gives it, and something at all."""
+        """Whether the connection carries at least one symbol and waits for no confirmation."""
         return bool(self.confirmed) and not self._due
 
     async def run(self) -> None:
@@ -99,7 +99,7 @@ class Connection:
             self._socket.abort()
 
     async def subscribe(self, symbols: Sequence[str]) -> None:
-        """Ask for symbols; each must be confirmed in time, or the connection ends."""
+        """Ask for symbols; each must be confirmed in time, or the connection ends. Raises Disconnected."""
         if not symbols:
             return
         due = self._clock() + self._settings.feed_ack_timeout_s
@@ -107,7 +107,7 @@ class Connection:
         await self._say(self._protocol.subscribe(symbols))
 
     async def unsubscribe(self, symbols: Sequence[str]) -> None:
-        """End symbols."""
+        """End the subscriptions of symbols. Raises Disconnected."""
         for symbol in symbols:
             self._due.pop(symbol, None)
             self._again.pop(symbol, None)
@@ -116,11 +116,11 @@ class Connection:
         await self._say(self._protocol.unsubscribe(symbols))
 
     def give_up(self, reason: str) -> None:
-        """End it from outside."""
+        """Have the connection end within a moment, for a reason that ``run`` raises."""
         self._given_up = reason
 
     async def close(self) -> None:
-        """Say goodbye; what has arrived is still taken."""
+        """Close the socket with a Close frame; ``run`` still takes the frames that have arrived."""
         await self._socket.close()
 
     async def _say(self, messages: Sequence[str]) -> None:
@@ -162,7 +162,7 @@ class Connection:
                 return
 
     def _take_refusal(self, refusal: Refused) -> None:
-        """Go on with the other symbols; the one is asked for again after a while, or on the next connection."""
+        """Go on with the other symbols; a refused one is asked for again after a while, or on the next connection."""
         self._sink.refused(refusal)
         if not refusal.symbol:
             raise Disconnected(f"refused: {refusal.message}")
@@ -173,7 +173,7 @@ class Connection:
             self._refused.add(refusal.symbol)
 
     async def _ping(self) -> None:
-        """Ping in both ways, protocol and application, each with its deadline."""
+        """Send pings of the WebSocket protocol and of the venue's own in turn, each with a deadline for its pong."""
         settings = self._settings
         while True:
             await self._until(self._clock() + settings.feed_ping_interval_s)
@@ -195,7 +195,7 @@ class Connection:
             await asyncio.sleep(_LOOK_S)
 
     async def _watch(self) -> None:
-        """Deadlines of confirmations, and of a venue that always says something."""
+        """End the connection when a confirmation is late, or a venue that always sends something is silent."""
         while True:
             await asyncio.sleep(_LOOK_S)
             now = self._clock()

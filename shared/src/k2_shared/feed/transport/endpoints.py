@@ -1,4 +1,4 @@
-"""Endpoints of one venue: who fails several times in a row makes room for the next."""
+"""The URLs of one venue: the one that fails several times in a row gives way to the next."""
 
 from collections.abc import Sequence
 
@@ -16,11 +16,11 @@ class Endpoints:
         return self._urls[self._index]
 
     def succeeded(self) -> None:
-        """The current one delivers."""
+        """Note that the current URL delivers."""
         self._failures = 0
 
     def failed(self) -> bool:
-        """The current one failed; True where another has taken its place."""
+        """Note that the current URL failed; returns True if another has taken its place."""
         self._failures += 1
         if self._failures < self._allowed or len(self._urls) == 1:
             return False

@@ -1,4 +1,4 @@
-"""What every transport shares: limits, the end of a connection, and the frames that arrived and were not taken."""
+"""What every transport shares: its limits, the error that ends a connection, and the bounded inbox of frames."""
 
 import asyncio
 from collections.abc import Callable
@@ -43,7 +43,7 @@ class Inbox:
         return len(self._frames)
 
     def put(self, frame: bytes) -> None:
-        """Add a frame; what comes after the end is dropped, for the peer does not mean it."""
+        """Add a frame; one that arrives after the connection has ended is dropped."""
         if self.ended is not None:
             return
         self._frames.append(frame)
@@ -54,13 +54,13 @@ class Inbox:
             self._stop_reading()
 
     def end(self, reason: str) -> None:
-        """No frame will follow; the first reason stands."""
+        """Note that the connection has ended and why; of several reasons the first counts."""
         if self.ended is None:
             self.ended = reason
         self._wake()
 
     async def take(self) -> list[bytes]:
-        """All frames that have arrived since, at least one.
+        """Take all frames that have arrived; waits for at least one.
 
         Raises:
             Disconnected: the connection ended, and what it brought was taken.
@@ -74,12 +74,12 @@ class Inbox:
         return frames
 
     def drain(self) -> None:
-        """Read on however full it is: we have said goodbye, and what the peer sent before that is all that comes."""
+        """Read on however full the inbox is: a Close was sent, and little will follow."""
         self._draining = True
         self._read_on()
 
     def check(self) -> None:
-        """Go on unless the connection has ended.
+        """Return unless the connection has ended.
 
         Raises:
             Disconnected: it has.

@@ -78,7 +78,7 @@ class PicowsSocket:
             self._listener.pongs.pop(payload, None)
 
     async def close(self) -> None:
-        """Say goodbye and end; what the peer had sent before is read."""
+        """Send a Close and end; the frames that the peer had sent before are read."""
         self.inbox.drain()
         if self.inbox.ended is None:
             self._listener.closing = True
@@ -88,7 +88,7 @@ class PicowsSocket:
         self.inbox.end("closed by us")
 
     def abort(self) -> None:
-        """End at once."""
+        """End the connection at once, without a Close."""
         self._transport.disconnect(graceful=False)
         self.inbox.end("aborted")
 
@@ -127,7 +127,7 @@ class _Listener(WSListener):
         self.inbox.end(_said(sent.code, sent.reason) if sent else "the connection was lost without a Close")
 
     def _put(self, frame: WSFrame) -> None:
-        """After an error picows gives the frame before it, and reads on: that one is good, what is too big is not."""
+        """Take a frame; after an error picows still delivers the one before it, which is good unless too big."""
         if frame.payload_size <= self._most:
             self.inbox.put(frame.get_payload_as_bytes())
         if self._transport.is_close_frame_sent and not self.closing:
@@ -168,5 +168,5 @@ class _Listener(WSListener):
 
 
 def _said(code: Any, reason: str | None) -> str:
-    """A Close in words; a code beyond the standard's is a plain number."""
+    """A Close frame's code and reason as text."""
     return f"{int(code)} {reason or '(no reason given)'}"

@@ -116,7 +116,7 @@ class ConnectionSupervisor:
             self.endpoints.succeeded()
 
     async def _successor(self, held: _Held) -> _Held | None:
-        """A connection that has delivered every symbol; None where it could not be had, and the old one stays."""
+        """Open a connection and wait until it delivers every symbol; None if it failed and the old one stays."""
         following: _Held | None = None
         try:
             following = await self._open()
@@ -159,7 +159,7 @@ class ConnectionSupervisor:
                         quiet |= await self.quiet(missing)
 
     async def _retire(self, held: _Held) -> None:
-        """Close a connection; what it brought until then is taken."""
+        """Close a connection that was replaced, after its last frames were taken."""
         with suppress(*LOST):  # it ends all the same, and its successor stays
             await held.connection.close()
         await asyncio.wait([held.task], timeout=self.settings.feed_ping_timeout_s)

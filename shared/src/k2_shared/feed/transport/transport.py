@@ -16,7 +16,7 @@ class Socket(Protocol):
     """One open connection. Pings of the server are answered without being asked."""
 
     async def frames(self) -> list[bytes]:
-        """All messages that have arrived since, at least one, as the bytes that came; for one reader.
+        """Take all messages that have arrived, as bytes; waits for at least one, for one reader.
 
         Raises:
             Disconnected: the connection ended, and what it brought was taken.
@@ -30,17 +30,17 @@ class Socket(Protocol):
         """
 
     async def ping(self, timeout_s: float) -> None:
-        """Ping and await the pong; without one the connection is over. A peer that we do not read is not judged.
+        """Ping and wait for the pong; without one the connection ends, unless we were not reading ourselves.
 
         Raises:
             Disconnected: no pong within ``timeout_s``, or the connection ended.
         """
 
     async def close(self) -> None:
-        """Say goodbye and end, within the limits' time; what has arrived can still be taken."""
+        """Send a Close and end, within ``close_timeout_s``; the frames that have arrived can still be taken."""
 
     def abort(self) -> None:
-        """End at once."""
+        """End the connection at once, without a Close."""
 
 
 class Transport(Protocol):

@@ -82,19 +82,19 @@ class WebsocketsSocket:
             self.inbox.check()
 
     async def close(self) -> None:
-        """Say goodbye and end; what the peer had sent before is read."""
+        """Send a Close and end; the frames that the peer had sent before are read."""
         self.inbox.drain()
         await self._connection.close()
         self.inbox.end("closed by us")
 
     def abort(self) -> None:
-        """End at once."""
+        """End the connection at once, without a Close."""
         self._connection.transport.abort()
         self.inbox.end("aborted")
 
 
 class _Connection(ClientConnection):
-    """The connection of ``websockets`` with our way past its parser and its queue."""
+    """A connection of ``websockets`` whose ordinary frames bypass its parser and its queue."""
 
     def __init__(self, protocol: Any, *, limits: SocketLimits, **settings: Any) -> None:
         super().__init__(protocol, **settings)
@@ -137,12 +137,12 @@ class _Connection(ClientConnection):
 
     @property
     def _has_ended(self) -> bool:
-        """Whether the peer has nothing more to say; until its Close, frames may come behind ours."""
+        """Whether no more frames will come: the peer has sent its Close, or broken the protocol."""
         protocol = self.protocol
         return protocol.state is State.CLOSED or bool(protocol.close_rcvd or protocol.parser_exc)
 
     def _cut(self, data: bytes) -> int:
-        """Take the frames that are whole; returns where the rest begins, and notes how much it takes to go on."""
+        """Take all whole frames; returns where the incomplete rest begins, and notes how many bytes that needs."""
         put, position, size = self.inbox.put, 0, len(data)
         while size - position >= 2:
             length, start = data[position + 1], position + 2

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """So many in any window of that length."""
+    """At most ``count`` attempts in any window of ``window_s`` seconds."""
 
     count: int
     window_s: float
@@ -27,7 +27,7 @@ class ConnectionAttempts:
         return list(self._made)
 
     def reserve(self) -> float:
-        """Note one more, at the first moment that allows it; how long until then.
+        """Note one more attempt at the first moment that the venue allows it; returns the seconds until then.
 
         It is one step, so that several who ask at once do not all get the one place that is free.
         """
@@ -63,12 +63,12 @@ class RestBudget:
         return max(self._closed_until - self._at, (cost - self._level) / self.per_s, 0.0)
 
     def spend(self, cost: float) -> None:
-        """A call is being made."""
+        """Take the cost of a call off the budget."""
         self._fill()
         self._level -= cost
 
     def refused(self, for_s: float) -> None:
-        """The venue wants no calls for so long, and has counted more than we have."""
+        """Close the budget for so many seconds: the venue has refused a call."""
         self._fill()
         self._closed_until = max(self._closed_until, self._at + for_s)
         self._level = 0.0

@@ -50,7 +50,7 @@ class Pairs:
         return f"the venue does not trade it; it has {', '.join(near) or f'{len(self.listings)} others'}"
 
     def check(self, symbols: Iterable[str]) -> None:
-        """See that the list can be judged by.
+        """Return if the list says of each of these symbols whether it can be captured.
 
         Raises:
             Unavailable: one of the symbols may be in the part that is missing.
@@ -94,5 +94,5 @@ def _listing(entry: Raw, read: Callable[[Raw], Listing]) -> Listing:
 
 
 def _base(symbol: str) -> str:
-    """What a symbol is of, however it is written."""
+    """The base asset of a symbol, whatever its case."""
     return symbol.partition("/")[0].casefold()

@@ -1,4 +1,4 @@
-"""What a venue's protocol is to the shell: frames in, events out, no I/O."""
+"""The interface of a venue's protocol: frames in, events out, no I/O."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

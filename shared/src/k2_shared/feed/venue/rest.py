@@ -45,7 +45,7 @@ class Page:
 
 
 class VenueRest(Protocol):
-    """How a venue is asked; sans I/O."""
+    """The REST interface of a venue: makes calls and reads answers; no I/O."""
 
     def pairs(self) -> Sequence[Call]:
         """The lists of pairs: the first is needed, each other may fail alone."""
@@ -68,7 +68,7 @@ class VenueRest(Protocol):
 
 
 class RestClient:
-    """Makes one call at a time."""
+    """Makes calls to one venue, one at a time, within its budget."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class RestClient:
         self._one = asyncio.Lock()
 
     async def get(self, call: Call, read: Callable[[bytes], ReadT]) -> tuple[ReadT, bytes]:
-        """What one call's answer says, and its bytes, when the budget allows it.
+        """Make a call when the budget allows it; returns what ``read`` makes of the answer, and the answer's bytes.
 
         Raises:
             Unavailable: no usable answer; a refusal is counted, and the next call waits it out.
@@ -127,7 +127,7 @@ class RestClient:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds; both venues give a whole number."""
+    """The seconds that a Retry-After header asks for; both venues give a whole number."""
     said = headers.get("Retry-After", "")
     if not (said.isascii() and said.isdigit()):
         return _DEFAULT_PAUSE_S

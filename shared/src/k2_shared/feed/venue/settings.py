@@ -1,4 +1,4 @@
-"""What every feed can be told."""
+"""The settings that every feed has."""
 
 from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
@@ -28,7 +28,7 @@ def _same_venue(url: str) -> str:
 
 
 def spoken_at(paths: Sequence[str], query: Sequence[str] = ()) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
-    """What checks that every URL is one of the paths that a protocol is spoken at, with no parameter but these."""
+    """A validator: every URL must have one of these paths, and no query parameter but these."""
 
     def check(urls: tuple[str, ...]) -> tuple[str, ...]:
         for url in urls:

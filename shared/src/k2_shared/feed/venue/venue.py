@@ -1,4 +1,4 @@
-"""Everything about a venue that the shell needs."""
+"""A venue as a feed sees it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
