@@ -31,12 +31,12 @@ def ask(to: Dialog, request: object) -> Any:
 
 def test_frames_are_verbatim(recordings: list[Recording]) -> None:
     """Every recorded frame goes out byte for byte; a trade that was not changed is rewritten to itself."""
-    for recording in recordings:
-        if recording.instrument.venue == "BINANCE":
-            texts = [trade.text for trade in recording.trades]
-            assert [binance.frame(BTC, [trade]) for trade in recording.trades] == texts
-            assert [binance.rewrite(trade).text for trade in recording.trades] == texts
-            assert [dialog().render(text) for text in texts] == texts
+    trades = [trade for each in recordings if each.instrument.venue == "BINANCE" for trade in each.trades]
+    texts = [trade.text for trade in trades]
+    assert texts
+    assert [binance.frame(BTC, [trade]) for trade in trades] == texts
+    assert [binance.rewrite(trade).text for trade in trades] == texts
+    assert [dialog().render(text) for text in texts] == texts
 
 
 def test_rewritten_trade_differs_in_what_was_changed_alone() -> None:

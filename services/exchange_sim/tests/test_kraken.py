@@ -61,9 +61,9 @@ def test_trades_of_equal_time_share_one_frame(recordings: list[Recording]) -> No
 
 def test_rewritten_row_is_the_recorded_row(recordings: list[Recording]) -> None:
     """A trade that was not changed gets its own text again."""
-    for recording in recordings:
-        if recording.instrument.venue == "KRAKEN":
-            assert all(kraken.rewrite(trade) == trade for trade in recording.trades)
+    trades = [trade for each in recordings if each.instrument.venue == "KRAKEN" for trade in each.trades]
+    assert trades
+    assert [kraken.rewrite(trade) for trade in trades] == trades
 
 
 def test_rewritten_whole_second_stays_a_decimal() -> None:

@@ -152,6 +152,7 @@ def test_dockerfile_builds_services_that_exist(compose: Compose) -> None:
         assert compose.services[name]["build"]["dockerfile"] == "deploy/docker/Dockerfile", name
     copied = re.findall(r"^COPY (?!--)(\S+) ", (ROOT / "deploy/docker/Dockerfile").read_text(), re.MULTILINE)
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    assert copied
     for path in copied:
         for service in SERVICES:
             assert (ROOT / path.replace("${SERVICE}", service)).exists(), path
