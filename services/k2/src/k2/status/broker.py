@@ -82,7 +82,9 @@ class Broker:
             except TimeoutError:
                 return self._failed(f"no answer in {LIMIT_S:g} s", "start it, or check KAFKA_BOOTSTRAP_SERVERS")
             except (KafkaError, K2Error, OSError) as error:
-                return self._failed(_reason(error), "start it, or check KAFKA_BOOTSTRAP_SERVERS and KAFKA_SECURITY_…")
+                return self._failed(
+                    _reason(error), "start it, or check KAFKA_BOOTSTRAP_SERVERS and KAFKA_SECURITY_PROTOCOL"
+                )
             if missing:
                 fault = f"has no topic {missing[0]}" + (f" and {len(missing) - 1} others" if missing[1:] else "")
                 return self._failed(fault, "'k2 init' creates them", answers=True)
@@ -182,10 +184,10 @@ def _lag(reading: Reading, last_record: int | None) -> int:
     return reading.offsets if last_record >= reading.first else 0
 
 
-async def _last_records(reader: AIOKafkaConsumer, spans: Mapping[TopicPartition, range]) -> dict[TopicPartition, int]:
-    """The offset of the last committed record in each span, -1 where there is none."""
-    last = dict.fromkeys(spans, -1)
-    async for at, records in read(reader, spans):
+async def _last_records(reader: AIOKafkaConsumer, ranges: Mapping[TopicPartition, range]) -> dict[TopicPartition, int]:
+    """The offset of the last committed record in each range, -1 where there is none."""
+    last = dict.fromkeys(ranges, -1)
+    async for at, records in read(reader, ranges):
         last[at] = records[-1].offset
     return last
 
