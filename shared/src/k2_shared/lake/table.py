@@ -21,7 +21,7 @@ from k2_shared.kafka.identities import Identity
 from k2_shared.lake.history import landed, nearest_state
 from k2_shared.lake.memory import Turns
 from k2_shared.lake.retention import expendable
-from k2_shared.lake.retries import RetryBudget, UsedUp, is_store, reason
+from k2_shared.lake.retries import RETRYABLE, RetryBudget, UsedUp, is_store, reason
 from k2_shared.lake.sink_state import SinkState, TableOffsets, agreed, superseded
 
 T = TypeVar("T")
@@ -206,7 +206,7 @@ class LakeTable:
         except CommitFailedException as error:
             logger().info(CONFLICT, table=self._name, error=reason(error))
             raise
-        except Exception:
+        except RETRYABLE:
             if not effort.unknown:
                 effort.unknown, effort.base = True, self._table.metadata.current_snapshot_id
             raise
