@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -64,11 +65,11 @@ class MutationConformance:
         random = Random(f"{protocol.exchange}/{SEED}")  # noqa: S311  # the same frames at every run
         for number in range(count):
             frame = mutated(random.choice(frames), random)
-            try:
+            with ExitStack() as failed:
+                failed.callback(print, f"seed {SEED}, frame {number}: {frame[:400]!r}")
                 event = protocol.receive(frame)
                 self.check(frame, event)
-            except Exception as error:
-                raise AssertionError(f"seed {SEED}, frame {number}: {frame[:400]!r}: {error!r}") from error
+                failed.pop_all()
             read += isinstance(event, TradesReceived)
         assert 0.02 < read / count < 0.6, "most mutations must break a frame, and some must not"
 
