@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,17 +68,19 @@ class Broker:
     """One pipeline's broker, asked as no member of any group."""
 
     def __init__(self, settings: KafkaSettings, names: Names) -> None:
-        self._settings = settings.model_copy(update={"kafka_request_timeout_ms": int(LIMIT_S * 1_000)})
+        self._settings = settings.model_copy(update={"kafka_request_timeout_ms": int(READ_S * 1_000)})
         self._names = names
         self._journal = Journal(names)
 
     async def ask(self) -> Answer:
-        """Ask everything; a broker that does not answer costs ``LIMIT_S``."""
+        """Ask everything; a broker that does not answer costs ``LIMIT_S``, one that does is given ``READ_S`` a step."""
         async with AsyncExitStack() as stack:
             try:
                 async with asyncio.timeout(LIMIT_S):
-                    admin, measures, reads = await self._connected(stack)
+                    admin = await stack.enter_async_context(administration(self._settings))
+                async with asyncio.timeout(READ_S):
                     missing = await self._missing(admin)
+                    measures, reads = [await stack.enter_async_context(self._consumer()) for _ in range(2)]
             except TimeoutError:
                 return self._failed(f"no answer in {LIMIT_S:g} s", "start it, or check KAFKA_BOOTSTRAP_SERVERS")
             except (KafkaError, K2Error, OSError) as error:
@@ -91,13 +93,8 @@ class Broker:
             lags, (gaps, letters) = await asyncio.gather(self._lags(admin, measures), self._read(reads))
         return Answer(Part(BROKER, self._settings.kafka_bootstrap_servers), lags, gaps, letters)
 
-    async def _connected(self, stack: AsyncExitStack) -> tuple[AIOKafkaAdminClient, AIOKafkaConsumer, AIOKafkaConsumer]:
-        settings = self._settings
-        admin = await stack.enter_async_context(administration(settings))
-        measures, reads = [
-            await stack.enter_async_context(clients.started(clients.consumer(settings), settings)) for _ in range(2)
-        ]
-        return admin, measures, reads
+    def _consumer(self) -> AbstractAsyncContextManager[AIOKafkaConsumer]:
+        return clients.started(clients.consumer(self._settings), self._settings)
 
     async def _missing(self, admin: AIOKafkaAdminClient) -> list[str]:
         """The topics of the contracts that do not exist."""
@@ -111,10 +108,10 @@ class Broker:
 
     async def _lags(self, admin: AIOKafkaAdminClient, reader: AIOKafkaConsumer) -> Lags:
         try:
-            async with asyncio.timeout(LIMIT_S):
+            async with asyncio.timeout(READ_S):
                 return Lags(await self._measured(admin, reader), BROKER)
         except TimeoutError:
-            fault = f"the broker did not tell it in {LIMIT_S:g} s"
+            fault = f"the broker did not tell it in {READ_S:g} s"
         except (KafkaError, K2Error, OSError) as error:
             fault = _reason(error)
         return Lags(dict.fromkeys(groups(self._names)), fault=fault)
