@@ -182,17 +182,15 @@ def decode_columns(values: Sequence[bytes | None], keys: Sequence[bytes | None],
 
     _check_digits(walk, message_id, trade_id, sequence)
     symbols, codes = _distinct(keys)
-    keys_exchange = np.array([[_exchange(key, writer.exchanges) for key in symbols] for writer in writers])
-    walk.plain &= exchange == keys_exchange[which, codes]
+    named = [key[:KEY_BYTES].partition(b":")[0].decode("ascii", "replace") for key in symbols]
+    numbers = [[w.exchanges.index(name) if name in w.exchanges else -1 for name in named] for w in writers]
+    walk.plain &= exchange == np.array(numbers)[which, codes]
     _check_key(walk, symbols, codes, (message_id, trade_id, symbol, currency))
     return TradeColumns(walk.plain, symbols, codes, sequence, timestamp, price, quantity, side)
 
 
 def _writers(walk: _Walk, first: bytes, schemas: Schemas) -> tuple[list[WriterSchema], Longs]:
-    """The schemas that a batch is written with, and which of them each record; whose is none of them is not plain.
-
-    Most batches are of one schema, ``first``'s, which is compared first and so alone.
-    """
+    """The schemas that a batch is written with, and which each record; mostly all with that of the ``first`` one."""
     start = np.minimum(walk.at, walk.limit)
     which, known = np.zeros(len(start), np.int64), np.zeros(len(start), np.bool_)
     by_prefix = {wire_prefix(schema_id): schema for schema_id, schema in schemas.items() if schema}
@@ -248,9 +246,3 @@ def _is_text(data: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _exchange(key: bytes, exchanges: Sequence[str]) -> int:
-    """The number of a key's exchange in a schema's enum, or -1."""
-    named = key[:KEY_BYTES].partition(b":")[0].decode("ascii", "replace")
-    return exchanges.index(named) if named in exchanges else -1
