@@ -288,6 +288,22 @@ async def test_open_gaps_are_counted_and_an_old_one_is_not_ok(
     assert found["problems"][0]["what"].startswith("10 trades in 1 gaps are missing")
 
 
+@pytest.mark.skipif(not find_spec("lag_exporter"), reason="needs the lag exporter beside the command line: make test")
+async def test_where_a_lag_exporter_runs_the_lag_is_as_it_tells(
+    created: InitSettings, agents: Agents, names: Names, tmp_path: Path
+) -> None:
+    """It is known then also where the broker cannot be asked from here."""
+    await send(created, names, TRADES, broken=0)
+    exporter = agents.start("lag_exporter", LAG_INTERVAL_S="0.5")
+    await asyncio.to_thread(exporter.wait_ready, DEADLINE_S)
+    nowhere = f"127.0.0.1:{free_port()}"
+    folder = targets(tmp_path, {"lags": exporter}, K2_PREFIX=names.prefix, KAFKA_BOOTSTRAP_SERVERS=nowhere)
+    found = (await status(folder, "--json")).json
+    assert found["groups"].keys() == set(groups(names))
+    assert found["groups"][names.group("silver")] == {"lag": TRADES, "source": "lag_exporter"}
+    assert [problem["what"].split()[0] for problem in found["problems"]] == ["broker"]
+
+
 async def test_without_topics_and_tables_the_command_that_creates_them_is_named(names: Names, tmp_path: Path) -> None:
     """The servers answer, so it is no 4."""
     Targets(settings={"K2_PREFIX": names.prefix}).write(tmp_path)
