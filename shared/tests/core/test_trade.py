@@ -8,7 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k2_shared.core.errors import InvalidRecord
-from k2_shared.core.trade import Trade, decode, encode, fits, message_id, readable, schema_ids, wire_prefix
+from k2_shared.core.trade import (
+    Trade,
+    claimed_schema,
+    decode,
+    decode_as_contract,
+    encode,
+    fits,
+    message_id,
+    readable,
+    schema_ids,
+    wire_prefix,
+)
 from k2_support.records import (
     RECEIVED_NS,
     SCHEMA_ID,
@@ -222,3 +233,13 @@ def test_ids_of_a_batch() -> None:
     """Each once; what is no value in the wire format claims none."""
     values = [value(trade()), value(trade(), 9), value(trade()), None, b"", b"\0\0", b"\1\0\0\0\5x"]
     assert schema_ids(FakeRecord(b"any", each) for each in values) == {7, 9}
+
+
+def test_without_a_registry_a_trade_is_decoded_under_the_id_that_it_claims() -> None:
+    """Whatever the id; what is no trade is refused as by ``decode``."""
+    for schema_id in (1, SCHEMA_ID, 2**32 - 1):
+        assert claimed_schema(value(trade(), schema_id)) == schema_id
+        assert decode_as_contract(value(trade(), schema_id)) == decode(value(trade()), SCHEMAS)
+    for broken, reason in ((None, "null_value"), (b"", "bad_magic"), (b"\x00\x00\x01", "bad_magic")):
+        with pytest.raises(InvalidRecord, match=reason):
+            decode_as_contract(broken)

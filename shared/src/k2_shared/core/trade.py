@@ -183,6 +183,20 @@ def decode(value: bytes | None, schemas: Schemas) -> dict[str, Any]:
     return record
 
 
+def decode_as_contract(value: bytes | None) -> dict[str, Any]:
+    """Decode a record value by the contract's schema, under whatever id it claims: for who does not ask the registry.
+
+    Raises:
+        InvalidRecord: as ``decode``, but never ``unknown_schema``.
+    """
+    return decode(value, contract_under(claimed_schema(value)))
+
+
+def claimed_schema(value: bytes | None) -> int:
+    """The schema id in the prefix of a value; without meaning where it has no whole prefix."""
+    return int.from_bytes((value or b"")[1:WIRE_PREFIX_BYTES])
+
+
 def message_id(value: bytes | None) -> str:
     """The first field of an encoded trade, read without decoding the rest.
 

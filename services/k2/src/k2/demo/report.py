@@ -11,7 +11,7 @@ from rich.table import Table
 
 from k2.demo.observer import StageCount, percentile
 from k2.demo.reconcile import Difference, Sides
-from k2_shared.core.trade import WIRE_PREFIX_BYTES, contract_under, decode
+from k2_shared.core.trade import decode_as_contract
 
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -79,7 +79,7 @@ def _trades(gold: StageCount) -> Table:
     table = Table("last trades", "trade id", "exchange time, UTC", "side", "price", "quantity")
     for symbol, values in sorted(gold.newest.items()):
         for value in values[-2:]:
-            table.add_row(symbol, *_cells(decode(value, contract_under(int.from_bytes(value[1:WIRE_PREFIX_BYTES])))))
+            table.add_row(symbol, *_cells(decode_as_contract(value)))
     return table
 
 

@@ -1,15 +1,13 @@
 """``k2 dlq`` from the command line. Data goes to stdout, chatter to stderr."""
 
-import asyncio
 import json
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 import typer
-from aiokafka.errors import KafkaError
 from rich.console import Console
 
 from k2.dlq import replay as replaying
@@ -19,12 +17,11 @@ from k2.dlq.description import describe
 from k2.dlq.letter import Place
 from k2.dlq.reading import DeadLetters, Selection
 from k2.dlq.transform import Transform
-from k2_shared.core.errors import ConfigError, Unavailable
+from k2.running import run
+from k2_shared.core.errors import ConfigError
 from k2_shared.core.settings import RunSettings
 from k2_shared.kafka.dlq import StageName
 from k2_shared.kafka.topics import Names
-
-Result = TypeVar("Result")
 
 app = typer.Typer(help="Refused records: what there is, why, and sending them back.", no_args_is_help=True)
 
@@ -41,7 +38,7 @@ def list_groups(
     as_json: Json = False,
 ) -> None:
     """Count what the dead-letter topic holds now by stage, reason and source topic."""
-    groups = _run(_summed(Selection(stage, reason))).largest(limit)
+    groups = run(_summed(Selection(stage, reason))).largest(limit)
     if as_json:
         typer.echo(json.dumps([group.shown() for group in groups], indent=2))
     elif groups:
@@ -63,7 +60,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show one letter whole: who refused it and why, where it came from, and what it says."""
-    said = describe(_run(_letters().one(Place.parse(place))))
+    said = describe(run(_letters().one(Place.parse(place))))
     if as_json:
         typer.echo(json.dumps(said, indent=2, default=str))
         return
@@ -86,7 +83,7 @@ def replay(
         raise ConfigError("say which letters: --stage, --reason, --at, or --all for every one")
     selection = Selection(stage, reason, tuple(map(Place.parse, at or ())))
     repair = Transform.load(transform) if transform else Transform()
-    counts = _run(_replayed(selection, repair, _printed(as_json) if dry_run else None))
+    counts = run(_replayed(selection, repair, _printed(as_json) if dry_run else None))
     for sentence in counts.refusals.values():
         _say(f"not sent: {sentence}")
     _print_counts(counts, dry_run=dry_run, as_json=as_json)
@@ -129,13 +126,6 @@ def resume(
         _say(f"the agent at {url} goes on: a batch that halted it goes through, and counting starts anew")
     else:
         _say(f"the agent at {url} was not halted: nothing changed")
-
-
-def _run(work: Coroutine[Any, Any, Result]) -> Result:
-    try:
-        return asyncio.run(work)
-    except (KafkaError, TimeoutError) as error:
-        raise Unavailable(f"the broker failed: {error!r}") from error
 
 
 def _letters() -> DeadLetters:

@@ -1,15 +1,12 @@
 """One letter whole, as plain values to print."""
 
-import struct
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from k2.dlq.letter import Letter
 from k2_shared.core import origin
 from k2_shared.core.errors import InvalidRecord
-from k2_shared.core.trade import WIRE_PREFIX_BYTES, contract_under, decode
-
-_UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from k2_shared.core.times import iso
+from k2_shared.core.trade import claimed_schema, decode_as_contract
 
 
 def describe(letter: Letter) -> dict[str, Any]:
@@ -18,7 +15,7 @@ def describe(letter: Letter) -> dict[str, Any]:
         "at": str(letter.place),
         **{f"dlq.{name}": said for name, said in letter.said.items()},
         "refused": letter.refused.isoformat(),
-        "timestamp": _time(letter.timestamp * 1_000),
+        "timestamp": iso(letter.timestamp * 1_000),
         **_origin(letter),
         "headers": [[name, (value or b"").hex()] for name, value in letter.headers],
         "key": letter.key and letter.key.decode("utf-8", "backslashreplace"),
@@ -34,7 +31,7 @@ def _origin(letter: Letter) -> dict[str, Any]:
     except ValueError as error:
         return {"origin": str(error) if packed else None}
     return {
-        "origin.received": _time(found.received_ns // 1_000),
+        "origin.received": iso(found.received_ns // 1_000),
         "origin.connection": found.connection_id,
         "origin.frame": found.frame_number,
         "origin.source": found.source.name.lower(),
@@ -46,18 +43,9 @@ def _contents(letter: Letter) -> dict[str, Any]:
     value = letter.value or b""
     if letter.stage == "feed":
         return {"frame": value.decode("utf-8", "backslashreplace")}
-    claimed = struct.unpack_from(">xI", value)[0] if len(value) >= WIRE_PREFIX_BYTES else 0
     try:
-        trade = decode(letter.value, contract_under(claimed))
+        trade = decode_as_contract(letter.value)
     except InvalidRecord as error:
         return {"trade": None, "undecodable": str(error)}
-    times = {name: _time(number) for name, number in trade.items() if name.endswith("timestamp")}
-    return {"schema_id": claimed, "trade": trade | times}
-
-
-def _time(microseconds: int) -> str:
-    """A time for people; a number that no calendar holds stays one."""
-    try:
-        return (_UNIX_EPOCH + timedelta(microseconds=microseconds)).isoformat()
-    except OverflowError:
-        return str(microseconds)
+    times = {name: iso(number) for name, number in trade.items() if name.endswith("timestamp")}
+    return {"schema_id": claimed_schema(value), "trade": trade | times}

@@ -12,7 +12,8 @@ from rich.console import Console
 from k2.feed import symbol_commands
 from k2.feed.exchange_symbol import ExchangeSymbol, SymbolFilter, name
 from k2.feed.overview import SymbolStatus, overview, table
-from k2.feed.reading import read_topic, run
+from k2.feed.reading import read_topic
+from k2.running import run
 from k2_shared.core.errors import ConfigError
 from k2_shared.core.settings import RunSettings
 from k2_shared.feed.coverage import feed_records

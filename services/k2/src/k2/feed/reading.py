@@ -1,13 +1,10 @@
 """Reads a whole topic of the feeds for a command, and turns a broker's failure into the command's error."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from aiokafka.errors import KafkaError
-
-from k2_shared.core.errors import InvalidRecord, Unavailable
+from k2_shared.core.errors import InvalidRecord
 from k2_shared.core.settings import RunSettings
 from k2_shared.kafka import clients
 from k2_shared.kafka.offsets import offset_ranges_now
@@ -59,15 +56,3 @@ async def _batches(settings: RunSettings, topic: str) -> AsyncIterator[Sequence[
     for at, span in (await offset_ranges_now(settings, names.partitions(topic))).items():
         async for batch in clients.replay(settings, at, span.start, span.stop):
             yield [record for record in batch if record.offset < span.stop]
-
-
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a command's coroutine to its end.
-
-    Raises:
-        Unavailable: the broker failed.
-    """
-    try:
-        return asyncio.run(work)
-    except (KafkaError, TimeoutError) as error:
-        raise Unavailable(f"the broker failed: {error!r}") from error

@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from k2.feed.exchange_symbol import SymbolFilter, name
-from k2.feed.reading import read_topic, run
+from k2.feed.reading import read_topic
 from k2.gaps.account import AccountedGap, account
+from k2.running import run
 from k2_shared.core.settings import RunSettings
 from k2_shared.feed.coverage import feed_records
 from k2_shared.kafka.topics import GAPS

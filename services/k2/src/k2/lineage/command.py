@@ -26,15 +26,10 @@ def lineage(
 
     Exits 0 where it is in gold exactly once, else 1.
     """
-    from aiokafka.errors import KafkaError
-
     from k2.lineage.path import MessageId
-    from k2_shared.core.errors import Unavailable
+    from k2.running import run
 
-    try:
-        found = asyncio.run(_found(MessageId.parse(message_id), since))
-    except (KafkaError, TimeoutError) as error:
-        raise Unavailable(f"the broker failed: {error!r}") from error
+    found = run(_found(MessageId.parse(message_id), since))
     if as_json:
         typer.echo(json.dumps(found.shown(), indent=2, default=str))
     else:

@@ -6,7 +6,7 @@ from typing import Any
 
 from k2_shared.core.errors import ConfigError
 from k2_shared.core.symbol import unfit
-from k2_shared.core.trade import Exchange
+from k2_shared.core.trade import Exchange, record_key
 from k2_shared.kafka.topics import EXCHANGES
 
 STAGES = ("raw", "bronze", "dlq", "silver", "gold", "table")
@@ -41,7 +41,7 @@ class MessageId:
     @property
     def key(self) -> bytes:
         """The key of its records."""
-        return f"{self.exchange}:{self.symbol}".encode()
+        return record_key(self.exchange, self.symbol)
 
     def __str__(self) -> str:
         return f"{self.exchange}:{self.symbol}:{self.trade_id}"

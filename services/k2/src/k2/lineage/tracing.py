@@ -1,7 +1,6 @@
 """Finds a trade in the topics, by reading its symbol's partition of each."""
 
-import struct
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +17,11 @@ from k2_shared.core import origin
 from k2_shared.core.errors import InvalidRecord
 from k2_shared.core.origin import Origin
 from k2_shared.core.records import Consumed
-from k2_shared.core.trade import WIRE_PREFIX_BYTES, contract_under, decode, message_id
+from k2_shared.core.trade import decode_as_contract, message_id
 from k2_shared.kafka.topics import BRONZE, DLQ, GOLD, RAW, SILVER, partition_for
+
+Leaders = Mapping[str, list[tuple[int, int]]]
+"""The partitions of every topic, each with its leader, as ``Cluster.topics`` has them."""
 
 _FRAMES_MS = 1_000  # a frame's record bears the time of its receipt, and so do its trades'
 
@@ -39,31 +41,29 @@ async def trace(cluster: Cluster, of: MessageId, start: Start | None) -> Found:
     Raises:
         KafkaError, Unavailable: the broker cannot say now.
     """
-    found = Found([], None, [])
+    found, there = Found([], None, []), await cluster.topics()
     exchange = of.exchange.lower()
     for stage, pattern in (("bronze", BRONZE), ("silver", SILVER), ("gold", GOLD)):
-        async for partition, record in _records(cluster, pattern.format(exchange=exchange), of, start):
+        async for partition, record in _records(cluster, there, pattern.format(exchange=exchange), of, start):
             if stage == "bronze":
                 found.trade = found.trade or _fields(record)
                 found.origins += _origins(record)
             at_us = await _readable_us(cluster, partition, record) if stage != "bronze" else None
             found.hops.append(Hop(stage, _where(record), at_us, _origin(record)))
-    async for partition, record in _records(cluster, DLQ, of, start):
+    async for partition, record in _records(cluster, there, DLQ, of, start):
         said = {name: text for name, text in headers(record.headers).items() if name != origin.HEADER}
         at_us = await _readable_us(cluster, partition, record)
         found.hops.append(Hop("dlq", _where(record), at_us, _origin(record), {"letter": said}))
         found.trade = found.trade or _fields(record)
-    found.hops += await _frames(cluster, RAW.format(exchange=exchange), found.origins)
+    found.hops += await _frames(cluster, there, RAW.format(exchange=exchange), found.origins)
     return found
 
 
 async def _records(
-    cluster: Cluster, topic: str, of: MessageId, start: Start | None
+    cluster: Cluster, there: Leaders, topic: str, of: MessageId, start: Start | None
 ) -> AsyncIterator[tuple[Partition, Consumed]]:
     """The records of a trade in a topic: it is in the partition of its key."""
-    there = await cluster.topics()
-    name = cluster.names.topic(topic)
-    partitions = (await cluster.partitions({name: there[name]}))[name]
+    partitions = await _partitions(cluster, there, topic)
     home = partition_for(of.key, len(partitions)) if partitions else None
     wanted = str(of).encode()
     for partition in (each for each in partitions if each.at.partition == home):
@@ -82,10 +82,8 @@ def _is(record: Consumed, of: MessageId) -> bool:
 
 
 def _fields(record: Consumed) -> dict[str, Any] | None:
-    value = record.value or b""
-    claimed = struct.unpack_from(">xI", value)[0] if len(value) >= WIRE_PREFIX_BYTES else 0
     try:
-        return decode(value, contract_under(claimed))
+        return decode_as_contract(record.value)
     except InvalidRecord:
         return None
 
@@ -95,10 +93,14 @@ async def _readable_us(cluster: Cluster, partition: Partition, record: Consumed)
     return None if at_ms is None else at_ms * 1_000
 
 
-async def _frames(cluster: Cluster, topic: str, origins: Sequence[Origin]) -> list[Hop]:
+async def _partitions(cluster: Cluster, there: Leaders, topic: str) -> list[Partition]:
+    name = cluster.names.topic(topic)
+    return (await cluster.partitions({name: there[name]}))[name]
+
+
+async def _frames(cluster: Cluster, there: Leaders, topic: str, origins: Sequence[Origin]) -> list[Hop]:
     """The raw frames that some origins lead to; a frame is in the partition of the first symbol that it names."""
-    there, name, hops = await cluster.topics(), cluster.names.topic(topic), []
-    partitions = (await cluster.partitions({name: there[name]}))[name]
+    partitions, hops = await _partitions(cluster, there, topic), list[Hop]()
     for each in origins:
         packed, received_ms = each.pack(), each.received_ns // 1_000_000
         ranges = await ranges_since(

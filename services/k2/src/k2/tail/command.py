@@ -1,6 +1,5 @@
 """``k2 tail`` from the command line. Data goes to stdout, chatter to stderr."""
 
-import asyncio
 import json
 import sys
 from collections.abc import AsyncGenerator
@@ -46,15 +45,10 @@ def tail(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, a record a line.")] = False,
 ) -> None:
     """Print records, decoded: committed ones, with place, time, key, headers and value."""
-    from aiokafka.errors import KafkaError
-
-    from k2_shared.core.errors import Unavailable
+    from k2.running import run
 
     asked = Asked(topic, count, following, partition, start, key, symbol, where)
-    try:
-        asyncio.run(_print(asked, as_json=as_json))
-    except (KafkaError, TimeoutError) as error:
-        raise Unavailable(f"the broker failed: {error!r}") from error
+    run(_print(asked, as_json=as_json))
 
 
 async def _print(asked: Asked, *, as_json: bool) -> None:

@@ -1,9 +1,7 @@
 """A record in words: its key, headers and value, by what its topic's contract says of them. Pure."""
 
 import json
-import struct
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -11,10 +9,10 @@ from k2_shared.core import origin
 from k2_shared.core.errors import InvalidRecord
 from k2_shared.core.origin import Headers, Origin
 from k2_shared.core.records import Consumed
-from k2_shared.core.trade import WIRE_PREFIX_BYTES, contract_under, decode
+from k2_shared.core.times import iso
+from k2_shared.core.trade import decode_as_contract
 
 Format = Literal["avro", "json", "raw"]
-_UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def described(record: Consumed, value_format: Format) -> dict[str, Any]:
@@ -48,9 +46,8 @@ def value(found: bytes | None, value_format: Format) -> Any:
 
 def trade(found: bytes) -> dict[str, Any]:
     """A trade by the schema id that its bytes claim: decimals as text, times as ISO 8601."""
-    claimed = struct.unpack_from(">xI", found)[0] if len(found) >= WIRE_PREFIX_BYTES else 0
     try:
-        fields = decode(found, contract_under(claimed))
+        fields = decode_as_contract(found)
     except InvalidRecord as error:
         return {"undecodable": str(error), "hex": found.hex()}
     return {name: _plain(name, each) for name, each in fields.items()}
@@ -96,8 +93,5 @@ def text(found: bytes | None) -> str | None:
 
 
 def moment(microseconds: int) -> str:
-    """A time in microseconds since the epoch, as ISO 8601; a number that no calendar holds stays one."""
-    try:
-        return (_UNIX_EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="microseconds")
-    except OverflowError:
-        return str(microseconds)
+    """A time in microseconds since the epoch, as ISO 8601 with all of them."""
+    return iso(microseconds, "microseconds")

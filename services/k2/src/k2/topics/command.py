@@ -1,6 +1,5 @@
 """``k2 topics`` and ``k2 lag`` from the command line. Data goes to stdout, chatter to stderr."""
 
-import asyncio
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -99,12 +98,7 @@ def row(topic: "TopicFacts", *, with_partitions: bool) -> dict[str, Any]:
     found = {
         "topic": topic.topic,
         "partitions": len(topic.partitions),
-        "records": topic.records,
-        "estimated": topic.estimated,
-        "bytes": topic.bytes,
-        "per_second": round(topic.per_second, 1),
-        "first": moment(topic.first_ms) or None,
-        "last": moment(topic.last_ms) or None,
+        **_held(topic),
         "retention_ms": topic.retention_ms,
         "cleanup": topic.cleanup,
         "subject": topic.subject,
@@ -120,13 +114,20 @@ def _partition_row(of: "PartitionFacts") -> dict[str, Any]:
         "partition": of.partition,
         "start": of.start,
         "end": of.end,
+        **_held(of),
+        "groups": _groups(of.groups),
+    }
+
+
+def _held(of: "TopicFacts | PartitionFacts") -> dict[str, Any]:
+    """What a topic or a partition holds, for JSON."""
+    return {
         "records": of.records,
         "estimated": of.estimated,
         "bytes": of.bytes,
         "per_second": round(of.per_second, 1),
         "first": moment(of.first_ms) or None,
         "last": moment(of.last_ms) or None,
-        "groups": _groups(of.groups),
     }
 
 
@@ -135,14 +136,9 @@ def _groups(groups: Mapping[str, "Lag"]) -> dict[str, Any]:
 
 
 def _found(topic: str | None, limit: int) -> Sequence["TopicFacts"]:
-    from aiokafka.errors import KafkaError
+    from k2.running import run
 
-    from k2_shared.core.errors import Unavailable
-
-    try:
-        found, unknown = asyncio.run(_ask(topic, limit))
-    except (KafkaError, TimeoutError) as error:
-        raise Unavailable(f"the broker failed: {error!r}") from error
+    found, unknown = run(_ask(topic, limit))
     if unknown:
         typer.echo(f"schema ids are not known: {unknown}", err=True)
     return found
@@ -165,11 +161,7 @@ def _topic(of: "TopicFacts") -> list[str]:
     return [
         of.topic,
         str(len(of.partitions)),
-        f"{'~' if of.estimated else ''}{of.records:,}",
-        size(of.bytes),
-        f"{of.per_second:,.1f}",
-        moment(of.first_ms),
-        moment(of.last_ms),
+        *_cells(of),
         "for ever" if of.retention_ms == -1 else span(of.retention_ms and of.retention_ms / 1e3),
         of.cleanup or "",
         str(of.schema_id or ""),
@@ -183,21 +175,23 @@ def _partition(of: "PartitionFacts") -> list[str]:
         str(of.partition),
         f"{of.start:,}",
         f"{of.end:,}",
-        f"{'~' if of.estimated else ''}{of.records:,}",
-        size(of.bytes),
-        f"{of.per_second:,.1f}",
-        moment(of.first_ms),
-        moment(of.last_ms),
+        *_cells(of),
         _lags(of.groups),
     ]
+
+
+def _cells(of: "TopicFacts | PartitionFacts") -> list[str]:
+    """What a topic or a partition holds, for people."""
+    return [_records(of), size(of.bytes), f"{of.per_second:,.1f}", moment(of.first_ms), moment(of.last_ms)]
 
 
 def _lags(groups: Mapping[str, "Lag"]) -> str:
     return "\n".join(f"{group}: {_records(lag)}{_age(lag)}" for group, lag in sorted(groups.items()))
 
 
-def _records(lag: "Lag") -> str:
-    return f"{'~' if lag.estimated else ''}{lag.records:,}"
+def _records(of: "TopicFacts | PartitionFacts | Lag") -> str:
+    """A number of records, marked where offsets were counted."""
+    return f"{'~' if of.estimated else ''}{of.records:,}"
 
 
 def _age(lag: "Lag") -> str:

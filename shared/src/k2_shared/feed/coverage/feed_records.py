@@ -1,7 +1,6 @@
 """The records that feeds write, of gaps and events, and those that operators write, of symbols; as JSON."""
 
 import time
-from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Generic, TypeVar
 
@@ -9,6 +8,7 @@ import msgspec
 
 from k2_shared.core.errors import InvalidRecord
 from k2_shared.core.records import Outgoing
+from k2_shared.core.times import iso
 from k2_shared.core.trade import Exchange, record_key
 from k2_shared.kafka.topics import EVENTS, GAPS, SYMBOLS
 
@@ -105,7 +105,6 @@ class SymbolRecord(msgspec.Struct, frozen=True, kw_only=True):
     resumption: Resumption | None = None
 
 
-_UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 RecordT = TypeVar("RecordT", GapRecord, EventRecord, SymbolRecord)
 
 
@@ -145,7 +144,4 @@ def now_us() -> int:
 
 def moment(microseconds: int) -> str:
     """A time since the epoch for people and machines; a number that no calendar holds stays one."""
-    try:
-        return (_UNIX_EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="milliseconds")
-    except OverflowError:
-        return str(microseconds)
+    return iso(microseconds, "milliseconds")
