@@ -11,7 +11,7 @@ CORE_TESTS = $(wildcard services/*/tests/test_domain.py services/*/tests/test_fa
 	services/k2/tests/test_demo_reconcile.py services/k2/tests/test_gaps_account.py services/k2/tests/test_status_verdict.py \
 	services/k2/tests/test_status_pages.py \
 	$(patsubst %,shared/tests/lake/test_%.py,sink_state retention) \
-	$(patsubst %,shared/tests/core/test_%.py,avro columns headers symbol trade) \
+	$(patsubst %,shared/tests/core/test_%.py,avro columns headers layout symbol trade) \
 	$(patsubst %,shared/tests/feed/test_%.py,encoder blocks checkpoint coverage feed_records gap_log listings patterns recent rest silent)
 MANIFESTS = requirements.lock Makefile $(MEMBERS:%=%/pyproject.toml)
 

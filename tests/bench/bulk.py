@@ -13,7 +13,7 @@ from gold.facts import entries
 from gold.reading import Reader
 from gold.settings import GoldSettings
 from gold.state import Symbol
-from k2_shared.core.columns import Longs
+from k2_shared.core.layout import Longs
 from k2_shared.core.records import ByTopic, Outgoing
 from k2_shared.core.trade import Exchange, record_key
 from k2_shared.kafka import clients

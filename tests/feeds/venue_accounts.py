@@ -8,8 +8,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from k2_shared.core.columns import Longs, decode_columns
+from k2_shared.core.columns import decode_columns
 from k2_shared.core.errors import InvalidRecord
+from k2_shared.core.layout import Longs
 from k2_shared.core.origin import Headers, Source, find
 from k2_shared.core.records import Consumed, RecordBatch
 from k2_shared.core.trade import Exchange, contract_under, decode, record_key

@@ -13,8 +13,8 @@ import numpy as np
 from gold.facts import entries
 from gold.reading import Reader, Rows
 from gold.state import Deduplication, Symbol
-from k2_shared.core.columns import Flags, Longs
 from k2_shared.core.errors import Halt, InvalidRecord
+from k2_shared.core.layout import Flags, Longs
 from k2_shared.core.records import ByTopic, Consumed, Outgoing, RecordBatch, WrittenOffsets
 from k2_shared.core.trade import Exchange, record_key
 from k2_shared.kafka.dlq import Refuser

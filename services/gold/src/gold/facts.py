@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from k2_shared.core.columns import Longs
+from k2_shared.core.layout import Longs
 
 Prints = npt.NDArray[np.uint64]
 Entries = npt.NDArray[np.void]

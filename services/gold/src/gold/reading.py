@@ -8,8 +8,9 @@ from functools import lru_cache
 import numpy as np
 
 from gold.facts import Prints, fingerprints
-from k2_shared.core.columns import KEY_BYTES, Longs, TradeColumns, decode_columns
+from k2_shared.core.columns import KEY_BYTES, TradeColumns, decode_columns
 from k2_shared.core.errors import InvalidRecord
+from k2_shared.core.layout import Longs
 from k2_shared.core.records import RecordBatch
 from k2_shared.core.trade import DECIMAL_SCALE, Exchange, Schemas, decode, record_key
 from k2_shared.kafka.topics import partition_for

@@ -8,7 +8,7 @@ import numpy as np
 from pyroaring import BitMap64
 
 from gold.facts import Entries, Prints, Recent, find
-from k2_shared.core.columns import Flags, Longs
+from k2_shared.core.layout import Flags, Longs
 
 CHUNK = 1 << 18
 """How many ids one record of a checkpoint covers: about a kilobyte with 0.1% holes."""

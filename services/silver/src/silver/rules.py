@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from k2_shared.core.columns import Flags, TradeColumns
+from k2_shared.core.columns import TradeColumns
 from k2_shared.core.contracts import venues
+from k2_shared.core.layout import Flags
 from k2_shared.core.symbol import unfit
 from k2_shared.core.trade import Exchange, fits
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from k2_shared.core import contracts
 from k2_shared.core.origin import HEADER, Headers, Origin
-from k2_shared.core.trade import Trade, contract_under, decode, encode, wire_prefix
+from k2_shared.core.trade import DECIMAL_PRECISION, Trade, contract_under, decode, encode, wire_prefix
 
 SCHEMA_ID = 7
 SCHEMAS = contract_under(SCHEMA_ID)
@@ -116,3 +116,28 @@ def trades() -> st.SearchStrategy[Trade]:
         side=st.sampled_from(["BUY", "SELL"]),
         vendor_data=st.none() | st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=3),
     )
+
+
+def trade_fields() -> st.SearchStrategy[dict[str, Any]]:
+    """Twelve fields as the schema takes them, whether or not they agree: no rule of silver has judged them."""
+    return st.fixed_dictionaries({field["name"]: _said(field["type"]) for field in contracts.trade_schema()["fields"]})
+
+
+def _said(kind: Any) -> st.SearchStrategy[Any]:
+    """Every value of an Avro type of the schema; of maps the small ones."""
+    match kind:
+        case "string":
+            return st.text(max_size=12)
+        case "long" | {"type": "long"}:
+            return st.integers(-(2**63), 2**63 - 1)
+        case {"logicalType": "decimal", "scale": scale}:
+            most = 10**DECIMAL_PRECISION - 1
+            unscaled = st.sampled_from([most, -most, 0]) | st.integers(-most, most)
+            return unscaled.map(lambda number: Decimal(number).scaleb(-scale))
+        case {"symbols": symbols}:
+            return st.sampled_from(symbols)
+        case {"values": "string"}:
+            return st.dictionaries(st.text(max_size=12), st.text(max_size=12), max_size=8)
+        case ["null", some]:
+            return st.none() | _said(some)
+    raise ValueError(f"no values of the Avro type {kind!r}")
