@@ -12,6 +12,7 @@ CORE_TESTS = $(wildcard services/*/tests/test_domain.py services/*/tests/test_fa
 	services/k2/tests/test_status_pages.py \
 	$(patsubst %,shared/tests/lake/test_%.py,sink_state retention) \
 	$(patsubst %,shared/tests/core/test_%.py,avro columns headers layout symbol trade) \
+	$(wildcard shared/tests/arrow/test_*.py) \
 	$(patsubst %,shared/tests/feed/test_%.py,encoder blocks checkpoint coverage feed_records gap_log listings patterns recent rest silent)
 MANIFESTS = requirements.lock Makefile $(MEMBERS:%=%/pyproject.toml)
 

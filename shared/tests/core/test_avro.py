@@ -1,11 +1,9 @@
 """Every legal spelling is the same record; what no reader, not every reader, or no patient one takes has its reason."""
 
-import io
 from decimal import Context
 from typing import Any
 
 import pytest
-from fastavro import parse_schema, schemaless_reader
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,19 +12,13 @@ from k2_shared.core.avro import DECIMAL_BYTES, MAP_ENTRIES, RECORD_BYTES
 from k2_shared.core.columns import decode_columns
 from k2_shared.core.errors import InvalidRecord
 from k2_shared.core.trade import WIRE_PREFIX_BYTES, Trade, decode
+from k2_support.foreign import by_fastavro
 from k2_support.records import SCHEMAS, encoded, fields, trade, trades, value
 from k2_support.spellings import NAMED, PLAIN, Spelling, number, spellings, spelt
 
 SCHEMA = contracts.trade_schema()
-LONGS = [{**f, "type": "long"} if f["name"].endswith("timestamp") else f for f in SCHEMA["fields"]]
-FASTAVRO = parse_schema({**SCHEMA, "fields": LONGS})
 SAID = {"ord_type": "limit", "event_time": "1", "best_match": "true"}
 OF = fields(trade(vendor_data=SAID))
-
-
-def by_fastavro(data: bytes) -> Any:
-    """What fastavro reads of a record value."""
-    return schemaless_reader(io.BytesIO(data[WIRE_PREFIX_BYTES:]), FASTAVRO, None)
 
 
 def reason(data: bytes) -> str | None:

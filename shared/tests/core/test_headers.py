@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k2_shared.core.errors import InvalidRecord
-from k2_shared.core.origin import HEADER, Origin, Source, find, received_ns
+from k2_shared.core.origin import HEADER, Origin, Source, find, receipts, received_ns
 from k2_shared.core.records import Outgoing
 from k2_shared.kafka.dlq import MAX_DETAIL_BYTES, PREFIX, Refuser, source
 from k2_shared.kafka.topics import DLQ
@@ -36,6 +36,17 @@ def test_origin_is_found_among_other_headers() -> None:
     assert find((("other", b"1"), (HEADER, b"2"))) == b"2"
     assert find((("other", b"1"),)) is None
     assert received_ns(()) is None
+
+
+def test_a_batchs_receipts_are_those_of_its_records() -> None:
+    """Of an origin, of none, and of what is not ours, side by side; a time before 1970 too."""
+    early = Origin(-1, 0, 0).pack()
+    packed = [ORIGIN.pack(), b"", b"\x02" + ORIGIN.pack()[1:], ORIGIN.pack()[:-1], early]
+    batch = [(), *(((HEADER, header),) for header in packed), (("other", b"1"), (HEADER, ORIGIN.pack()))]
+    found, known = receipts(batch)
+    alone = [received_ns(headers) for headers in batch]
+    assert known.tolist() == [each is not None for each in alone]
+    assert found[known].tolist() == [each for each in alone if each is not None]
 
 
 def said(letter: Outgoing) -> dict[str, str]:

@@ -27,6 +27,12 @@ def test_no_tool_is_in_an_agents_image(service: str) -> None:
     assert hidden(service) >= TOOLS - {service}
 
 
+@pytest.mark.parametrize("service", [name for name in SERVICES if name != "iceberg_sink"])
+def test_only_who_fills_tables_has_arrow(service: str) -> None:
+    """It is larger than all the rest of an agent's image."""
+    assert "pyarrow" in hidden(service)
+
+
 def test_what_an_image_lacks_cannot_be_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The check itself fails for a module that needs a tool."""
     (tmp_path / "needs_a_tool.py").write_text("import k2_support.waiting\n")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from k2_shared.core.contracts import trade_schema
-from k2_shared.core.layout import Bytes, Flags, Layout, Longs, Span, equals, is_text, lay_out, window
+from k2_shared.core.layout import Bytes, Flags, Layout, Longs, Span, equals, is_text, keep_texts, lay_out, window
 from k2_shared.core.symbol import MAX_BYTES
 from k2_shared.core.trade import Schemas, record_key
 
@@ -69,9 +69,8 @@ def _check_vendor_data(found: Layout) -> None:
     start, length = found.places["vendor_data"]
     high = np.flatnonzero(found.data >= _HIGH)
     odd = found.plain & (np.searchsorted(high, start) != np.searchsorted(high, start + length))
-    texts = [span for pair in found.maps["vendor_data"].texts for span in pair]
-    for row in np.flatnonzero(odd).tolist():
-        found.plain[row] = all(is_text(found.data[at[row] :][: size[row]].tobytes()) for at, size in texts)
+    places = [place for pair in found.maps["vendor_data"].texts for place in pair]
+    keep_texts(found, np.flatnonzero(odd), places)
 
 
 def _check_digits(found: Layout) -> None:

@@ -24,6 +24,8 @@ Bytes = npt.NDArray[np.uint8]
 Span = tuple[Longs, Longs]
 """Where a field starts in each record, and how long it is."""
 
+EXCHANGE_FIELD = "exchange"
+"""Its symbols may differ from schema to schema."""
 _FIELDS = [(each["name"], each["type"]) for each in trade_schema()["fields"]]
 _WORD_BYTES = 8
 _MAP_ENTRIES = 8
@@ -33,7 +35,7 @@ _LAST_SHIFT = 63  # of which a number of 64 bits has one bit left
 
 
 class Entries(NamedTuple):
-    """The maps of a batch: how many entries each has, and the spans of the first, second, … key and value of all."""
+    """The maps of a batch: how many entries each has, and the places of the first, second, … key and value of all."""
 
     counts: Longs
     texts: Sequence[tuple[Span, Span]]
@@ -104,6 +106,13 @@ def is_text(data: bytes) -> bool:
     return True
 
 
+def keep_texts(found: Layout, rows: Longs, places: Sequence[Span]) -> None:
+    """Of these rows, one with a text that is no UTF-8 is not plain."""
+    for row in rows.tolist():
+        pieces = (found.data[start[row] :][: length[row]] for start, length in places)
+        found.plain[row] = all(is_text(piece.tobytes()) for piece in pieces)
+
+
 def _writers(data: Bytes, plain: Flags, start: Longs, schemas: Schemas) -> tuple[list[WriterSchema], Longs]:
     """The schemas that a batch is written with, and which each record; mostly all with that of the first one."""
     which, known = np.zeros(len(start), np.int64), np.zeros(len(start), np.bool_)
@@ -142,7 +151,7 @@ class _Walk:
             case {"logicalType": "decimal"}:
                 found.numbers[name] = self._decimal()
             case {"symbols": symbols}:
-                found.numbers[name] = self._index(self._exchanges if name == "exchange" else len(symbols))
+                found.numbers[name] = self._index(self._exchanges if name == EXCHANGE_FIELD else len(symbols))
             case ["null", "long"]:
                 found.present[name] = self._index(2) == 1
                 found.numbers[name] = self._number(found.present[name])
