@@ -17,7 +17,7 @@ CORE_TESTS = $(wildcard services/*/tests/test_domain.py services/*/tests/test_fa
 MANIFESTS = requirements.lock Makefile $(MEMBERS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cores test-repeat test-crashes test-protocols test-alerts test-service test-feeds test-feed-kills soak-feeds test-exactly-once bench-core bench-feeds bench-gaps bench-latency bench-commits bench-sink-commits bench-state check lint format lock clean
+.PHONY: help demo test test-cores test-repeat test-crashes test-protocols test-alerts test-service test-feeds test-feed-kills soak-feeds test-exactly-once bench-core bench-feeds bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state check lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -116,6 +116,9 @@ bench-commits: .venv/.dev ## what a transaction's cycle takes, alone and beside 
 
 bench-sink-commits: .venv/.dev ## a commit of the Iceberg sink after 20,000 others, its memory at a lag, its CPU when idle
 	@.venv/bin/k2 stack exec --state $(STATE)/bench -- .venv/bin/python -m tests.bench.sink_commits $(ARGS)
+
+bench-sink-rows: .venv/.dev ## rows per CPU second of the Iceberg sink, by column and as it made them before, in one run
+	@.venv/bin/k2 stack exec --state $(STATE)/bench -- .venv/bin/python -m tests.bench.sink_rows $(ARGS)
 
 format: .venv/.dev ## rewrite the code in the house format
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .

@@ -14,7 +14,18 @@ from k2_shared.core import contracts
 from k2_shared.core.errors import Halt
 from k2_shared.core.trade import Trade
 from k2_shared.lake import iceberg
-from k2_support.records import RECEIVED_NS, SCHEMA_ID, SCHEMAS, FakeRecord, fields, records, trade, trades, value
+from k2_support.records import (
+    RECEIVED_NS,
+    SCHEMA_ID,
+    SCHEMAS,
+    FakeRecord,
+    encoded,
+    fields,
+    records,
+    trade,
+    trades,
+    value,
+)
 from k2_support.spellings import PLAIN, Spelling, spellings
 
 TABLES = contracts.tables()
@@ -142,7 +153,10 @@ def test_rows_have_the_tables_columns_and_types(name: str) -> None:
     assert found["price"][0].as_py() == Decimal("105433.60000000")
 
 
-@pytest.mark.parametrize("data", [None, b"", value(trade(), SCHEMA_ID + 1), value(trade()) + b"\x00"])
+TOO_WIDE = encoded({**fields(trade()), "price": Decimal("12345678901.00000000")})
+
+
+@pytest.mark.parametrize("data", [None, b"", value(trade(), SCHEMA_ID + 1), value(trade()) + b"\x00", TOO_WIDE])
 def test_an_undecodable_record_behind_silver_halts(data: bytes | None) -> None:
     """Silver has validated it, so this is no bad record but a contradiction; the text says where."""
     to_rows = rows.trades(schema("gold_crypto_trades"), {TOPIC: SCHEMAS})
