@@ -25,6 +25,13 @@ def test_what_does_not_fit_is_wrapped_and_never_cut() -> None:
     assert "…" not in out.getvalue()
 
 
+def test_what_looks_like_markup_is_printed_as_it_is() -> None:
+    """A cell is data, whoever wrote it."""
+    out = io.StringIO()
+    Console(file=out, width=80).print(table([Column("said")], [("[red]gold[/red][11]",)], 80))
+    assert "[red]gold[/red][11]" in out.getvalue()
+
+
 @pytest.mark.parametrize(
     ("count", "shown"),
     [(None, "?"), (0, "0 B"), (999, "999 B"), (1_000, "1 kB"), (15_500_000, "15.5 MB"), (10**20, "1e+05 PB")],

@@ -30,22 +30,33 @@ class Column:
 
 
 def console() -> "Console":
-    """Stdout: as wide as the terminal, or wide enough for whatever is not one."""
+    """Stdout: as wide as the terminal, or wide enough for whatever is not one.
+
+    What prints to it raises BrokenPipeError where nobody reads on, as writing to stdout does.
+    """
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH, highlight=False)
+    class Stdout(Console):
+        def on_broken_pipe(self) -> None:
+            raise  # the BrokenPipeError that rich handles now; rich itself would exit with 1
+
+    return Stdout(width=None if sys.stdout.isatty() else _PLAIN_WIDTH, highlight=False)
 
 
 def table(columns: Sequence[Column], rows: "Rows", width: int) -> "Table":
     """A table no wider than that: columns are left out, and what still does not fit is wrapped, never cut."""
     from rich.table import Table
+    from rich.text import Text
 
     kept = fitting(columns, rows, width)
     made = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0))
     for index in kept:
         made.add_column(columns[index].title, justify=columns[index].justify, overflow="fold")
     for row in rows:
-        made.add_row(*(row[index] for index in kept))
+        cells = (row[index] for index in kept)
+        made.add_row(
+            *(Text(cell) if isinstance(cell, str) else cell for cell in cells)
+        )  # a str would be read as markup
     return made
 
 

@@ -30,7 +30,8 @@ def status(
     """Show servers, agents, lag, gaps, dead letters and tables, and one verdict.
 
     Exits 0 when all is well, 1 when not, 4 when nothing answers at all."""
-    from k2.status.reading import Reader, silence
+    from k2.running import silence
+    from k2.status.reading import Reader
     from k2.status.settings import Pipeline
 
     reader = Reader(Pipeline.find(targets))

@@ -1,13 +1,9 @@
 """Asking everything of a pipeline at once."""
 
 import asyncio
-import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import aiohttp
-import structlog
 
 from k2.status import agents, servers
 from k2.status.broker import Broker
@@ -55,14 +51,3 @@ class Reader:
         pages = [answer.page for answer in answers if answer.agent.service == LAG_EXPORTER]
         known = (exported_lags(page, groups(self._names), time.time()) for page in pages if page)
         return next(filter(None, known), None)
-
-
-@contextmanager
-def silence() -> Iterator[None]:
-    """Keep our clients' log lines, which go to stdout, from what is printed there, for the length of a block."""
-    before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    try:
-        yield
-    finally:
-        structlog.configure(**before)
