@@ -63,6 +63,8 @@ print(*sys.modules, file=sys.stderr)
         {"words": "--version"},
         {"words": "", "_K2_COMPLETE": "complete_bash", "COMP_WORDS": "k2 d", "COMP_CWORD": "1"},
         {"words": "tail --help", "TERM": "dumb", "TYPER_USE_RICH": "0"},
+        {"words": "dlq --help", "TERM": "dumb", "TYPER_USE_RICH": "0"},
+        {"words": "dlq replay --help", "TERM": "dumb", "TYPER_USE_RICH": "0"},
     ],
 )
 def test_nothing_heavy_is_imported_to_say_what_there_is(given: dict[str, str]) -> None:

@@ -31,7 +31,7 @@ from k2_shared.feed.coverage import feed_records
 from k2_shared.feed.coverage.feed_records import Cause, GapRecord, GapState
 from k2_shared.kafka.lag import groups
 from k2_shared.kafka.registry import SchemaRegistry
-from k2_shared.kafka.topics import BRONZE, GOLD, Names, partition_for
+from k2_shared.kafka.topics import BRONZE, DLQ, GOLD, Names, partition_for
 from k2_support.children import Child
 from k2_support.plugin import Agents
 from k2_support.ports import free_port
@@ -133,6 +133,13 @@ async def test_a_pipeline_that_works_is_ok_and_what_breaks_is_named(
         return len(await read(created, names, GOLD)) == TRADES
 
     await eventually(through, "gold", DEADLINE_S)
+    replay = [sys.executable, "-m", "k2", "dlq", "replay", "--all"]
+    await asyncio.to_thread(subprocess.run, replay, env={**os.environ, "K2_PREFIX": prefix}, check=True)
+
+    async def came_back() -> bool:
+        return len(await read(created, names, DLQ)) == 2
+
+    await eventually(came_back, "the same letter", DEADLINE_S)
     folder = targets(tmp_path, running, K2_PREFIX=prefix)
 
     async def is_settled() -> bool:
@@ -184,7 +191,7 @@ def assert_all_is_said(found: dict[str, Any], names: Names) -> None:
     assert table_lag["lag"] >= TRADES  # nobody fills the tables here
     assert table_lag["source"] == "broker"
     assert (found["gaps"]["open"], found["gaps"]["ids"], found["gaps"]["source"]) == (0, 0, "ledger")
-    assert [(kind["stage"], kind["reason"], kind["count"]) for kind in found["dead_letters"]] == [
+    assert [(kind["stage"], kind["reason"], kind["letters"]) for kind in found["dead_letters"]] == [
         ("silver", "bad_magic", 1)
     ]
     assert [(table["name"], table["rows"], table["commit_age_s"]) for table in found["tables"]] == [

@@ -19,7 +19,7 @@ FINE = Status(
     agents=[SILVER, GOLD],
     lags=Lags({"k2.silver": 0, "k2.gold": LAG_LIMIT}, "broker"),
     gaps=Gaps(1, 20, GAP_LIMIT_S, "ledger"),
-    letters=Letters([{"stage": "silver", "reason": "bad_magic", "topic": "t", "count": 7}]),
+    letters=Letters([{"stage": "silver", "reason": "bad_magic", "topic": "t", "letters": 7}]),
     tables=[Table("gold_crypto_trades", rows=3, snapshots=1, commit_age_s=4.0), Table("empty", rows=0, snapshots=0)],
 )
 HALTED = replace(

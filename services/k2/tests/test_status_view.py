@@ -19,7 +19,7 @@ EVERY = Status(
     lags=Lags({"a-long-prefix.k2.iceberg_sink.silver_binance_trades": 12_345_678, "k2.gold": None}, "broker"),
     gaps=Gaps(2, 31, 65.0, "ledger"),
     letters=Letters(
-        [{"stage": "silver", "reason": "price_not_positive", "topic": "t.silver.kraken", "count": 12, "last": "2026"}]
+        [{"stage": "silver", "reason": "price_not_positive", "topic": "t.silver.kraken", "letters": 12, "last": "2026"}]
     ),
     tables=[Table("gold_crypto_trades", 16_463, 4, 5.1), Table("bronze_crypto_trades", fault="does not exist")],
 )

@@ -69,7 +69,7 @@ def test_a_start_is_an_offset_a_time_or_an_age(text: str, start: Start) -> None:
     assert Start.parse(text, NOW) == start
 
 
-@pytest.mark.parametrize("text", ["", "soon", "15x", "m", "-5", "2026-13-01"])
+@pytest.mark.parametrize("text", ["", "soon", "15x", "m", "-5", "2026-13-01", "9999999999999d"])
 def test_what_is_no_start_is_refused(text: str) -> None:
     """The line shows all three."""
     with pytest.raises(ConfigError, match=r"an offset .* a time .* an age"):

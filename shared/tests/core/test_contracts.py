@@ -9,7 +9,20 @@ from k2_shared.core import contracts
 from k2_shared.core.contracts import TopicContract
 from k2_shared.core.errors import InvalidRecord
 from k2_shared.core.trade import Trade, decode, encode, wire_prefix
-from k2_shared.kafka.topics import BRONZE, COVERAGE, DLQ, EVENTS, EXCHANGES, GAPS, GOLD, RAW, SILVER, STATE, SYMBOLS
+from k2_shared.kafka.topics import (
+    BRONZE,
+    COVERAGE,
+    DLQ,
+    EVENTS,
+    EXCHANGES,
+    GAPS,
+    GOLD,
+    RAW,
+    REPLAYS,
+    SILVER,
+    STATE,
+    SYMBOLS,
+)
 from k2_support.records import SCHEMAS, FakeRecord, example, fields, trade
 
 VENUES = contracts.venues().values()
@@ -24,7 +37,7 @@ def test_topics_of_the_code_are_the_topics_of_the_contracts() -> None:
     """Every name that the code builds has a contract, and no contract is unused."""
     lower = [exchange.lower() for exchange in EXCHANGES]
     built = {pattern.format(exchange=exchange) for pattern in (RAW, BRONZE, SILVER) for exchange in lower}
-    assert built | {GOLD, STATE, DLQ, GAPS, EVENTS, SYMBOLS, COVERAGE} == set(contracts.topics())
+    assert built | {GOLD, STATE, DLQ, REPLAYS, GAPS, EVENTS, SYMBOLS, COVERAGE} == set(contracts.topics())
 
 
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
@@ -62,6 +75,12 @@ def test_a_dead_letter_takes_a_record_and_its_headers() -> None:
     """The DLQ takes whatever any other topic takes, with the reason in its headers."""
     others = max(topic.max_message_bytes for topic in TOPICS if topic.name != DLQ)
     assert contracts.topics()[DLQ].max_message_bytes >= others + 64 * 1024
+
+
+def test_a_replay_is_remembered_for_as_long_as_its_letter_may_be_there() -> None:
+    """For ever, the last of each letter, beside the letter's partition: no retention of the dead letters is longer."""
+    letters, replays = contracts.topics()[DLQ], contracts.topics()[REPLAYS]
+    assert (replays.cleanup_policy, replays.retention_ms, replays.partitions) == ("compact", -1, letters.partitions)
 
 
 @pytest.mark.parametrize("table", contracts.tables().values(), ids=lambda table: table.name)

@@ -3,16 +3,19 @@
 import time
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Literal, cast
+from typing import cast
 
 from k2_shared.core.errors import InvalidRecord
 from k2_shared.core.origin import Headers
 from k2_shared.core.records import Consumed, Outgoing, Record
+from k2_shared.core.stage_names import StageName
 from k2_shared.kafka.topics import DLQ
 
-StageName = Literal["feed", "silver", "gold"]
 PREFIX = "k2-dlq-"
 ATTEMPT = f"{PREFIX}attempt"
+LETTER = f"{PREFIX}letter"
+"""On a replayed record: which dead letter it is. It stays there as every header does, so whoever refuses the record
+once more says of which letter that is an attempt."""
 MAX_DETAIL_BYTES = 1024
 _WHERE = ("topic", "partition", "offset")
 

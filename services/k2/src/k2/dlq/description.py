@@ -2,17 +2,21 @@
 
 from typing import Any
 
-from k2.dlq.letter import Letter
+from msgspec.structs import asdict
+
+from k2.dlq.history import Standing
+from k2.dlq.letter import Letter, LetterId
 from k2_shared.core import origin
 from k2_shared.core.errors import InvalidRecord
 from k2_shared.core.times import iso
 from k2_shared.core.trade import claimed_schema, decode_as_contract
 
 
-def describe(letter: Letter) -> dict[str, Any]:
-    """Everything a letter says, what cannot be read as the reason why."""
+def describe(letter: Letter, of: LetterId, standing: Standing) -> dict[str, Any]:
+    """Everything a letter says, what cannot be read as the reason why, and what became of it since."""
     return {
         "at": str(letter.place),
+        **_history(of, standing),
         **{f"dlq.{name}": said for name, said in letter.said.items()},
         "refused": letter.refused.isoformat(),
         "timestamp": iso(letter.timestamp * 1_000),
@@ -21,6 +25,17 @@ def describe(letter: Letter) -> dict[str, Any]:
         "key": letter.key and letter.key.decode("utf-8", "backslashreplace"),
         "value": letter.value and letter.value.hex(),
         **_contents(letter),
+    }
+
+
+def _history(of: LetterId, standing: Standing) -> dict[str, Any]:
+    """Which letter it is, or is an attempt of, and how that stands."""
+    return {
+        "letter": str(of.place),
+        "state": standing.state,
+        "attempts": standing.attempts,
+        "last_replay": standing.replay and {**asdict(standing.replay), "at": iso(standing.replay.at)},
+        "refused_again_at": standing.last_refused and str(standing.last_refused),
     }
 
 

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
+from uuid import UUID
 
 from aiokafka import TopicPartition
 
 from k2_shared.core.errors import ConfigError, InvalidRecord
 from k2_shared.core.origin import Headers
 from k2_shared.core.records import Consumed, Outgoing
-from k2_shared.kafka.dlq import ATTEMPT, PREFIX
+from k2_shared.kafka.dlq import ATTEMPT, LETTER, PREFIX
 from k2_shared.kafka.topics import BRONZE, EXCHANGES, SILVER, Names, partition_for
 
 READ_TOPICS = tuple(name.format(exchange=exchange.lower()) for name in (BRONZE, SILVER) for exchange in EXCHANGES)
@@ -40,8 +41,28 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class LetterId:
+    """Which letter: where its first refusal lies, and in which topic by Kafka's id, since another may get the name."""
+
+    place: Place
+    topic_id: str
+
+    @classmethod
+    def read(cls, text: str) -> Self | None:
+        """Read PARTITION:OFFSET@TOPIC_ID; None where it is not that."""
+        place, _, topic_id = text.partition("@")
+        try:
+            return cls(Place.parse(place), str(UUID(topic_id)))
+        except (ConfigError, ValueError):
+            return None
+
+    def __str__(self) -> str:
+        return f"{self.place}@{self.topic_id}"
+
+
+@dataclass(frozen=True, slots=True)
 class Letter:
-    """One dead letter.
+    """One refusal as the dead-letter topic has it: a letter, or one of its attempts where a replay was refused.
 
     ``topic`` is the contract's name of the topic it was refused from, ``headers`` are the record's own, ``said`` are
     the ``k2-dlq-`` headers without that prefix.
@@ -86,6 +107,11 @@ class Letter:
         return int(said) if _is_number(said, 9) else 1
 
     @property
+    def first(self) -> LetterId | None:
+        """Of a replay that was refused: the letter that was replayed."""
+        return LetterId.read(self.said.get("letter", ""))
+
+    @property
     def refused(self) -> datetime:
         """When it was refused; the record's time where no header says so."""
         said = self.said.get("time", "")
@@ -108,10 +134,10 @@ class Letter:
             raise InvalidRecord("no_partition", "neither a key nor a header says to which partition the letter belongs")
         return TopicPartition(self.topic, int(said))
 
-    def outgoing(self) -> Outgoing:
-        """The record as it goes to its destination: as it was refused, and the number of refusals so far."""
-        attempt = (ATTEMPT, str(self.attempt).encode())
-        return Outgoing(self.topic, self.key, self.value, self.timestamp, (*self.headers, attempt))
+    def outgoing(self, letter: LetterId, attempts: int) -> Outgoing:
+        """The record as it goes to its destination: as it was refused, with its letter and the attempts so far."""
+        said = ((LETTER, str(letter).encode()), (ATTEMPT, str(attempts).encode()))
+        return Outgoing(self.topic, self.key, self.value, self.timestamp, (*self.headers, *said))
 
 
 def _is_number(text: str, digits: int) -> bool:

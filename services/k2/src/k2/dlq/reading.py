@@ -1,57 +1,95 @@
-"""Reading the dead-letter topic: what is committed in it, up to where it ends at the start."""
+"""Reading the dead-letter topic: what is committed in it, up to where it ends at the start, and what became of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
-from typing import Any
+from typing import Any, Self
 
 from aiokafka import TopicPartition
 
-from k2.dlq.letter import Letter, Place
+from k2.dlq import replays
+from k2.dlq.history import Histories, OffsetRanges
+from k2.dlq.letter import Letter, LetterId, Place
+from k2.topics.reading import read
 from k2_shared.core.errors import ConfigError, Unavailable
 from k2_shared.core.settings import KafkaSettings
 from k2_shared.kafka import clients
+from k2_shared.kafka.dlq import LETTER
+from k2_shared.kafka.identities import identify
 from k2_shared.kafka.offsets import offset_ranges_now
-from k2_shared.kafka.topics import DLQ, Names, administration, check
+from k2_shared.kafka.topics import DLQ, REPLAYS, Names, administration, check
 
 BATCH = 1_000
 _FETCH_TIMEOUT_S = 20.0
 _POLL_MS = 200
 
-OffsetRanges = Mapping[int, range]
-"""The offsets that each partition has."""
-
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Selects letters by stage, reason or place; what is not given selects all."""
+    """Selects letters by stage, reason, time of refusal or place; what is not given selects all."""
 
     stage: str | None = None
     reason: str | None = None
     places: tuple[Place, ...] = ()
+    since: datetime | None = None
 
     def takes(self, letter: Letter) -> bool:
-        """Whether a letter is of the selected stage and reason."""
-        return self.stage in (None, letter.stage) and self.reason in (None, letter.reason)
+        """Whether a letter is of the selected stage, reason and time."""
+        alike = self.stage in (None, letter.stage) and self.reason in (None, letter.reason)
+        return alike and (self.since is None or letter.refused >= self.since)
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetters:
-    """The dead-letter topic of a run."""
+    """The dead letters of a run up to one moment: where each partition began and ended, and what became of letters."""
 
     settings: KafkaSettings
     names: Names
+    ranges: OffsetRanges
+    histories: Histories
 
-    async def selected(self, selection: Selection) -> AsyncIterator[Sequence[Letter]]:
-        """Read the selected letters, in batches of one partition, by partition and offset.
+    @classmethod
+    async def find(cls, settings: KafkaSettings, names: Names) -> Self:
+        """Look at all there is now: every refusal of a replay and every replay, what is being committed included.
 
         Raises:
-            ConfigError: the topic does not exist, or there is no letter at a selected place.
+            ConfigError: a topic does not exist.
             Unavailable: reading stalled.
         """
-        ranges = await self.ranges()
-        batches = self._named(ranges, selection.places) if selection.places else self._all(ranges)
+        async with administration(settings) as admin:
+            await check(admin, names, (DLQ, REPLAYS))
+            topic = names.topic(DLQ)
+            topic_id = (await identify(admin, [topic])).topic_ids[topic]
+        there = await offset_ranges_now(settings, [*names.partitions(DLQ), *names.partitions(REPLAYS)])
+        ranges = {at.partition: span for at, span in there.items() if at.topic == topic}
+        found = cls(settings, names, ranges, Histories(topic_id, ranges))
+        async with clients.started(clients.consumer(settings), settings) as reader:
+            async for at, batch in read(reader, there):
+                found._take(at, batch)
+        return found
+
+    def _take(self, at: TopicPartition, batch: Sequence[Any]) -> None:
+        if at.topic == self.names.topic(REPLAYS):
+            for record in batch:
+                if said := replays.read(record):
+                    self.histories.note(*said)
+            return
+        for record in batch:
+            if any(name == LETTER for name, _ in record.headers):
+                self.histories.take(Letter.of(record, self.names))
+
+    async def selected(self, selection: Selection) -> AsyncGenerator[Sequence[Letter]]:
+        """Read the selected letters, in batches of one partition, by partition and offset.
+
+        Of a letter's attempts only the first is read, unless another is named by its place.
+
+        Raises:
+            ConfigError: there is no letter at a selected place, or several are of the same letter.
+            Unavailable: reading stalled.
+        """
+        batches = self._named(selection.places) if selection.places else self._all()
         async for batch in batches:
             chosen = [letter for letter in batch if selection.takes(letter)]
             for start in range(0, len(chosen), BATCH):
@@ -63,32 +101,7 @@ class DeadLetters:
         Raises:
             ConfigError: there is none; says what there is.
         """
-        return await self._at(await self.ranges(), place)
-
-    async def ranges(self) -> OffsetRanges:
-        """Where each partition begins and ends now, what is not committed yet included.
-
-        Raises:
-            ConfigError: the topic does not exist.
-        """
-        async with administration(self.settings) as admin:
-            await check(admin, self.names, [DLQ])
-        found = await offset_ranges_now(self.settings, self.names.partitions(DLQ))
-        return {at.partition: span for at, span in found.items()}
-
-    async def _all(self, ranges: OffsetRanges) -> AsyncIterator[Sequence[Letter]]:
-        for partition, span in ranges.items():
-            if span:
-                async for batch in clients.replay(self.settings, self._partition(partition), span.start, span.stop):
-                    yield [Letter.of(record, self.names) for record in batch if record.offset in span]
-
-    async def _named(self, ranges: OffsetRanges, places: Sequence[Place]) -> AsyncIterator[Sequence[Letter]]:
-        found = [await self._at(ranges, place) for place in sorted(set(places))]
-        for _, batch in groupby(found, lambda letter: letter.place.partition):
-            yield list(batch)
-
-    async def _at(self, ranges: OffsetRanges, place: Place) -> Letter:
-        span = ranges.get(place.partition)
+        ranges, span = self.ranges, self.ranges.get(place.partition)
         if span is None:
             raise ConfigError(
                 f"there is no letter {place}: the dead-letter topic has partitions 0 to {len(ranges) - 1}"
@@ -102,6 +115,23 @@ class DeadLetters:
                 f"there is no letter {place}, but a mark of a transaction: partition {place.partition} {has}"
             )
         return Letter.of(record, self.names)
+
+    async def _all(self) -> AsyncGenerator[Sequence[Letter]]:
+        for partition, span in self.ranges.items():
+            if span:
+                async for batch in clients.replay(self.settings, self._partition(partition), span.start, span.stop):
+                    letters = [Letter.of(record, self.names) for record in batch if record.offset in span]
+                    yield [letter for letter in letters if self.histories.is_letter(letter)]
+
+    async def _named(self, places: Sequence[Place]) -> AsyncGenerator[Sequence[Letter]]:
+        found = [await self.one(place) for place in sorted(set(places))]
+        named: dict[LetterId, Place] = {}
+        for letter in found:
+            other = named.setdefault(self.histories.id_of(letter), letter.place)
+            if other != letter.place:
+                raise ConfigError(f"{other} and {letter.place} are attempts of the same letter: name one of them")
+        for _, batch in groupby(found, lambda letter: letter.place.partition):
+            yield list(batch)
 
     async def _fetch(self, place: Place) -> Any | None:
         at = self._partition(place.partition)

@@ -1,5 +1,6 @@
 """The operator's own code that repairs letters: ``def transform(letter: Letter) -> Letter | None`` in a file."""
 
+import hashlib
 import runpy
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,12 @@ class Transform:
 
     file: Path | None = None
     function: Callable[[Letter], Any] = lambda letter: letter
+    sha256: str = ""
+
+    @property
+    def name(self) -> str:
+        """The file's name; none without a file."""
+        return self.file.name if self.file else ""
 
     @classmethod
     def load(cls, file: Path) -> Self:
@@ -29,12 +36,13 @@ class Transform:
         if not file.is_file():
             raise ConfigError(f"--transform {file}: there is no such file; it holds '{_SIGNATURE}'")
         try:
+            sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
             function = runpy.run_path(str(file)).get("transform")
         except Exception as error:
             raise ConfigError(f"--transform {file} failed: {error!r}") from error
         if not callable(function):
             raise ConfigError(f"--transform {file} has no function 'transform'; it holds '{_SIGNATURE}'")
-        return cls(file, function)
+        return cls(file, function, sha256)
 
     def __call__(self, letter: Letter) -> Letter | None:
         """The letter as it is to go on; None leaves it in the dead-letter topic.

@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from k2.dlq.history import Histories
 from k2.dlq.letter import Letter
 from k2.dlq.summary import MAX_GROUPS, Summary
 from k2.feed.reading import TopicRecords
@@ -47,17 +48,29 @@ class Answer:
 
 @dataclass
 class Journal:
-    """What was read of the ledger and the dead letters so far, and up to where, so that a watch reads on."""
+    """What was read of the ledger and the dead letters so far, and up to where, so that a watch reads on.
+
+    ``dlq_id`` is Kafka's id of the dead-letter topic, ``dlq_ranges`` are the offsets that it has.
+    """
 
     names: Names
+    dlq_id: str = ""
+    dlq_ranges: dict[int, range] = field(default_factory=dict)
     at: _Positions = field(default_factory=dict)
     gaps: TopicRecords[GapRecord] = field(default_factory=lambda: TopicRecords(feed_records.gaps.read, lambda _: True))
     letters: Summary = field(default_factory=Summary)
+    histories: Histories = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.histories = Histories(self.dlq_id, self.dlq_ranges)
 
     def take(self, at: TopicPartition, records: Sequence[Any]) -> None:
         """Take in records of one partition."""
         if at.topic == self.names.topic(DLQ):
-            self.letters.add(Letter.of(record, self.names) for record in records)
+            for record in records:
+                letter = Letter.of(record, self.names)
+                if self.histories.take(letter):
+                    self.letters.add(letter)
         else:
             for record in records:
                 self.gaps.add(record.value)
@@ -79,7 +92,7 @@ class Broker:
                 async with asyncio.timeout(LIMIT_S):
                     admin = await stack.enter_async_context(administration(self._settings))
                 async with asyncio.timeout(READ_S):
-                    missing = await self._missing(admin)
+                    described = (await describe(admin, map(self._names.topic, contracts.topics()))).topics
                     measures, reads = [await stack.enter_async_context(self._consumer()) for _ in range(2)]
             except TimeoutError:
                 return self._failed(f"no answer in {LIMIT_S:g} s", "start it, or check KAFKA_BOOTSTRAP_SERVERS")
@@ -87,19 +100,17 @@ class Broker:
                 return self._failed(
                     _reason(error), "start it, or check KAFKA_BOOTSTRAP_SERVERS and KAFKA_SECURITY_PROTOCOL"
                 )
-            if missing:
+            if missing := [topic for topic, now in described.items() if now is None]:
                 fault = f"has no topic {missing[0]}" + (f" and {len(missing) - 1} others" if missing[1:] else "")
                 return self._failed(fault, "'k2 init' creates them", answers=True)
-            lags, (gaps, letters) = await asyncio.gather(self._lags(admin, measures), self._read(reads))
+            dlq = described.get(self._names.topic(DLQ))
+            lags, (gaps, letters) = await asyncio.gather(
+                self._lags(admin, measures), self._read(reads, dlq.topic_id if dlq else "")
+            )
         return Answer(Part(BROKER, self._settings.kafka_bootstrap_servers), lags, gaps, letters)
 
     def _consumer(self) -> AbstractAsyncContextManager[AIOKafkaConsumer]:
         return clients.started(clients.consumer(self._settings), self._settings)
-
-    async def _missing(self, admin: AIOKafkaAdminClient) -> list[str]:
-        """The topics of the contracts that do not exist."""
-        found = await describe(admin, map(self._names.topic, contracts.topics()))
-        return [topic for topic, now in found.topics.items() if now is None]
 
     def _failed(self, fault: str, do: str, *, answers: bool = False) -> Answer:
         part = Part(BROKER, self._settings.kafka_bootstrap_servers, fault, do, answers)
@@ -131,25 +142,30 @@ class Broker:
         last = await _last_records(reader, _doubtful(readings.values()))
         return {group: sum(_lag(each, last.get(at)) for at, each in of.items()) for group, of in readings.items()}
 
-    async def _read(self, reader: AIOKafkaConsumer) -> tuple[Gaps, Letters]:
+    async def _read(self, reader: AIOKafkaConsumer, dlq_id: str) -> tuple[Gaps, Letters]:
         """What the ledger and the dead letters say up to their ends now."""
         try:
             async with asyncio.timeout(READ_S):
-                await self._read_on(reader)
+                await self._read_on(reader, dlq_id)
         except TimeoutError:
             fault = f"not all was read in {READ_S:g} s"
         except (KafkaError, K2Error, OSError) as error:
             fault = _reason(error)
         else:
-            kinds = [group.shown() for group in self._journal.letters.largest(MAX_GROUPS)]
+            kinds = [group.counted() for group in self._journal.letters.largest(MAX_GROUPS)]
             return _open(self._journal.gaps.records), Letters(kinds)
         return Gaps(fault=fault), Letters(fault=fault)
 
-    async def _read_on(self, reader: AIOKafkaConsumer) -> None:
+    async def _read_on(self, reader: AIOKafkaConsumer, dlq_id: str) -> None:
         there = await offset_ranges(reader, [at for topic in (GAPS, DLQ) for at in self._names.partitions(topic)])
-        if any(not span.start <= self._journal.at.get(at, span.start) <= span.stop for at, span in there.items()):
-            self._journal = Journal(self._names)  # what was read is deleted, or another topic has the name
+        was = self._journal
+        if was.dlq_id != dlq_id or any(
+            not span.start <= was.at.get(at, span.start) <= span.stop for at, span in there.items()
+        ):
+            self._journal = Journal(self._names, dlq_id)  # what was read is deleted, or another topic has the name
         journal = self._journal
+        dlq = self._names.topic(DLQ)
+        journal.dlq_ranges.update({at.partition: span for at, span in there.items() if at.topic == dlq})
         unread = {at: range(journal.at.get(at, span.start), span.stop) for at, span in there.items()}
         async for at, records in read(reader, unread):
             journal.take(at, records)

@@ -33,7 +33,7 @@ _TABLES = (
     Column("snapshots", 0, "right"),
     Column("last commit s ago", 0, "right"),
 )
-_LETTERS = (Column("stage"), Column("reason"), Column("topic"), Column("count", 0, "right"), Column("last", 1))
+_LETTERS = (Column("stage"), Column("reason"), Column("topic"), Column("letters", 0, "right"), Column("last", 1))
 
 
 def as_json(status: Status, found: Sequence[Problem]) -> str:

@@ -27,20 +27,24 @@ class Start:
         """
         if text.isdecimal():
             return cls(offset=int(text))
-        if text[-1:] in _AGO and text[:-1].isdecimal():
-            return cls(time_ms=_ms(now - timedelta(seconds=int(text[:-1]) * _AGO[text[-1]])))
-        try:
-            found = datetime.fromisoformat(text)
-        except ValueError:
+        found = point_in_time(text, now)
+        if found is None:
             raise ConfigError(
                 f"--from {text!r} is no place to start: it is an offset (1200), a time (2026-11-26T12:00:00Z) or an "
                 "age (15m; s, m, h or d)"
-            ) from None
-        return cls(time_ms=_ms(found if found.tzinfo else found.replace(tzinfo=UTC)))
+            )
+        return cls(time_ms=int(found.timestamp() * 1e3))
 
 
-def _ms(moment: datetime) -> int:
-    return int(moment.timestamp() * 1e3)
+def point_in_time(text: str, now: datetime) -> datetime | None:
+    """Read a time (ISO 8601; UTC where it has no zone) or an age (``90s``, ``15m``, ``2h``, ``1d``); else None."""
+    try:
+        if text[-1:] in _AGO and text[:-1].isdecimal():
+            return now - timedelta(seconds=int(text[:-1]) * _AGO[text[-1]])
+        found = datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
