@@ -18,6 +18,7 @@ _MISUSED = 2
 COMMANDS = {
     "demo": ("k2.demo.command:demo", "Play real recorded trades through every agent and reconcile every stage."),
     "init": ("k2.init:init", "Create every topic, registry subject and Iceberg table that the contracts name."),
+    "migrate": ("k2.migrate.command:app", "Tables of the warm tier (ClickHouse), by numbered migrations."),
     "stack": ("k2.stack:app", "Kafka, schema registry, S3 and Iceberg catalog on this machine."),
     "status": (
         "k2.status.command:status",

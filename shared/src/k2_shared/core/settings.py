@@ -138,14 +138,31 @@ class LakeSettings(Settings):
     s3_cafile: CaFile | None = Field(None, description="PEM file of the authorities to trust, for the object store")
 
 
-class RunSettings(KafkaSettings, RegistrySettings):
-    """The broker and registry of a run, and the run's place among others on them."""
+class ClickHouseSettings(Settings):
+    """How to reach ClickHouse (HTTP), and which database holds the warm tier."""
+
+    clickhouse_url: str = Field(
+        "http://127.0.0.1:8123", pattern=r"^https?://[^/?#@]+/?$", description="scheme://host:port"
+    )
+    clickhouse_user: str = Field("default", min_length=1)
+    clickhouse_password: SecretStr | None = None
+    clickhouse_database: str = Field("k2", pattern=r"^[a-z][a-z0-9_]{0,40}$", description="of the warm tier's tables")
+    clickhouse_timeout_s: float = Field(60.0, ge=1, le=600, description="of one query")
+    clickhouse_cafile: CaFile | None = Field(None, description="PEM file of the authorities to trust")
+
+
+class PrefixSettings(Settings):
+    """A run's place among others on the same servers."""
 
     k2_prefix: str = Field(
         "",
         pattern=r"^([a-z0-9][a-z0-9-]{0,30}\.)?$",
-        description="put before topics, groups, transactional ids and namespaces; ends in a dot",
+        description="put before topics, groups, transactional ids, namespaces and databases; ends in a dot",
     )
+
+
+class RunSettings(KafkaSettings, RegistrySettings, PrefixSettings):
+    """The broker and registry of a run, and the run's place among others on them."""
 
 
 class AgentSettings(RunSettings):

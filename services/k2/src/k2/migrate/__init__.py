@@ -1,0 +1,1 @@
+"""The warm tier's migrations from the command line."""
