@@ -46,7 +46,7 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One record as read; ``digest`` covers key, value, timestamp and headers but those of the dead-letter queue."""
+    """One record as read; ``digest`` covers key, value and headers but those of the dead-letter queue."""
 
     at: Place
     key: bytes | None
@@ -54,6 +54,7 @@ class Seen:
     sha256: str
     trade: Facts | None = None
     letter: Letter | None = None
+    timestamp_ms: int = 0
 
     @property
     def facts(self) -> Facts:
@@ -63,9 +64,9 @@ class Seen:
 
 
 def digest(record: Any) -> bytes:
-    """The fingerprint of everything that a stage must not touch."""
+    """The fingerprint of everything that a stage must not touch, but the time, which silver's topics set themselves."""
     headers = [header for header in record.headers if not header[0].startswith(PREFIX)]
-    whole = repr((record.key, record.value, record.timestamp, headers))
+    whole = repr((record.key, record.value, headers))
     return hashlib.blake2b(whole.encode(), digest_size=16).digest()
 
 
@@ -121,6 +122,7 @@ class ObservedTopics:
             sha256(record.value),
             facts(record.value, self.schema_id) if name in _DECODED else None,
             letter(record) if name == DLQ else None,
+            record.timestamp,
         )
 
     async def _new_records(self, *, committed: bool) -> list[Any]:

@@ -31,7 +31,7 @@ class Ideal:
         record = FakeRecord(
             draft.key, draft.value, draft.topic, at.partition, at.offset, draft.timestamp, draft.headers
         )
-        seen = Seen(at, draft.key, digest(record), sha256(draft.value))
+        seen = Seen(at, draft.key, digest(record), sha256(draft.value), timestamp_ms=draft.timestamp)
         self.records[draft.topic].append(seen)
         self.deliveries.append(Delivery(at, seen.sha256, draft.kind, draft.message_id, draft.refusal))
         if draft.refusal and draft.refusal.stage == "silver":
@@ -41,7 +41,7 @@ class Ideal:
 
     def _go_on(self, seen: Seen, draft: Draft) -> None:
         at = self._next(SILVERS[BRONZES.index(draft.topic)], draft.partition)
-        silver = replace(seen, at=at, trade=facts(draft.value or b"", SCHEMA_ID))
+        silver = replace(seen, at=at, trade=facts(draft.value or b"", SCHEMA_ID), timestamp_ms=seen.timestamp_ms + 7)
         self.records[at.topic].append(silver)
         verdict = verdicts([r for topic in SILVERS for r in self.records[topic]], 12)[at]
         if verdict == "new":
@@ -53,7 +53,7 @@ class Ideal:
     def _refuse(self, seen: Seen, stage: str, reason: str, winner: Place | None = None) -> None:
         said = Letter(seen.at, stage, reason, str(winner) if winner else None)
         at = self._next(DLQ, seen.at.partition)
-        self.records[DLQ].append(Seen(at, seen.key, seen.digest, seen.sha256, letter=said))
+        self.records[DLQ].append(replace(seen, at=at, trade=None, letter=said))
 
     def _next(self, topic: str, partition: int) -> Place:
         return Place(topic, partition, sum(r.at.partition == partition for r in self.records[topic]))
@@ -104,13 +104,17 @@ def changed(records: list[Seen]) -> list[Seen]:
     return [replace(records[0], digest=b"other", sha256="other"), *records[1:]]
 
 
+def retimed(records: list[Seen]) -> list[Seen]:
+    return [replace(records[0], timestamp_ms=records[0].timestamp_ms + 1), *records[1:]]
+
+
 # The order of letters says nothing: they name their sources.
 BREACHES = [
     (topic, breach)
     for topic in TOPICS
     for breach in (lost, lost_last, doubled, swapped, changed)
     if (topic, breach) != (DLQ, swapped)
-]
+] + [(GOLD, retimed), (DLQ, retimed)]
 
 
 @pytest.mark.parametrize(("topic", "breach"), BREACHES)

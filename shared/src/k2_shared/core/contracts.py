@@ -30,6 +30,7 @@ class TopicContract:
     cleanup_policy: str
     max_message_bytes: int
     segment_bytes: int | None
+    timestamp_type: Literal["CreateTime", "LogAppendTime"]
     producers: tuple[str, ...]
     consumers: tuple[str, ...]
     examples: tuple[str, ...]
@@ -41,6 +42,7 @@ class TopicContract:
             "retention.ms": str(self.retention_ms),
             "cleanup.policy": self.cleanup_policy,
             "max.message.bytes": str(self.max_message_bytes),
+            "message.timestamp.type": self.timestamp_type,
         }
         return config | ({"segment.bytes": str(self.segment_bytes)} if self.segment_bytes else {})
 
@@ -132,7 +134,7 @@ def _items(item: Any) -> list[Any]:
 
 
 def _topic(document: Mapping[str, Any]) -> TopicContract:
-    fields = {"segment_bytes": None, **document}
+    fields = {"segment_bytes": None, "timestamp_type": "CreateTime", **document}
     value = fields.pop("value")
     for name in ("headers", "producers", "consumers", "examples"):
         fields[name] = tuple(fields[name])

@@ -11,7 +11,7 @@ from k2_shared.core.origin import Headers
 
 
 class Record(Protocol):
-    """What is written of a record: ``timestamp`` is the receipt of the frame in ms."""
+    """What is written of a record: ``timestamp`` is the receipt of the frame in ms, and from silver on its writing."""
 
     @property
     def timestamp(self) -> int: ...
