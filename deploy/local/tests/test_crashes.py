@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 
+import clickhouse_connect
 import psutil
 import pyarrow as pa
 import pytest
@@ -124,6 +125,17 @@ def test_iceberg_commits_survive_kill_9_of_seaweed(stack: Stack) -> None:
         assert _rows(stack, "killed") == 15
 
 
+def test_acknowledged_rows_survive_kill_9_of_clickhouse(stack: Stack) -> None:
+    """Every row of an insert that was answered is there, and only this part is started again."""
+    stack.up()
+    client = clickhouse_connect.get_client(dsn=stack.env()["CLICKHOUSE_URL"])
+    client.command("CREATE OR REPLACE TABLE killed (a Int64) ENGINE=MergeTree ORDER BY a")
+    client.insert("killed", [[number] for number in range(1_000)])
+    _kill(stack, "clickhouse")
+    assert stack.start() == ["clickhouse"]
+    assert client.query("SELECT count(), sum(a) FROM killed").first_row == (1_000, 499_500)
+
+
 @pytest.mark.long
 async def test_a_killed_broker_is_reached_only_after_an_orderly_restart(stack: Stack) -> None:
     """It starts twice, the first time on a port of its own; what a group committed is what it finds."""
@@ -149,7 +161,12 @@ def test_half_dead_stack_is_named_part_by_part(stack: Stack) -> None:
     stack.up()
     _kill(stack, "seaweed")
     parts = stack.status()
-    assert {part.part: part.state for part in parts} == {"kafka": "up", "registry": "up", "seaweed": "died"}
+    assert {part.part: part.state for part in parts} == {
+        "kafka": "up",
+        "registry": "up",
+        "seaweed": "died",
+        "clickhouse": "up",
+    }
     assert whole(parts) == "half-dead"
     with pytest.raises(Exception, match=r"seaweed not running"):
         stack.env()

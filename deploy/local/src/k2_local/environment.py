@@ -1,5 +1,6 @@
 """The variables by which the project's programs find a stack."""
 
+from k2_local.clickhouse import DATABASE, OWNER, READER
 from k2_local.parts import Site
 from k2_local.seaweed import REGION, WAREHOUSE
 from k2_support.ports import HOST
@@ -20,4 +21,11 @@ def environment(site: Site) -> dict[str, str]:
         "S3_ACCESS_KEY_ID": identity.s3_access_key_id,
         "S3_SECRET_ACCESS_KEY": identity.s3_secret_access_key,
         "S3_REGION": REGION,
+        "CLICKHOUSE_URL": _clickhouse(site, OWNER),
+        "CLICKHOUSE_READER_URL": _clickhouse(site, READER),
     }
+
+
+def _clickhouse(site: Site, user: str) -> str:
+    """The address of the warm tier as clickhouse-connect takes it: ``get_client(dsn=…)``."""
+    return f"http://{user}:{site.identity.password_of(user)}@{HOST}:{site.ports['clickhouse']}/{DATABASE}"

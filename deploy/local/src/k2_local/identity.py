@@ -1,6 +1,7 @@
 """A stack's identity: its Kafka cluster id and S3 keys, generated once and kept in its state folder."""
 
 import base64
+import hmac
 import secrets
 import uuid
 from dataclasses import asdict, dataclass
@@ -16,6 +17,10 @@ class Identity:
     cluster_id: str
     s3_access_key_id: str
     s3_secret_access_key: str
+
+    def password_of(self, user: str) -> str:
+        """The password of a user of ClickHouse: derived, so that it needs no place of its own."""
+        return hmac.new(self.s3_secret_access_key.encode(), f"clickhouse:{user}".encode(), "sha256").hexdigest()
 
 
 def identity_of(state: Path) -> Identity:

@@ -17,6 +17,7 @@ PORTS = {
     "kafka": ("kafka", "kafka_controller"),
     "registry": ("registry",),
     "seaweed": ("s3", "iceberg", "seaweed_master", "seaweed_volume", "seaweed_filer", "seaweed_admin"),
+    "clickhouse": ("clickhouse",),
 }
 # With GRPC added they meet neither each other nor the ports that kernels give to outgoing connections.
 _CHOICES = range(11_000, 21_000)

@@ -31,8 +31,10 @@ class StackSettings(Settings):
     k2_seaweed_volume_port: int | None = PORT
     k2_seaweed_filer_port: int | None = PORT
     k2_seaweed_admin_port: int | None = PORT
+    k2_clickhouse_port: int | None = PORT
     k2_kafka_heap_mb: int = Field(512, ge=256, le=65_536, description="MiB")
     k2_registry_heap_mb: int = Field(384, ge=192, le=16_384, description="MiB")
+    k2_clickhouse_memory_mb: int = Field(2_048, ge=512, le=65_536, description="MiB, of which one query gets half")
     k2_start_timeout_s: float = Field(90.0, gt=0, le=600, description="for a starting part without a sign of work")
     k2_stop_timeout_s: float = Field(20.0, ge=0, le=300, description="for a stopping part without a sign of work")
     k2_work_timeout_s: float = Field(300.0, gt=0, le=3_600, description="for a start or a stop that works all the time")

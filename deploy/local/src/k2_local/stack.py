@@ -9,6 +9,7 @@ from shutil import rmtree
 
 from k2_local import ports, targets
 from k2_local.artifacts import Cache
+from k2_local.clickhouse import ClickHouse
 from k2_local.disk import explained, locked, require_space
 from k2_local.environment import environment
 from k2_local.identity import identity_of
@@ -25,7 +26,7 @@ from k2_shared.core.errors import ConfigError, Unavailable
 
 Report = Callable[[str], None]
 
-KINDS: tuple[type[Part], ...] = (Kafka, Apicurio, Seaweed)
+KINDS: tuple[type[Part], ...] = (Kafka, Apicurio, Seaweed, ClickHouse)
 NAMES = tuple(kind.name for kind in KINDS)
 
 

@@ -1,0 +1,49 @@
+"""ClickHouse: the engine that chdb embeds, behind its HTTP interface."""
+
+import sys
+
+import requests
+
+from k2_local.artifacts import Downloads
+from k2_local.parts import Launch, NotReadyError, Part
+from k2_support.ports import HOST
+
+DATABASE = "k2"
+OWNER, READER = "k2", "reader"
+_CHECK_TIMEOUT_S = 3
+
+
+class ClickHouse(Part):
+    """The warm tier's server; only its two users are let in."""
+
+    name = "clickhouse"
+    answers_at = "clickhouse"
+
+    def prepare(self, downloads: Downloads) -> Launch:
+        """See ``Part.prepare``."""
+        settings, identity = self.site.settings, self.site.identity
+        options = {
+            "path": self.folder / "data",
+            "port": self.port,
+            "database": DATABASE,
+            "memory-mb": settings.k2_clickhouse_memory_mb,
+        }
+        passwords = {
+            "CLICKHOUSE_USER": OWNER,
+            "CLICKHOUSE_PASSWORD": identity.password_of(OWNER),
+            "CLICKHOUSE_READER_USER": READER,
+            "CLICKHOUSE_READER_PASSWORD": identity.password_of(READER),
+        }
+        argv = [f"--{name}={value}" for name, value in options.items()]
+        return Launch([sys.executable, "-P", "-m", "k2_local.embedded_clickhouse", *argv], passwords)
+
+    def check(self) -> None:
+        """Ready when it answers a query of its owner: the directory is open and the password is ours."""
+        login = (OWNER, self.site.identity.password_of(OWNER))
+        url = f"http://{HOST}:{self.port}/"
+        try:
+            answer = requests.get(url, params={"query": "SELECT 1"}, auth=login, timeout=_CHECK_TIMEOUT_S)
+        except requests.RequestException as error:
+            raise NotReadyError(f"no answer yet ({type(error).__name__})") from None
+        if not answer.ok:
+            raise NotReadyError(f"ClickHouse answers {answer.status_code}: {answer.text[:200]}")

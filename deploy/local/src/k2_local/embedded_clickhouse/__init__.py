@@ -1,0 +1,1 @@
+"""ClickHouse's engine (chdb) behind its own HTTP interface, as far as clickhouse-connect uses it."""

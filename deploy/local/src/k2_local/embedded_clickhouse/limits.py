@@ -1,0 +1,27 @@
+"""What the embedded server is allowed to use, and what it grants to one query."""
+
+from dataclasses import dataclass
+
+MIB = 1_048_576
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Every limit of one server; bytes and seconds."""
+
+    memory: int = 2_048 * MIB  # of the whole engine
+    query_memory: int = 1_024 * MIB
+    mark_cache: int = 64 * MIB
+    execution_s: float = 300.0  # of one query
+    result: int = 512 * MIB  # of a result that is held whole before it is sent
+    query_text: int = MIB
+    body: int = 1_024 * MIB  # of one request, compressed or not
+    body_idle_s: float = 60.0  # without a byte of a request's body
+    concurrent: int = 16  # queries at once
+    waiting: int = 64  # queries that may wait for a place among them
+    waiting_s: float = 30.0
+    sessions: int = 1_024
+    session_s: float = 60.0  # that a session is kept for, unless its client says otherwise
+    longest_session_s: float = 3_600.0
+    ttl_merge_s: int = 300  # between two merges of one part that delete what has expired
+    stopping_s: float = 10.0  # for queries that run when the server is told to stop

@@ -1,0 +1,37 @@
+"""The warm tier's server as a part of the stack."""
+
+import clickhouse_connect
+import psutil
+import pytest
+import requests
+from clickhouse_connect.driver.exceptions import DatabaseError
+
+from k2_local import Stack
+from k2_local.stack_state import StackState
+
+
+def test_both_users_of_the_environment_are_let_in(stack: Stack) -> None:
+    """The owner writes, the reader reads the same table and may not write."""
+    owner = clickhouse_connect.get_client(dsn=stack.env()["CLICKHOUSE_URL"])
+    reader = clickhouse_connect.get_client(dsn=stack.env()["CLICKHOUSE_READER_URL"])
+    owner.command("CREATE OR REPLACE TABLE let_in (a Int64) ENGINE=MergeTree ORDER BY a")
+    owner.insert("let_in", [[1], [2]])
+    assert reader.query("SELECT sum(a) FROM let_in").first_row == (3,)
+    with pytest.raises(DatabaseError, match="READONLY"):
+        reader.command("INSERT INTO let_in VALUES (3)")
+
+
+def test_another_password_opens_nothing(stack: Stack) -> None:
+    """A stranger is refused with 403, whatever the user's name is."""
+    address = stack.env()["CLICKHOUSE_URL"].split("@")[1].split("/")[0]
+    for user in ("k2", "reader", "default"):
+        answer = requests.get(f"http://{address}/", params={"query": "SELECT 1"}, auth=(user, "wrong"), timeout=60)
+        assert (answer.status_code, answer.headers["X-ClickHouse-Exception-Code"]) == (403, "516")
+
+
+def test_passwords_are_not_on_the_command_line(stack: Stack) -> None:
+    """Other users of the machine see the command line of a process, not its environment."""
+    process = StackState(stack.settings.state).process("clickhouse")
+    assert process is not None
+    secret = stack.env()["CLICKHOUSE_URL"].split(":")[2].split("@")[0]
+    assert secret not in " ".join(psutil.Process(process.pid).cmdline())
