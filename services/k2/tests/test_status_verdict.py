@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from k2.status.facts import BROKER, CATALOG, REGISTRY, STORE, Agent, Gaps, Lags, Letters, Part, Status, Table
+from k2.status.facts import BROKER, CATALOG, REGISTRY, STORE, WARM, Agent, Gaps, Lags, Letters, Part, Status, Table
 from k2.status.verdict import GAP_LIMIT_S, LAG_LIMIT, exit_code, problems, verdict
 
 ALERTS = Path(__file__).resolve().parents[3] / "deploy/prometheus/alerts.yaml"
-PARTS = [Part(name, "somewhere") for name in (BROKER, REGISTRY, CATALOG, STORE)]
+PARTS = [Part(name, "somewhere") for name in (BROKER, REGISTRY, CATALOG, STORE, WARM)]
 SILVER = Agent("silver", "http://a:1", service="silver", version="1", in_per_s=1.0, out_per_s=1.0, age_s=0.1)
 GOLD = replace(SILVER, name="gold", url="http://a:2", service="gold")
 FINE = Status(
@@ -117,7 +117,7 @@ def test_the_worst_comes_first() -> None:
     """Servers, then agents by how bad they are, then what is missing or behind, then what is not known."""
     wrong = problems(
         Status(
-            parts=[*PARTS[:3], Part(STORE, "s", "no answer", "start it", answers=False)],
+            parts=[*PARTS[:3], Part(STORE, "s", "no answer", "start it", answers=False), *PARTS[4:]],
             agents=[
                 replace(GOLD, missing=("starting",), stopped_symbols=1),
                 HALTED,

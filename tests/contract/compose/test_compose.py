@@ -15,7 +15,7 @@ from k2.init import InitSettings
 from k2_shared.core.settings import Settings
 
 SERVICES = sorted(folder.parent.name for folder in (ROOT / "services").glob("*/pyproject.toml"))
-SERVERS = {"kafka", "registry", "registry-db", "seaweedfs", "prometheus"}
+SERVERS = {"kafka", "registry", "registry-db", "seaweedfs", "clickhouse", "prometheus"}
 
 
 def settings_of(service: str) -> type[Settings]:
@@ -116,7 +116,9 @@ def test_grace(compose: Compose) -> None:
 def test_order(compose: Compose) -> None:
     """Init waits for healthy servers, agents for init."""
     healthy = {"condition": "service_healthy"}
-    assert compose.services["init"]["depends_on"] == {"kafka": healthy, "registry": healthy, "seaweedfs": healthy}
+    assert compose.services["init"]["depends_on"] == dict.fromkeys(
+        ("kafka", "registry", "seaweedfs", "clickhouse"), healthy
+    )
     for name in set(compose.built) - {"init", "exchange_sim"}:
         assert compose.services[name]["depends_on"] == {"init": {"condition": "service_completed_successfully"}}
 

@@ -37,4 +37,8 @@ def test_the_servers_are_those_of_the_file(compose: Compose) -> None:
     assert settings.s3_endpoint == f"http://{published(compose, 'seaweedfs', 8333)}"
     assert settings.iceberg_credential
     assert settings.iceberg_credential.get_secret_value() == inside["ICEBERG_CREDENTIAL"]
+    assert settings.clickhouse_url == f"http://{published(compose, 'clickhouse', 8123)}"
+    assert settings.clickhouse_user == inside["CLICKHOUSE_USER"]
+    assert settings.clickhouse_password
+    assert settings.clickhouse_password.get_secret_value() == inside["CLICKHOUSE_PASSWORD"]
     assert settings.iceberg_warehouse == inside["ICEBERG_WAREHOUSE"]

@@ -21,11 +21,10 @@ def environment(site: Site) -> dict[str, str]:
         "S3_ACCESS_KEY_ID": identity.s3_access_key_id,
         "S3_SECRET_ACCESS_KEY": identity.s3_secret_access_key,
         "S3_REGION": REGION,
-        "CLICKHOUSE_URL": _clickhouse(site, OWNER),
-        "CLICKHOUSE_READER_URL": _clickhouse(site, READER),
+        "CLICKHOUSE_URL": f"http://{HOST}:{port['clickhouse']}",
+        "CLICKHOUSE_DATABASE": DATABASE,
+        "CLICKHOUSE_USER": OWNER,
+        "CLICKHOUSE_PASSWORD": identity.password_of(OWNER),
+        "CLICKHOUSE_READER_USER": READER,
+        "CLICKHOUSE_READER_PASSWORD": identity.password_of(READER),
     }
-
-
-def _clickhouse(site: Site, user: str) -> str:
-    """The address of the warm tier as clickhouse-connect takes it: ``get_client(dsn=…)``."""
-    return f"http://{user}:{site.identity.password_of(user)}@{HOST}:{site.ports['clickhouse']}/{DATABASE}"

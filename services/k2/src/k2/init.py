@@ -1,4 +1,4 @@
-"""``k2 init``: create every topic, subject and table of the contracts; safe to repeat."""
+"""``k2 init``: create every topic, subject and table of the contracts, in lake and warm tier; safe to repeat."""
 
 import asyncio
 import sys
@@ -9,21 +9,22 @@ from requests.exceptions import RequestException
 
 from k2_shared.core import contracts
 from k2_shared.core.errors import Unavailable
-from k2_shared.core.settings import LakeSettings, RunSettings
+from k2_shared.core.settings import ClickHouseSettings, LakeSettings, RunSettings
 from k2_shared.kafka import topics
 from k2_shared.kafka.registry import SchemaRegistry
 from k2_shared.kafka.topics import Names
 from k2_shared.lake import iceberg
+from k2_shared.warm import migrations, working
 
 
-class InitSettings(RunSettings, LakeSettings):
+class InitSettings(RunSettings, LakeSettings, ClickHouseSettings):
     """Where to create, and how often each topic is kept."""
 
     kafka_replication_factor: int = Field(1, ge=1, le=10)
 
 
 def init() -> None:
-    """Create every topic, registry subject and Iceberg table that the contracts name; safe to repeat."""
+    """Create every topic, registry subject and table that the contracts name; safe to repeat."""
     sys.stderr.write(apply(InitSettings.load()) + "\n")
 
 
@@ -31,7 +32,7 @@ def apply(settings: InitSettings) -> str:
     """Create what is missing; returns what stands now, for people.
 
     Raises:
-        Unavailable: the broker, the registry or the catalog did not answer.
+        Unavailable: the broker, the registry, the catalog or ClickHouse did not answer.
         Halt: one of them refused.
     """
     names = Names(settings.k2_prefix)
@@ -42,8 +43,12 @@ def apply(settings: InitSettings) -> str:
             iceberg.create(catalog, names, contract)
     except (RESTError, RequestException) as error:
         raise Unavailable(f"the Iceberg catalog at {settings.iceberg_catalog_uri} failed: {error}") from None
+    working.work(settings, names, migrations.apply)
     where = f" under {settings.k2_prefix}" if settings.k2_prefix else ""
-    return f"{len(contracts.topics())} topics, their schemas and {len(contracts.tables())} tables stand{where}"
+    return (
+        f"{len(contracts.topics())} topics, their schemas, {len(contracts.tables())} tables of the lake and "
+        f"{len(migrations.migrations())} migrations of the warm tier stand{where}"
+    )
 
 
 async def _topics_and_subjects(settings: InitSettings, names: Names) -> None:

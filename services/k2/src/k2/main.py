@@ -17,9 +17,9 @@ _MISUSED = 2
 # Imported when one is used: all of them take a second, also for --version and for every TAB.
 COMMANDS = {
     "demo": ("k2.demo.command:demo", "Play real recorded trades through every agent and reconcile every stage."),
-    "init": ("k2.init:init", "Create every topic, registry subject and Iceberg table that the contracts name."),
+    "init": ("k2.init:init", "Create every topic, registry subject and table that the contracts name; safe to repeat."),
     "migrate": ("k2.migrate.command:app", "Tables of the warm tier (ClickHouse), by numbered migrations."),
-    "stack": ("k2.stack:app", "Kafka, schema registry, S3 and Iceberg catalog on this machine."),
+    "stack": ("k2.stack:app", "Kafka, schema registry, S3, Iceberg catalog and ClickHouse on this machine."),
     "status": (
         "k2.status.command:status",
         "Show servers, agents, lag, gaps, dead letters and tables, and one verdict.",

@@ -19,7 +19,9 @@ from k2_local.stack import NAMES
 from k2_local.status import whole
 from k2_shared.core.errors import ConfigError
 
-app = typer.Typer(help="Kafka, schema registry, S3 and Iceberg catalog on this machine.", no_args_is_help=True)
+app = typer.Typer(
+    help="Kafka, schema registry, S3, Iceberg catalog and ClickHouse on this machine.", no_args_is_help=True
+)
 
 State = Annotated[
     Path | None,

@@ -151,6 +151,21 @@ class ClickHouseSettings(Settings):
     clickhouse_cafile: CaFile | None = Field(None, description="PEM file of the authorities to trust")
 
 
+class ClickHouseReaderSettings(ClickHouseSettings):
+    """How to read the warm tier without being able to change it."""
+
+    clickhouse_reader_user: str = Field("reader", min_length=1, description="may read and nothing else")
+    clickhouse_reader_password: SecretStr | None = None
+
+    def as_reader(self) -> ClickHouseSettings:
+        """The same server, as the user who reads."""
+        reader = {
+            "clickhouse_user": self.clickhouse_reader_user,
+            "clickhouse_password": self.clickhouse_reader_password,
+        }
+        return self.model_copy(update=reader)
+
+
 class PrefixSettings(Settings):
     """A run's place among others on the same servers."""
 

@@ -28,7 +28,8 @@ CREATE TABLE IF NOT EXISTS {_APPLIED}
 ENGINE = ReplacingMergeTree ORDER BY number COMMENT 'The migrations of schemas/clickhouse that are applied'
 """
 _TABLE_EXISTS = 57
-_LOCK_POLLS, _LOCK_POLL_S = 60, 1.0
+_LOCK_POLL_S = 0.5
+_LOCK_PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +86,15 @@ def standing(client: Client) -> Standing:
     return Standing(applied, pending, drift)
 
 
-def apply(client: Client) -> Sequence[Migration]:
-    """Apply what is pending, one process at a time; returns it. Blocks.
+def apply(client: Client, patience_s: float = _LOCK_PATIENCE_S) -> Sequence[Migration]:
+    """Apply what is pending, one process at a time, waiting so long for another; returns it. Blocks.
 
     Raises:
         Halt: the database is not what the applied migrations made.
         Unavailable: another process holds the lock.
     """
     client.command(f"CREATE DATABASE IF NOT EXISTS {client.database} ENGINE = Atomic", use_database=False)
-    with _locked(client):
+    with _locked(client, patience_s):
         found = standing(client)
         if found.drift:
             raise Halt(
@@ -132,22 +133,21 @@ def _changed(checksums: Mapping[int, str], known: Mapping[int, Migration]) -> li
 
 
 @contextmanager
-def _locked(client: Client) -> Iterator[None]:
+def _locked(client: Client, patience_s: float) -> Iterator[None]:
     """Hold the migrations' lock, a table that only one process can create; its comment says who.
 
     Raises:
         Unavailable: another process held it all the while.
     """
     holder = f"{gethostname()} since {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}"
-    for _ in range(_LOCK_POLLS):
-        if _take(client, holder):
-            break
+    until = time.monotonic() + patience_s
+    while not _take(client, holder):
+        if time.monotonic() > until:
+            raise Unavailable(
+                f"another process is migrating database {client.database} ({_holder(client)}): if it is dead, drop "
+                f"table {client.database}.{_LOCK} and try again"
+            )
         time.sleep(_LOCK_POLL_S)
-    else:
-        raise Unavailable(
-            f"another process is migrating database {client.database} ({_holder(client)}): if it is dead, drop table "
-            f"{client.database}.{_LOCK} and try again"
-        )
     try:
         yield
     finally:

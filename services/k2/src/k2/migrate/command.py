@@ -2,14 +2,17 @@
 
 import json
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
     from k2_shared.warm.migrations import Migration, Standing
 
+T = TypeVar("T")
 _DIFFERS = 1
 app = typer.Typer(
     help="Tables of the warm tier (ClickHouse), by numbered migrations.",
@@ -31,10 +34,9 @@ def plan(as_json: AsJson = False) -> None:
 @app.command()
 def apply() -> None:
     """Apply what is pending; safe to repeat, and beside another. Exits 3 where the tables are not what it made."""
-    from k2.migrate.working import work
     from k2_shared.warm import migrations
 
-    done = work(migrations.apply)
+    done = _work(migrations.apply)
     sys.stderr.write(f"applied {', '.join(map(str, done)) or 'nothing: every migration stands'}\n")
 
 
@@ -48,10 +50,17 @@ def status(as_json: AsJson = False) -> None:
 
 
 def _standing() -> "Standing":
-    from k2.migrate.working import work
     from k2_shared.warm import migrations
 
-    return work(migrations.standing)
+    return _work(migrations.standing)
+
+
+def _work(on_database: "Callable[[Client], T]") -> "T":
+    from k2_shared.core.settings import ClickHouseSettings, PrefixSettings
+    from k2_shared.kafka.topics import Names
+    from k2_shared.warm.working import work
+
+    return work(ClickHouseSettings.load(), Names(PrefixSettings.load().k2_prefix), on_database)
 
 
 def _print_json(found: "Standing") -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 BROKER, REGISTRY, CATALOG, STORE = "broker", "registry", "catalog", "object store"
+WARM = "clickhouse"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,18 +27,19 @@ class Reader:
         settings = self._pipeline.settings
         async with aiohttp.ClientSession() as session:
             asked = (agents.ask(session, target) for target in self._pipeline.targets.agents)
-            kafka, registry, (catalog, tables), store, answers = await asyncio.gather(
+            kafka, registry, (catalog, tables), store, warm, answers = await asyncio.gather(
                 self._broker.ask(),
                 servers.registry(settings),
                 servers.lake(settings, self._names),
                 servers.store(settings),
+                servers.warm(settings),
                 asyncio.gather(*asked),
             )
         gaps = kafka.gaps
         if gaps.fault:
             gaps = told_gaps([answer.page for answer in answers if answer.page], gaps.fault)
         return Status(
-            parts=[kafka.part, registry, catalog, store],
+            parts=[kafka.part, registry, catalog, store, warm],
             agents=[answer.agent for answer in answers],
             lags=self._exported(answers) or kafka.lags,
             gaps=gaps,

@@ -13,9 +13,9 @@ from requests.exceptions import ConnectionError as ConnectFailed
 from requests.exceptions import RequestException, Timeout
 
 from k2.status.agents import reason
-from k2.status.facts import CATALOG, REGISTRY, STORE, Part, Table
+from k2.status.facts import CATALOG, REGISTRY, STORE, WARM, Part, Table
 from k2_shared.core import contracts
-from k2_shared.core.settings import LakeSettings, RegistrySettings
+from k2_shared.core.settings import ClickHouseSettings, LakeSettings, RegistrySettings
 from k2_shared.kafka.topics import Names
 from k2_shared.lake import iceberg
 
@@ -47,6 +47,20 @@ async def store(settings: LakeSettings) -> Part:
     if status >= 500:
         return Part(STORE, settings.s3_endpoint, f"answers HTTP {status}", "its log says why")
     return Part(STORE, settings.s3_endpoint)
+
+
+async def warm(settings: ClickHouseSettings) -> Part:
+    """Ask ClickHouse the simplest query, as the sink's user."""
+    where, secret = settings.clickhouse_url.rstrip("/"), settings.clickhouse_password
+    login = aiohttp.BasicAuth(settings.clickhouse_user, secret.get_secret_value() if secret else "")
+    status = await _status(f"{where}/?query=SELECT%201", settings.clickhouse_cafile, login)
+    if isinstance(status, str):
+        return Part(WARM, where, status, "start it, or check CLICKHOUSE_URL", answers=False)
+    if status in _REFUSED:
+        return Part(WARM, where, f"refuses us (HTTP {status})", "check CLICKHOUSE_USER and CLICKHOUSE_PASSWORD")
+    if status != 200:
+        return Part(WARM, where, f"answers HTTP {status}", "its log says why; or check CLICKHOUSE_URL")
+    return Part(WARM, where)
 
 
 async def _status(url: str, cafile: Path | None, login: aiohttp.BasicAuth | None = None) -> int | str:

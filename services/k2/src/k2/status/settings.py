@@ -10,10 +10,10 @@ from pydantic import Field
 from k2_local import StackSettings
 from k2_local.targets import FILE, Targets
 from k2_shared.core.errors import ConfigError
-from k2_shared.core.settings import LakeSettings, RunSettings
+from k2_shared.core.settings import ClickHouseReaderSettings, LakeSettings, RunSettings
 
 
-class StatusSettings(RunSettings, LakeSettings):
+class StatusSettings(RunSettings, LakeSettings, ClickHouseReaderSettings):
     """The servers of a pipeline, and the file that names its agents."""
 
     k2_targets: Path | None = Field(None, description="a file of targets, or the folder with its targets.json")
