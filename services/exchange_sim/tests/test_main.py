@@ -9,6 +9,7 @@ import sys
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,14 @@ def test_it_announces_its_urls_in_one_line_and_ends_at_sigterm() -> None:
         assert process.wait(DEADLINE_S) == 0
         assert process.stdout is not None
         assert process.stdout.read() == ""
+
+
+async def test_it_serves_the_pages_that_its_help_names() -> None:
+    """Each is known, also where it wants a POST."""
+    with started(SIM_PORT="0") as (_, urls):
+        async with aiohttp.ClientSession(urls["url"]) as session:
+            found = [(await session.get(page)).status for page in SimSettings.pages]
+    assert HTTPStatus.NOT_FOUND not in found
 
 
 async def test_log_is_whole_after_sigterm(cut: Cut, tmp_path: Path) -> None:
@@ -96,8 +105,9 @@ def test_busy_port_is_refused_in_one_line(capsys: pytest.CaptureFixture[str]) ->
     [
         ([], "SIM_PORT is not set"),
         (["--port", "x"], "SIM_PORT='x' is not allowed"),
+        (["--port", "0", "--sped", "2"], "unrecognized arguments: --sped 2: --help says what there is"),
         (["--port", "0", "--speed", "fast"], "SIM_SPEED='fast' is not allowed"),
-        (["--port", "0", "--speed", "0"], "SIM_SPEED=0.0 is not allowed"),
+        (["--port", "0", "--speed", "0"], "SIM_SPEED='0' is not allowed"),
         (["--port", "0", "--invalid", "1.5"], "SIM_INVALID='1.5' is not allowed"),
         (["--port", "0", "--expect", "bitfinex"], "SIM_EXPECT='bitfinex' is not allowed"),
         (["--port", "0", "--as-live", "--rest-all"], "exclude each other"),
@@ -137,9 +147,10 @@ def test_config_can_be_shown(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         from_command_line(["--port", "0", "--print-config"])
     assert exit_.value.code == 0
-    shown = capsys.readouterr()
-    names = [line.split("=")[0] for line in (shown.out + shown.err).splitlines()]
+    shown = capsys.readouterr().out
+    names = [line.split("=")[0] for line in shown.splitlines() if not line.startswith("#")]
     assert names == sorted(name.upper() for name in SimSettings.model_fields)
+    assert "(from a flag)\nSIM_PORT=0\n" in shown
 
 
 def test_unknown_symbol_of_a_file_is_a_config_error(tmp_path: Path) -> None:

@@ -1,18 +1,22 @@
 """Settings: refused with a sentence that helps, secrets never shown."""
 
+import json
 import ssl
 from pathlib import Path
+from typing import Annotated, Literal
 
 import pytest
+from pydantic import Field
 
 from k2_shared.core.errors import ConfigError
+from k2_shared.core.print_config import print_config
+from k2_shared.core.setting_fields import HIDDEN
 from k2_shared.core.settings import (
     AgentSettings,
     KafkaSettings,
     LakeSettings,
     RegistrySettings,
     Settings,
-    print_config,
 )
 from k2_shared.feed.venue.settings import FeedSettings, Symbols
 from k2_shared.stages.settings import ProcessorSettings
@@ -24,6 +28,12 @@ class SymbolSettings(FeedSettings):
     """A venue's settings."""
 
     venue_symbols: Symbols = ("BTC/USD",)
+
+
+class PaceSettings(Settings):
+    """A number or a word."""
+
+    pace: Annotated[float, Field(gt=0, le=9)] | Literal["fit"] = 1.0
 
 
 class Required(Settings):
@@ -39,14 +49,17 @@ class Required(Settings):
         (AgentSettings, "WEB_PORT", "http", "valid integer"),
         (AgentSettings, "LOG_LEVEL", "LOUD", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
         (AgentSettings, "K2_PREFIX", "No_Dot", "ends in a dot"),
-        (AgentSettings, "SHUTDOWN_GRACE_S", "0", "from SIGTERM to exit"),
+        (AgentSettings, "SHUTDOWN_GRACE_S", "0", "from SIGTERM to exit, in seconds: above 0 to 300"),
+        (AgentSettings, "SHUTDOWN_GRACE_S", "nan", "finite number"),
         (KafkaSettings, "KAFKA_SECURITY_PROTOCOL", "TLS", "'PLAINTEXT', 'SSL', 'SASL_PLAINTEXT' or 'SASL_SSL'"),
         (RegistrySettings, "SCHEMA_REGISTRY_URL", "localhost:8081", "base URL"),
         (LakeSettings, "ICEBERG_TIMEOUT_S", "-1", "greater than 0"),
         (SymbolSettings, "VENUE_SYMBOLS", "BTC/USD,ETHUSD", "'ETHUSD' is no symbol: it is BASE/QUOTE"),
         (SymbolSettings, "VENUE_SYMBOLS", "BTC/USD,X/" + "Y" * 39, "more than 40 characters"),
         (SymbolSettings, "VENUE_SYMBOLS", " , ", "at least 1 item"),
-        (SymbolSettings, "FEED_MAX_FRAME_BYTES", "2000000", "fits one raw record"),
+        (SymbolSettings, "FEED_MAX_FRAME_BYTES", "2000000", "fits one raw record: 1000 to 1000000"),
+        (SymbolSettings, "VENUE_SYMBOLS", "BTC,ETH", "commas and colons, 'ETH' is no symbol"),
+        (PaceSettings, "PACE", "0", "greater than 0 or Input should be 'fit' (above 0 to 9 or fit)"),
     ],
 )
 def test_a_wrong_value_names_the_variable_what_was_given_and_what_is_allowed(
@@ -83,13 +96,55 @@ def test_symbols_are_split_and_trimmed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert SymbolSettings.load().venue_symbols == ("BTC/USD", "ETH/USD")
 
 
+def test_what_was_given_wins_over_the_environment_also_where_it_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The value that is told is the one that was read."""
+    monkeypatch.setenv("WEB_PORT", "7000")
+    with pytest.raises(ConfigError, match="WEB_PORT='x' is not allowed"):
+        AgentSettings.load(web_port="x")
+
+
+@pytest.mark.parametrize("as_json", [False, True])
 @pytest.mark.parametrize("name", ["kafka_sasl_password", "schema_registry_password"])
-def test_print_config_hides_secrets(name: str) -> None:
-    """Every setting is a line under its variable's name; a secret is stars."""
-    shown = print_config(AgentSettings.load(**{name: SECRET}))
-    assert f"{name.upper()}=**********" in shown.splitlines()
-    assert "WEB_PORT=6066" in shown.splitlines()
+def test_print_config_hides_secrets(name: str, as_json: bool) -> None:
+    """Stars, for people and for programs; what is not set is empty."""
+    shown = print_config(AgentSettings.load(**{name: SECRET}), as_json=as_json)
+    assert HIDDEN in shown
     assert SECRET not in shown
+    assert HIDDEN not in print_config(AgentSettings.load(), as_json=as_json)
+
+
+def test_print_config_says_of_each_setting_what_it_is_and_where_its_value_is_from(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A comment, then the value as the variable has it; what is empty is not set."""
+    monkeypatch.setenv("WEB_PORT", "7000")
+    monkeypatch.setenv("LOG_LEVEL", "")
+    shown = print_config(AgentSettings.load(kafka_bootstrap_servers="a:1"), flags={"kafka_bootstrap_servers"})
+    for lines in (
+        "# port of the pages (from the environment, default 6066)\nWEB_PORT=7000\n",
+        "# of the JSON lines on stdout (by default)\nLOG_LEVEL=INFO\n",
+        "(from a flag, default 127.0.0.1:9092)\nKAFKA_BOOTSTRAP_SERVERS=a:1\n",
+    ):
+        assert lines in shown
+
+
+def test_print_config_as_json_is_for_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same facts, by name."""
+    monkeypatch.setenv("VENUE_SYMBOLS", "BTC/USD, ETH/USD")
+    (found,) = (
+        each
+        for each in json.loads(print_config(SymbolSettings.load(), as_json=True))
+        if each["variable"] == "VENUE_SYMBOLS"
+    )
+    assert found == {
+        "variable": "VENUE_SYMBOLS",
+        "value": "BTC/USD,ETH/USD",
+        "source": "environment",
+        "default": "BTC/USD",
+        "kind": "list",
+        "allowed": "1 to 1024 of them, comma-separated",
+        "description": "",
+    }
 
 
 def test_an_error_message_hides_secrets() -> None:

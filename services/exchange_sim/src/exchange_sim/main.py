@@ -12,17 +12,16 @@ from aiohttp import web
 from exchange_sim.oracle import OracleLog
 from exchange_sim.recordings import load
 from exchange_sim.server import Simulator
-from exchange_sim.settings import SimSettings, from_command_line
-from k2_shared.core.errors import ConfigError, K2Error
+from exchange_sim.settings import SERVICE, SimSettings, from_command_line
+from k2_shared.core.errors import ConfigError
+from k2_shared.core.exits import told_in_one_line
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until SIGTERM or SIGINT; the exit code is 2 when that cannot be done as asked."""
-    try:
-        asyncio.run(serve(from_command_line(sys.argv[1:] if arguments is None else arguments)))
-    except K2Error as error:
-        print(f"exchange_sim: {error}", file=sys.stderr)  # noqa: T201  # for whoever started it
-        sys.exit(error.exit_code)
+    with told_in_one_line(SERVICE):
+        settings = from_command_line(sys.argv[1:] if arguments is None else arguments)
+        asyncio.run(serve(settings))
 
 
 async def serve(settings: SimSettings) -> None:

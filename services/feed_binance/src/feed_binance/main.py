@@ -4,13 +4,12 @@ from typing import NoReturn
 
 from feed_binance.protocol import BinanceProtocol
 from feed_binance.rest import BinanceRest
-from feed_binance.settings import BinanceSettings
+from feed_binance.settings import SERVICE, BinanceSettings
 from k2_shared.feed.run.feed import Feed, in_shell
 from k2_shared.feed.venue.budget import Allowance
 from k2_shared.feed.venue.venue import Venue
 from k2_shared.stages.agent import Shell, run
 
-SERVICE = "feed_binance"
 # Binance's limits: 300 connection attempts in five minutes, 5 messages a second, a connection's life of 24 h, and
 # 6,000 of REST weight a minute, of which half is for others.
 _ATTEMPTS = Allowance(240, 300.0)

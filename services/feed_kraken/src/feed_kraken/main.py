@@ -4,13 +4,12 @@ from typing import NoReturn
 
 from feed_kraken.protocol import KrakenProtocol
 from feed_kraken.rest import KrakenRest
-from feed_kraken.settings import KrakenSettings
+from feed_kraken.settings import SERVICE, KrakenSettings
 from k2_shared.feed.run.feed import Feed, in_shell
 from k2_shared.feed.venue.budget import Allowance
 from k2_shared.feed.venue.venue import Venue
 from k2_shared.stages.agent import Shell, run
 
-SERVICE = "feed_kraken"
 # https://support.kraken.com: about 150 connection attempts in ten minutes, then a ban; about one REST call a second.
 _ATTEMPTS = Allowance(120, 600.0)
 

@@ -1,5 +1,18 @@
-"""Run the service: ``python -m gold``."""
+"""Run the service: ``python -m gold``; what only asks for help has it without all that works."""
 
-from gold.main import main
+from typing import NoReturn
 
-main()
+from gold.settings import SERVICE, GoldSettings
+from k2_shared.core.program import answer
+
+
+def main() -> NoReturn:
+    """The console script."""
+    answer(SERVICE, GoldSettings)
+    from gold.main import main as work
+
+    work()
+
+
+if __name__ == "__main__":
+    main()

@@ -6,15 +6,13 @@ from aiokafka import TopicPartition
 
 from gold.domain import GoldProcessor
 from gold.reading import Reader
-from gold.settings import GoldSettings
+from gold.settings import SERVICE, GoldSettings
 from k2_shared.kafka.schemas import SubjectSchemas
 from k2_shared.kafka.topics import DLQ, EXCHANGES, GOLD, SILVER, STATE, Names
 from k2_shared.stages.agent import Shell, run
 from k2_shared.stages.limits import AgentLimits
 from k2_shared.stages.processor import Pipeline, ProcessorFactory, StateTopics
 from k2_shared.stages.transactions import TransactionalAgent
-
-SERVICE = "gold"
 
 
 def compose(settings: GoldSettings, shell: Shell) -> TransactionalAgent:

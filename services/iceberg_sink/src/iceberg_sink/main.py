@@ -10,7 +10,7 @@ from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.exceptions import NoSuchTableError
 
 from iceberg_sink import rows
-from iceberg_sink.settings import SinkSettings
+from iceberg_sink.settings import SERVICE, SinkSettings
 from iceberg_sink.sink import SinkTable, TableSink
 from k2_shared.core import contracts
 from k2_shared.core.contracts import TableContract
@@ -25,7 +25,6 @@ from k2_shared.lake.retries import RETRYABLE, RetryBudget, reason
 from k2_shared.lake.table import LakeTable
 from k2_shared.stages.agent import Shell, run
 
-SERVICE = "iceberg_sink"
 ATTEMPT_FAILED = "table_attempt_failed"
 
 

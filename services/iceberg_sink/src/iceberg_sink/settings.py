@@ -4,15 +4,32 @@ from pydantic import Field
 
 from k2_shared.core.settings import AgentSettings, LakeSettings
 
+SERVICE = "iceberg_sink"
+
 
 class SinkSettings(AgentSettings, LakeSettings):
-    """The sink's settings: its name in the tables, when it commits, how often it tries, what it expires."""
+    """The sink's name in the tables, when it commits, how often it tries, what it expires."""
 
-    sink_id: str = Field("k2", pattern=r"^[a-z0-9-]{1,40}$", description="names the sink's state in the tables")
-    sink_max_rows: int = Field(100_000, ge=1, le=200_000)
-    sink_max_bytes: int = Field(8_388_608, ge=65_536, le=268_435_456, description="of a batch's rows in memory")
-    sink_interval_s: float = Field(5.0, gt=0, le=600)
-    sink_commit_attempts: int = Field(20, ge=2, le=1_000, description="at reading or committing a table, each whole")
-    sink_outlive_s: float = Field(30.0, ge=0, le=86_400, description="the others go on so long after a table's end")
+    sink_id: str = Field(
+        "k2",
+        pattern=r"^[a-z0-9-]{1,40}$",
+        description="names the sink's state in the tables; another id starts from nothing and doubles every row",
+    )
+    sink_max_rows: int = Field(100_000, ge=1, le=200_000, description="commit at so many rows")
+    sink_max_bytes: int = Field(
+        8_388_608, ge=65_536, le=268_435_456, description="commit at so many bytes of rows in memory"
+    )
+    sink_interval_s: float = Field(5.0, gt=0, le=600, description="commit at the latest so long after the first row")
+    sink_commit_attempts: int = Field(
+        20,
+        ge=2,
+        le=1_000,
+        description="at reading or committing a batch, each whole, before its table ends with exit 4",
+    )
+    sink_outlive_s: float = Field(
+        30.0, ge=0, le=86_400, description="the other tables go on so long after one has ended, before the exit"
+    )
     sink_snapshot_age_s: float = Field(3_600.0, ge=0, le=31_536_000, description="older snapshots are expired")
-    sink_expire_interval_s: float = Field(300.0, gt=0, le=86_400)
+    sink_expire_interval_s: float = Field(
+        300.0, gt=0, le=86_400, description="how often they are, beginning with the first commit of a start"
+    )

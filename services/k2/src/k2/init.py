@@ -20,7 +20,7 @@ from k2_shared.warm import migrations, working
 class InitSettings(RunSettings, LakeSettings, ClickHouseSettings):
     """Where to create, and how often each topic is kept."""
 
-    kafka_replication_factor: int = Field(1, ge=1, le=10)
+    kafka_replication_factor: int = Field(1, ge=1, le=10, description="copies of each topic that is created")
 
 
 def init() -> None:

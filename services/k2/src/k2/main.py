@@ -1,6 +1,5 @@
 """The k2 command line: the root command, and how every command fails."""
 
-import os
 import sys
 from importlib import import_module
 from typing import Annotated, Any
@@ -10,9 +9,9 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from k2_shared.core.errors import K2Error
+from k2_shared.core.exits import PIPE_CLOSED, discard_stdout
 
 _INTERRUPTED = 130
-_PIPE_CLOSED = 141  # as of a program that SIGPIPE ends
 _MISUSED = 2
 # Imported when one is used: all of them take a second, also for --version and for every TAB.
 COMMANDS = {
@@ -62,8 +61,8 @@ class Commands(TyperGroup):
         except KeyboardInterrupt:
             raise typer.Exit(_INTERRUPTED) from None
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is flushed at the end
-            raise typer.Exit(_PIPE_CLOSED) from None
+            discard_stdout()
+            raise typer.Exit(PIPE_CLOSED) from None
 
 
 app = typer.Typer(

@@ -18,9 +18,8 @@ from k2_shared.kafka.topics import Names, administration, check
 from k2_shared.stages.agent import Shell, run
 from lag_exporter.adapters import Broker
 from lag_exporter.domain import GroupPosition
-from lag_exporter.settings import LagSettings
+from lag_exporter.settings import SERVICE, LagSettings
 
-SERVICE = "lag_exporter"
 UNKNOWN = "group_lag_unknown"
 KNOWN = "group_lag_known"
 _OLD = 3  # intervals without a measurement after which a group is named as missing

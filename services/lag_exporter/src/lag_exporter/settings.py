@@ -4,8 +4,10 @@ from pydantic import Field
 
 from k2_shared.core.settings import AgentSettings
 
+SERVICE = "lag_exporter"
+
 
 class LagSettings(AgentSettings):
-    """The lag exporter's settings: how often it asks the broker."""
+    """How often the broker is asked."""
 
     lag_interval_s: float = Field(10.0, gt=0, le=300, description="seconds from one measurement to the next")

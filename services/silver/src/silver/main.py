@@ -11,9 +11,7 @@ from k2_shared.stages.limits import AgentLimits
 from k2_shared.stages.processor import Pipeline, ProcessorFactory
 from k2_shared.stages.transactions import TransactionalAgent
 from silver.domain import SilverProcessor
-from silver.settings import SilverSettings
-
-SERVICE = "silver"
+from silver.settings import SERVICE, SilverSettings
 
 
 def compose(settings: SilverSettings, shell: Shell) -> TransactionalAgent:

@@ -2,15 +2,17 @@
 
 import os
 import ssl
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from k2_shared.core.errors import ConfigError
+from k2_shared.core.setting_fields import SettingField, is_secret, setting_field
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
@@ -31,7 +33,9 @@ CaFile = Annotated[Path, AfterValidator(_authorities)]
 class Settings(BaseSettings):
     """Base of every settings class; a field ``kafka_bootstrap_servers`` is read from its upper-case name."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+    pages: ClassVar[Mapping[str, str]] = {}
+    """What a program with these settings serves by HTTP, for ``--help``."""
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, allow_inf_nan=False)
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:
@@ -43,41 +47,51 @@ class Settings(BaseSettings):
         try:
             return cls(**overrides)
         except ValidationError as error:
-            raise ConfigError("; ".join(_explain(cls, found) for found in error.errors())) from None
-
-    def public(self) -> dict[str, str]:
-        """Every setting by its variable's name, secrets hidden."""
-        return {name.upper(): str(value) for name, value in self.model_dump().items()}
+            raise ConfigError("; ".join(_wrong(cls, overrides, error))) from None
 
 
-def _explain(cls: type[BaseSettings], found: ErrorDetails) -> str:
-    if not found["loc"]:
-        return found["msg"].removeprefix("Value error, ")
-    field = str(found["loc"][0])
-    name = field.upper()
-    about = cls.model_fields[field].description if field in cls.model_fields else None
-    hint = f" ({about})" if about else ""
-    if found["type"] == "missing":
-        return f"{name} is not set{hint}"
-    given = "***" if _is_secret(cls, field) else repr(os.environ.get(name, found["input"]))
-    return f"{name}={given} is not allowed: {found['msg'].removeprefix('Value error, ')}{hint}"
+def _wrong(cls: type[BaseSettings], overrides: Mapping[str, Any], error: ValidationError) -> list[str]:
+    """A sentence for each field that is wrong, and for each rule that spans several."""
+    found: dict[str, list[ErrorDetails]] = {}
+    for each in error.errors():
+        found.setdefault(str(each["loc"][0]) if each["loc"] else "", []).append(each)
+    return [_explain(cls, field, overrides, details) for field, details in found.items()]
 
 
-def _is_secret(cls: type[BaseSettings], field: str) -> bool:
-    kind = cls.model_fields[field].annotation if field in cls.model_fields else None
-    return SecretStr in (kind, *get_args(kind))
+def _explain(cls: type[BaseSettings], field: str, overrides: Mapping[str, Any], details: Sequence[ErrorDetails]) -> str:
+    either = " or " if len(details[0]["loc"]) > 1 and isinstance(details[0]["loc"][1], str) else ", "
+    said = either.join(each["msg"].removeprefix("Value error, ") for each in details)
+    if field not in cls.model_fields:
+        return said
+    about, name = setting_field(cls, field), field.upper()
+    if details[0]["type"] == "missing":
+        return f"{name} is not set{_hint(about)}"
+    given = overrides.get(field, os.environ.get(name, details[0]["input"]))
+    shown = "***" if is_secret(cls.model_fields[field]) else repr(given)
+    return f"{name}={shown} is not allowed: {said}{_hint(about)}"
+
+
+def _hint(about: SettingField) -> str:
+    """What the setting is for, and which numbers it may be: of a text or a choice, pydantic says what it may be."""
+    limits = "" if about.kind in {"choice", "text"} else about.allowed
+    hint = ": ".join(each for each in (about.description, limits) if each)
+    return f" ({hint})" if hint else ""
 
 
 class KafkaSettings(Settings):
     """How to reach the broker; every Kafka client of the project is made from this."""
 
-    kafka_bootstrap_servers: str = Field("127.0.0.1:9092", description="host:port[,host:port]")
-    kafka_security_protocol: SecurityProtocol = "PLAINTEXT"
-    kafka_sasl_mechanism: SaslMechanism = "SCRAM-SHA-512"
-    kafka_sasl_username: str | None = None
-    kafka_sasl_password: SecretStr | None = None
-    kafka_ssl_cafile: CaFile | None = Field(None, description="PEM file of the authorities to trust")
-    kafka_request_timeout_ms: int = Field(30_000, ge=1_000, le=300_000)
+    kafka_bootstrap_servers: str = Field("127.0.0.1:9092", description="brokers to begin with, host:port[,host:port]")
+    kafka_security_protocol: SecurityProtocol = Field("PLAINTEXT", description="TLS where it says SSL, a user for SASL")
+    kafka_sasl_mechanism: SaslMechanism = Field("SCRAM-SHA-512", description="how the password is proven; with SASL")
+    kafka_sasl_username: str | None = Field(None, description="user of the broker; with SASL")
+    kafka_sasl_password: SecretStr | None = Field(None, description="the user's password; with SASL")
+    kafka_ssl_cafile: CaFile | None = Field(
+        None, description="PEM file of the authorities to trust in place of the system's; with SSL"
+    )
+    kafka_request_timeout_ms: int = Field(
+        30_000, ge=1_000, le=300_000, description="for one answer of the broker, in milliseconds"
+    )
 
     @model_validator(mode="after")
     def _has_credentials(self) -> Self:
@@ -116,25 +130,27 @@ class RegistrySettings(Settings):
     """How to reach the schema registry (Confluent's API)."""
 
     schema_registry_url: str = Field("http://127.0.0.1:8081", pattern=r"^https?://", description="base URL")
-    schema_registry_username: str | None = None
-    schema_registry_password: SecretStr | None = None
-    schema_registry_cafile: CaFile | None = None
-    schema_registry_timeout_s: float = Field(10.0, gt=0, le=120)
+    schema_registry_username: str | None = Field(None, description="user of the registry, if it asks for one")
+    schema_registry_password: SecretStr | None = Field(None, description="that user's password")
+    schema_registry_cafile: CaFile | None = Field(
+        None, description="PEM file of the authorities to trust in place of the system's"
+    )
+    schema_registry_timeout_s: float = Field(10.0, gt=0, le=120, description="for one answer, in seconds")
 
 
 class LakeSettings(Settings):
     """How to reach the Iceberg REST catalog and its object store."""
 
-    iceberg_catalog_uri: str = Field("http://127.0.0.1:8181", pattern=r"^https?://")
-    iceberg_warehouse: str = "s3://warehouse"
+    iceberg_catalog_uri: str = Field("http://127.0.0.1:8181", pattern=r"^https?://", description="the REST catalog")
+    iceberg_warehouse: str = Field("s3://warehouse", description="which of the catalog's warehouses")
     iceberg_credential: SecretStr | None = Field(None, description="key:secret for the catalog's OAuth2")
-    iceberg_oauth2_server_uri: str | None = None
-    iceberg_timeout_s: float = Field(30.0, gt=0, le=300)
+    iceberg_oauth2_server_uri: str | None = Field(None, description="where the catalog's tokens come from")
+    iceberg_timeout_s: float = Field(30.0, gt=0, le=300, description="for one answer of the catalog, in seconds")
     iceberg_cafile: CaFile | None = Field(None, description="PEM file of the authorities to trust, for the catalog")
-    s3_endpoint: str = Field("http://127.0.0.1:8333", pattern=r"^https?://")
-    s3_access_key_id: str | None = None
-    s3_secret_access_key: SecretStr | None = None
-    s3_region: str = "us-east-1"
+    s3_endpoint: str = Field("http://127.0.0.1:8333", pattern=r"^https?://", description="the object store")
+    s3_access_key_id: str | None = Field(None, description="key of the object store")
+    s3_secret_access_key: SecretStr | None = Field(None, description="that key's secret")
+    s3_region: str = Field("us-east-1", description="region that requests are signed for")
     s3_cafile: CaFile | None = Field(None, description="PEM file of the authorities to trust, for the object store")
 
 
@@ -183,12 +199,17 @@ class RunSettings(KafkaSettings, RegistrySettings, PrefixSettings):
 class AgentSettings(RunSettings):
     """What every agent has besides: its web port, its logs and how long it may take to stop."""
 
-    web_host: str = "0.0.0.0"  # noqa: S104  # a container's port is reached from outside
-    web_port: int = Field(6066, ge=1, le=65_535)
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    shutdown_grace_s: float = Field(20.0, gt=0, le=300, description="from SIGTERM to exit")
+    pages: ClassVar[Mapping[str, str]] = {
+        "/metrics": "what it counts and measures, for Prometheus",
+        "/healthz": "200 while it is alive",
+        "/readyz": "200 when it is ready, else 503 and what is missing",
+        "/resume": "POST: go on after a halt",
+    }
 
-
-def print_config(settings: Settings) -> str:
-    """Render settings for ``--print-config``: a line each, secrets hidden."""
-    return "\n".join(f"{name}={value}" for name, value in sorted(settings.public().items()))
+    web_host: str = Field(
+        "0.0.0.0",  # noqa: S104  # a container's port is reached from outside
+        description="address of the pages",
+    )
+    web_port: int = Field(6066, ge=1, le=65_535, description="port of the pages")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="of the JSON lines on stdout")
+    shutdown_grace_s: float = Field(20.0, gt=0, le=300, description="from SIGTERM to exit, in seconds")

@@ -19,8 +19,10 @@ from mode import Service
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from k2_shared.core.errors import ConfigError, K2Error, Unavailable
+from k2_shared.core.exits import told_in_one_line
 from k2_shared.core.gc_tuning import tune_gc
-from k2_shared.core.settings import AgentSettings, KafkaSettings, print_config
+from k2_shared.core.program import answer
+from k2_shared.core.settings import AgentSettings, KafkaSettings
 from k2_shared.core.telemetry import Metrics, configure_logs, logger
 from k2_shared.kafka import codecs
 from k2_shared.kafka.admission import refusal
@@ -68,18 +70,11 @@ def run(service: str, settings_type: type[SettingsT], compose: Callable[[Setting
     ``compose`` is the service's composition root: it returns the one Faust service that does the work.
     Exits 0 after SIGTERM or SIGINT, with a K2Error's code after one, and 1 after any other failure.
     """
-    try:
+    answer(service, settings_type)
+    with told_in_one_line(service):
         settings = settings_type.load()
-        if "--print-config" in sys.argv[1:]:
-            sys.stdout.write(print_config(settings) + "\n")
-            sys.exit(0)
-        if sys.argv[1:]:
-            raise ConfigError(f"{service} takes no argument but --print-config, given {sys.argv[1:]}")
         codecs.check()
         sys.exit(_work(service, settings, compose))
-    except K2Error as error:
-        sys.stderr.write(f"{service}: {error}\n")
-        sys.exit(error.exit_code)
 
 
 def _work(service: str, settings: SettingsT, compose: Callable[[SettingsT, Shell], Service]) -> int:
