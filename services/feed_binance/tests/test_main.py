@@ -22,7 +22,7 @@ class TestBinance(FeedConformance):
     ids = ["BINANCE:BTC/USDT:3735683259"]
     unfit = FRAME.replace(b'"q":"0.02000000"', b'"q":"46000000000.00000000"')
     uncapturable = (
-        ("BTC/XYZ", "the venue does not trade it; it has BTC/USDT"),
+        ("BTC/XYZ", "the venue does not trade it; near it: BTC/USDT"),
         ("OLD/USDT", "the venue does not trade it now: its status is 'CANCEL_ONLY'"),
         ("NEW/USDT", "cannot be read where it speaks of it: Expected `array`, got `null` - at `$.filters`"),
     )

@@ -22,7 +22,7 @@ class TestKraken(FeedConformance):
     ids = [f"KRAKEN:BTC/USDT:{number}" for number in (10218208, 10218209, 10218209)]
     unfit = FRAME.replace(b'"qty":0.00027625', b'"qty":46000000000')
     uncapturable = (
-        ("BTC/XYZ", "the venue does not trade it; it has BTC/USDT"),
+        ("BTC/XYZ", "the venue does not trade it; near it: BTC/USDT"),
         ("OLD/USDT", "the venue does not trade it now: its status is 'cancel_only'"),
         ("NEW/USDT", "cannot be read where it speaks of it: Expected `str`, got `null` - at `$.altname`"),
     )

@@ -24,9 +24,10 @@ PAIRS = Pairs({"BTC/USD": Listing("XBTUSD"), "BTC/EUR": listing("XBTEUR", 5, "ha
 
 
 def test_a_symbol_that_is_not_listed_is_refused_with_what_there_is() -> None:
-    """The pairs of its base, however it was written; else how many there are."""
-    assert PAIRS.refusal("btc/usdt") == "the venue does not trade it; it has BTC/EUR, BTC/USD"
-    assert PAIRS.refusal("NONE/USD") == "the venue does not trade it; it has 3 others"
+    """What is written alike, the nearest first, and the pairs of its base, however it was written; else how many."""
+    assert PAIRS.refusal("btc/usdt") == "the venue does not trade it; near it: BTC/USD, BTC/EUR"
+    assert PAIRS.refusal("XBT/USD") == "the venue does not trade it; near it: BTC/USD"
+    assert PAIRS.refusal("NONE/USD") == "the venue does not trade it; it has 3 others, and none near it"
 
 
 def test_a_listed_symbol_is_refused_with_its_reason_or_not_at_all() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from msgspec import Raw
 
@@ -11,6 +12,7 @@ from k2_shared.core.trade import DECIMAL_SCALE
 
 _ODD = (ValueError, ArithmeticError, RecursionError)
 _NEAR = 10
+_ALIKE = 0.75  # of 1: BTC/USD and XBT/USD are, BTC/USD and ETH/USD are not
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +47,16 @@ class Pairs:
             return why or self.listings[symbol].refused
         if self.missing:
             return self.missing
-        base = _base(symbol)
-        near = sorted(listed for listed in self.listings if _base(listed) == base)[:_NEAR]
-        return f"the venue does not trade it; it has {', '.join(near) or f'{len(self.listings)} others'}"
+        near = ", ".join(self._near(symbol))
+        others = f"near it: {near}" if near else f"it has {len(self.listings)} others, and none near it"
+        return f"the venue does not trade it; {others}"
+
+    def _near(self, symbol: str) -> Sequence[str]:
+        """What may have been meant: symbols that are written alike, the nearest first, and those of its base asset."""
+        folded = {listed.casefold(): listed for listed in self.listings}
+        alike = [folded[name] for name in get_close_matches(symbol.casefold(), folded, _NEAR, _ALIKE)]
+        of_base = sorted(listed for listed in self.listings if _base(listed) == _base(symbol))
+        return list(dict.fromkeys([*alike, *of_base]))[:_NEAR]
 
     def check(self, symbols: Iterable[str]) -> None:
         """Return if the list says of each of these symbols whether it can be captured.
