@@ -17,7 +17,7 @@ CORE_TESTS = $(wildcard services/*/tests/test_domain.py services/*/tests/test_fa
 MANIFESTS = requirements.lock Makefile $(MEMBERS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cores test-repeat test-crashes test-protocols test-alerts test-service test-feeds test-feed-kills soak-feeds test-exactly-once bench-core bench-feeds bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state check lint format lock clean
+.PHONY: help demo test test-cores test-repeat test-crashes test-protocols test-alerts test-service test-feeds test-feed-kills soak-feeds test-exactly-once bench-cli bench-core bench-feeds bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state check lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -107,6 +107,9 @@ bench-latency: .venv/.dev ## from the receipt of a frame to readable gold at 10k
 
 bench-state: .venv/.dev ## gold with 100 million remembered trades: bytes, checkpoints, and recovery after kill -9
 	@.venv/bin/k2 stack exec --state $(STATE)/bench -- .venv/bin/python -m tests.bench.state $(ARGS)
+
+bench-cli: .venv/.dev ## CPU time of the command line's version, help and completion (ARGS="--runs 20")
+	@.venv/bin/python -m tests.bench.cli $(ARGS)
 
 bench-gaps: .venv/.dev ## a feed with up to 100,000 open gaps, by operation, and the memory of 1,000 symbols
 	@.venv/bin/python -m tests.bench.gaps $(ARGS)

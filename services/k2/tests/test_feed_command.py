@@ -143,7 +143,8 @@ async def test_list_shows_the_last_word_and_the_last_event(
 ) -> None:
     """By name; a symbol of the settings has events alone, and an exchange has its own."""
     assert (await k2("list", "--json")).stdout == "[]\n"
-    assert (await k2("list")).stderr == "no such symbol\n"
+    assert (await k2("list")).stderr == "no feed and no order has named a symbol\n"
+    assert (await k2("list", "--symbol", "A/B")).stderr == "no feed and no order has named A/B\n"
     for arguments in (["add", "KRAKEN:SOL/USD"], ["remove", "KRAKEN:SOL/USD"], ["add", "BINANCE:SOL/USDT"]):
         await k2(*arguments, "--no-wait")
     said = [event(EventKind.SUBSCRIBED), event(EventKind.UNSUBSCRIBED), event(EventKind.STALE, "BTC/USD", "90 s")]

@@ -201,6 +201,15 @@ async def test_what_is_nowhere_is_said(shown) -> None:  # type: ignore[no-untype
     assert json.loads(text)["hops"] == []
 
 
+async def test_without_tables_the_command_that_creates_them_is_named(  # type: ignore[no-untyped-def]
+    written: list[Outgoing], run_settings: RunSettings, names: Names, shown
+) -> None:
+    """The topics are shown all the same."""
+    await write(run_settings, names, written[:1], HOME)
+    _, said = await shown(OF.message_id, code=1)
+    assert said.startswith("a table does not exist, 'k2 init' creates it: ")
+
+
 async def test_a_catalog_that_is_away_hides_no_record(  # type: ignore[no-untyped-def]
     written: list[Outgoing], run_settings: RunSettings, names: Names, shown
 ) -> None:

@@ -3,8 +3,6 @@
 import asyncio
 import json
 import os
-import re
-import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -22,8 +20,6 @@ from k2_shared.core.settings import RunSettings
 from k2_shared.kafka import clients
 from k2_shared.kafka.sending import send_all
 from k2_shared.kafka.topics import BRONZE, DLQ, EVENTS, GOLD, RAW, SYMBOLS, Names, administration, partition_for
-from k2_support.ports import free_port
-from k2_support.pseudo_terminal import on_terminal
 from k2_support.records import ORIGIN, trade, value
 from k2_support.topics import write
 from k2_support.waiting import eventually
@@ -31,7 +27,6 @@ from k2_support.waiting import eventually
 K2 = Callable[..., Awaitable[Result]]
 KRAKEN = BRONZE.format(exchange="kraken")
 HOME = partition_for(trade().key, 12)
-ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 COMMAND = [sys.executable, "-m", "k2"]
 
 
@@ -219,34 +214,3 @@ async def test_tail_follows_what_comes_and_ends_with_its_reader(
         if child.returncode is not None:
             break
     assert (await child.stderr.read(), await child.wait()) == (b"", 141)
-
-
-@pytest.mark.parametrize("columns", [80, 200])
-async def test_on_a_terminal_names_are_whole(
-    trades: int, run_settings: RunSettings, names: Names, columns: int
-) -> None:
-    """No line is wider than it, and no identifier is shortened."""
-    await read_up_to(run_settings, names.group("silver"), KRAKEN, 30)
-    environment = {**os.environ, "K2_PREFIX": names.prefix}
-    for command, identifiers in (
-        (["topics"], contracts.topics()),
-        (["lag"], ["k2.silver"]),
-        (["topics", KRAKEN], [KRAKEN]),
-    ):
-        said = await asyncio.to_thread(on_terminal, [*COMMAND, *command], columns, environment)
-        assert max(map(len, ESCAPES.sub("", said).splitlines())) <= columns
-        assert "…" not in said
-        for name in identifiers:
-            assert names.prefix + name in said
-
-
-@pytest.mark.parametrize("command", [["topics"], ["lag"], ["tail", "gold"]])
-def test_without_a_broker_one_line_says_so(command: list[str]) -> None:
-    """Exit code 4, and nothing of the library's."""
-    environment = {**os.environ, "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}"}
-    done = subprocess.run(
-        [*COMMAND, *command], env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert (done.returncode, done.stdout) == (4, "")
-    assert done.stderr.count("\n") == 1
-    assert "no Kafka broker answered" in done.stderr

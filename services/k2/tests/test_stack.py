@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -11,13 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from k2.stack import left_running
 from k2_local import Stack, StackSettings
 from k2_local.targets import Targets
+from k2_support.pseudo_terminal import on_terminal
 from k2_support.signals import sigint
 from k2_support.waiting import wait_for
 
 K2 = [sys.executable, "-c", "from k2.main import main; main()"]
 DEADLINE_S = 90.0
+ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 PRINTS_ENVIRONMENT_AND_WAITS = """
 import json, os, signal, sys
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(9))
@@ -92,6 +96,8 @@ def test_exec_gives_the_environment_passes_signals_and_stops_what_it_started(sta
             exports = _k2("stack", "env", "--state", state).stdout.splitlines()
             status = _k2("stack", "status", "--state", state, "--json")
             logged = _k2("stack", "logs", "--state", state, "-n", "2")
+            screens = {n: on_terminal([*K2, "stack", "status", "--state", state], n, os.environ) for n in (80, 200)}
+            left = left_running(_stack(state))
         finally:
             running.send_signal(signal.SIGTERM)
         _, chatter = running.communicate(timeout=DEADLINE_S)
@@ -104,26 +110,38 @@ def test_exec_gives_the_environment_passes_signals_and_stops_what_it_started(sta
     assert status.returncode == 0
     assert json.loads(status.stdout)["stack"] == "up"
     assert "registry | " in logged.stdout
+    for columns, screen in screens.items():
+        assert screen.count("\x1b[32mup") == 3
+        lines = ESCAPES.sub("", screen).splitlines()
+        assert max(map(len, lines)) <= columns
+        assert [line.split()[0] for line in lines[1:4]] == ["kafka", "registry", "seaweed"]
+    assert left == f"kafka, registry, seaweed still run in {state}: 'k2 stack down --state {state}' stops them"
     assert _states(state) == {"down"}
     assert _k2("stack", "reset", "--state", state, "--yes").returncode == 0
     assert os.listdir(state) == ["lock"]  # noqa: PTH208  # names are all that is wanted
 
 
-def test_interrupt_of_a_start_leaves_nothing_running(state: str) -> None:
-    """Ctrl-C during up exits 130, with every part stopped, also where nobody reads what it says."""
+@pytest.mark.parametrize("is_read", [True, False])
+def test_interrupt_of_a_start_leaves_nothing_running(state: str, is_read: bool) -> None:
+    """Ctrl-C during up exits 130, with every part stopped, and says so; also where nobody reads it."""
     with _started("stack", "up", "--state", state) as starting:
         wait_for((Path(state) / "run" / "seaweed.json").exists, DEADLINE_S, "seaweed's start")
         starting.send_signal(signal.SIGINT)
+        chatter = starting.communicate(timeout=DEADLINE_S)[1] if is_read else ""
     assert starting.returncode == 130
+    assert not is_read or chatter.splitlines()[-1] == f"k2: interrupted: nothing runs in {state}"
     assert _states(state) == {"down"}
 
 
-def test_status_of_no_stack_is_down_with_exit_code_1(state: str) -> None:
-    """Data goes to stdout, the verdict to stderr."""
+def test_status_and_logs_of_no_stack_name_the_folder(state: str) -> None:
+    """Data goes to stdout; where it was looked and what to do to stderr."""
     answer = _k2("stack", "status", "--state", state)
     assert answer.returncode == 1
     assert answer.stdout.count("down") == 3
-    assert answer.stderr == "the stack is down\n"
+    assert answer.stderr.startswith(f"no stack was ever started in {state}: 'k2 stack up' starts one, --state or ")
+    answer = _k2("stack", "logs", "kafka", "--state", state)
+    assert (answer.returncode, answer.stdout) == (0, "")
+    assert answer.stderr.startswith(f"there is no log of kafka in {state}/logs: 'k2 stack up' starts one, --state or ")
 
 
 def test_env_of_no_stack_is_one_line_with_exit_code_4(state: str) -> None:

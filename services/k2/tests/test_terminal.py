@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from k2.terminal import Column, fitting, moment, size, span, table
+from k2.terminal import Column, fitting, moment, say, size, span, table
 
 COLUMNS = [Column("name"), Column("rare", 2), Column("often", 1)]
 ROWS = [("market.crypto.trades.silver.binance", "x" * 20, "y" * 20), ("b", "c", "d\ne")]
@@ -30,6 +30,25 @@ def test_what_looks_like_markup_is_printed_as_it_is() -> None:
     out = io.StringIO()
     Console(file=out, width=80).print(table([Column("said")], [("[red]gold[/red][11]",)], 80))
     assert "[red]gold[/red][11]" in out.getvalue()
+
+
+def test_a_column_of_sentences_is_wrapped_before_others_go() -> None:
+    """But for as many characters as it must have."""
+    columns = [Column("symbol"), Column("told", 1), Column("detail", wraps=24)]
+    rows = [("KRAKEN:BTC/USD", "2026-11-26T22:57:06", "the venue does not trade it " * 4)]
+    assert [fitting(columns, rows, width) for width in (61, 60)] == [[0, 1, 2], [0, 2]]
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_line_is_wrapped_between_words_where_a_person_reads_it(is_terminal: bool) -> None:
+    """What looks like markup is text; no name is cut, and in a pipe a line stays one."""
+    out = io.StringIO()
+    line = "the frame of [red]KRAKEN:BTC/USD:12[/red] :smile: at market.crypto.trades.gold[3]@17"
+    say(Console(file=out, width=40, force_terminal=is_terminal, color_system=None), line, 2)
+    found = [each.strip() for each in out.getvalue().splitlines()]
+    assert " ".join(found) == line
+    assert (len(found) > 1) is is_terminal
+    assert max(map(len, out.getvalue().splitlines())) <= (40 if is_terminal else 200)
 
 
 @pytest.mark.parametrize(

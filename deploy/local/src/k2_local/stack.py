@@ -79,10 +79,18 @@ class Stack:
 
     def status(self) -> list[PartStatus]:
         """Ask every part how it is; takes a few seconds at most and changes nothing."""
-        if not self._state.ports():
+        if not self.exists():
             return [PartStatus(name, "down") for name in NAMES]
         with explained(self.settings.state, "K2_STATE_DIR"), ThreadPoolExecutor(len(NAMES)) as pool:
             return list(pool.map(lambda part: status_of(part, self._state.process(part.name)), self._parts()))
+
+    def running(self) -> list[str]:
+        """The names of the parts whose processes run, without asking whether they work."""
+        return [name for name in NAMES if self._runs(name)]
+
+    def exists(self) -> bool:
+        """Whether a stack was ever started in the folder."""
+        return bool(self._state.ports())
 
     def env(self) -> dict[str, str]:
         """The environment of the running stack's clients, without asking whether it works.
@@ -90,7 +98,8 @@ class Stack:
         Raises:
             Unavailable: not every part runs.
         """
-        if missing := [name for name in NAMES if not self._runs(name)]:
+        running = self.running()
+        if missing := [name for name in NAMES if name not in running]:
             raise Unavailable(f"the stack is not up ({', '.join(missing)} not running): k2 stack up starts it")
         return environment(self._site())
 

@@ -1,12 +1,10 @@
-"""``k2 init``: create every topic, subject and table of the contracts, in lake and warm tier; safe to repeat."""
-
-import asyncio
-import sys
+"""Creates every topic, subject and table of the contracts, in lake and warm tier; safe to repeat."""
 
 from pydantic import Field
 from pyiceberg.exceptions import RESTError
 from requests.exceptions import RequestException
 
+from k2.running import run
 from k2_shared.core import contracts
 from k2_shared.core.errors import Unavailable
 from k2_shared.core.settings import ClickHouseSettings, LakeSettings, RunSettings
@@ -23,11 +21,6 @@ class InitSettings(RunSettings, LakeSettings, ClickHouseSettings):
     kafka_replication_factor: int = Field(1, ge=1, le=10, description="copies of each topic that is created")
 
 
-def init() -> None:
-    """Create every topic, registry subject and table that the contracts name; safe to repeat."""
-    sys.stderr.write(apply(InitSettings.load()) + "\n")
-
-
 def apply(settings: InitSettings) -> str:
     """Create what is missing; returns what stands now, for people.
 
@@ -36,7 +29,7 @@ def apply(settings: InitSettings) -> str:
         Halt: one of them refused.
     """
     names = Names(settings.k2_prefix)
-    asyncio.run(_topics_and_subjects(settings, names))
+    run(_topics_and_subjects(settings, names))
     try:
         catalog = iceberg.connect(settings)
         for contract in contracts.tables().values():

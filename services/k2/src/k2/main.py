@@ -1,6 +1,8 @@
 """The k2 command line: the root command, and how every command fails."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -16,7 +18,10 @@ _MISUSED = 2
 # Imported when one is used: all of them take a second, also for --version and for every TAB.
 COMMANDS = {
     "demo": ("k2.demo.command:demo", "Play real recorded trades through every agent and reconcile every stage."),
-    "init": ("k2.init:init", "Create every topic, registry subject and table that the contracts name; safe to repeat."),
+    "init": (
+        "k2.init_command:init",
+        "Create every topic, registry subject and table that the contracts name; safe to repeat.",
+    ),
     "migrate": ("k2.migrate.command:app", "Tables of the warm tier (ClickHouse), by numbered migrations."),
     "stack": ("k2.stack:app", "Kafka, schema registry, S3, Iceberg catalog and ClickHouse on this machine."),
     "status": (
@@ -51,18 +56,35 @@ class Commands(TyperGroup):
         name, found, rest = super().resolve_command(ctx, args)
         return name, loaded(name) if name in COMMANDS else found, rest
 
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        """Read the command line, where help and the version are printed; ends as ``invoke`` does."""
+        with _ending():
+            return super().make_context(*args, **options)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command; ends with typer.Exit for errors of ours, for Ctrl-C and where nobody reads on."""
-        try:
+        with _ending():
             return super().invoke(ctx)
-        except K2Error as error:
-            sys.stderr.write(f"k2: {error}\n")
-            raise typer.Exit(error.exit_code) from None
-        except KeyboardInterrupt:
-            raise typer.Exit(_INTERRUPTED) from None
-        except BrokenPipeError:
-            discard_stdout()
-            raise typer.Exit(PIPE_CLOSED) from None
+
+
+@contextmanager
+def _ending() -> Iterator[None]:
+    """Leave the block by typer.Exit for whatever ends a command."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()  # here and not at the interpreter's end, where a closed pipe is a traceback
+    except K2Error as error:
+        sys.stderr.write(f"k2: {error}\n")
+        raise typer.Exit(error.exit_code) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(_INTERRUPTED) from None
+    except (BrokenPipeError, SystemExit) as end:
+        if isinstance(end, SystemExit) and not isinstance(end.__context__, BrokenPipeError):  # which rich makes of it
+            raise
+        discard_stdout()
+        raise typer.Exit(PIPE_CLOSED) from None
 
 
 app = typer.Typer(

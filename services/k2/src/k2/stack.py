@@ -1,4 +1,7 @@
-"""``k2 stack``: the local stack from the command line. Data goes to stdout, chatter to stderr."""
+"""``k2 stack``: the local stack from the command line. Data goes to stdout, chatter to stderr.
+
+The stack's libraries are imported when a command runs.
+"""
 
 import json
 import shlex
@@ -7,17 +10,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from k2_local import PartStatus, Stack, StackSettings, child
-from k2_local.logs import follow, last
-from k2_local.stack import NAMES
-from k2_local.status import whole
+from k2.interruption import telling
+from k2.terminal import Column, console, table
+from k2_local import child
 from k2_shared.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from k2_local import PartStatus, Stack
+
+_STYLES = {"up": "green", "down": "", "died": "red", "not answering": "red"}
+_PARTS = (
+    Column("part"),
+    Column("state"),
+    Column("pid", 1, "right"),
+    Column("port", 0, "right"),
+    Column("resident MB", 3, "right"),
+    Column("since", 2),
+    Column("detail"),
+)
 
 app = typer.Typer(
     help="Kafka, schema registry, S3, Iceberg catalog and ClickHouse on this machine.", no_args_is_help=True
@@ -33,39 +49,50 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @app.command()
 def up(state: State = None, as_json: Json = False) -> None:
     """Start the stack, wait until every part works, and print its clients' environment."""
-    with child.terminable():
-        _print_environment(_stack(state).up(_say), as_json)
+    stack = _stack(state)
+    with child.terminable(), telling(lambda: left_running(stack)):
+        _print_environment(stack.up(_say), as_json)
 
 
 @app.command()
 def down(state: State = None) -> None:
     """Stop what the stack started, and nothing else."""
-    _stack(state).down(_say)
+    stack = _stack(state)
+    with telling(lambda: left_running(stack)):
+        stack.down(_say)
 
 
 @app.command()
 def status(state: State = None, as_json: Json = False) -> None:
     """Show every part; exits 0 if all are up, 1 otherwise."""
-    parts = _stack(state).status()
+    from k2_local.status import whole
+
+    stack = _stack(state)
+    parts = stack.status()
     overall = whole(parts)
     if as_json:
         typer.echo(json.dumps({"stack": overall, "parts": [asdict(part) for part in parts]}, indent=2))
     else:
-        Console(width=None if sys.stdout.isatty() else 200).print(_table(parts))
-        _say(f"the stack is {overall}")
+        out = console()
+        out.print(table(_PARTS, [_cells(part) for part in parts], out.width))
+        _say(f"the stack is {overall}" if stack.exists() else _none_in(stack))
     raise typer.Exit(overall != "up")
 
 
 @app.command()
 def logs(
-    part: Annotated[str | None, typer.Argument(help=f"One of {', '.join(NAMES)}; default: all.")] = None,
+    part: Annotated[str | None, typer.Argument(help="One part, as 'k2 stack status' names it; default: all.")] = None,
     state: State = None,
     lines: Annotated[int, typer.Option("-n", min=0, help="Lines of each part.")] = 20,
     following: Annotated[bool, typer.Option("-f", help="Go on as the logs grow.")] = False,
 ) -> None:
     """Print the ends of the parts' logs."""
+    from k2_local.logs import follow, last
+
     stack, wanted = _stack(state), _parts(part)
     files = {name: stack.log(name) for name in wanted}
+    if not any(file.exists() for file in files.values()):
+        _say(f"there is no log of {', '.join(wanted)} in {stack.log(wanted[0]).parent}: {_elsewhere()}")
     for name, line in follow(files, lines) if following else last(files, lines):
         typer.echo(line if part else f"{name:<8} | {line}")
 
@@ -76,7 +103,8 @@ def reset(state: State = None, yes: Annotated[bool, typer.Option("--yes", help="
     stack = _stack(state)
     if not yes:
         _ask(f"Delete every topic, schema and table in {stack.settings.state}?")
-    stack.reset(_say)
+    with telling(lambda: left_running(stack)):
+        stack.reset(_say)
 
 
 @app.command()
@@ -97,8 +125,9 @@ def exec(  # noqa: A001  # the command's name
 
 
 @contextmanager
-def _started(stack: Stack) -> Iterator[None]:
-    started = stack.start(_say)
+def _started(stack: "Stack") -> Iterator[None]:
+    with telling(lambda: left_running(stack)):
+        started = stack.start(_say)
     try:
         yield
     finally:
@@ -106,11 +135,33 @@ def _started(stack: Stack) -> Iterator[None]:
             stack.down(_say, only=started)
 
 
-def _stack(state: Path | None) -> Stack:
+def _stack(state: Path | None) -> "Stack":
+    from k2_local import Stack, StackSettings
+
     return Stack(StackSettings.load(**({"k2_state_dir": state} if state else {})))
 
 
+def left_running(stack: "Stack") -> str:
+    """What of a stack runs now, and how to stop it."""
+    folder = stack.settings.state
+    if running := stack.running():
+        return (
+            f"{', '.join(running)} still run in {folder}: 'k2 stack down --state {shlex.quote(str(folder))}' stops them"
+        )
+    return f"nothing runs in {folder}"
+
+
+def _none_in(stack: "Stack") -> str:
+    return f"no stack was ever started in {stack.settings.state}: {_elsewhere()}"
+
+
+def _elsewhere() -> str:
+    return "'k2 stack up' starts one, --state or K2_STATE_DIR name another folder"
+
+
 def _parts(part: str | None) -> tuple[str, ...]:
+    from k2_local.stack import NAMES
+
     if part is None:
         return NAMES
     if part not in NAMES:
@@ -131,11 +182,11 @@ def _print_environment(environment: dict[str, str], as_json: bool) -> None:
         typer.echo("\n".join(f"export {name}={shlex.quote(value)}" for name, value in environment.items()))
 
 
-def _table(parts: list[PartStatus]) -> Table:
-    table = Table("part", "state", "pid", "port", "resident MB", "since", "detail", box=None)
-    for part in parts:
-        table.add_row(*("" if value is None else str(value) for value in asdict(part).values()))
-    return table
+def _cells(part: "PartStatus") -> list["str | Text"]:
+    from rich.text import Text
+
+    name, state, *rest = asdict(part).values()
+    return [name, Text(state, _STYLES[state]), *("" if value is None else str(value) for value in rest)]
 
 
 def _say(line: str) -> None:

@@ -22,11 +22,15 @@ _DURATIONS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table; where the terminal is too narrow those with the highest ``drop`` go first, 0 never."""
+    """A column of a table; where the terminal is too narrow those with the highest ``drop`` go first, 0 never.
+
+    One of sentences may be wrapped: no column goes for more of it than ``wraps`` characters, where that is given.
+    """
 
     title: str
     drop: int = 0
     justify: Literal["left", "right"] = "left"
+    wraps: int | None = None
 
 
 def console() -> "Console":
@@ -41,6 +45,17 @@ def console() -> "Console":
             raise  # the BrokenPipeError that rich handles now; rich itself would exit with 1
 
     return Stdout(width=None if sys.stdout.isatty() else _PLAIN_WIDTH, highlight=False)
+
+
+def say(out: "Console", line: str, indent: int = 0, style: str = "") -> None:
+    """Print a line of text: wrapped between words on a terminal, so that no name is cut, and whole elsewhere."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    if out.is_terminal:
+        out.print(Padding(Text(line, style, overflow="fold"), (0, 0, 0, indent), expand=False))
+    else:
+        out.print(" " * indent + line, soft_wrap=True, markup=False, emoji=False)
 
 
 def table(columns: Sequence[Column], rows: "Rows", width: int) -> "Table":
@@ -62,10 +77,7 @@ def table(columns: Sequence[Column], rows: "Rows", width: int) -> "Table":
 
 def fitting(columns: Sequence[Column], rows: "Rows", width: int) -> list[int]:
     """The indexes of the columns that fit into a width, or that must not be left out."""
-    widths = [
-        max([len(column.title), *(len(line) for row in rows for line in row[index].split("\n"))]) + _GAP
-        for index, column in enumerate(columns)
-    ]
+    widths = [_width(column, [row[index] for row in rows]) + _GAP for index, column in enumerate(columns)]
     kept = list(range(len(columns)))
     while sum(widths[index] for index in kept) - _GAP > width:
         last = max(kept, key=lambda index: columns[index].drop)
@@ -73,6 +85,12 @@ def fitting(columns: Sequence[Column], rows: "Rows", width: int) -> list[int]:
             break
         kept.remove(last)
     return kept
+
+
+def _width(column: Column, cells: "Sequence[str | Text]") -> int:
+    """The characters that a column must have."""
+    longest = max((len(line) for cell in cells for line in cell.split("\n")), default=0)
+    return max(len(column.title), longest if column.wraps is None else min(longest, column.wraps))
 
 
 def moment(ms: float | None) -> str:

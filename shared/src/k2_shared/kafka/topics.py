@@ -188,7 +188,8 @@ async def administration(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdmin
 
 def unreachable(settings: KafkaSettings, error: Exception) -> Unavailable:
     """The error for a broker that does not answer."""
+    why = "" if "Unable to bootstrap" in str(error) else f" ({error})"  # that repeats the addresses, and no more
     return Unavailable(
-        f"no Kafka broker answered at {settings.kafka_bootstrap_servers} ({error}): check KAFKA_BOOTSTRAP_SERVERS, "
-        f"and whether it speaks KAFKA_SECURITY_PROTOCOL={settings.kafka_security_protocol}"
+        f"no Kafka broker answered at {settings.kafka_bootstrap_servers}{why}: start it, or check "
+        f"KAFKA_BOOTSTRAP_SERVERS, and whether it speaks KAFKA_SECURITY_PROTOCOL={settings.kafka_security_protocol}"
     )

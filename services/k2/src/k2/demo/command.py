@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from k2.demo.options import Options
 from k2_local import child
@@ -49,6 +48,8 @@ def _run(options: Options, *, as_json: bool) -> int:
         if options.keep:  # nobody else says how to stop it
             screen.say(_next(options, reconciled=report.reconciled))
     else:
+        from rich.console import Console
+
         console = Console(width=None if sys.stdout.isatty() else 120)
         report.print(console)
         console.print(_next(options, reconciled=report.reconciled), highlight=False, markup=False)

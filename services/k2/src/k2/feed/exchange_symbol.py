@@ -32,14 +32,19 @@ class ExchangeSymbol:
         Raises:
             ConfigError: it is not that.
         """
-        name, _, symbol = text.partition(":")
-        for exchange in EXCHANGES:
-            if name == exchange and not unfit(symbol):
-                return cls(exchange, symbol)
+        if found := cls.find(text):
+            return found
         raise ConfigError(
             f"{text!r} is not a symbol of an exchange: it is EXCHANGE:BASE/QUOTE as the exchange writes it, "
             f"e.g. KRAKEN:BTC/USD; exchanges are {', '.join(EXCHANGES)}"
         )
+
+    @classmethod
+    def find(cls, text: str) -> Self | None:
+        """As ``parse``, or None where it is not that."""
+        name, _, symbol = text.partition(":")
+        known = (exchange for exchange in EXCHANGES if name == exchange and not unfit(symbol))
+        return next((cls(exchange, symbol) for exchange in known), None)
 
     def __str__(self) -> str:
         return f"{self.exchange}:{self.symbol}"

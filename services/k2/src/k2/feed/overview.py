@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from rich.table import Table
-
 from k2.feed.exchange_symbol import name
 from k2_shared.feed.coverage.feed_records import EventKind, EventRecord, SymbolRecord, moment
 
@@ -62,13 +60,3 @@ def overview(words: Iterable[SymbolRecord], events: Iterable[EventRecord]) -> li
             states[name(event)] = event
     every = sorted(told.keys() | said.keys())
     return [SymbolStatus(each, told.get(each), said.get(each), states.get(each)) for each in every]
-
-
-def table(statuses: Iterable[SymbolStatus]) -> Table:
-    """The statuses as a table for people."""
-    drawn = Table(
-        "symbol", "asked", "captured", "told", "backfill from", "resumption", "event", "at", "detail", box=None
-    )
-    for status in statuses:
-        drawn.add_row(*("" if value is None else str(value) for value in status.shown().values()))
-    return drawn

@@ -1,7 +1,7 @@
 """Symbol commands to the running feeds: sent to the control topic, answered on the events topic."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer
@@ -45,8 +45,12 @@ async def send(settings: RunSettings, command: SymbolCommand) -> None:
         await send_all(sender, names, 0, by_topic([feed_records.symbols.outgoing(command.record)]))
 
 
-async def send_and_wait(settings: RunSettings, command: SymbolCommand, timeout_s: float) -> EventRecord:
+async def send_and_wait(
+    settings: RunSettings, command: SymbolCommand, timeout_s: float, acknowledged: Callable[[SymbolCommand], None]
+) -> EventRecord:
     """Send a command and block until the feed answers, a rejection included; events from before it do not count.
+
+    ``acknowledged`` is called as soon as Kafka has the command.
 
     Raises:
         ConfigError: a topic does not exist.
@@ -62,6 +66,7 @@ async def send_and_wait(settings: RunSettings, command: SymbolCommand, timeout_s
         for tp in at:
             await reader.position(tp)  # the end as it is before the command
         await send(settings, command)
+        acknowledged(command)
         return await _answer(reader, command, timeout_s)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from k2.terminal import console, moment
+from k2.terminal import console, moment, say
 
 if TYPE_CHECKING:
     from k2.lineage.path import Hop, Lineage
@@ -68,7 +68,9 @@ def _rows(names: Any, message_id: Any, trade: dict[str, Any] | None) -> tuple[li
         return [], []
     try:
         return rows(LakeSettings.load(), names, message_id, trade["timestamp"]), []
-    except (K2Error, OSError, requests.RequestException, RESTError, NoSuchTableError) as error:
+    except NoSuchTableError as error:
+        return [], [f"a table does not exist, 'k2 init' creates it: {' '.join(str(error).split())}"]
+    except (K2Error, OSError, requests.RequestException, RESTError) as error:
         return [], [f"the tables could not be asked: {type(error).__name__}: {' '.join(str(error).split())}"]
 
 
@@ -76,17 +78,17 @@ def _print(found: "Lineage") -> None:
     from k2.lineage.path import in_order
 
     out = console()
-    out.print(f"{found.message_id}: {found.verdict}", style="green" if found.is_settled else "red", soft_wrap=True)
+    say(out, f"{found.message_id}: {found.verdict}", style="green" if found.is_settled else "red")
     if found.trade:
         price, quantity, traded = (found.trade[name] for name in ("price", "quantity", "timestamp"))
-        out.print(f"  traded {moment(traded / 1e3)}: {found.trade['side']} {quantity:f} at {price:f}", soft_wrap=True)
+        say(out, f"traded {moment(traded / 1e3)}: {found.trade['side']} {quantity:f} at {price:f}", 2)
     for hop in in_order(found.hops):
         shown = hop.shown(found.received_us)
         age = f"  +{shown['age_s']:.3f} s" if shown["age_s"] else ""
         when = f"  {moment(hop.at_us / 1e3)}" if hop.at_us is not None else ""
-        out.print(f"  {hop.stage:<7} {hop.where}{when}{age}", soft_wrap=True)
+        say(out, f"{hop.stage:<7} {hop.where}{when}{age}", 2)
         for name, said in _details(hop):
-            out.print(f"          {name}: {said}", soft_wrap=True)
+            say(out, f"{name}: {said}", 10)
 
 
 def _details(hop: "Hop") -> list[tuple[str, Any]]:

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from k2.feed.exchange_symbol import ExchangeSymbol
 from k2_shared.core.errors import ConfigError
-from k2_shared.core.symbol import unfit
 from k2_shared.core.trade import Exchange, record_key
 from k2_shared.kafka.topics import EXCHANGES
 
@@ -28,11 +28,9 @@ class MessageId:
         Raises:
             ConfigError: it is none; says what one looks like.
         """
-        name, _, rest = text.partition(":")
-        symbol, _, number = rest.rpartition(":")
-        for exchange in EXCHANGES:
-            if name == exchange and not unfit(symbol) and number.isdecimal() and int(number) < _LONG_LIMIT:
-                return cls(exchange, symbol, int(number))
+        symbol, _, number = text.rpartition(":")
+        if (of := ExchangeSymbol.find(symbol)) and number.isdecimal() and int(number) < _LONG_LIMIT:
+            return cls(of.exchange, of.symbol, int(number))
         raise ConfigError(
             f"{text!r} is no message id: it is EXCHANGE:BASE/QUOTE:ID, e.g. KRAKEN:BTC/USD:123; exchanges are "
             f"{', '.join(EXCHANGES)}"

@@ -1,18 +1,16 @@
 """``k2 status`` from the command line. Data goes to stdout; heavy parts are imported when used."""
 
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from k2.terminal import console
+from k2.watching import EVERY_S, repeated
 
 if TYPE_CHECKING:
     from k2.status.reading import Reader
-
-_EVERY_S = 2.0
 
 
 def status(
@@ -24,7 +22,7 @@ def status(
             metavar="FILE",
         ),
     ] = None,
-    watch: Annotated[bool, typer.Option("--watch", help=f"Draw it anew every {_EVERY_S:g} s, until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help=f"Draw it anew every {EVERY_S:g} s, until Ctrl-C.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one line each time.")] = False,
 ) -> None:
     """Show servers, agents, lag, gaps, dead letters and tables, and one verdict.
@@ -36,25 +34,19 @@ def status(
 
     reader = Reader(Pipeline.find(targets))
     with silence():
-        while True:
-            code = _show(reader, as_json=as_json, again=watch)
-            if not watch:
-                raise typer.Exit(code)
+        raise typer.Exit(repeated(lambda: _show(reader, as_json=as_json, redraws=watch), watching=watch))
 
 
-def _show(reader: "Reader", *, as_json: bool, again: bool) -> int:
-    """Read and show the status once; returns the exit code. For a watch it takes ``_EVERY_S`` at least."""
+def _show(reader: "Reader", *, as_json: bool, redraws: bool) -> int:
+    """Read and show the status once; returns the exit code."""
     import asyncio
 
     from k2.status import view
     from k2.status.verdict import exit_code, problems
 
-    began = time.monotonic()
     found = asyncio.run(reader.read())
     wrong = problems(found)
-    said = view.as_json(found, wrong) + "\n" if as_json else view.as_text(console(), found, wrong, redraws=again)
+    said = view.as_json(found, wrong) + "\n" if as_json else view.as_text(console(), found, wrong, redraws=redraws)
     sys.stdout.write(said)
     sys.stdout.flush()
-    if again:
-        time.sleep(max(0.0, began + _EVERY_S - time.monotonic()))
     return exit_code(found, wrong)

@@ -1,14 +1,19 @@
 """``k2 tail`` from the command line. Data goes to stdout, chatter to stderr."""
 
 import json
-import sys
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from k2.terminal import console, say
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _LAST = 10
 
@@ -53,15 +58,27 @@ def tail(
 
 async def _print(asked: Asked, *, as_json: bool) -> None:
     printed, most = 0, asked.count if asked.start else None
+    show = _print_json if as_json else partial(_print_lines, console())
     async with aclosing(_rows(asked)) as rows:
         async for row in rows:
-            typer.echo(json.dumps(row, ensure_ascii=False) if as_json else lines(row))
-            sys.stdout.flush()
+            show(row)
             printed += 1
             if printed == most:
                 break
     if not printed:
         typer.echo("no such record", err=True)
+
+
+def _print_json(row: dict[str, Any]) -> None:
+    typer.echo(json.dumps(row, ensure_ascii=False))
+
+
+def _print_lines(out: "Console", row: dict[str, Any]) -> None:
+    """A record for people: its place, then its headers, then its value."""
+    say(out, f"{row['topic']}[{row['partition']}]@{row['offset']}  {row['time']}  {row['key'] or 'no key'}")
+    for name, said in row["headers"].items():
+        say(out, f"{name}: {_words(said)}", 2)
+    say(out, _words(row["value"]), 2)
 
 
 async def _rows(asked: Asked) -> AsyncGenerator[dict[str, Any]]:
@@ -126,13 +143,6 @@ def shown(cluster: Any, selection: Any) -> Any:
         return row if selection.takes_value(row["value"]) else None
 
     return show
-
-
-def lines(row: dict[str, Any]) -> str:
-    """A record for people: its place, then its headers, then its value."""
-    place = f"{row['topic']}[{row['partition']}]@{row['offset']}  {row['time']}  {row['key'] or 'no key'}"
-    headers = [f"  {name}: {_words(said)}" for name, said in row["headers"].items()]
-    return "\n".join([place, *headers, f"  {_words(row['value'])}"])
 
 
 def _words(found: Any) -> str:

@@ -1,18 +1,17 @@
 """``k2 topics`` and ``k2 lag`` from the command line. Data goes to stdout, chatter to stderr."""
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from k2.terminal import Column, console, moment, size, span, table
+from k2.terminal import Column, console, moment, say, size, span, table
+from k2.watching import EVERY_S, repeated
 
 if TYPE_CHECKING:
     from k2.topics.facts import Lag, PartitionFacts, TopicFacts
 
-_WATCH_S = 2.0
 _LIMIT = 1_000_000
 _TOPIC = (
     Column("topic"),
@@ -66,31 +65,28 @@ def topics(topic: Name = None, as_json: Json = False, count_limit: Limit = _LIMI
         out.print(table(_PARTITION, [_partition(each) for each in found[0].partitions], out.width))
     for each in found:
         if each.differences:
-            out.print(
-                f"{each.topic} differs from its contract: {each.contract}", style="red", soft_wrap=not out.is_terminal
-            )
+            say(out, f"{each.topic} differs from its contract: {each.contract}", style="red")
 
 
 def lag(
     topic: Name = None,
-    watching: Annotated[bool, typer.Option("--watch", help="Again and again, until Ctrl-C.")] = False,
+    watching: Annotated[bool, typer.Option("--watch", help=f"Draw it anew every {EVERY_S:g} s, until Ctrl-C.")] = False,
     as_json: Json = False,
     count_limit: Limit = _LIMIT,
 ) -> None:
     """Show how many committed records each consumer group has not read, and how old the oldest is."""
-    while True:
-        found = _found(topic, count_limit)
-        lines = [(group, each.topic, lag) for each in found for group, lag in sorted(each.groups.items())]
-        if as_json:
-            typer.echo(json.dumps([{"group": group, "topic": of, **lag.shown()} for group, of, lag in lines]))
-        else:
-            out = console()
-            out.print(
-                table(_LAG, [(group, of, _records(lag), span(lag.seconds)) for group, of, lag in lines], out.width)
-            )
-        if not watching:
-            return
-        time.sleep(_WATCH_S)
+    repeated(lambda: _show_lag(_found(topic, count_limit), as_json=as_json, redraws=watching), watching=watching)
+
+
+def _show_lag(found: Sequence["TopicFacts"], *, as_json: bool, redraws: bool) -> None:
+    lines = [(group, each.topic, lag) for each in found for group, lag in sorted(each.groups.items())]
+    if as_json:
+        typer.echo(json.dumps([{"group": group, "topic": of, **lag.shown()} for group, of, lag in lines]))
+        return
+    out = console()
+    if redraws:
+        out.clear()
+    out.print(table(_LAG, [(group, of, _records(lag), span(lag.seconds)) for group, of, lag in lines], out.width))
 
 
 def row(topic: "TopicFacts", *, with_partitions: bool) -> dict[str, Any]:
