@@ -181,6 +181,9 @@ async def test_tail_takes_what_is_meant(trades: int, k2: K2) -> None:
     assert (await k2("tail", KRAKEN, "--partition", str((HOME + 1) % 12))).stderr == "no such record\n"
     assert "has 0 to 11" in (await k2("tail", KRAKEN, "--partition", "12", code=2)).stderr
     assert "means none of" in (await k2("tail", "nonsense", code=2)).stderr
+    assert (
+        "'btc-usd' is not a symbol of an exchange" in (await k2("tail", KRAKEN, "--symbol", "btc-usd", code=2)).stderr
+    )
 
 
 @pytest.mark.usefixtures("topics")

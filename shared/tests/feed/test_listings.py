@@ -27,6 +27,8 @@ def test_a_symbol_that_is_not_listed_is_refused_with_what_there_is() -> None:
     """What is written alike, the nearest first, and the pairs of its base, however it was written; else how many."""
     assert PAIRS.refusal("btc/usdt") == "the venue does not trade it; near it: BTC/USD, BTC/EUR"
     assert PAIRS.refusal("XBT/USD") == "the venue does not trade it; near it: BTC/USD"
+    both = Pairs({symbol: Listing(symbol) for symbol in ("BTC/USDT", "ETH/USDT")})
+    assert both.refusal("XBT/USDT") == "the venue does not trade it; near it: BTC/USDT"
     assert PAIRS.refusal("NONE/USD") == "the venue does not trade it; it has 3 others, and none near it"
 
 

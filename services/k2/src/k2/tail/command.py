@@ -33,7 +33,9 @@ class Asked:
 
 
 def tail(
-    topic: Annotated[str, typer.Argument(help="A name, a part that only one has, or a pattern like '*silver*'.")],
+    topic: Annotated[
+        str, typer.Argument(metavar="TOPIC", help="A name, a part that only one has, or a pattern like '*silver*'.")
+    ],
     count: Annotated[
         int | None, typer.Option("-n", min=1, help=f"So many records: the last {_LAST}, or from --from on all.")
     ] = None,
@@ -82,6 +84,7 @@ def _print_lines(out: "Console", row: dict[str, Any]) -> None:
 
 
 async def _rows(asked: Asked) -> AsyncGenerator[dict[str, Any]]:
+    from k2.feed.exchange_symbol import SymbolFilter
     from k2.tail.reading import follow, last, since
     from k2.tail.selection import Selection, Start
     from k2.tail.where import condition
@@ -89,6 +92,7 @@ async def _rows(asked: Asked) -> AsyncGenerator[dict[str, Any]]:
     from k2_shared.core.settings import RunSettings
 
     settings = RunSettings.load()
+    SymbolFilter.parse(asked.symbol)  # refuses what is no symbol: no record would ever have it
     selection = Selection(asked.key, asked.symbol, condition(asked.where) if asked.where else None)
     start = Start.parse(asked.start, datetime.now(UTC)) if asked.start else None
     async with Cluster.connect(settings) as cluster:

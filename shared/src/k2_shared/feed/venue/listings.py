@@ -12,7 +12,7 @@ from k2_shared.core.trade import DECIMAL_SCALE
 
 _ODD = (ValueError, ArithmeticError, RecursionError)
 _NEAR = 10
-_ALIKE = 0.75  # of 1: BTC/USD and XBT/USD are, BTC/USD and ETH/USD are not
+_ALIKE = 0.8  # of 1: BTC/USDT and XBT/USDT are, BTC/USDT and ETH/USDT are not
 
 
 @dataclass(frozen=True, slots=True)
