@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +27,30 @@ def test_what_cannot_be_asked_is_one_line_and_exit_2(words: str, said: str) -> N
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"k2: {said}")
+
+
+def test_init_refuses_a_misspelt_variable_of_any_service() -> None:
+    """Before it reaches for a server; all of them, in one line."""
+    done = k2("init", FEED_SOKETS="4", SINK_MAX_ROW="7", KAFKA_HEAP_OPTS="-Xmx1g")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "k2: FEED_SOKETS is read by nothing: FEED_SOCKETS may be meant: rename it, or remove it; "
+        "SINK_MAX_ROW is read by nothing: SINK_MAX_ROWS may be meant: rename it, or remove it\n"
+    )
+
+
+def test_a_command_refuses_a_misspelt_variable_of_its_own(tmp_path: Path) -> None:
+    """Else another stack than was meant would be asked, or stopped."""
+    done = k2(f"stack status --state {tmp_path}", K2_STATE_DIRS=str(tmp_path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("k2: K2_STATE_DIRS is read by nothing: K2_STATE_DIR may be meant")
+
+
+def test_a_command_tells_of_a_variable_that_may_be_misspelt(tmp_path: Path) -> None:
+    """On stderr, and goes on."""
+    done = k2(f"stack status --state {tmp_path}", SINK_INTERVAL_SECONDS="4")
+    assert "SINK_INTERVAL_S" in done.stderr.splitlines()[0]
+    assert "the stack is down" in done.stderr
 
 
 @pytest.mark.parametrize("words", ["", "stack"])

@@ -13,6 +13,7 @@ import pytest
 
 from k2_shared.core.errors import ConfigError, Unavailable
 from k2_shared.core.settings import AgentSettings
+from k2_shared.stages.agent import MISSPELT
 from k2_support.children import Child
 from k2_support.plugin import Agents
 from k2_support.waiting import wait_for
@@ -117,6 +118,11 @@ def test_a_shutdown_that_hangs_is_cut_and_is_not_exit_0(toys: Toys) -> None:
     [
         ((), {"WEB_PORT": "none"}, "toy: WEB_PORT='none' is not allowed"),
         ((), {"TOY": "dance"}, "toy: TOY='dance' is not allowed: Input should be 'work', "),
+        (
+            (),
+            {"K2_PREFIXX": "x."},
+            "toy: K2_PREFIXX is read by nothing: K2_PREFIX may be meant: rename it, or remove it",
+        ),
         (("--verbose",), {}, "toy: toy takes --help, --version or --print-config [--json], given --verbose"),
     ],
 )
@@ -131,6 +137,15 @@ def test_a_wrong_setting_is_one_line_and_exit_2(
     assert child.exit_code == 2
     (line,) = child.log.read_text().splitlines()
     assert line.startswith(said)
+
+
+def test_a_variable_that_may_be_misspelt_is_told_and_stops_nobody(toys: Toys) -> None:
+    """Another service's, or other software's; its value, which may be secret, is not told."""
+    child = toys.start(FEED_SOKETS=SECRET, KAFKA_BOOTSTRAP_SERVER=SECRET, KAFKA_HEAP_OPTS="-Xmx1g").wait_ready()
+    assert child.stop() == 0
+    told = {event["variable"]: event["meant"] for event in events(child) if event["event"] == MISSPELT}
+    assert told == {"FEED_SOKETS": ["FEED_SOCKETS"], "KAFKA_BOOTSTRAP_SERVER": ["KAFKA_BOOTSTRAP_SERVERS"]}
+    assert SECRET not in child.log.read_text()
 
 
 def test_print_config_shows_every_setting_and_no_secret(toys: Toys) -> None:

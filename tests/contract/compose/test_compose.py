@@ -113,6 +113,12 @@ def test_grace(compose: Compose) -> None:
         assert seconds(service["stop_grace_period"]) > float(own), name
 
 
+def test_what_is_in_the_environments_file_is_checked_before_anything_starts(compose: Compose) -> None:
+    """Compose gives a service only what is written for it, so init alone would see a misspelt name."""
+    assert compose.services["init"]["env_file"] == [{"path": ".env", "required": False}]
+    assert [name for name in compose.built if "env_file" in compose.services[name]] == ["init"]
+
+
 def test_order(compose: Compose) -> None:
     """Init waits for healthy servers, agents for init."""
     healthy = {"condition": "service_healthy"}

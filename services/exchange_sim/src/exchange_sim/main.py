@@ -15,12 +15,14 @@ from exchange_sim.server import Simulator
 from exchange_sim.settings import SERVICE, SimSettings, from_command_line
 from k2_shared.core.errors import ConfigError
 from k2_shared.core.exits import told_in_one_line
+from k2_shared.core.misspellings import misspellings
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until SIGTERM or SIGINT; the exit code is 2 when that cannot be done as asked."""
     with told_in_one_line(SERVICE):
         settings = from_command_line(sys.argv[1:] if arguments is None else arguments)
+        sys.stderr.writelines(f"{SERVICE}: {each}\n" for each in misspellings())
         asyncio.run(serve(settings))
 
 

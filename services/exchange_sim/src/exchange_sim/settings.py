@@ -40,8 +40,8 @@ class SimSettings(Settings):
 
     sim_host: str = Field("127.0.0.1", description="address to listen on")
     sim_port: int = Field(ge=0, le=65_535, description="port to listen on; 0 takes a free one")
-    sim_recordings: Path = Field(PACKAGED, description="folder of recordings; the packaged ones by default")
-    sim_speed: Annotated[float, Field(gt=0, le=1_000_000)] | Literal["fit"] = Field(
+    sim_recordings: Path = Field(PACKAGED, description="folder of recordings")
+    sim_speed: Annotated[float, Field(gt=0, le=1_000_000_000)] | Literal["fit"] = Field(
         1.0, description="times the recorded pace, or a pace that fits each file into --fit-s"
     )
     sim_fit_s: float = Field(20.0, gt=0, le=86_400, description="seconds that a file takes with --speed fit")
@@ -58,13 +58,21 @@ class SimSettings(Settings):
     sim_reorder: float = Field(0.0, ge=0, le=1, description="rate of frames swapped with the next one")
     sim_invalid: float = Field(0.0, ge=0, le=1, description="rate of extra copies with one thing broken")
     sim_log: Path | None = Field(None, description="file for the oracle log; an earlier one is replaced")
-    sim_as_live: bool = Field(False, description="times become now, ids go on, playback never ends")
+    sim_as_live: bool = Field(False, description="times become now, ids go on, playback loops for ever")
     sim_rest_all: bool = Field(False, description="REST serves the whole recording, not only what was played")
 
-    sim_unattended: bool = Field(False, description="playback goes on whoever listens; a slow socket is dropped")
-    sim_strict_rest: bool = Field(False, description="Kraken's REST takes about one call a second")
-    sim_storm: float = Field(0.0, ge=0, le=6_000, description="random injected faults a minute; 0 for none")
-    sim_faults_script: Path | None = Field(None, description="file of faults to inject, JSON lines with at_s")
+    sim_unattended: bool = Field(
+        False,
+        description="playback begins at once and goes on whoever listens; a socket is dropped when its queue of 10000 "
+        "frames is full",
+    )
+    sim_strict_rest: bool = Field(False, description="Kraken's REST takes 5 calls at once, then one a second")
+    sim_storm: float = Field(
+        0.0, ge=0, le=6_000, description="random injected faults a minute, by the seed and the catalogue's weights"
+    )
+    sim_faults_script: Path | None = Field(
+        None, description="file of faults: JSON lines as posted, with at_s, seconds after playback began"
+    )
     sim_listed: Annotated[str, AfterValidator(_listed)] = Field(
         "", description=f"pairs listed without trades, comma-separated: {listing.FORM}"
     )

@@ -127,8 +127,12 @@ def _root(
 
     import stamina
 
+    from k2_shared.core.misspellings import misspellings
+
     logging.getLogger().addHandler(logging.NullHandler())  # a person at a terminal is told of the outcome alone
     stamina.instrumentation.set_on_retry_hooks(())
+    doubtful = (each for each in misspellings() if not each.is_clear)  # who reads what is clear refuses it
+    sys.stderr.writelines(f"k2: {each}\n" for each in doubtful)
 
 
 def main() -> None:

@@ -101,6 +101,15 @@ class TableContract:
     properties: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Variables:
+    """The environment variables that something of ours reads, and the first words that no other software's have."""
+
+    own_words: frozenset[str]
+    settings: frozenset[str]
+    names: frozenset[str]
+
+
 def _read(path: str) -> str:
     return ROOT.joinpath(*path.split("/")).read_text(encoding="utf-8")
 
@@ -129,7 +138,7 @@ def _listed(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _items(item: Any) -> list[Any]:
-    each_venue = isinstance(item, str) and "{venue}" in item
+    each_venue = isinstance(item, str) and "{venue}" in item.lower()
     return [venue.filled(item) for venue in venues().values()] if each_venue else [item]
 
 
@@ -185,6 +194,14 @@ def venues() -> Mapping[str, VenueContract]:
     """Every registered venue by its exchange."""
     found = [VenueContract(**yaml.safe_load(text)) for text in _texts("venues").values()]
     return {venue.exchange: venue for venue in found}
+
+
+@cache
+def variables() -> Variables:
+    """The environment variables of ``variables.yaml``: ``settings`` are those of the services and of the k2 tool."""
+    lists = {name: frozenset(found) for name, found in _listed(yaml.safe_load(_read("variables.yaml"))).items()}
+    own_words = lists.pop("own_words")
+    return Variables(own_words, lists["settings"], frozenset().union(*lists.values()))
 
 
 @cache

@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from k2_shared.core.errors import ConfigError
+from k2_shared.core.misspellings import clear_misspellings
 from k2_shared.core.setting_fields import SettingField, is_secret, setting_field
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
@@ -42,12 +43,16 @@ class Settings(BaseSettings):
         """Read the environment.
 
         Raises:
-            ConfigError: a value is missing or wrong; names each variable, what was given and what is allowed.
+            ConfigError: a value is missing or wrong, or a variable clearly misspelt; names each, and what is allowed.
         """
+        misspelt = list(map(str, clear_misspellings({name.upper() for name in cls.model_fields})))
         try:
-            return cls(**overrides)
+            loaded = cls(**overrides)
         except ValidationError as error:
-            raise ConfigError("; ".join(_wrong(cls, overrides, error))) from None
+            raise ConfigError("; ".join([*_wrong(cls, overrides, error), *misspelt])) from None
+        if misspelt:
+            raise ConfigError("; ".join(misspelt))
+        return loaded
 
 
 def _wrong(cls: type[BaseSettings], overrides: Mapping[str, Any], error: ValidationError) -> list[str]:

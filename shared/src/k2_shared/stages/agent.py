@@ -21,6 +21,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from k2_shared.core.errors import ConfigError, K2Error, Unavailable
 from k2_shared.core.exits import told_in_one_line
 from k2_shared.core.gc_tuning import tune_gc
+from k2_shared.core.misspellings import misspellings
 from k2_shared.core.program import answer
 from k2_shared.core.settings import AgentSettings, KafkaSettings
 from k2_shared.core.telemetry import Metrics, configure_logs, logger
@@ -33,6 +34,7 @@ from k2_shared.kafka.topics import unreachable
 STARTED = "agent_started"
 STOPPED = "agent_stopped"
 FAILED = "agent_failed"
+MISSPELT = "variable_misspelt"
 
 SettingsT = TypeVar("SettingsT", bound=AgentSettings)
 
@@ -80,6 +82,8 @@ def run(service: str, settings_type: type[SettingsT], compose: Callable[[Setting
 def _work(service: str, settings: SettingsT, compose: Callable[[SettingsT, Shell], Service]) -> int:
     """Work until stopped; returns the exit code of an orderly end."""
     configure_logs(service, settings.log_level)
+    for each in misspellings():
+        logger().warning(MISSPELT, variable=each.given, meant=each.meant, reason=str(each))
     with tempfile.TemporaryDirectory(prefix=f"k2-{service}-") as folder:
         shell = _shell(service, settings, Path(folder))
         watch = BrokerWatch(settings, shell.topics)
