@@ -5,6 +5,8 @@ import json
 from itertools import pairwise
 from typing import Any
 
+from exchange_sim.recordings import PACKAGED, load
+
 DEADLINE_S = 20
 KRAKEN = {"venue": "KRAKEN", "symbol": "BTC/USDT"}
 BINANCE = {"venue": "BINANCE", "symbol": "BTC/USDT"}
@@ -51,6 +53,21 @@ async def test_dropped_trades_are_in_rest_alone(running: Any) -> None:
     rows = (await running.get("/0/public/Trades", pair="XBTUSDT", since="0"))["result"]["XBTUSDT"]
     assert set(dropped) <= {row[6] for row in rows}
     assert spread(await running.get("/sim/assigned", unheard="KRAKEN:BTC/USDT")) == dropped
+
+
+async def test_named_ids_reach_no_socket_though_they_were_named_before_playback(simulate: Any) -> None:
+    """drop_ids of ids: which trades are missing depends on no moment, and REST has them."""
+    running = await simulate(recordings=PACKAGED, speed="fit", fit_s=1.0, expect="kraken")
+    (recorded,) = [each for each in load(PACKAGED) if each.instrument.venue == "KRAKEN"]
+    ids = [trade.trade_id for trade in recorded.trades]
+    named = [ids[20], ids[21], ids[40]]
+    assert spread((await running.fault("drop_ids", ids=named, **KRAKEN))["ids"]) == named
+    heard = await until_id(running, await running.kraken("BTC/USDT"), ids[41])
+    assert sorted({*heard, *named}) == ids[: len(heard) + len(named)]
+    assert not set(named) & set(heard)
+    assert await running.struck("drop_ids", len(named)) == len(named)
+    rows = (await running.get("/0/public/Trades", pair="XBTUSDT", since="0"))["result"]["XBTUSDT"]
+    assert set(named) <= {row[6] for row in rows}
 
 
 async def test_trades_dropped_for_one_socket_reach_the_other(running: Any) -> None:

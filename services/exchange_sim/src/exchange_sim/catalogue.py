@@ -62,11 +62,13 @@ _NEXT_CALLS = _count(1, 10_000, (1, 4))
 
 INJECTED: Mapping[str, Fault] = {
     "drop_ids": Fault(
-        "the next trades, or every second one of twice as many, go to no socket (or not to one), REST has them",
+        "the next trades, every second one of twice as many, or those of ids, go to no socket (or not to one), "
+        "REST has them",
         "symbol",
         10,
         _NEXT_TRADES,
         choices=("all", "one", "alternate"),
+        ids=True,
     ),
     "unfillable": Fault(
         "the next trades go to no socket, and REST never has them", "symbol", 3, _count(1, 100_000, (1, 5))

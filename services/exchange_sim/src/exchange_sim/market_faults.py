@@ -1,7 +1,7 @@
 """Faults in a market's trades and in what REST has of them; each changes the market's replay."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from random import Random
@@ -48,9 +48,9 @@ Outcome = dict[str, object]
 
 
 async def drop_ids(target: FaultTarget, request: FaultRequest) -> Outcome:
-    """The next trades reach no socket, or not one that the seed chooses; or every second one reaches none."""
+    """The next trades, or those of these ids, reach no socket, or not one that the seed chooses."""
     replay = target.replay(request)
-    numbers = _every_second(replay, request) if request.value == "alternate" else _next(replay, request)
+    numbers = _withheld(replay, request)
     if request.value == "one":
         listeners = target.channel.subscriptions.listeners(target.channel.venue, str(request.symbol))
         if not listeners:
@@ -153,6 +153,13 @@ async def _carry(target: FaultTarget, replay: MarketReplay, numbers: range, kind
 
 def _next(replay: MarketReplay, request: FaultRequest) -> range:
     return range(replay.exposed, replay.exposed + (request.count or 1))
+
+
+def _withheld(replay: MarketReplay, request: FaultRequest) -> Sequence[int]:
+    """The numbers of the trades of the request's ids, of the next ones, or of every second one to come."""
+    if request.ids:
+        return list(_numbers_of(replay, request.ids))
+    return _every_second(replay, request) if request.value == "alternate" else _next(replay, request)
 
 
 def _every_second(replay: MarketReplay, request: FaultRequest) -> range:
