@@ -16,6 +16,7 @@ from k2_support.signals import sigint
 from k2_support.waiting import wait_for
 
 PATIENCE_S = 240.0
+_DEMO = (sys.executable, "-c", "from k2.main import main; main()", "demo")
 
 
 @dataclass
@@ -79,16 +80,19 @@ class Demos:
         return self.started[-1]
 
     def end(self) -> None:
-        """End what still runs and wait for it."""
+        """End what still runs, also of demos that were kept, and wait for it."""
         for demo in self.started:
             if demo.process.poll() is None:
                 demo.process.terminate()
                 demo.process.communicate(timeout=PATIENCE_S)
+            for folder in demo.cwd.glob(".k2/demo-*/stack"):
+                stopping = [*_DEMO, "--stop", str(folder.parent)]
+                subprocess.run(stopping, cwd=demo.cwd, stderr=subprocess.DEVNULL, timeout=PATIENCE_S, check=False)
 
 
 def _spawned(flags: tuple[str, ...], cwd: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", "from k2.main import main; main()", "demo", *flags],
+        [*_DEMO, *flags],
         cwd=cwd,
         env={**_without_stack(), **environment},
         stdout=subprocess.PIPE,

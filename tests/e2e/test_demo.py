@@ -16,7 +16,10 @@ KILLED = ("silver", "gold", "iceberg_sink")
 
 
 def test_other_recordings_reconcile_and_demos_run_side_by_side(demos: Demos, tmp_path: Path) -> None:
-    """Two demos at once, each of other symbols and days, each end reconciled with exactly their own trades."""
+    """Two demos at once, each of other symbols and days, each end reconciled with exactly their own trades.
+
+    In both, ids that a venue never sent are fetched, and gold comes back after kill -9.
+    """
     one, other = tmp_path / "one", tmp_path / "other"
     binance(one, "shibusdt", 900, unfit=3)
     kraken(one, "xbtusd", 300)
@@ -32,6 +35,10 @@ def test_other_recordings_reconcile_and_demos_run_side_by_side(demos: Demos, tmp
     assert found["stages"]["gold"] == found["tables"]["gold_crypto_trades"] == 1_197
     assert found["stages"]["dlq"] > 3
     assert found["stages"]["silver"] > found["stages"]["gold"]
+    assert [(f["faults"]["dropped_ids"], f["faults"]["gaps_filled"]) for f in (found, other_found)] == [(6, 2), (3, 1)]
+    for faults in (found["faults"], other_found["faults"]):
+        assert (faults["gold_killed"], faults["problems"]) == (1, [])
+        assert faults["back_after_s"] > 0
     assert other_found["recorded"] == {"KRAKEN:ETH/USDT": 600}
     assert other_found["stages"]["gold"] == other_found["tables"]["gold_crypto_trades"] == 600
     assert [list((demo.cwd / ".k2").iterdir()) for demo in started] == [[], []]
@@ -40,7 +47,7 @@ def test_other_recordings_reconcile_and_demos_run_side_by_side(demos: Demos, tmp
 @pytest.mark.long
 def test_agents_that_are_killed_and_restarted_by_hand_lose_and_double_nothing(demos: Demos) -> None:
     """kill -9 of silver, gold and the sink in the middle of a demo, each started again by its script: it reconciles."""
-    demo = demos.start("--json")
+    demo = demos.start("--json", "--calm")
     restarted = []
     for number, agent in enumerate(KILLED):
         demo.wait_for(0.2 * (number + 1))
@@ -54,6 +61,22 @@ def test_agents_that_are_killed_and_restarted_by_hand_lose_and_double_nothing(de
     assert found["reconciled"] is True
     assert found["stages"]["gold"] == sum(found["recorded"].values()) == 16_463
     assert [process.wait(timeout=60) for process in restarted] == [0, 0, 0]
+    assert found["faults"]["dropped_ids"] == found["faults"]["gold_killed"] == 0
+
+
+@pytest.mark.long
+def test_a_gap_that_is_not_recorded_fails_the_demo(demos: Demos, tmp_path: Path) -> None:
+    """A feed that is told to leave gaps alone for minutes: exit 1, the ids are named, and the logs are kept."""
+    kraken(tmp_path / "recorded", "xbtusd", 300)
+    demo = demos.start(
+        "--recordings", str(tmp_path / "recorded"), "--speed", "10", "--json", environment={"FEED_GAP_GRACE_S": "60"}
+    )
+    code, found = demo.result()
+    assert (code, found["reconciled"]) == (1, False)
+    assert found["faults"]["problems"] == [
+        "3 ids of BTC/USD that KRAKEN never sent (152 to 154): no gap was recorded",
+    ]
+    assert list(demo.folder.glob("feed_kraken.log"))
 
 
 def _kill(demo: RunningDemo, agent: str) -> None:
@@ -100,7 +123,9 @@ def _end(demo: RunningDemo, number: signal.Signals, at_least: int) -> None:
     demo.process.send_signal(number)
     _, said = demo.process.communicate(timeout=120)
     assert demo.process.returncode == 128 + number
-    assert "stopped" in said
+    left = [str(folder.relative_to(demo.cwd)) for folder in demo.cwd.glob(".k2/demo-*")]
+    told = f"stopped early: nothing runs; the logs and data are in {left[0]} " if left else "stopped: nothing runs, and"
+    assert told in said
     assert [child for child in children if alive(child)] == []
 
 

@@ -1,10 +1,13 @@
 """A demo that is kept and does not reconcile: it says so, stays up, and is stopped by its folder."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.request import urlopen
 
 import psutil
 from tests.e2e.demos import PATIENCE_S, Demos, RunningDemo, alive
@@ -20,11 +23,16 @@ from k2_support.topics import write
 from k2_support.waiting import wait_for
 
 AGENTS = {"exchange_sim", "feed_kraken", "silver", "gold", "iceberg_sink"}
+PROGRAM = re.compile(r"^(?P<title>\w+)[^\n]*:\n(?P<program>\S+ - <<'EOF'\n.*?\nEOF\n)", re.MULTILINE | re.DOTALL)
+PAGE = re.compile(r"^  (\w+) +(http://\S+)/metrics$", re.MULTILINE)
 MADE_UP = trade(symbol="BTC/USD", trade_id=999_999_999)
 
 
 async def test_a_difference_is_exit_1_and_what_is_kept_stays_until_it_is_stopped(demos: Demos, tmp_path: Path) -> None:
-    """A trade that no exchange sent is named; everything is up till --stop, which leaves data and logs."""
+    """A trade that no exchange sent is named; everything is up till --stop, which leaves data and logs.
+
+    What is printed to look around with runs as it is copied.
+    """
     kraken(tmp_path / "recorded", "xbtusd", 600)
     demo = demos.start("--recordings", str(tmp_path / "recorded"), "--speed", "10", "--keep", "--json")
     demo.wait_for(0.05)
@@ -38,6 +46,7 @@ async def test_a_difference_is_exit_1_and_what_is_kept_stays_until_it_is_stopped
     assert f"k2 demo --stop {demo.folder.relative_to(demo.cwd)}" in err
     assert k2(demo, "stack", "status").returncode == 0
     wait_for(lambda: k2(demo, "status").returncode == 0, PATIENCE_S, "a status that is ok")
+    _look_around(demo, err, found["tables"]["gold_crypto_trades"])
     told = json.loads(k2(demo, "status", "--json").stdout)
     assert {agent["name"] for agent in told["agents"]} == AGENTS - {"exchange_sim"}
     processes = [psutil.Process(demo.pid(agent)) for agent in AGENTS]
@@ -52,6 +61,41 @@ async def test_a_difference_is_exit_1_and_what_is_kept_stays_until_it_is_stopped
     assert [process for process in processes if alive(process)] == []
     assert k2(demo, "stack", "status").returncode == 1
     assert {path.stem for path in demo.folder.glob("*.log")} == AGENTS
+
+
+def _look_around(demo: RunningDemo, printed: str, trades: int) -> None:
+    """Run what was printed: DuckDB, pyiceberg and Polars count the trades of gold, pages answer, k2 finds the stack."""
+    programs = {found["title"]: found["program"] for found in PROGRAM.finditer(printed)}
+    assert set(programs) == {"DuckDB", "pyiceberg", "Polars"}
+    for title, program in programs.items():
+        assert _pasted(program, demo.cwd).splitlines()[0] == f"{trades} trades in gold", title
+    pages = dict(PAGE.findall(printed))
+    assert set(pages) == AGENTS - {"exchange_sim"}
+    for url in pages.values():
+        with urlopen(f"{url}/metrics", timeout=30) as answer:  # noqa: S310  # of this machine
+            assert b"k2_ready" in answer.read()
+    _status, commands = printed.split("Look around:\n")[1].split("\n\n")[0].split("\n", 1)
+    assert "KRAKEN:BTC/USD" in _pasted(commands, demo.cwd)
+
+
+def _pasted(text: str, cwd: Path) -> str:
+    """What a text prints that is pasted into a shell without the stack of these tests; it ends well.
+
+    Its user has no files, so that what DuckDB would install at run time is noticed.
+    """
+    prefixes = ("KAFKA_", "SCHEMA_", "ICEBERG_", "S3_", "K2_")
+    outside = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
+    done = subprocess.run(
+        ["bash", "-e", "-c", text],
+        cwd=cwd,
+        env={**outside, "HOME": str(cwd)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
 
 
 async def _make_up_a_trade(demo: RunningDemo) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from k2.demo import oracle
+from k2.demo.faults import DroppedIds
 from k2.demo.observer import StageCount, percentile
-from k2.demo.oracle import Delivered, Recorded
+from k2.demo.oracle import Delivered, Recorded, Struck
 from k2.demo.reconcile import SHOWN, Expected, Sides, differences
 from k2.demo.report import Report
 from k2.demo.tables import TableRows
@@ -97,6 +98,17 @@ def test_a_simulator_that_left_out_a_trade_is_found() -> None:
     assert found.missing == (SHIB,)
 
 
+def test_ids_that_a_venue_dropped_come_once_by_rest() -> None:
+    """They are nowhere in what the simulator sent, and everywhere else; their range is one more frame."""
+    dropped = DroppedIds("KRAKEN", "BTC/USD", 1, 1)
+    sent = Delivered(2, Counter({ETH: 1, SHIB: 1}), Counter({ETH: 1}), Counter([ETH, SHIB]))
+    expected = Expected(RECORDED, sent, [dropped])
+    assert expected.originals == Counter([ETH, SHIB])
+    assert expected.bronze == Counter({BTC: 1, ETH: 2})
+    assert expected.stages == {"raw": 3, "bronze": 3, "silver": 2, "dlq": 2, "gold": 2}
+    assert expected.tables["silver_kraken_trades"] == 1
+
+
 def test_only_some_ids_are_shown() -> None:
     """A million lost ids do not fill the screen."""
     sides = _sides()
@@ -170,7 +182,7 @@ def test_an_unknown_recording_is_refused_by_name(tmp_path: Path, name: str) -> N
 
 
 def test_the_log_of_deliveries_is_counted_by_kind(tmp_path: Path) -> None:
-    """Frames once, trades by id, what is broken apart."""
+    """Frames once, trades by id, what is broken and what was dropped apart."""
     entry = {"venue": "KRAKEN", "symbol": "BTC/USD", "connection": 1, "broken": None}
     lines = [
         {**entry, "trade_id": 1, "kind": "original", "frame": 1},
@@ -178,6 +190,8 @@ def test_the_log_of_deliveries_is_counted_by_kind(tmp_path: Path) -> None:
         {**entry, "trade_id": 1, "kind": "duplicate", "frame": 2},
         {**entry, "trade_id": 0, "kind": "invalid", "frame": 3},
     ]
+    fault = {"fault": "drop_ids", "venue": "KRAKEN", "symbol": "BTC/USD", "struck": 1, "time_ns": 7}
+    lines += [fault, {**fault, "fault": "burst"}, {**fault, "struck": 2, "time_ns": 9}]
     log = tmp_path / "deliveries.jsonl"
     log.write_text("".join(json.dumps(line) + "\n" for line in lines))
     found = oracle.delivered(log)
@@ -185,3 +199,4 @@ def test_the_log_of_deliveries_is_counted_by_kind(tmp_path: Path) -> None:
     assert found.valid == Counter({"KRAKEN:BTC/USD:1": 2, "KRAKEN:BTC/USD:2": 1})
     assert found.invalid == Counter({"KRAKEN:BTC/USD:0": 1})
     assert found.originals == Counter(["KRAKEN:BTC/USD:1", "KRAKEN:BTC/USD:2"])
+    assert oracle.struck(log) == {("KRAKEN", "BTC/USD"): Struck(3, 7)}

@@ -19,7 +19,7 @@ import stamina
 from jgo.maven import MavenContext, PythonResolver
 
 from k2_local.disk import explained, locked
-from k2_local.progress import Advance, Report, transfer
+from k2_local.progress import Advance, Report, step, transfer
 from k2_shared.core.errors import ConfigError
 
 _AT_ONCE = 4
@@ -111,7 +111,7 @@ class Cache:
         if self._home.is_dir():
             return
         (path,) = self._download("the schema registry", [self._archive], staging)
-        with tarfile.open(path) as tar:
+        with step("unpacking the schema registry", self._report), tarfile.open(path) as tar:
             tar.extraction_filter = getattr(
                 tarfile, "data_filter", lambda member, _path: member
             )  # older 3.11 have none

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from shutil import rmtree
 
@@ -15,6 +15,7 @@ from k2_local.environment import environment
 from k2_local.identity import identity_of
 from k2_local.kafka import Kafka
 from k2_local.parts import Part, Site
+from k2_local.progress import step
 from k2_local.registry import Apicurio
 from k2_local.seaweed import Seaweed
 from k2_local.settings import StackSettings
@@ -63,7 +64,8 @@ class Stack:
             downloads = Cache(self.settings.cache, report).fetch()
             started = False
             try:
-                Startup(self._state, claims, report).run(self._parts(), downloads)
+                with step(f"starting {', '.join(missing)}", report) if missing else nullcontext():
+                    Startup(self._state, claims, report).run(self._parts(), downloads)
                 started = True
             finally:
                 if not started:

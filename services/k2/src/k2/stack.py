@@ -190,5 +190,7 @@ def _cells(part: "PartStatus") -> list["str | Text"]:
 
 
 def _say(line: str) -> None:
+    from k2_local.progress import chatter
+
     with suppress(BrokenPipeError):  # chatter that nobody reads must not stop the work
-        typer.echo(line, err=True)
+        chatter().print(line, markup=False, emoji=False, soft_wrap=True)

@@ -89,15 +89,22 @@ class Catalog(RestCatalog):
 
 def connect(settings: LakeSettings) -> Catalog:
     """Open the catalog; reads its configuration from the server."""
+    own = {"cafile": settings.iceberg_cafile and str(settings.iceberg_cafile)}
+    if settings.s3_cafile:
+        own |= {CAFILE: str(settings.s3_cafile), PY_IO_IMPL: f"{ObjectStore.__module__}.{ObjectStore.__name__}"}
+    return Catalog("k2", **properties(settings), **{name: value for name, value in own.items() if value})
+
+
+def properties(settings: LakeSettings) -> dict[str, str]:
+    """The catalog's properties as pyiceberg names them, keys included."""
     secret = settings.s3_secret_access_key
-    properties = {
+    given = {
         "uri": settings.iceberg_catalog_uri,
         "warehouse": settings.iceberg_warehouse,
         "credential": settings.iceberg_credential and settings.iceberg_credential.get_secret_value(),
         "oauth2-server-uri": settings.iceberg_oauth2_server_uri,
         "scope": "catalog",
         "timeout-s": str(settings.iceberg_timeout_s),
-        "cafile": settings.iceberg_cafile and str(settings.iceberg_cafile),
         "s3.endpoint": settings.s3_endpoint,
         "s3.access-key-id": settings.s3_access_key_id,
         "s3.secret-access-key": secret and secret.get_secret_value(),
@@ -106,9 +113,7 @@ def connect(settings: LakeSettings) -> Catalog:
         "s3.connect-timeout": str(settings.iceberg_timeout_s),
         "s3.request-timeout": str(settings.iceberg_timeout_s),
     }
-    if settings.s3_cafile:
-        properties |= {CAFILE: str(settings.s3_cafile), PY_IO_IMPL: f"{ObjectStore.__module__}.{ObjectStore.__name__}"}
-    return Catalog("k2", **{name: value for name, value in properties.items() if value})
+    return {name: value for name, value in given.items() if value}
 
 
 def namespace(names: Names) -> str:

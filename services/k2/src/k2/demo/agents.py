@@ -3,15 +3,20 @@
 import json
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import psutil  # type: ignore[import-untyped]
 
+from k2.demo.faults import DroppedIds
+from k2.demo.oracle import DROP_IDS
 from k2_local.targets import Agent
 from k2_shared.core.contracts import venues
+from k2_shared.core.errors import Unavailable
 from k2_support.children import Child, wait_until
 from k2_support.ports import HOST, free_port
 
@@ -19,6 +24,7 @@ SIMULATOR = "exchange_sim"
 _STAGES = ("iceberg_sink", "gold", "silver")
 _READY_S = 90.0
 _STOP_S = 25.0
+_ANSWER_S = 2.0
 
 
 class Simulator:
@@ -44,11 +50,11 @@ class Simulator:
         pid_file(self._folder, SIMULATOR).write_text(str(self._child.pid))
         wait_until(self._listens, _READY_S, "the simulator")
 
-    def status(self) -> dict[str, object] | None:
+    def status(self) -> dict[str, Any] | None:
         """What it says of its playback; None while it does not answer."""
         try:
-            with urlopen(f"{self.url}/sim/status", timeout=2) as answer:  # noqa: S310
-                found: dict[str, object] = json.load(answer)
+            with urlopen(f"{self.url}/sim/status", timeout=_ANSWER_S) as answer:  # noqa: S310
+                found: dict[str, Any] = json.load(answer)
                 return found
         except (URLError, OSError):
             return None
@@ -58,6 +64,27 @@ class Simulator:
         """Whether everything was played."""
         status = self.status()
         return bool(status and status["finished"])
+
+    @property
+    def played(self) -> float:
+        """The share of the frames that it has played; 0 while it does not answer."""
+        status = self.status()
+        venues = [venue for venue in status["venues"].values() if venue["frames_total"]] if status else []
+        return sum(v["frames_played"] for v in venues) / sum(v["frames_total"] for v in venues) if venues else 0.0
+
+    def drop(self, dropped: DroppedIds) -> None:
+        """Have a venue never send these ids, when their turn comes.
+
+        Raises:
+            Unavailable: the simulator refused, or did not answer.
+        """
+        said = {"kind": DROP_IDS, "venue": dropped.exchange, "symbol": dropped.symbol, "ids": list(dropped.ids)}
+        asked = Request(f"{self.url}/sim/faults", json.dumps(said).encode(), {"Content-Type": "application/json"})  # noqa: S310
+        try:
+            with urlopen(asked, timeout=_ANSWER_S):  # noqa: S310
+                return
+        except OSError as error:
+            raise Unavailable(f"the simulator does not drop ids of {dropped.symbol}: {error}") from None
 
     def feed_environment(self) -> dict[str, str]:
         """What makes every feed talk to the simulator: their URLs alone."""
@@ -80,6 +107,7 @@ class Fleet:
 
     def __init__(self, folder: Path, environment: Mapping[str, str], feeds: Mapping[str, Mapping[str, str]]) -> None:
         self._folder = folder
+        self._replaced = ""
         # Under its own name in the group, an agent that was killed and started again has its partitions at once.
         own: dict[str, Mapping[str, str]] = {**{name: {"K2_INSTANCE": name} for name in _STAGES}, **feeds}
         self._children = {name: Child.agent(name, {**environment, **extra}, folder) for name, extra in own.items()}
@@ -88,8 +116,38 @@ class Fleet:
         """Start all."""
         for name, child in self._children.items():
             _write_script(self._folder / name, child)
-            child.start()
-            pid_file(self._folder, name).write_text(str(child.pid))
+            self._start(name)
+
+    def _start(self, name: str) -> None:
+        pid_file(self._folder, name).write_text(str(self._children[name].start().pid))
+
+    def kill(self, name: str) -> int:
+        """End an agent's process by ``kill -9``, whoever started it, and start another in its place.
+
+        Returns the pid of the one that was killed; 0 where none ran.
+        """
+        victim = running(self._folder, name)
+        with self._replacing(name):
+            if victim:
+                victim.kill()
+                victim.wait(_STOP_S)
+            self._start(name)
+        return victim.pid if victim else 0
+
+    def lacks(self, name: str) -> list[str]:
+        """What an agent says is missing until it is ready; nothing when it is.
+
+        Raises:
+            Unavailable: it has ended; quotes its log.
+        """
+        return self._children[name].missing()
+
+    @contextmanager
+    def _replacing(self, name: str) -> Iterator[None]:
+        """While the demo itself puts a process in an agent's place, nobody is told to."""
+        self._replaced = name
+        yield
+        self._replaced = ""
 
     def targets(self) -> tuple[Agent, ...]:
         """Where each answers, and what starts it again."""
@@ -112,7 +170,7 @@ class Fleet:
         return [
             f"{name} ended; start it again with {self._folder / name}"
             for name in self._children
-            if running(self._folder, name) is None
+            if name != self._replaced and running(self._folder, name) is None
         ]
 
 

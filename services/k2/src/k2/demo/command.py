@@ -5,13 +5,17 @@ import secrets
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from k2.demo.options import Options
-from k2_local import child
+from k2.terminal import console
 from k2_shared.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from k2.demo.report import Report
+    from k2.demo.screen import Screen
 
 
 def demo(
@@ -20,56 +24,72 @@ def demo(
     duplicates: Annotated[float, typer.Option(min=0.0, max=1.0, help="Rate of trades sent twice.")] = 0.01,
     invalid: Annotated[float, typer.Option(min=0.0, max=1.0, help="Rate of extra, broken copies.")] = 0.005,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else.")] = False,
-    keep: Annotated[bool, typer.Option(help="Leave everything up at the end.")] = False,
+    calm: Annotated[bool, typer.Option("--calm", help="Drop no ids at the venues, and do not kill gold.")] = False,
+    keep: Annotated[bool, typer.Option(help="Leave everything up at the end, and say how to look around.")] = False,
     stop: Annotated[Path | None, typer.Option(help="Stop a demo that was kept, by its folder.", metavar="DIR")] = None,
 ) -> None:
-    """Play real recorded trades through every agent and reconcile every stage; exits 0 only when all reconciles."""
+    """Play real recorded trades through every agent and reconcile every stage; exits 0 only when all reconciles.
+
+    Meanwhile the venues drop ids silently, and gold is killed by kill -9: the ids must be fetched, and gold be back."""
+    from k2_local import child  # imported when used: help and TABs come a second sooner
+
     with child.terminable():
         if stop is not None:
             _stop(stop)
             return
         name = f"demo-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-        options = Options(recordings, _speed(speed), duplicates, invalid, Path(".k2") / name, keep)
+        options = Options(recordings, _speed(speed), duplicates, invalid, Path(".k2") / name, keep, calm)
         raise typer.Exit(_run(options, as_json=as_json))
 
 
 def _run(options: Options, *, as_json: bool) -> int:
-    from k2.demo import run  # imported when used: every other command starts a second sooner
-    from k2.demo import screen as screens
+    from k2.demo.screen import Screen
 
-    screen = screens.Screen()
-    if child.ignores_interrupts():
-        screen.say(f"SIGINT is ignored here, as in the background of a script: 'kill {os.getpid()}' ends it in order")
+    screen = Screen()
+    screen.say(_first_line(options))
+    from k2.demo import run  # after the first line: it takes a second
+
     report = run.demo(options, screen)
     if as_json:
         sys.stdout.write(report.as_json() + "\n")
-        for difference in report.differences:
-            screen.say(f"differs: {difference}")
+        _complain(report, screen)
         if options.keep:  # nobody else says how to stop it
-            screen.say(_next(options, reconciled=report.reconciled))
+            sys.stderr.write(_next(options, succeeded=report.succeeded) + "\n")
     else:
-        from rich.console import Console
-
-        console = Console(width=None if sys.stdout.isatty() else 120)
-        report.print(console)
-        console.print(_next(options, reconciled=report.reconciled), highlight=False, markup=False)
-    return 0 if report.reconciled else 1
+        report.print(console())
+        sys.stdout.write(_next(options, succeeded=report.succeeded) + "\n")
+    return 0 if report.succeeded else 1
 
 
-def _next(options: Options, *, reconciled: bool) -> str:
-    folder = options.folder
-    if options.keep:
+def _first_line(options: Options) -> str:
+    from k2_local import child
+
+    said = f"a demo in {options.folder}"
+    if child.ignores_interrupts():
         return (
-            f"Everything is still up; its logs are in {folder}. Look around:\n"
-            f'  eval "$(.venv/bin/k2 stack env --state {folder}/stack)"\n'
-            f"  .venv/bin/k2 status --targets {folder}\n"
-            f"Stop it:\n  .venv/bin/k2 demo --stop {folder}"
+            f"{said}; SIGINT is ignored here, as in the background of a script: 'kill {os.getpid()}' ends it in order"
         )
-    if not reconciled:
-        return f"The logs of every agent are in {folder}."
+    return f"{said}; Ctrl-C ends it in order"
+
+
+def _complain(report: "Report", screen: "Screen") -> None:
+    for difference in report.differences:
+        screen.say(f"differs: {difference}")
+    for problem in report.faults.problems:
+        screen.say(f"failed: {problem}")
+
+
+def _next(options: Options, *, succeeded: bool) -> str:
+    if options.keep:
+        from k2.demo.look import around
+
+        return around(options.folder)
+    if not succeeded:
+        return f"The logs of every agent are in {options.folder}."
     return (
-        'Try next: make demo ARGS="--duplicates 0.05 --invalid 0.02", ARGS="--recordings DIR" for trades of your own,\n'
-        'ARGS="--keep" to look around afterwards, ARGS="--json" for machines; make test'
+        'Try next: make demo ARGS="--keep" to look around afterwards, ARGS="--duplicates 0.05 --invalid 0.02",\n'
+        'ARGS="--recordings DIR" for trades of your own, ARGS="--calm" without faults, ARGS="--json" for machines; '
+        "make test"
     )
 
 

@@ -4,15 +4,20 @@ import asyncio
 import time
 from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+
+from aiokafka import TopicPartition
 
 from k2_shared.core.origin import received_ns
 from k2_shared.core.settings import KafkaSettings
 from k2_shared.core.trade import message_id
+from k2_shared.feed.coverage import feed_records
+from k2_shared.feed.coverage.feed_records import GapRecord
 from k2_shared.kafka import clients
-from k2_shared.kafka.topics import BRONZE, DLQ, EXCHANGES, GOLD, RAW, SILVER, Names
+from k2_shared.kafka.topics import BRONZE, DLQ, EXCHANGES, GAPS, GOLD, RAW, SILVER, Names
 
 STAGES: dict[str, tuple[str, ...]] = {
     "raw": tuple(RAW.format(exchange=e.lower()) for e in EXCHANGES),
@@ -22,6 +27,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "gold": (GOLD,),
 }
 _NEWEST = 5
+_POLL_MS = 250
 
 
 @dataclass
@@ -58,20 +64,31 @@ def percentile(values: Sequence[float], quantile: float) -> float | None:
     return round(ordered[min(len(ordered) - 1, int(quantile * len(ordered)))], 1)
 
 
+@asynccontextmanager
+async def _reading(settings: KafkaSettings, at: Sequence[TopicPartition]) -> AsyncIterator[Any]:
+    """A consumer of these partitions, from their start on."""
+    async with clients.started(clients.consumer(settings), settings) as reader:
+        reader.assign(at)
+        await reader.seek_to_beginning(*at)
+        yield reader
+
+
 class Observer:
-    """Reads every stage's topics from their start, until told to stop."""
+    """Reads every stage's topics and the gap ledger from their start, until told to stop."""
 
     def __init__(self, settings: KafkaSettings, names: Names) -> None:
         self._settings = settings
         self._names = names
         self._caught_up: dict[str, bool] = dict.fromkeys(STAGES, False)
         self.stages = {stage: StageCount() for stage in STAGES}
+        self.ledger: list[GapRecord] = []
 
     async def run(self) -> None:
         """Read until cancelled."""
         async with asyncio.TaskGroup() as group:
             for stage in STAGES:
                 group.create_task(self._read(stage))
+            group.create_task(self._read_ledger())
 
     @property
     def caught_up(self) -> bool:
@@ -85,13 +102,17 @@ class Observer:
     async def _read(self, stage: str) -> None:
         at = [partition for topic in STAGES[stage] for partition in self._names.partitions(topic)]
         identified = stage not in {"raw", "dlq"}
-        async with clients.started(clients.consumer(self._settings), self._settings) as reader:
-            reader.assign(at)
-            await reader.seek_to_beginning(*at)
+        async with _reading(self._settings, at) as reader:
             while True:
-                batches = await reader.getmany(timeout_ms=250)
+                batches = await reader.getmany(timeout_ms=_POLL_MS)
                 for batch in batches.values():
                     self.stages[stage].take(batch, identified=identified)
                 if not batches and not self._caught_up[stage]:
                     ends = await reader.end_offsets(at)
                     self._caught_up[stage] = all([await reader.position(tp) >= ends[tp] for tp in at])
+
+    async def _read_ledger(self) -> None:
+        async with _reading(self._settings, self._names.partitions(GAPS)) as reader:
+            while True:
+                batches = await reader.getmany(timeout_ms=_POLL_MS)
+                self.ledger += [feed_records.gaps.read(each.value) for batch in batches.values() for each in batch]

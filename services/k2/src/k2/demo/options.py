@@ -14,6 +14,7 @@ class Options:
     invalid: float
     folder: Path
     keep: bool
+    calm: bool
 
     @property
     def simulator_flags(self) -> dict[str, str]:

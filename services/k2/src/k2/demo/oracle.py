@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 from k2_shared.core.errors import ConfigError
 from k2_shared.core.trade import fits
 
+DROP_IDS = "drop_ids"
+"""The simulator's fault: trades that no socket carries, and that REST has."""
 _V2_ASSETS = {"XBT": "BTC", "XDG": "DOGE"}
 # Longest first; TUSD and the like are quotes on Binance alone: on Kraken they would split XBTUSD as XB/TUSD.
 _COMMON_QUOTES = ("USDT", "USDC", "USD", "EUR", "GBP", "JPY", "CAD", "CHF", "AUD", "BRL", "TRY", "XBT", "BTC", "ETH")
@@ -83,9 +86,29 @@ def delivered(log: Path) -> Delivered:
     with log.open(encoding="utf-8") as lines:
         for line in lines:
             entry = json.loads(line)
+            if "fault" in entry:
+                continue
             frames.add((entry["venue"], entry["connection"], entry["frame"]))
             _count(found, entry)
     found.frames = len(frames)
+    return found
+
+
+class Struck(NamedTuple):
+    """How many ids of a symbol its venue dropped, and when the first of them, ns since the epoch."""
+
+    ids: int
+    at_ns: int
+
+
+def struck(log: Path) -> dict[tuple[str, str], Struck]:
+    """What the simulator's log tells of dropped ids so far, by exchange and symbol."""
+    found: dict[tuple[str, str], Struck] = {}
+    with log.open(encoding="utf-8") as lines:
+        entries = [json.loads(line) for line in lines if DROP_IDS in line and line.endswith("\n")]
+    for entry in entries:
+        before = found.get((entry["venue"], entry["symbol"]), Struck(0, entry["time_ns"]))
+        found[entry["venue"], entry["symbol"]] = before._replace(ids=before.ids + entry["struck"])
     return found
 
 

@@ -1,9 +1,10 @@
 """Compares what must be in topics and tables with what is, stage by stage and id by id. Pure."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from k2.demo.faults import DroppedIds
 from k2.demo.observer import StageCount
 from k2.demo.oracle import Delivered, Recorded
 from k2.demo.tables import TableRows
@@ -33,24 +34,26 @@ class Difference:
 class Expected:
     """The expected side: what every stage and table must hold, by what the exchanges sent.
 
-    A trade that decimal(18,8) does not hold goes from the feed to the DLQ, at each of its deliveries.
+    A trade that decimal(18,8) does not hold goes from the feed to the DLQ, at each of its deliveries. Ids that a venue
+    dropped come once, by REST: one answer for each range of them.
     """
 
-    def __init__(self, recorded: Recorded, sent: Delivered) -> None:
+    def __init__(self, recorded: Recorded, sent: Delivered, dropped: Sequence[DroppedIds] = ()) -> None:
+        by_rest = Counter(message_id for ids in dropped for message_id in ids.message_ids)
         self.recorded = {symbol: len(trades) for symbol, trades in recorded.items()}
         all_ids = {f"{symbol}:{id_}": fits for symbol, trades in recorded.items() for id_, fits in trades.items()}
-        self.originals = Counter(list(all_ids))
+        self.originals = Counter(list(all_ids)) - by_rest
         self.once = Counter(id_ for id_, fits in all_ids.items() if fits)
         self.sent_originals = sent.originals
-        self.silver = Counter({id_: n for id_, n in sent.valid.items() if all_ids.get(id_, True)})
+        self.silver = Counter({id_: n for id_, n in sent.valid.items() if all_ids.get(id_, True)}) + by_rest
         self.bronze = self.silver + sent.invalid
         self.by_exchange = {exchange: _of(exchange, self.silver) for exchange in EXCHANGES}
         everything = self.bronze.total()
         self.stages = {
-            "raw": sent.frames,
+            "raw": sent.frames + len(dropped),
             "bronze": everything,
             "silver": self.silver.total(),
-            "dlq": sent.valid.total() + sent.invalid.total() - self.silver.total(),
+            "dlq": sent.valid.total() + by_rest.total() + sent.invalid.total() - self.silver.total(),
             "gold": self.once.total(),
         }
         self.tables = {

@@ -2,18 +2,36 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from k2.demo.faults import Faults
 from k2.demo.observer import StageCount, percentile
 from k2.demo.reconcile import Difference, Sides
+from k2.terminal import Column, table
 from k2_shared.core.trade import decode_as_contract
 
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_STAGES = (
+    Column("stage"),
+    Column("expected", 0, "right"),
+    Column("found", 0, "right"),
+    Column("age p50 ms", 1, "right"),
+    Column("age p99 ms", 2, "right"),
+)
+_TRADES = (
+    Column("last trades"),
+    Column("trade id", 0, "right"),
+    Column("exchange time, UTC", 3),
+    Column("side", 1),
+    Column("price", 0, "right"),
+    Column("quantity", 2, "right"),
+)
 
 
 @dataclass(frozen=True)
@@ -24,11 +42,17 @@ class Report:
     differences: Sequence[Difference]
     iceberg_ages_ms: Sequence[float]
     seconds: float
+    faults: Faults = field(default_factory=Faults)
 
     @property
     def reconciled(self) -> bool:
         """Whether every stage holds exactly what it must."""
         return not self.differences
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it is reconciled and every fault ended as it should."""
+        return self.reconciled and not self.faults.problems
 
     def as_json(self) -> str:
         """The outcome as one JSON object."""
@@ -43,52 +67,83 @@ class Report:
                     name: {"p50": percentile(found, 0.5), "p99": percentile(found, 0.99)}
                     for name, found in ages.items()
                 },
+                "faults": self.faults.as_json(),
                 "reconciled": self.reconciled,
             }
         )
 
     def print(self, console: Console) -> None:
         """The outcome for people."""
-        console.print(_stages(self.sides), _trades(self.sides.stages["gold"]))
+        width = console.width
+        console.print(_stages(self.sides, width))
+        console.print(_between(self.sides), soft_wrap=not console.is_terminal)
+        console.print()
+        console.print(table(_TRADES, _trades(self.sides.stages["gold"]), width))
+        console.print()
         rows = self.sides.tables["gold_crypto_trades"].rows
         p50, p99 = (percentile(self.iceberg_ages_ms, quantile) or 0 for quantile in (0.5, 0.99))
-        console.print(
+        self._say(
+            console,
             f"{rows:,} gold rows in {self.seconds:.0f} s, {rows / max(self.seconds, 1):,.0f} per second "
             f"at the simulator's pace; from frame to Iceberg p50 {p50:,.0f} ms, p99 {p99:,.0f} ms",
-            highlight=False,
         )
+        for line in self.faults.told(*self._gold_errors()):
+            self._say(console, line)
+        self._print_verdict(console)
+
+    def _print_verdict(self, console: Console) -> None:
         for difference in self.differences:
-            console.print(f"[red]differs[/red] {difference}", highlight=False)
-        outcome = "[green]reconciled[/green]: nothing lost, nothing doubled"
-        console.print(outcome if self.reconciled else "[red]NOT reconciled[/red]")
+            self._say(console, Text.assemble(("differs", "red"), f" {difference}"))
+        for problem in self.faults.problems:
+            self._say(console, Text.assemble(("failed", "red"), f" {problem}"))
+        good = Text.assemble(("reconciled", "bold green"), ": nothing lost, nothing doubled")
+        self._say(console, good if self.reconciled else Text("NOT reconciled", "bold red"))
+
+    def _gold_errors(self) -> tuple[int, int]:
+        """How many of gold's trades are lost, and how many doubled."""
+        want, found = self.sides.expected.once, self.sides.stages["gold"].ids
+        return (want - found).total(), (found - want).total()
+
+    @staticmethod
+    def _say(console: Console, line: str | Text) -> None:
+        console.print(line, markup=False, highlight=False, soft_wrap=not console.is_terminal)
 
 
-def _stages(sides: Sides) -> Table:
-    table = Table("stage", "sent by the exchanges", "found", "age p50 ms", "age p99 ms")
-    for column in table.columns[1:]:
-        column.justify = "right"
+def _stages(sides: Sides, width: int) -> Table:
+    rows: list[tuple[str | Text, ...]] = []
     for stage, found in sides.stages.items():
         ages = (f"{found.age_ms(quantile) or 0:,.0f}" for quantile in (0.5, 0.99))
-        table.add_row(stage, f"{sides.expected.stages[stage]:,}", f"{found.records:,}", *ages)
+        rows.append((stage, *_counts(sides.expected.stages[stage], found.records), *ages))
     for name, count in sides.expected.tables.items():
-        table.add_row(name, f"{count:,}", f"{sides.tables[name].rows:,}", "", "")
-    return table
+        rows.append((name, *_counts(count, sides.tables[name].rows), "", ""))
+    return table(_STAGES, rows, width)
 
 
-def _trades(gold: StageCount) -> Table:
-    table = Table("last trades", "trade id", "exchange time, UTC", "side", "price", "quantity")
-    for symbol, values in sorted(gold.newest.items()):
-        for value in values[-2:]:
-            table.add_row(symbol, *_cells(decode_as_contract(value)))
-    return table
+def _counts(expected: int, found: int) -> tuple[str, Text]:
+    """Green is what is as expected."""
+    return f"{expected:,}", Text(f"{found:,}", "green" if found == expected else "red")
+
+
+def _between(sides: Sides) -> str:
+    """Why bronze holds more than gold."""
+    count = {name: found.records for name, found in sides.stages.items()}
+    return (
+        f"bronze holds every delivery. Set aside as broken, whole and with the reason: {count['dlq']:,} (dlq). "
+        f"Dropped as repeats: {count['silver'] - count['gold']:,}. Gold holds each trade once."
+    )
+
+
+def _trades(gold: StageCount) -> list[tuple[str, ...]]:
+    newest = sorted(gold.newest.items())
+    return [(symbol, *_cells(decode_as_contract(value))) for symbol, values in newest for value in values[-2:]]
 
 
 def _cells(trade: Mapping[str, Any]) -> tuple[str, ...]:
     moment = _UNIX_EPOCH + timedelta(microseconds=trade["timestamp"])
     return (
         trade["trade_id"],
-        f"{moment:%Y-%m-%d %H:%M:%S.%f}",
+        moment.strftime("%Y-%m-%d %H:%M:%S.%f"),
         trade["side"],
-        f"{trade['price']:f}",
-        f"{trade['quantity']:f}",
+        f"{trade['price'].normalize():f}",
+        f"{trade['quantity'].normalize():f}",
     )

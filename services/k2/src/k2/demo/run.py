@@ -3,24 +3,27 @@
 import asyncio
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from k2 import init
 from k2.demo import agents, oracle
 from k2.demo.agents import Fleet, Simulator
+from k2.demo.faults import DroppedIds, to_drop
 from k2.demo.observer import Observer
 from k2.demo.options import Options
 from k2.demo.oracle import Recorded
 from k2.demo.reconcile import Expected, Sides, differences
 from k2.demo.report import Report
 from k2.demo.screen import Moment, Screen
+from k2.demo.strikes import Strikes
 from k2.demo.tables import Tables
 from k2.init import InitSettings
 from k2_local import Stack, StackSettings, child
+from k2_local.progress import step
 from k2_local.targets import Targets
 from k2_shared.core.contracts import venues
-from k2_shared.core.errors import K2Error
+from k2_shared.core.errors import ConfigError, K2Error
 from k2_shared.kafka.topics import EXCHANGES, Names
 
 _TICK_S = 0.5
@@ -34,24 +37,42 @@ def demo(options: Options, screen: Screen) -> Report:
     The folder goes, too, unless something in it is worth a look.
     """
     recorded = oracle.recorded(options.recordings or oracle.packaged_recordings())
+    drops = [] if options.calm else _drops(recorded)
+    try:
+        return _run(options, recorded, drops, screen)
+    except (K2Error, KeyboardInterrupt, SystemExit):
+        screen.say(_stopped(options.folder))
+        raise
+
+
+def _run(options: Options, recorded: Recorded, drops: Sequence[DroppedIds], screen: Screen) -> Report:
     up = worth_a_look = False
     try:
         environment = _stack(options.folder).up(screen.say)
         worth_a_look = True
-        report = Demo(options, environment, recorded, screen).run()
-        up, worth_a_look = options.keep, options.keep or not report.reconciled
-    except (K2Error, KeyboardInterrupt, SystemExit):
-        screen.say(
-            f"stopped early; the logs are in {options.folder}" if worth_a_look else "stopped; nothing is left of it"
-        )
-        raise
+        report = Demo(options, environment, recorded, drops, screen).run()
+        up, worth_a_look = options.keep, options.keep or not report.succeeded
     finally:
         if not up:
-            with child.undisturbed():
+            with child.undisturbed(), step("stopping everything", screen.say):
                 stop(options.folder)
         if not worth_a_look:
             shutil.rmtree(options.folder, ignore_errors=True)
     return report
+
+
+def _drops(recorded: Recorded) -> list[DroppedIds]:
+    found = to_drop(recorded)
+    if not found:
+        raise ConfigError("no symbol has three recorded trades in a row, so that one could be dropped: pass --calm")
+    return found
+
+
+def _stopped(folder: Path) -> str:
+    """What is left of a demo that ended before its time."""
+    if not folder.exists():
+        return "stopped: nothing runs, and nothing is left of it"
+    return f"stopped early: nothing runs; the logs and data are in {folder} ('rm -r {folder}' removes them)"
 
 
 def _stack(folder: Path) -> Stack:
@@ -68,9 +89,16 @@ def stop(folder: Path) -> None:
 class Demo:
     """One run on a stack that is up."""
 
-    def __init__(self, options: Options, environment: Mapping[str, str], recorded: Recorded, screen: Screen) -> None:
+    def __init__(
+        self,
+        options: Options,
+        environment: Mapping[str, str],
+        recorded: Recorded,
+        drops: Sequence[DroppedIds],
+        screen: Screen,
+    ) -> None:
         self._settings = InitSettings.load(**{name.lower(): value for name, value in environment.items()}, k2_prefix="")
-        self._recorded = recorded
+        self._recorded, self._drops = recorded, drops
         self._screen = screen
         feeds = _feeds(recorded)
         expected = ",".join(feed.removeprefix("feed_") for feed in feeds)
@@ -81,42 +109,59 @@ class Demo:
         names = Names()
         self._observer = Observer(self._settings, names)
         self._tables = Tables(self._settings, names)
+        trades = sum(fits for trades in recorded.values() for fits in trades.values())
+        self._strikes = Strikes(
+            self._simulator, self._fleet, self._observer, drops, trades, screen.say, calm=options.calm
+        )
 
     def run(self) -> Report:
         """Create, start, play, drain, reconcile."""
-        init.apply(self._settings)
-        self._screen.say("topics, schemas and tables are created")
-        self._simulator.start()
+        with step("creating topics, schemas and tables", self._screen.say):
+            init.apply(self._settings)
         return asyncio.run(self._observed())
 
     async def _observed(self) -> Report:
         observing = asyncio.create_task(self._observer.run())
         try:
-            self._fleet.start()
-            await asyncio.to_thread(self._fleet.wait_ready)
-            self._screen.say("every agent is ready; the exchanges play")
+            await self._start()
+            self._screen.say("the exchanges play")
             began = time.monotonic()
             with self._screen:
                 await self._watch(observing)
-            return await asyncio.to_thread(self._report, time.monotonic() - began)
+            seconds = time.monotonic() - began
+            with step("comparing every stage and table with what the exchanges sent, id by id", self._screen.say):
+                return await asyncio.to_thread(self._report, seconds)
         finally:
             observing.cancel()
 
+    async def _start(self) -> None:
+        with step("starting the simulated exchanges and every agent", self._screen.say):
+            await asyncio.to_thread(self._simulator.start)
+            self._strikes.arm()
+            self._fleet.start()
+            await asyncio.to_thread(self._fleet.wait_ready)
+
     async def _watch(self, observing: asyncio.Task[None]) -> None:
-        """Watch until all is everywhere, or until nothing has moved for a while."""
+        """Watch until all is everywhere and every fault has ended, or until nothing has moved for a while."""
+        striking = asyncio.create_task(self._strikes.run())
+        try:
+            await self._settle(observing, striking)
+        finally:
+            striking.cancel()
+
+    async def _settle(self, observing: asyncio.Task[None], striking: asyncio.Task[None]) -> None:
         before: tuple[int, ...] = ()
         moved = time.monotonic()
-        while time.monotonic() - moved < _STALLED_S:
+        while time.monotonic() - moved < _STALLED_S and not self._strikes.failed:
             moment = await asyncio.to_thread(self._moment)
             self._screen.show(moment)
-            if await asyncio.to_thread(lambda: self._complete(moment)):  # noqa: B023  # awaited at once
+            if await asyncio.to_thread(self._complete, moment) and striking.done():
                 return
             now = (*(s.records for s in moment.stages.values()), *moment.tables.values())
             before, moved = (now, time.monotonic()) if now != before else (before, moved)
-            done, _ = await asyncio.wait([observing], timeout=_TICK_S)
-            if done:
-                observing.result()
-        self._screen.say(f"nothing has moved for {_STALLED_S:.0f} s")
+            await _pause({observing, striking})
+        hopeless = "a fault did not end well, so that nothing more is waited for"
+        self._screen.say(hopeless if self._strikes.failed else f"nothing has moved for {_STALLED_S:.0f} s")
 
     def _moment(self) -> Moment:
         return Moment(self._observer.stages, self._tables.counts(), tuple(self._fleet.ended()))
@@ -134,11 +179,19 @@ class Demo:
         return self._observer.caught_up
 
     def _expected(self) -> Expected:
-        return Expected(self._recorded, oracle.delivered(self._simulator.log))
+        return Expected(self._recorded, oracle.delivered(self._simulator.log), self._drops)
 
     def _report(self, seconds: float) -> Report:
         sides = Sides(self._expected(), self._observer.stages, self._tables.read())
-        return Report(sides, differences(sides), self._tables.gold_ages_ms(), seconds)
+        return Report(sides, differences(sides), self._tables.gold_ages_ms(), seconds, self._strikes.faults)
+
+
+async def _pause(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Let a tick pass, less where a task fails; raises what a task has ended with."""
+    for task in tasks:
+        if task.done():
+            task.result()
+    await asyncio.wait(tasks, timeout=_TICK_S, return_when=asyncio.FIRST_EXCEPTION)
 
 
 def _feeds(recorded: Recorded) -> dict[str, dict[str, str]]:

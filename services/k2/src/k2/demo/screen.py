@@ -1,19 +1,28 @@
 """What a person sees of a running demo: a live table on a terminal, a line now and then elsewhere."""
 
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from k2.demo.observer import StageCount
+from k2.terminal import Column, table
+from k2_local.progress import chatter
 
 _PLAIN_EVERY_S = 5.0
+_COLUMNS = (
+    Column("stage"),
+    Column("records", 0, "right"),
+    Column("lag", 1, "right"),
+    Column("per second", 2, "right"),
+    Column("age p50 ms", 3, "right"),
+    Column("age p99 ms", 4, "right"),
+)
 
 
 @dataclass(frozen=True)
@@ -52,8 +61,9 @@ class Screen:
     """Shows moments on stderr."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True)
-        self._live = Live(console=self._console, refresh_per_second=4, transient=True) if sys.stderr.isatty() else None
+        self._console = chatter()
+        is_live = self._console.is_terminal
+        self._live = Live(console=self._console, refresh_per_second=4, transient=True) if is_live else None
         self._began = time.monotonic()
         self._last: tuple[float, dict[str, int]] = (self._began, {})
         self._said = 0.0
@@ -72,7 +82,7 @@ class Screen:
 
     def say(self, line: str) -> None:
         """Print a line above the table."""
-        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+        self._console.print(line, markup=False, emoji=False, soft_wrap=True)
 
     def show(self, moment: Moment) -> None:
         """Show a moment."""
@@ -90,21 +100,24 @@ class Screen:
             self.say(f"{now - self._began:4.0f} s  {counts}, gold rows {rows:,}")
 
     def _table(self, moment: Moment, now: float) -> Table:
-        table = Table("stage", "count", "per second", "age p50 ms", "age p99 ms", "lag")
-        for column in table.columns[1:]:
-            column.justify = "right"
+        rows = []
         for stage, found in moment.stages.items():
-            rate = self._rate(stage, found.records, now)
             ages = [_number(found.age_ms(q)) for q in (0.5, 0.99)]
-            table.add_row(stage, f"{found.records:,}", rate, *ages, _number(moment.lag(stage)))
-        for name, rows in moment.tables.items():
-            table.add_row(name, f"{rows:,}", self._rate(name, rows, now), "", "", _number(moment.table_lag(name)))
+            rate = self._rate(stage, found.records, now)
+            rows.append((stage, f"{found.records:,}", _lag(moment.lag(stage)), rate, *ages))
+        for name, count in moment.tables.items():
+            rows.append((name, f"{count:,}", _lag(moment.table_lag(name)), self._rate(name, count, now), "", ""))
         self._last = (now, {**{s: f.records for s, f in moment.stages.items()}, **moment.tables})
-        return table
+        return table(_COLUMNS, rows, self._console.width)
 
     def _rate(self, name: str, count: int, now: float) -> str:
         then, counts = self._last
         return f"{max(0, count - counts.get(name, 0)) / max(0.1, now - then):,.0f}"
+
+
+def _lag(lag: int | None) -> str | Text:
+    """Green where nothing is left to do, yellow where something is."""
+    return "" if lag is None else Text(f"{lag:,}", "yellow" if lag else "green")
 
 
 def _number(value: float | None) -> str:

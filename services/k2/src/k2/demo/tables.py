@@ -2,6 +2,7 @@
 
 from array import array
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -13,7 +14,7 @@ from k2_shared.core.settings import LakeSettings
 from k2_shared.kafka.topics import Names
 from k2_shared.lake import iceberg
 
-_EXTENSIONS = ("httpfs", "avro", "iceberg")
+EXTENSIONS = ("httpfs", "avro", "iceberg")
 
 
 @dataclass(frozen=True)
@@ -75,29 +76,30 @@ class Tables:
         return TableRows(ids.total(), ids)
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
-        settings = self._settings
         connection = duckdb.connect(
             config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
         )
-        for name in _EXTENSIONS:
+        for name in EXTENSIONS:
             connection.load_extension(str(_extension(name)))
-        secret = settings.s3_secret_access_key.get_secret_value() if settings.s3_secret_access_key else ""
-        endpoint = settings.s3_endpoint.partition("://")
-        connection.execute(
-            f"CREATE SECRET (TYPE s3, KEY_ID '{settings.s3_access_key_id}', SECRET '{secret}', URL_STYLE 'path', "
-            f"ENDPOINT '{endpoint[2]}', USE_SSL {endpoint[0] == 'https'}, REGION '{settings.s3_region}')"
-        )
-        credential = settings.iceberg_credential.get_secret_value() if settings.iceberg_credential else ":"
-        client_id, _, client_secret = credential.partition(":")
-        connection.execute(
-            f"CREATE SECRET catalog (TYPE iceberg, CLIENT_ID '{client_id}', CLIENT_SECRET '{client_secret}', "
-            f"OAUTH2_SERVER_URI '{settings.iceberg_oauth2_server_uri}', OAUTH2_SCOPE 'catalog')"
-        )
-        connection.execute(
-            f"ATTACH '{settings.iceberg_warehouse}' AS lake "
-            f"(TYPE iceberg, SECRET catalog, ENDPOINT '{settings.iceberg_catalog_uri}')"
-        )
+        for statement in attaching(self._settings):
+            connection.execute(statement)
         return connection
+
+
+def attaching(settings: LakeSettings) -> Sequence[str]:
+    """The statements by which DuckDB has the catalog under the name ``lake``; the keys stand in them."""
+    secret = settings.s3_secret_access_key.get_secret_value() if settings.s3_secret_access_key else ""
+    scheme, _, host = settings.s3_endpoint.partition("://")
+    credential = settings.iceberg_credential.get_secret_value() if settings.iceberg_credential else ":"
+    client_id, _, client_secret = credential.partition(":")
+    return (
+        f"CREATE SECRET (TYPE s3, KEY_ID '{settings.s3_access_key_id}', SECRET '{secret}', URL_STYLE 'path', "
+        f"ENDPOINT '{host}', USE_SSL {scheme == 'https'}, REGION '{settings.s3_region}')",
+        f"CREATE SECRET catalog (TYPE iceberg, CLIENT_ID '{client_id}', CLIENT_SECRET '{client_secret}', "
+        f"OAUTH2_SERVER_URI '{settings.iceberg_oauth2_server_uri}', OAUTH2_SCOPE 'catalog')",
+        f"ATTACH '{settings.iceberg_warehouse}' AS lake "
+        f"(TYPE iceberg, SECRET catalog, ENDPOINT '{settings.iceberg_catalog_uri}')",
+    )
 
 
 def _extension(name: str) -> Path:
