@@ -2,7 +2,8 @@
 PYTHON ?= python3
 STATE  ?= .k2
 WORKERS ?= 3
-INSTALL = .venv/bin/uv pip install --quiet --compile-bytecode --python $(1)/bin/python \
+STEP = @$(PYTHON) deploy/local/step.py
+INSTALL = .venv/bin/uv pip install --compile-bytecode --python $(1)/bin/python \
 	--constraint requirements.lock --build-constraint requirements.lock
 MEMBERS = shared shared/support deploy/local $(wildcard services/*)
 EDITABLE = $(foreach m,$(MEMBERS),--editable ./$(m))
@@ -17,7 +18,7 @@ CORE_TESTS = $(wildcard services/*/tests/test_domain.py services/*/tests/test_fa
 MANIFESTS = requirements.lock Makefile $(MEMBERS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cores test-repeat test-crashes test-protocols test-alerts test-service test-feeds test-feed-kills soak-feeds test-exactly-once bench-cli bench-core bench-feeds bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state check lint format lock clean
+.PHONY: help demo test test-cores test-repeat test-first-run test-crashes test-protocols test-alerts test-service test-feeds test-feed-kills soak-feeds test-exactly-once bench-cli bench-core bench-feeds bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state check lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -25,20 +26,18 @@ help: ## list the targets
 
 .venv/bin/uv:
 	@$(PYTHON) deploy/local/preflight.py
-	@echo "setting up .venv (once)" >&2
-	@$(PYTHON) -m venv .venv && .venv/bin/pip install --quiet --disable-pip-version-check --require-hashes \
+	$(STEP) "setting up .venv (once)" $(PYTHON) -m venv .venv
+	$(STEP) "installing uv" .venv/bin/pip install --disable-pip-version-check --progress-bar off --require-hashes \
 		-r deploy/local/uv.lock || { rm -rf .venv; \
 		echo "k2: could not install uv from the package registry: check the network, then run make again" >&2; exit 2; }
 
 .venv/.runtime: .venv/bin/uv $(MANIFESTS)
-	@echo "installing what the main job uses" >&2
-	@$(call INSTALL,.venv) $(EDITABLE) || { \
+	$(STEP) "installing what the main job uses" $(call INSTALL,.venv) $(EDITABLE) || { \
 		echo "k2: could not install the packages: check the network and the disk, then run make again" >&2; exit 2; }
 	@touch $@
 
 .venv/.dev: .venv/.runtime pyproject.toml
-	@echo "installing what the tests use" >&2
-	@$(call INSTALL,.venv) --group dev || { \
+	$(STEP) "installing what the tests use" $(call INSTALL,.venv) --group dev || { \
 		echo "k2: could not install the test packages: check the network and the disk, then run make again" >&2; exit 2; }
 	@touch $@
 
@@ -62,7 +61,7 @@ test-cores: .venv/.dev ## every branch of the pure cores is taken by a test of t
 test-service: .venv/.dev ## one service's tests with only its own dependencies (SERVICE=silver)
 	@test -d services/$(SERVICE)/tests || { echo "k2: SERVICE=$(SERVICE) is not one of: $(notdir $(wildcard services/*))" >&2; exit 2; }
 	@$(PYTHON) -m venv .venv-$(SERVICE)
-	@$(call INSTALL,.venv-$(SERVICE)) --editable ./shared --editable './shared/support[testing]' --editable ./services/$(SERVICE)
+	$(STEP) "installing what $(SERVICE) uses" $(call INSTALL,.venv-$(SERVICE)) --editable ./shared --editable './shared/support[testing]' --editable ./services/$(SERVICE)
 	@.venv/bin/k2 stack exec --state $(STATE)/test -- .venv-$(SERVICE)/bin/python -m pytest services/$(SERVICE)/tests $(ARGS)
 
 test-crashes: .venv/.dev ## long tests of stack, broker, pipeline and demo under kill -9 (ARGS="-k broker")
@@ -77,6 +76,9 @@ test-alerts: .venv/.dev ## every alert fires in one case and keeps quiet in anot
 
 test-repeat: .venv/.dev ## make test again and again, beside a load, in the background, in other orders (ARGS="--times 10 --load 2")
 	@.venv/bin/python -m tests.repeat.run --state $(STATE)/repeat $(ARGS)
+
+test-first-run: .venv/.dev ## make demo in a fresh clone with empty caches: its longest silence, and after which line
+	@.venv/bin/python -m tests.first_run.run $(ARGS)
 
 test-feeds: .venv/.dev ## feeds under every fault of a simulated venue, each proven, every id accounted for (ARGS="-k rotation")
 	@.venv/bin/k2 stack exec --state $(STATE)/test -- .venv/bin/python -m pytest tests/feeds -n $(WORKERS) --dist worksteal $(ARGS)
