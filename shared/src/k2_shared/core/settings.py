@@ -165,8 +165,8 @@ class ClickHouseSettings(Settings):
     clickhouse_url: str = Field(
         "http://127.0.0.1:8123", pattern=r"^https?://[^/?#@]+/?$", description="scheme://host:port"
     )
-    clickhouse_user: str = Field("default", min_length=1)
-    clickhouse_password: SecretStr | None = None
+    clickhouse_user: str = Field("default", min_length=1, description="who writes the warm tier")
+    clickhouse_password: SecretStr | None = Field(None, description="of CLICKHOUSE_USER")
     clickhouse_database: str = Field("k2", pattern=r"^[a-z][a-z0-9_]{0,40}$", description="of the warm tier's tables")
     clickhouse_timeout_s: float = Field(60.0, ge=1, le=600, description="of one query")
     clickhouse_cafile: CaFile | None = Field(None, description="PEM file of the authorities to trust")
@@ -176,7 +176,7 @@ class ClickHouseReaderSettings(ClickHouseSettings):
     """How to read the warm tier without being able to change it."""
 
     clickhouse_reader_user: str = Field("reader", min_length=1, description="may read and nothing else")
-    clickhouse_reader_password: SecretStr | None = None
+    clickhouse_reader_password: SecretStr | None = Field(None, description="of CLICKHOUSE_READER_USER")
 
     def as_reader(self) -> ClickHouseSettings:
         """The same server, as the user who reads."""
