@@ -1,7 +1,6 @@
 """What is known of a letter that was replayed: its attempts, its state, and that they are one letter."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,11 +13,13 @@ from k2.dlq.history import Standing
 from k2.dlq.letter import LetterId, Place
 from k2.dlq.replays import Replay
 from k2_shared.core import contracts
+from k2_shared.core.errors import InvalidRecord
 from k2_shared.kafka.dlq import ATTEMPT, LETTER
 from k2_shared.kafka.topics import REPLAYS
 from k2_support.records import FakeRecord
 
 LETTER_5 = letter_id(5)
+NAME = str(LETTER_5).encode()
 FIRST = found(refused(), 5)
 SECOND, THIRD = again(FIRST, LETTER_5, 1, 8), again(FIRST, LETTER_5, 2, 2, partition=7)
 ELSEWHERE = LetterId(Place(3, 5), "00000000-0000-4000-8000-000000000000")
@@ -93,6 +94,8 @@ def test_replays_of_letters_that_are_gone_can_be_forgotten() -> None:
     for of in (letter_id(5), letter_id(4), letter_id(6), ELSEWHERE):
         known.note(of, replayed(2))
     assert set(known.gone()) == {letter_id(4), ELSEWHERE}
+    known.note(ELSEWHERE, None)
+    assert set(known.gone()) == {letter_id(4)}
 
 
 def test_letters_are_counted_by_stage_reason_and_topic(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,7 +138,9 @@ def test_what_says_that_a_letter_was_replayed_is_as_its_contract_says(path: str)
     assert replays.partition(of) == of.place.partition
 
 
-@pytest.mark.parametrize("record", [(b"3:5", b"{}"), (str(LETTER_5).encode(), b"{"), (str(LETTER_5).encode(), None)])
-def test_what_says_nothing_of_a_replay_is_passed_over(record: tuple[bytes, bytes | None]) -> None:
-    """A tombstone says it of no letter."""
-    assert replays.read(replace(FakeRecord(None, None), key=record[0], value=record[1])) is None
+@pytest.mark.parametrize("record", [(b"3:5", b"{}"), (None, b"{}"), (NAME, b"{"), (NAME, b"\xff"), (NAME, b"")])
+def test_what_says_nothing_of_a_replay_is_told(record: tuple[bytes | None, bytes]) -> None:
+    """It is no tombstone, which has no value."""
+    with pytest.raises(InvalidRecord, match="undecodable"):
+        replays.read(FakeRecord(*record))
+    assert replays.read(FakeRecord(NAME, None)) == (LETTER_5, None)

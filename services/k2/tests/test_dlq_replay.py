@@ -211,6 +211,9 @@ async def test_what_is_known_of_letters_that_kafka_has_no_more_is_forgotten_by_t
     kept = {record.key: record.value for record in await holds(run_settings, REPLAYS, 5)}
     assert [key.partition(b"@")[0] for key, said in kept.items() if said] == [b"0:2"]
     assert (await listed(names))["replayed"] == 1
+    await write(run_settings, names, [Outgoing(REPLAYS, b"0:2", b"{}", 1, ())])
+    assert "1 records of replays cannot be read" in (await k2(names, "replay", "--all")).stderr
+    assert len(await read(run_settings, names, REPLAYS)) == 6  # what was forgotten is not forgotten again
 
 
 @needs_agents

@@ -18,12 +18,18 @@ if TYPE_CHECKING:
     from k2_shared.core.settings import RunSettings
     from k2_shared.kafka.topics import Names
 
+_FAULTS = 3
+
 app = typer.Typer(help="Refused records: what there is, why, and sending them back.", no_args_is_help=True)
 
 OfStage = Annotated[StageName | None, typer.Option("--stage", help="Only letters of this stage.")]
 OfReason = Annotated[str | None, typer.Option("--reason", help="Only letters with this reason.", metavar="CODE")]
 Since = Annotated[
     str | None, typer.Option(metavar="TIME|AGE", help="Only letters refused since: 2026-11-26T12:00Z, 15m, 2h, 1d.")
+]
+At = Annotated[list[str] | None, typer.Option(metavar="P:O", help="Only this letter or attempt; may be repeated.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Print what would be sent where, and what not and why; send nothing.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -105,16 +111,12 @@ def replay(
     stage: OfStage = None,
     reason: OfReason = None,
     since: Since = None,
-    at: Annotated[
-        list[str] | None, typer.Option(metavar="P:O", help="Only this letter or attempt; may be repeated.")
-    ] = None,
+    at: At = None,
     everything: Annotated[bool, typer.Option("--all", help="Every letter there is.")] = False,
     transform: Annotated[Path | None, typer.Option(help="Python file that repairs letters.", metavar="FILE")] = None,
     again: Annotated[bool, typer.Option("--again", help="Letters that were replayed before, too.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Send so many at most, by partition and offset.")] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print what would be sent where, and what not and why; send nothing.")
-    ] = False,
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Send letters to the topics they were refused from, each once; safe to repeat.
@@ -231,7 +233,10 @@ def _run() -> tuple["RunSettings", "Names"]:
 async def _dead_letters() -> "DeadLetters":
     from k2.dlq.reading import DeadLetters
 
-    return await DeadLetters.find(*_run())
+    found = await DeadLetters.find(*_run())
+    for detail, count in found.unreadable.most_common(_FAULTS):
+        _say(f"warning: {count} records of replays cannot be read, their letters may be replayed again: {detail}")
+    return found
 
 
 def _say(line: str) -> None:

@@ -70,8 +70,8 @@ class Histories:
         history.refuse((letter.attempt, letter.place))
         return is_first and not self._is_there(of)
 
-    def note(self, letter: LetterId, replay: Replay) -> None:
-        """Take in a replay; of several the last counts."""
+    def note(self, letter: LetterId, replay: Replay | None) -> None:
+        """Take in a replay, of several the last counts; None forgets what was noted before."""
         self._found.setdefault(letter, History()).replay = replay
 
     def is_letter(self, letter: Letter) -> bool:
@@ -98,4 +98,5 @@ class Histories:
 
     def gone(self) -> Iterable[LetterId]:
         """Replayed letters of which Kafka has no record any more."""
-        return [of for of, found in self._found.items() if not (found.last_refused or self._is_there(of))]
+        replayed = (of for of, found in self._found.items() if found.replay and not found.last_refused)
+        return [of for of in replayed if not self._is_there(of)]

@@ -1,8 +1,9 @@
 """Reading the dead-letter topic: what is committed in it, up to where it ends at the start, and what became of it."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 from typing import Any, Self
@@ -13,7 +14,7 @@ from k2.dlq import replays
 from k2.dlq.history import Histories, OffsetRanges
 from k2.dlq.letter import Letter, LetterId, Place
 from k2.topics.reading import read
-from k2_shared.core.errors import ConfigError, Unavailable
+from k2_shared.core.errors import ConfigError, InvalidRecord, Unavailable
 from k2_shared.core.settings import KafkaSettings
 from k2_shared.kafka import clients
 from k2_shared.kafka.dlq import LETTER
@@ -43,12 +44,16 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetters:
-    """The dead letters of a run up to one moment: where each partition began and ended, and what became of letters."""
+    """The dead letters of a run up to one moment: where each partition began and ended, and what became of letters.
+
+    ``unreadable`` counts what stands among the records of replays and is none, by what is wrong with it.
+    """
 
     settings: KafkaSettings
     names: Names
     ranges: OffsetRanges
     histories: Histories
+    unreadable: Counter[str] = field(default_factory=Counter)
 
     @classmethod
     async def find(cls, settings: KafkaSettings, names: Names) -> Self:
@@ -73,8 +78,10 @@ class DeadLetters:
     def _take(self, at: TopicPartition, batch: Sequence[Any]) -> None:
         if at.topic == self.names.topic(REPLAYS):
             for record in batch:
-                if said := replays.read(record):
-                    self.histories.note(*said)
+                try:
+                    self.histories.note(*replays.read(record))
+                except InvalidRecord as error:
+                    self.unreadable[error.detail] += 1
             return
         for record in batch:
             if any(name == LETTER for name, _ in record.headers):

@@ -3,6 +3,7 @@
 import msgspec
 
 from k2.dlq.letter import LetterId
+from k2_shared.core.errors import InvalidRecord
 from k2_shared.core.records import Consumed, Outgoing
 from k2_shared.kafka.topics import REPLAYS, Names
 
@@ -30,10 +31,16 @@ def partition(letter: LetterId) -> int:
     return letter.place.partition % Names().contract(REPLAYS).partitions
 
 
-def read(record: Consumed) -> tuple[LetterId, Replay] | None:
-    """Which letter was replayed how; None where a record does not say that."""
+def read(record: Consumed) -> tuple[LetterId, Replay | None]:
+    """Which letter was replayed how; None where that is to be forgotten.
+
+    Raises:
+        InvalidRecord: ``undecodable``.
+    """
     letter = LetterId.read((record.key or b"").decode("utf-8", "replace"))
+    if letter is None:
+        raise InvalidRecord("undecodable", f"{record.key!r} is no letter's name")
     try:
-        return (letter, _DECODER.decode(record.value or b"")) if letter else None
-    except (msgspec.MsgspecError, ValueError):  # the second: no UTF-8
-        return None
+        return letter, None if record.value is None else _DECODER.decode(record.value)
+    except (msgspec.MsgspecError, ValueError) as error:  # the second: no UTF-8
+        raise InvalidRecord("undecodable", f"not a record of {REPLAYS}: {error}") from None
