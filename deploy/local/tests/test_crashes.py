@@ -16,7 +16,7 @@ from pyiceberg.catalog import Catalog, load_catalog
 from k2_local import Stack
 from k2_local.stack_state import StackState
 from k2_local.status import whole
-from k2_support.ports import is_free
+from k2_support.ports import HOST, is_free
 from k2_support.waiting import wait_for
 
 Occupied = Callable[[int], AbstractContextManager[int]]
@@ -128,7 +128,9 @@ def test_iceberg_commits_survive_kill_9_of_seaweed(stack: Stack) -> None:
 def test_acknowledged_rows_survive_kill_9_of_clickhouse(stack: Stack) -> None:
     """Every row of an insert that was answered is there, and only this part is started again."""
     stack.up()
-    client = clickhouse_connect.get_client(dsn=stack.env()["CLICKHOUSE_URL"])
+    env = stack.env()
+    port, login = int(env["CLICKHOUSE_URL"].rpartition(":")[2]), (env["CLICKHOUSE_USER"], env["CLICKHOUSE_PASSWORD"])
+    client = clickhouse_connect.get_client(host=HOST, port=port, username=login[0], password=login[1])
     client.command("CREATE OR REPLACE TABLE killed (a Int64) ENGINE=MergeTree ORDER BY a")
     client.insert("killed", [[number] for number in range(1_000)])
     _kill(stack, "clickhouse")

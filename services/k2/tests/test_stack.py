@@ -14,6 +14,7 @@ import pytest
 
 from k2.stack import left_running
 from k2_local import Stack, StackSettings
+from k2_local.stack import NAMES
 from k2_local.targets import Targets
 from k2_support.pseudo_terminal import on_terminal
 from k2_support.signals import sigint
@@ -39,6 +40,12 @@ CLIENTS_NEED = {
     "S3_ACCESS_KEY_ID",
     "S3_SECRET_ACCESS_KEY",
     "S3_REGION",
+    "CLICKHOUSE_URL",
+    "CLICKHOUSE_DATABASE",
+    "CLICKHOUSE_USER",
+    "CLICKHOUSE_PASSWORD",
+    "CLICKHOUSE_READER_USER",
+    "CLICKHOUSE_READER_PASSWORD",
 }
 
 
@@ -102,7 +109,7 @@ def test_exec_gives_the_environment_passes_signals_and_stops_what_it_started(sta
             running.send_signal(signal.SIGTERM)
         _, chatter = running.communicate(timeout=DEADLINE_S)
     assert running.returncode == 9
-    assert chatter.count(" is down") == 3
+    assert chatter.count(" is down") == len(NAMES)
     assert set(shown) == CLIENTS_NEED
     assert told == shown
     assert shown.items() <= environment.items()
@@ -137,7 +144,7 @@ def test_status_and_logs_of_no_stack_name_the_folder(state: str) -> None:
     """Data goes to stdout; where it was looked and what to do to stderr."""
     answer = _k2("stack", "status", "--state", state)
     assert answer.returncode == 1
-    assert answer.stdout.count("down") == 3
+    assert answer.stdout.count("down") == len(NAMES)
     assert answer.stderr.startswith(f"no stack was ever started in {state}: 'k2 stack up' starts one, --state or ")
     answer = _k2("stack", "logs", "kafka", "--state", state)
     assert (answer.returncode, answer.stdout) == (0, "")

@@ -9,7 +9,7 @@ import pytest
 from tests.contract.images.as_image import ROOT, Hidden, hidden
 
 SERVICES = sorted(path.name for path in (ROOT / "services").iterdir() if path.name != "k2")
-TOOLS = {"exchange_sim", "k2", "k2_local", "k2_support", "pytest", "hypothesis", "tests", "typer"}
+TOOLS = {"chdb", "exchange_sim", "k2", "k2_local", "k2_support", "pytest", "hypothesis", "tests", "typer"}
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -23,7 +23,7 @@ def test_an_agent_imports_only_what_its_image_has(service: str) -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_no_tool_is_in_an_agents_image(service: str) -> None:
-    """The simulator, the demo, the local stack and the tests' packages are hidden from it."""
+    """The simulator, the demo, the local stack, its ClickHouse and the tests' packages are hidden from it."""
     assert hidden(service) >= TOOLS - {service}
 
 

@@ -14,6 +14,7 @@ FOUND = {path.relative_to(ROOT) for folder in FOLDERS for path in (ROOT / folder
 FILES = sorted(path.as_posix() for path in FOUND if "tests" in path.parts)
 
 PACED = {
+    "tests/bench/clickhouse.py": 1,  # an idle server is measured over a time
     "tests/bench/commits.py": 1,  # the pause between two commits is what is compared
     "tests/bench/feeds_plain.py": 1,  # a plain feed's linger, beside which ours is measured
     "tests/bench/generator.py": 1,  # records are written when they are due

@@ -5,6 +5,7 @@ import sys
 import requests
 
 from k2_local.artifacts import Downloads
+from k2_local.embedded_clickhouse.limits import MIB
 from k2_local.parts import Launch, NotReadyError, Part
 from k2_support.ports import HOST
 
@@ -22,19 +23,21 @@ class ClickHouse(Part):
     def prepare(self, downloads: Downloads) -> Launch:
         """See ``Part.prepare``."""
         settings, identity = self.site.settings, self.site.identity
-        options = {
-            "path": self.folder / "data",
-            "port": self.port,
-            "database": DATABASE,
-            "memory-mb": settings.k2_clickhouse_memory_mb,
-        }
+        memory = settings.k2_clickhouse_memory_mb * MIB
+        options = [
+            ("path", self.folder / "data"),
+            ("port", self.port),
+            ("database", DATABASE),
+            ("limit", f"memory={memory}"),
+            ("limit", f"query_memory={memory // 2}"),
+        ]
         passwords = {
             "CLICKHOUSE_USER": OWNER,
             "CLICKHOUSE_PASSWORD": identity.password_of(OWNER),
             "CLICKHOUSE_READER_USER": READER,
             "CLICKHOUSE_READER_PASSWORD": identity.password_of(READER),
         }
-        argv = [f"--{name}={value}" for name, value in options.items()]
+        argv = [f"--{name}={value}" for name, value in options]
         return Launch([sys.executable, "-P", "-m", "k2_local.embedded_clickhouse", *argv], passwords)
 
     def check(self) -> None:

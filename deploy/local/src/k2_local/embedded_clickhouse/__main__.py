@@ -5,7 +5,6 @@ import asyncio
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from aiohttp import web
@@ -13,7 +12,7 @@ from pydantic import Field, SecretStr
 
 from k2_local.embedded_clickhouse.accounts import Account
 from k2_local.embedded_clickhouse.connection import Engine
-from k2_local.embedded_clickhouse.limits import MIB, Limits
+from k2_local.embedded_clickhouse.limits import Limits
 from k2_local.embedded_clickhouse.server import Server
 from k2_shared.core.errors import ConfigError, K2Error
 from k2_shared.core.settings import Settings
@@ -40,9 +39,9 @@ class Accounts(Settings):
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until SIGTERM or SIGINT; the exit code tells what was wrong."""
     asked = _parser().parse_args(arguments)
-    limits = replace(Limits(), memory=asked.memory_mb * MIB, query_memory=asked.memory_mb * MIB // 2)
     configure_logs("clickhouse", "INFO")
     try:
+        limits = Limits.of(asked.limit)
         accounts = Accounts.load().accounts()
         engine = Engine.open(asked.path.absolute(), limits, asked.database)
         try:
@@ -59,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--path", type=Path, required=True, help="folder of the data; made if there is none")
     parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1; 0 for any, which is logged")
     parser.add_argument("--database", default="k2", help="made if there is none; the one that clients start in")
-    parser.add_argument("--memory-mb", type=int, default=2_048, help="MiB of the engine; half of it for one query")
+    parser.add_argument("--limit", action="append", default=[], help="NAME=VALUE, one of k2_local's Limits; repeatable")
     return parser
 
 

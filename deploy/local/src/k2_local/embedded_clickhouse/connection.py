@@ -68,10 +68,10 @@ class Connection:
 
     def syntax(self, sql: str, params: Params = _NONE) -> Syntax:
         """Parse a statement without running it; raises QueryError as running it would."""
-        kinds = self._raw._conn.classify_query(sql)
+        found = self._raw._conn.classify_query(sql)
         try:
             tree = self.whole(_EXPLAIN + sql, "TSVRaw", params).bytes().decode()
-            return Syntax(tree, kinds["statement_count"])
+            return Syntax(tree, found["statement_count"], found["query_class"].name == "CONTROL")
         except QueryError as error:
             raise QueryError(error.code, _POSITION.sub(_without_explain, str(error))) from None
 
@@ -174,7 +174,7 @@ def _locked(path: Path) -> BinaryIO:
     if "?" in str(path):
         raise ConfigError(f"cannot use {path} for ClickHouse: its name has a question mark")
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(0o700, parents=True, exist_ok=True)
         file = (path / "endpoint.lock").open("wb")
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -27,6 +27,9 @@ _CONTENT_TYPES = {
 }
 
 
+_SMALL = 64 * 1024
+
+
 class Exchange:
     """See the module; ``finish`` and ``break_off`` belong to the event loop, the rest to the query's thread."""
 
@@ -35,8 +38,17 @@ class Exchange:
         self._loop = asyncio.get_running_loop()
         self._encoding, self._encoder = encoder(query.accepted)
         self._tag = secrets.token_hex(8)
+        self._early = b""
         self.answer: web.StreamResponse | None = None
         """The answer, once it has begun."""
+
+    async def small_body(self) -> bytes:
+        """The body as it came, if it is known to be small: it is awaited before its query has a place."""
+        if (self._request.content_length or 0) > _SMALL or not self._request.content_length:
+            return b""
+        while len(self._early) < self._request.content_length and (piece := await self._next()):
+            self._early += piece
+        return self._early
 
     def body(self) -> Iterator[bytes]:
         """The request's body, decompressed; raises QueryError if it is too large, broken, or does not come."""
@@ -48,6 +60,8 @@ class Exchange:
             yield piece
 
     def _received(self) -> Iterator[bytes]:
+        if self._early:
+            yield self._early
         while piece := self._call(self._next()):
             yield piece
 
@@ -61,15 +75,16 @@ class Exchange:
         except web.HTTPRequestEntityTooLarge:
             raise _too_large(self._limits) from None
 
-    def begin(self, result_format: str, summary: str) -> None:
+    def begin(self, result_format: str | None, summary: str) -> None:
         """See ``Output``."""
         headers = {
             **base_headers(self._engine, self._query.id),
-            "Content-Type": _CONTENT_TYPES.get(result_format, "text/plain; charset=UTF-8"),
-            "X-ClickHouse-Format": result_format,
+            "Content-Type": _CONTENT_TYPES.get(result_format or "", "text/plain; charset=UTF-8"),
             "X-ClickHouse-Summary": summary,
             "X-ClickHouse-Exception-Tag": self._tag,
         }
+        if result_format:
+            headers["X-ClickHouse-Format"] = result_format
         if self._encoding:
             headers["Content-Encoding"] = self._encoding
         answer = web.StreamResponse(status=200, headers=headers)

@@ -21,14 +21,15 @@ _HEAD = 64 * 1024  # bytes of a request that are read before its SQL is looked f
 _BLOCKWISE = frozenset(
     {"Native", "TabSeparated", "TSV", "TabSeparatedRaw", "TSVRaw", "CSV", "RowBinary", "JSONEachRow", "LineAsString"}
 )
+_SELECT = "SelectWithUnionQuery"
 _TOP_FORMAT = re.compile(r"^ Identifier (\w+)", re.MULTILINE)
 
 
 class Output(Protocol):
     """Where a result goes; methods block, and raise OSError if its client is gone."""
 
-    def begin(self, result_format: str, summary: str) -> None:
-        """The query has begun to answer."""
+    def begin(self, result_format: str | None, summary: str) -> None:
+        """The query has begun to answer; in no format if it is one that has no result."""
         ...
 
     def write(self, data: bytes) -> None:
@@ -65,7 +66,7 @@ class Executor:
                 if insert:
                     _insert(connection, insert, query, data, output)
                 elif is_held:
-                    _whole(connection, self.running.translated(sql), name, query, output)
+                    _whole(connection, self.running.translated(sql), name, query, output, syntax.kind == _SELECT)
                 else:
                     _stream(connection, sql, name, query, output)
 
@@ -84,23 +85,31 @@ class Executor:
     @contextmanager
     def _configured(self, connection: Connection, query: Query, is_held: bool, kind: str) -> Iterator[None]:
         """Database and settings of one query; a session then has its own again, unless the query is to change them."""
-        settings: dict[str, object] = {"max_result_bytes": self.limits.result} if is_held else {}
-        database = connection.database if query.session and not query.is_readonly else ""
+        kept = query.session is not None and not query.is_readonly
+        is_changeable = not kept or connection.values(["readonly"])["readonly"] == "0"  # a client may SET it
+        settings: dict[str, object] = {"max_result_bytes": self.limits.result} if is_held and is_changeable else {}
+        before = connection.values({**settings, **query.settings}) if kept and is_changeable else {}
+        database = connection.database if kept and query.database else ""
         if query.database:
             connection.use(query.database)
-        first: dict[str, object] = {"readonly": 1} if query.account.readonly else {}
-        before = connection.values({**settings, **query.settings}) if query.session and not query.is_readonly else {}
-        connection.set({**settings, **first})
-        connection.set(query.settings)  # which the engine refuses a reader
-        if query.is_readonly and not query.account.readonly:
-            connection.set({"readonly": query.readonly})
+        connection.set(settings)
+        _set_own(connection, query)
         try:
             yield
         finally:
             if kind != "Set":
                 connection.set(before)
-            if database and query.database and kind != "UseQuery":
+            if database and kind != "UseQuery":
                 connection.use(database)
+
+
+def _set_own(connection: Connection, query: Query) -> None:
+    """The query's own settings, which a reader may not have and who asks for readonly=1 may."""
+    if query.account.readonly:
+        connection.set({"readonly": query.readonly})
+    connection.set(query.settings)
+    if query.is_readonly and not query.account.readonly:
+        connection.set({"readonly": query.readonly})
 
 
 def _fill(head: bytearray, body: Iterator[bytes], size: int) -> bool:
@@ -119,29 +128,29 @@ def _joined(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _format(sql: str, syntax: guard.Syntax) -> str | None:
-    if syntax.kind == "SelectWithUnionQuery":
+    if syntax.kind == _SELECT:
         found = _TOP_FORMAT.search(syntax.tree)
         return found[1] if found else None
     return named_format(sql)
 
 
 def _is_streamed(syntax: guard.Syntax, name: str) -> bool:
-    return syntax.kind == "SelectWithUnionQuery" and (name in _BLOCKWISE or name == "ArrowStream")
+    return syntax.kind == _SELECT and (name in _BLOCKWISE or name == "ArrowStream")
 
 
 def _insert(connection: Connection, insert: Insert, query: Query, data: Iterator[bytes], output: Output) -> None:
     connection.set({f"param_{name}": value for name, value in query.params.items()})
     done = connection.insert(insert.sql, insert.format, data)
     output.begin(
-        query.default_format,
+        None,
         _summary(written_rows=done.rows_written, written_bytes=done.bytes_written, elapsed=done.elapsed),
     )
 
 
-def _whole(connection: Connection, sql: str, name: str, query: Query, output: Output) -> None:
+def _whole(connection: Connection, sql: str, name: str, query: Query, output: Output, has_columns: bool) -> None:
     result = connection.whole(sql, name, query.params)
-    output.begin(name, _summary_of(result))
     data = result.bytes()
+    output.begin(name if data or has_columns else None, _summary_of(result))
     for at in range(0, len(data), MIB):
         output.write(data[at : at + MIB])
 
@@ -150,7 +159,7 @@ def _stream(connection: Connection, sql: str, name: str, query: Query, output: O
     blocks = connection.blocks(sql, name, query.params)
     first = next(blocks, None)
     if first is None:  # no block tells the columns: the whole result does
-        _whole(connection, sql, name, query, output)
+        _whole(connection, sql, name, query, output, has_columns=True)
         return
     output.begin(name, _summary_of(first))
     pieces = (block.bytes() for block in _chain(first, blocks))

@@ -14,10 +14,13 @@ _HARMLESS = frozenset({
     "mergetreeindex", "mergetreeprojection", "numbers", "numbers_mt", "primes", "values", "view", "viewifpermitted",
     "zeros", "zeros_mt",
 })  # fmt: skip
+# The roots of statements that read, or set what the engine checks itself.
+_READS = ("Select", "Explain", "Show", "Describe", "Exists", "Use", "Set")
+# Of the other functions those that read a file or ask another server.
+_REACHING = ("file", "catboostevaluate", "hascolumnintable")
 _FUNCTION = re.compile(r"^ *Function (\w+)", re.MULTILINE)
 _ENGINE = re.compile(r"^ *Storage definition[^\n]*\n *Function (\w+)", re.MULTILINE)
-_OUTPUT = re.compile(r"^ Literal '", re.MULTILINE)
-_INNER_EXPLAIN = re.compile(r"^ *Explain ", re.MULTILINE)
+_LITERAL = re.compile(r"^ Literal '", re.MULTILINE)  # of the statement itself: a file's name, or a comment
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Syntax:
 
     tree: str  # as EXPLAIN AST prints it
     statements: int
+    writes_a_file: bool  # or is of another kind that steers the client
 
     @property
     def kind(self) -> str:
@@ -46,7 +50,7 @@ def check(syntax: Syntax) -> None:
     """
     if syntax.statements > 1:
         raise QueryError.of(Code.SYNTAX_ERROR, "Syntax error (Multi-statements are not allowed): send them one by one")
-    if _OUTPUT.search(syntax.tree) and syntax.kind != "CreateQuery":  # of which it is the comment
+    if _LITERAL.search(syntax.tree) and (syntax.writes_a_file or syntax.kind == "InsertQuery"):
         raise QueryError.of(
             Code.SUPPORT_IS_DISABLED,
             "INTO OUTFILE and FROM INFILE are for a client's own files: ask for a FORMAT and write the answer yourself",
@@ -68,7 +72,9 @@ def check_reader(syntax: Syntax, table_functions: Collection[str]) -> None:
     Raises:
         QueryError: a file, another server, or another query is reached for.
     """
-    outside = (syntax.functions & {*table_functions, "file", "catboostevaluate"}) - _HARMLESS
-    if outside or syntax.kind in ("KillQueryQuery", "BackupQuery"):
-        what = ", ".join(sorted(outside)) or "KILL and BACKUP"
-        raise QueryError.of(Code.READONLY, f"Cannot execute query in readonly mode: {what} reach beyond the tables")
+    outside = (syntax.functions & {*table_functions, *_REACHING}) - _HARMLESS
+    if outside:
+        reached = ", ".join(sorted(outside))
+        raise QueryError.of(Code.READONLY, f"Cannot execute query in readonly mode: {reached} reads beyond the tables")
+    if not syntax.kind.startswith(_READS):
+        raise QueryError.of(Code.READONLY, f"Cannot execute query in readonly mode: it is no SELECT ({syntax.kind})")

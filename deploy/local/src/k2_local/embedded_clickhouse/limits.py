@@ -1,6 +1,10 @@
 """What the embedded server is allowed to use, and what it grants to one query."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Self
+
+from k2_shared.core.errors import ConfigError
 
 MIB = 1_048_576
 
@@ -25,3 +29,24 @@ class Limits:
     longest_session_s: float = 3_600.0
     ttl_merge_s: int = 300  # between two merges of one part that delete what has expired
     stopping_s: float = 10.0  # for queries that run when the server is told to stop
+
+    @classmethod
+    def of(cls, given: Iterable[str]) -> Self:
+        """Limits of which some are given as ``name=value``.
+
+        Raises:
+            ConfigError: there is no such limit, or its value is not a number, or negative.
+        """
+        kinds = {one.name: float if one.type in (float, "float") else int for one in fields(cls)}
+        found: dict[str, float] = {}
+        for entry in given:
+            name, _, value = entry.partition("=")
+            if name not in kinds:
+                raise ConfigError(f"there is no limit {name!r}: it is one of {', '.join(kinds)}")
+            try:
+                found[name] = kinds[name](value)
+            except ValueError:
+                raise ConfigError(f"the limit {name}={value!r} is not a number") from None
+            if found[name] < 0:
+                raise ConfigError(f"the limit {name}={value} is negative")
+        return cls(**found)  # type: ignore[arg-type]  # each is of its field's own type

@@ -49,9 +49,14 @@ class Running:
             with self._killing:
                 self._engine.kill(token)
 
+    @staticmethod
+    def is_kill(sql: str) -> bool:
+        """Whether a statement is KILL QUERY, which has a place even where no other has."""
+        return _KILL.match(sql) is not None
+
     def translated(self, sql: str) -> str:
         """A KILL QUERY in which ``query_id`` is the client's, since the engine has its own; others as they are."""
-        if not _KILL.match(sql):
+        if not self.is_kill(sql):
             return sql
         with self._lock:
             known = {token: query_id for query_id, token in self._tokens.items() if token}

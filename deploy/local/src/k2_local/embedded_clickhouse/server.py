@@ -32,7 +32,7 @@ class Server:
         self._sessions = Sessions(engine, limits)
         self._executor = Executor(engine, self._sessions, self._running, limits)
         self._threads = ThreadPoolExecutor(limits.concurrent, "query")
-        self._killers = ThreadPoolExecutor(1, "kill")
+        self._killers = ThreadPoolExecutor(2, "kill")
 
     def app(self) -> web.Application:
         """The web application; its cleanup cancels what runs and ends the threads, and leaves the engine open."""
@@ -55,8 +55,7 @@ class Server:
             query = read(account, request.method, given, request.headers, self._limits)
             exchange = Exchange(request, query, self._engine, self._limits)
             with self._running.registered(query.id):
-                async with self._admission.place():
-                    await self._run(query, exchange)
+                await self._admit(query, exchange, await exchange.small_body())
         except QueryError as error:
             if exchange is None or exchange.answer is None:
                 return self._failure(error, query)
@@ -67,10 +66,18 @@ class Server:
             return self._failure(QueryError.of(Code.QUERY_WAS_CANCELLED, "Query was cancelled"), query)
         return exchange.answer
 
-    async def _run(self, query: Query, exchange: Exchange) -> None:
+    async def _admit(self, query: Query, exchange: Exchange, body: bytes) -> None:
+        """Run a query when it has its place; KILL QUERY needs none."""
+        if self._running.is_kill(query.text or body.decode(errors="replace")):
+            await self._run(query, exchange, self._killers)
+            return
+        async with self._admission.place():
+            await self._run(query, exchange, self._threads)
+
+    async def _run(self, query: Query, exchange: Exchange, threads: ThreadPoolExecutor) -> None:
         """Run a query in a thread, and wait for its end even if the client goes: it is cancelled then."""
         loop = asyncio.get_running_loop()
-        ended = loop.run_in_executor(self._threads, self._work, query, exchange)
+        ended = loop.run_in_executor(threads, self._work, query, exchange)
         try:
             await asyncio.shield(ended)
         except asyncio.CancelledError:

@@ -1,0 +1,76 @@
+"""Where an INSERT's SQL ends."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from k2_local.embedded_clickhouse.statement import insert_of, named_format
+
+
+@pytest.mark.parametrize(
+    ("text", "sql", "name", "data"),
+    [
+        (b"INSERT INTO t FORMAT Native\n\x01\x02", "INSERT INTO t ", "Native", b"\x01\x02"),
+        (b"INSERT INTO t FORMAT Native\n\n\n", "INSERT INTO t ", "Native", b"\n\n"),
+        (b"INSERT INTO t FORMAT CSV ;\r\n1", "INSERT INTO t ", "CSV", b"1"),
+        (b"insert into t values (1)", "insert into t ", "Values", b" (1)"),
+        (b'INSERT INTO t (`FORMAT`, "VALUES") VALUES(1)', 'INSERT INTO t (`FORMAT`, "VALUES") ', "Values", b"(1)"),
+        (
+            b"/* FORMAT CSV */ INSERT INTO t -- VALUES\nFORMAT TSV\n1",
+            "/* FORMAT CSV */ INSERT INTO t -- VALUES\n",
+            "TSV",
+            b"1",
+        ),
+        (
+            b"INSERT INTO f('VALUES') SETTINGS a='FORMAT' FORMAT TSV\n",
+            "INSERT INTO f('VALUES') SETTINGS a='FORMAT' ",
+            "TSV",
+            b"",
+        ),
+        ("INSERT INTO `ж` FORMAT TSV\nж".encode(), "INSERT INTO `ж` ", "TSV", "ж".encode()),
+    ],
+)
+def test_data_begins_after_its_format(text: bytes, sql: str, name: str, data: bytes) -> None:
+    """Words in quotes, comments and brackets are no keywords; one line's end belongs to the SQL."""
+    found = insert_of(text, is_all=True)
+    assert found is not None
+    assert (found.sql, found.format, text[found.offset :]) == (sql, name, data)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"SELECT 1 FORMAT CSV",
+        b"INSERT INTO t SELECT 1 FORMAT CSV",
+        b"INSERT INTO t WITH x AS (SELECT 1) SELECT * FROM x",
+        b"INSERT INTO t FROM INFILE 'x' FORMAT CSV",
+        b"INSERT INTO t (FORMAT, VALUES)",
+        b"EXPLAIN INSERT INTO t VALUES (1)",
+    ],
+)
+def test_other_statements_have_no_data(text: bytes) -> None:
+    """Nor has an INSERT that selects."""
+    assert insert_of(text, is_all=True) is None
+
+
+@given(cut=st.integers(0, 60), data=st.binary(max_size=30))
+def test_a_cut_never_changes_what_is_found(cut: int, data: bytes) -> None:
+    """Of a part of a request either the same is found as of the whole, or nothing yet."""
+    whole = b"INSERT INTO t (a, `b`) SETTINGS c='d' FORMAT Native\n" + data
+    found = insert_of(whole[:cut], is_all=False)
+    assert found in (None, insert_of(whole, is_all=True))
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("SHOW TABLES FORMAT CSV", "CSV"),
+        ("EXISTS t format TSV;", "TSV"),
+        ("DROP TABLE t", None),
+        ("EXISTS format", None),
+    ],
+)
+def test_a_statements_format_is_its_last_word(text: str, name: str | None) -> None:
+    """Where it has one."""
+    assert named_format(text) == name
