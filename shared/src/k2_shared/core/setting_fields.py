@@ -101,8 +101,8 @@ def _limits(kind: Any, metadata: list[Any]) -> str:
     pattern = next((each.pattern for each in metadata if getattr(each, "pattern", None)), None)
     if kind is bool:
         return "true, false"
-    if pattern:
-        return f"matches {pattern}"
+    if kind is str:
+        return f"matches {pattern}" if pattern else ""
     found = {name: getattr(each, name) for name in _BOUNDS for each in metadata if hasattr(each, name)}
     words = " to ".join(_BOUNDS[name].format(as_given(limit)) for name, limit in found.items())
     return f"{words} of them, comma-separated" if kind is tuple else words

@@ -165,18 +165,20 @@ class ClickHouseSettings(Settings):
     clickhouse_url: str = Field(
         "http://127.0.0.1:8123", pattern=r"^https?://[^/?#@]+/?$", description="scheme://host:port"
     )
-    clickhouse_user: str = Field("default", min_length=1, description="who writes the warm tier")
-    clickhouse_password: SecretStr | None = Field(None, description="of CLICKHOUSE_USER")
-    clickhouse_database: str = Field("k2", pattern=r"^[a-z][a-z0-9_]{0,40}$", description="of the warm tier's tables")
-    clickhouse_timeout_s: float = Field(60.0, ge=1, le=600, description="of one query")
+    clickhouse_user: str = Field("default", min_length=1, description="user that may change the warm tier")
+    clickhouse_password: SecretStr | None = Field(None, description="that user's password")
+    clickhouse_database: str = Field(
+        "k2", pattern=r"^[a-z][a-z0-9_]{0,40}$", description="database of the warm tier's tables"
+    )
+    clickhouse_timeout_s: float = Field(60.0, ge=1, le=600, description="for one query, in seconds")
     clickhouse_cafile: CaFile | None = Field(None, description="PEM file of the authorities to trust")
 
 
 class ClickHouseReaderSettings(ClickHouseSettings):
     """How to read the warm tier without being able to change it."""
 
-    clickhouse_reader_user: str = Field("reader", min_length=1, description="may read and nothing else")
-    clickhouse_reader_password: SecretStr | None = Field(None, description="of CLICKHOUSE_READER_USER")
+    clickhouse_reader_user: str = Field("reader", min_length=1, description="user that may read and nothing else")
+    clickhouse_reader_password: SecretStr | None = Field(None, description="that user's password")
 
     def as_reader(self) -> ClickHouseSettings:
         """The same server, as the user who reads."""
