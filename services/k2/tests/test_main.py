@@ -126,4 +126,4 @@ def test_init_repeats_harmlessly_and_says_what_stands(run_settings: RunSettings)
     said = [k2("init", K2_PREFIX=run_settings.k2_prefix) for _ in range(2)]
     assert [(done.returncode, done.stdout) for done in said] == [(0, ""), (0, "")], said
     assert said[0].stderr.splitlines()[-1] == said[1].stderr.splitlines()[-1]
-    assert f"tables stand under {run_settings.k2_prefix}" in said[1].stderr
+    assert f"stand under {run_settings.k2_prefix}" in said[1].stderr
