@@ -169,3 +169,14 @@ def test_a_client_that_goes_ends_its_query(owner: Address) -> None:
     with pytest.raises(requests.ReadTimeout):
         requests.post(owner.root, params=asked, auth=owner.login, timeout=1)
     wait_for(lambda: owner.ask(running).text == "0\n", 60, "the query of a client that has gone to end")
+
+
+@pytest.mark.parametrize("result_format", ["Native", "ArrowStream", "TabSeparated", "JSONEachRow"])
+def test_clients_that_leave_in_the_middle_of_a_result_stop_nobody(owner: Address, result_format: str) -> None:
+    """Whatever was being written when they left: everybody else is answered."""
+    sql = f"SELECT number, toString(number) FROM numbers(100000000) FORMAT {result_format}"
+    for pieces in range(12):
+        with requests.post(owner.root, params={"query": sql}, auth=owner.login, timeout=60, stream=True) as answer:
+            for _ in range(pieces):
+                answer.raw.read(65_536)
+        assert owner.ask("SELECT 1").text == "1\n"

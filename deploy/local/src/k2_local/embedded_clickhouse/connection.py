@@ -4,7 +4,7 @@ import fcntl
 import json
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO, Self
@@ -82,7 +82,7 @@ class Connection:
         except (chdb.ChdbError, RuntimeError) as error:
             raise QueryError.from_engine(error) from None
 
-    def blocks(self, sql: str, output: str, params: Params = _NONE) -> Iterator[Any]:
+    def blocks(self, sql: str, output: str, params: Params = _NONE) -> Generator[Any]:
         """Run a SELECT and yield its result block by block, each in the output format; any may raise QueryError."""
         try:
             with self._raw.send_query(sql, output, params=dict(params)) as stream:

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -156,15 +156,16 @@ def _whole(connection: Connection, sql: str, name: str, query: Query, output: Ou
 
 
 def _stream(connection: Connection, sql: str, name: str, query: Query, output: Output) -> None:
-    blocks = connection.blocks(sql, name, query.params)
-    first = next(blocks, None)
-    if first is None:  # no block tells the columns: the whole result does
-        _whole(connection, sql, name, query, output, has_columns=True)
-        return
-    output.begin(name, _summary_of(first))
-    pieces = (block.bytes() for block in _chain(first, blocks))
-    for piece in arrow.one_stream(pieces) if name == "ArrowStream" else pieces:
-        output.write(piece)
+    # Closed here, in the thread of its connection: whoever else ends it later waits for the engine for good.
+    with closing(connection.blocks(sql, name, query.params)) as blocks:
+        first = next(blocks, None)
+        if first is not None:
+            output.begin(name, _summary_of(first))
+            pieces = (block.bytes() for block in _chain(first, blocks))
+            for piece in arrow.one_stream(pieces) if name == "ArrowStream" else pieces:
+                output.write(piece)
+            return
+    _whole(connection, sql, name, query, output, has_columns=True)  # no block tells the columns
 
 
 def _chain(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
