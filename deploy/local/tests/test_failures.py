@@ -45,7 +45,7 @@ def test_part_that_is_not_ready_in_time_is_named(settings: StackSettings) -> Non
     hasty = settings.model_copy(update={"k2_work_timeout_s": 0.01, "k2_start_timeout_s": 60.0})
     with pytest.raises(
         Unavailable,
-        match=r"(?s)(registry|seaweed) was not ready within K2_WORK_TIMEOUT_S=0\.01.* does not|"
+        match=r"(?s)(registry|seaweed|clickhouse) was not ready within K2_WORK_TIMEOUT_S=0\.01.* does not|"
         r"kafka: its storage was not formatted within K2_WORK_TIMEOUT_S=0\.01",
     ):
         Stack(hasty).up()

@@ -47,6 +47,7 @@ NEED_THE_BROKER = (
     "probe-broker --after-restart marks",
     "init",
 )
+NEED_CLICKHOUSE = ("migrate plan", "migrate apply", "migrate status")
 PRINT = (
     "",
     "--version",
@@ -62,6 +63,7 @@ PRINT = (
     "feed list",
     "feed add KRAKEN:BTC/USD --dry-run",
     "dlq list --json",
+    "migrate plan",
     "status",
 )
 """Commands that have something to say on stdout, first those that start soon."""
@@ -91,8 +93,19 @@ for words in sys.argv[1:]:
 
 
 def test_no_command_is_left_out() -> None:
-    """Each is here, but k2 status, which has tests of its own, and k2 stack and k2 demo, which start a broker."""
-    assert {words.split()[0] for words in NEED_THE_BROKER} == COMMANDS.keys() - {"status", "stack", "demo"}
+    """Each is here, but k2 status, which has tests of its own, and k2 stack and k2 demo, which start servers."""
+    needing = {words.split()[0] for words in (*NEED_THE_BROKER, *NEED_CLICKHOUSE)}
+    assert needing == COMMANDS.keys() - {"status", "stack", "demo"}
+
+
+@pytest.mark.parametrize("words", NEED_CLICKHOUSE)
+def test_without_clickhouse_one_line_says_what_to_do(words: str) -> None:
+    """Exit code 4, and nothing of the library's."""
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    done = CliRunner().invoke(app, words.split(), env={"CLICKHOUSE_URL": nowhere})
+    assert (done.exit_code, done.stdout) == (4, "")
+    assert done.stderr.count("\n") == 1
+    assert f"ClickHouse at {nowhere} did not answer" in done.stderr
 
 
 @pytest.mark.parametrize("words", NEED_THE_BROKER)

@@ -50,7 +50,7 @@ def test_a_command_tells_of_a_variable_that_may_be_misspelt(tmp_path: Path) -> N
     """On stderr, and goes on."""
     done = k2(f"stack status --state {tmp_path}", SINK_INTERVAL_SECONDS="4")
     assert "SINK_INTERVAL_S" in done.stderr.splitlines()[0]
-    assert "the stack is down" in done.stderr
+    assert "no stack was ever started" in done.stderr
 
 
 @pytest.mark.parametrize("words", ["", "stack"])

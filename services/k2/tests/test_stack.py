@@ -118,11 +118,11 @@ def test_exec_gives_the_environment_passes_signals_and_stops_what_it_started(sta
     assert json.loads(status.stdout)["stack"] == "up"
     assert "registry | " in logged.stdout
     for columns, screen in screens.items():
-        assert screen.count("\x1b[32mup") == 3
+        assert screen.count("\x1b[32mup") == len(NAMES)
         lines = ESCAPES.sub("", screen).splitlines()
         assert max(map(len, lines)) <= columns
         assert [line.split()[0] for line in lines[1:4]] == ["kafka", "registry", "seaweed"]
-    assert left == f"kafka, registry, seaweed still run in {state}: 'k2 stack down --state {state}' stops them"
+    assert left == f"{', '.join(NAMES)} still run in {state}: 'k2 stack down --state {state}' stops them"
     assert _states(state) == {"down"}
     assert _k2("stack", "reset", "--state", state, "--yes").returncode == 0
     assert os.listdir(state) == ["lock"]  # noqa: PTH208  # names are all that is wanted
@@ -198,7 +198,7 @@ def test_unknown_part_is_one_line_with_exit_code_2(state: str) -> None:
     """The line lists the parts there are."""
     answer = _k2("stack", "logs", "zookeeper", "--state", state)
     assert answer.returncode == 2
-    assert "kafka, registry, seaweed" in answer.stderr
+    assert ", ".join(NAMES) in answer.stderr
 
 
 def test_command_that_does_not_exist_is_one_line_with_exit_code_2(state: str) -> None:

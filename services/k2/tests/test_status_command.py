@@ -46,7 +46,7 @@ DEADLINE_S = 120.0
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 TRADES = 3
 BRONZE_KRAKEN = BRONZE.format(exchange="kraken")
-SERVERS = ("broker", "registry", "catalog", "object store")
+SERVERS = ("broker", "registry", "catalog", "object store", "clickhouse")
 needs_agents = pytest.mark.skipif(
     not all(map(find_spec, ("silver", "gold"))),
     reason="needs the agents beside the command line: make test",
@@ -234,6 +234,7 @@ async def test_peers_that_fall_silent_cost_three_seconds_in_all() -> None:
             iceberg_catalog_uri=url,
             iceberg_oauth2_server_uri=url,
             s3_endpoint=url,
+            clickhouse_url=url,
         )
         found_agents = tuple(Agent(name=f"agent-{n}", url=url) for n in range(5))
         reader = Reader(Pipeline(settings, Targets(agents=found_agents)))
@@ -242,7 +243,7 @@ async def test_peers_that_fall_silent_cost_three_seconds_in_all() -> None:
         took = time.monotonic() - began
     assert took < 3.0 + 1.5  # what the machine does besides
     assert found.silent
-    assert [part.fault for part in found.parts] == ["no answer in 3 s"] * 4
+    assert [part.fault for part in found.parts] == ["no answer in 3 s"] * len(SERVERS)
     assert {agent.fault for agent in found.agents} == {"no answer in 2 s"}
     assert set(found.lags.groups.values()) == {None}
     assert (found.gaps.open, found.letters.groups) == (None, None)
@@ -253,7 +254,12 @@ async def test_where_nothing_answers_it_exits_4(tmp_path: Path) -> None:
     """Each server and each agent is named, and nothing else is written."""
     nowhere = f"127.0.0.1:{free_port()}"
     url = f"http://{nowhere}"
-    settings = {"KAFKA_BOOTSTRAP_SERVERS": nowhere, "SCHEMA_REGISTRY_URL": url, "S3_ENDPOINT": url}
+    settings = {
+        "KAFKA_BOOTSTRAP_SERVERS": nowhere,
+        "SCHEMA_REGISTRY_URL": url,
+        "S3_ENDPOINT": url,
+        "CLICKHOUSE_URL": url,
+    }
     catalog = {"ICEBERG_CATALOG_URI": url, "ICEBERG_OAUTH2_SERVER_URI": url}
     Targets(agents=(Agent(name="gold", url=url),), settings={**settings, **catalog}).write(tmp_path)
     said = await status(tmp_path, "--json")
@@ -274,7 +280,7 @@ async def test_a_broker_that_is_dead_leaves_the_rest_known(created: InitSettings
     assert "dead letters: unknown (the broker cannot be asked)" in text
     assert [name for name in groups(names) if name not in text] == []
     found = (await status(tmp_path, "--json")).json
-    assert [bool(part["fault"]) for part in found["parts"]] == [True, False, False, False]
+    assert [bool(part["fault"]) for part in found["parts"]] == [True, False, False, False, False]
     assert [table["rows"] for table in found["tables"]] == [0] * len(contracts.tables())
     assert "no agent is known" in found["verdict"]
 

@@ -93,6 +93,8 @@ def test_a_text_of_another_form_is_refused(
 @pytest.mark.parametrize("kind", settings_classes(), ids=lambda kind: kind.__name__)
 def test_what_print_config_shows_is_taken_as_it_is(kind: type[Settings], monkeypatch: pytest.MonkeyPatch) -> None:
     """Its lines are variables, which give the same settings; so are the defaults that it and --help tell."""
+    for field in setting_fields(kind):
+        monkeypatch.delenv(field.variable, raising=False)
     settings = load(kind)
     lines = [line for line in print_config(settings).splitlines() if not line.startswith("#")]
     for name, _, value in (line.partition("=") for line in lines):

@@ -24,10 +24,17 @@ MB = 1_000_000
 EVERY_S = 5.0
 
 
+class _Chatter(Console):
+    """A console of stderr that falls silent when nobody reads it any more: the work goes on."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+
+
 @cache
 def chatter() -> Console:
     """The one console of stderr, so that lines appear above whatever is live."""
-    return Console(stderr=True, highlight=False)
+    return _Chatter(stderr=True, highlight=False)
 
 
 @contextmanager

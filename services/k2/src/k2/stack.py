@@ -7,7 +7,7 @@ import json
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -192,5 +192,4 @@ def _cells(part: "PartStatus") -> list["str | Text"]:
 def _say(line: str) -> None:
     from k2_local.progress import chatter
 
-    with suppress(BrokenPipeError):  # chatter that nobody reads must not stop the work
-        chatter().print(line, markup=False, emoji=False, soft_wrap=True)
+    chatter().print(line, markup=False, emoji=False, soft_wrap=True)
