@@ -28,7 +28,7 @@ from k2_shared.core.settings import LakeSettings
 from k2_shared.kafka.identities import Identity
 from k2_shared.kafka.topics import BRONZE, EXCHANGES, GOLD, SILVER, Names
 from k2_shared.lake import iceberg
-from k2_shared.lake.retries import RetryBudget
+from k2_shared.lake.retries import at_table
 from k2_shared.lake.table import Commit, LakeTable
 from k2_support.children import Child
 from k2_support.lake_history import lengthen
@@ -76,7 +76,7 @@ class Bronze:
         self._contract = contracts.tables()["bronze_crypto_trades"]
         self._topic = self._contract.topics[0]
         self._to_rows = envelope(iceberg.schema_of(self._contract).as_arrow())
-        self.owner = LakeTable(made, "k2", Identity("bench", {self._topic: "bench"}), RetryBudget(5))
+        self.owner = LakeTable(made, "k2", Identity("bench", {self._topic: "bench"}), at_table(5))
         self._next = 0
 
     def commit(self) -> None:

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from iceberg_sink.main import worst
 from k2_shared.core.errors import Halt, Unavailable
 from k2_shared.core.settings import LakeSettings
 from k2_shared.lake import iceberg
+from k2_shared.stages.table_sinks import worst
 from k2_support.children import Child
 from k2_support.http_proxy import HttpProxy
 from k2_support.plugin import Agents

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from k2_shared.core.errors import Halt, Unavailable
+from k2_shared.core.retries import Interrupted
 from k2_shared.core.settings import LakeSettings
-from k2_shared.lake.retries import Interrupted, RetryBudget
+from k2_shared.lake.retries import at_table
 from k2_shared.lake.table import LakeTable
 from k2_support.http_proxy import HttpProxy, ProxyRule
 
@@ -50,7 +51,7 @@ def owner(table: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Owner]:
         monkeypatch.setenv("ICEBERG_OAUTH2_SERVER_URI", f"{catalog.url}/v1/oauth/tokens")
         monkeypatch.setenv("S3_ENDPOINT", store.url)
         made = Owner(catalog, store)
-        made.table = table.owner(retries=RetryBudget(30, made.hear))
+        made.table = table.owner(retries=at_table(30, made.hear))
         yield made
 
 

@@ -7,8 +7,9 @@ import pytest
 from pyiceberg.exceptions import CommitFailedException, ServiceUnavailableError
 from requests.exceptions import ConnectionError as NoConnection
 
-from k2_shared.lake import retries
-from k2_shared.lake.retries import Interrupted, RetryBudget, UsedUp, is_store, reason
+from k2_shared.core import retries
+from k2_shared.core.retries import Interrupted, RetryBudget, UsedUp, reason
+from k2_shared.lake.retries import at_table, is_store
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def failing(*errors: Exception, told: list[Exception] | None = None) -> tuple[RetryBudget, list[Exception]]:
     """Four attempts; what fails in them, and what was told of it."""
     heard: list[Exception] = [] if told is None else told
-    return RetryBudget(4, heard.append), list(errors)
+    return at_table(4, heard.append), list(errors)
 
 
 def test_work_is_repeated_until_it_succeeds(pauses: list[float]) -> None:
@@ -81,7 +82,7 @@ def test_what_is_no_failure_of_a_peer_goes_up_at_once(pauses: list[float]) -> No
 
 def test_a_stop_ends_the_pause_and_the_attempts() -> None:
     """The attempt under way may still succeed; after a failure there is no other."""
-    spent = RetryBudget(1_000)
+    spent = at_table(1_000)
     began = threading.Event()
 
     def work() -> None:

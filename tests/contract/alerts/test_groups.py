@@ -1,5 +1,6 @@
 """The groups that are measured are those that the services read by."""
 
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -8,8 +9,9 @@ import gold.main
 import silver.main
 from gold.settings import GoldSettings
 from iceberg_sink.settings import SinkSettings
-from iceberg_sink.sink import SinkTable, TableSink
+from iceberg_sink.sink import LakeTableSink, SinkTable
 from k2_shared.core import contracts
+from k2_shared.core.retries import RetryBudget
 from k2_shared.core.telemetry import Metrics
 from k2_shared.kafka.identities import Identity
 from k2_shared.kafka.lag import groups
@@ -43,9 +45,14 @@ def test_an_exactly_once_agent_is_measured(agent: Any) -> None:
 @pytest.mark.parametrize("table", contracts.tables())
 def test_a_table_is_measured(table: str) -> None:
     """By the group of its sink, over the topics of its contract."""
-    target = SinkTable(contracts.tables()[table], cast("Any", None), lambda _: None, Identity("", {}))
-    sink = TableSink(SinkSettings.load(k2_prefix="t."), NAMES, target, Metrics("test", "0"))
-    assert [NAMES.topic(name) for name in MEASURED[sink.group]] == sink.topics
+    target = SinkTable(
+        contracts.tables()[table],
+        cast("Any", SimpleNamespace(retries=RetryBudget(1))),
+        lambda _: None,
+        Identity("", {}),
+    )
+    sink = LakeTableSink(SinkSettings.load(k2_prefix="t."), NAMES, target, Metrics("test", "0"))
+    assert [NAMES.topic(name) for name in MEASURED[sink.feed.group]] == sink.feed.topics
 
 
 def test_nobody_else_is_measured() -> None:

@@ -5,86 +5,47 @@ from collections.abc import Sequence
 from functools import partial
 from typing import NoReturn
 
-from mode import Service
 from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.exceptions import NoSuchTableError
 
 from iceberg_sink import rows
 from iceberg_sink.settings import SERVICE, SinkSettings
-from iceberg_sink.sink import SinkTable, TableSink
+from iceberg_sink.sink import LakeTableSink, SinkTable
 from k2_shared.core import contracts
 from k2_shared.core.contracts import TableContract
-from k2_shared.core.errors import ConfigError, Halt, K2Error, Unavailable
+from k2_shared.core.errors import ConfigError, Unavailable
+from k2_shared.core.retries import reason
 from k2_shared.core.telemetry import Metrics, logger
-from k2_shared.kafka.identities import Identity, identify
+from k2_shared.kafka.identities import Identity
 from k2_shared.kafka.schemas import SubjectSchemas
-from k2_shared.kafka.topics import Names, administration, check
+from k2_shared.kafka.topics import Names
 from k2_shared.lake import iceberg
 from k2_shared.lake.memory import Turns, keep_small
-from k2_shared.lake.retries import RETRYABLE, RetryBudget, reason
+from k2_shared.lake.retries import RETRYABLE, at_table
 from k2_shared.lake.table import LakeTable
 from k2_shared.stages.agent import Shell, run
+from k2_shared.stages.table_sinks import TableSinks, identified, loaded_schemas
 
 ATTEMPT_FAILED = "table_attempt_failed"
 
 
-class IcebergSink(Service):  # type: ignore[misc]
-    """A Faust service that runs a ``TableSink`` for each table of the contracts."""
+class IcebergSink(TableSinks):
+    """A Faust service that runs a ``LakeTableSink`` for each table of the contracts."""
 
     def __init__(self, settings: SinkSettings, metrics: Metrics) -> None:
-        super().__init__()
+        super().__init__(contracts.tables(), settings.sink_outlive_s)
         self._settings = settings
         self._metrics = metrics
         self._names = Names(settings.k2_prefix)
         self._turns = Turns()
-        self._sinks: list[TableSink] = []
 
-    def not_ready(self) -> list[str]:
-        """The tables that are not being filled, and why."""
-        missing = (name if sink is None else sink.not_ready() for name, sink in self._by_table().items())
-        return [said for said in missing if said is not None]
-
-    async def on_start(self) -> None:
-        kafka, schemas = await asyncio.gather(self._identify(), self._schemas())
-        for sink_table in await asyncio.to_thread(self._sink_tables, kafka, schemas):
-            sink = TableSink(self._settings, self._names, sink_table, self._metrics)
-            self._sinks.append(await self.add_runtime_dependency(sink))
-        self.add_future(self._end())
-
-    async def on_stop(self) -> None:
-        """Stop the tables side by side, so that their last commits do not wait for each other."""
-        await asyncio.gather(*(sink.stop() for sink in self._sinks))
-
-    async def _end(self) -> None:
-        """End the process some time after a table has ended: till then the others are kept up.
-
-        Raises:
-            Halt: of the tables that ended, one needs a person.
-            Unavailable: the next start may bring them back.
-        """
-        ends = [asyncio.ensure_future(sink.done.wait()) for sink in self._sinks]
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.wait(ends, timeout=self._settings.sink_outlive_s)
-        if errors := [sink.end for sink in self._sinks if sink.end]:
-            raise worst(errors)
-
-    def _by_table(self) -> dict[str, TableSink | None]:
-        started = dict(zip(contracts.tables(), self._sinks, strict=False))
-        return {name: started.get(name) for name in contracts.tables()}
-
-    async def _identify(self) -> Identity:
-        used = topics()
-        async with administration(self._settings) as admin:
-            await check(admin, self._names, used)
-            return await identify(admin, [self._names.topic(name) for name in used])
-
-    async def _schemas(self) -> dict[str, SubjectSchemas]:
-        names, settings = self._names, self._settings
-        used = map(names.topic, topics())
-        found = {topic: SubjectSchemas(settings, names.contract(topic), names.subject(topic)) for topic in used}
-        for schemas in found.values():
-            await schemas.load()
-        return found
+    async def sinks(self) -> Sequence[LakeTableSink]:
+        settings, names = self._settings, self._names
+        kafka, schemas = await asyncio.gather(
+            identified(settings, names, topics()), loaded_schemas(settings, names, topics())
+        )
+        made = await asyncio.to_thread(self._sink_tables, kafka, schemas)
+        return [LakeTableSink(settings, names, sink_table, self._metrics) for sink_table in made]
 
     def _sink_tables(self, kafka: Identity, schemas: dict[str, SubjectSchemas]) -> list[SinkTable]:
         try:
@@ -107,7 +68,7 @@ class IcebergSink(Service):  # type: ignore[misc]
         iceberg.check(loaded, contract)
         own = [self._names.topic(name) for name in contract.topics]
         fed_by = Identity(kafka.cluster_id, {topic: kafka.topic_ids[topic] for topic in own})
-        retries = RetryBudget(self._settings.sink_commit_attempts, partial(self._failed, contract.name))
+        retries = at_table(self._settings.sink_commit_attempts, partial(self._failed, contract.name))
         table = LakeTable(loaded, self._settings.sink_id, fed_by, retries, self._turns)
         if contract.rows == "envelope":
             return SinkTable(contract, table, rows.envelope(table.arrow_schema), fed_by)
@@ -117,12 +78,6 @@ class IcebergSink(Service):  # type: ignore[misc]
     def _failed(self, table: str, error: Exception) -> None:
         self._metrics.errors.labels(SERVICE, type(error).__name__).inc()
         logger().warning(ATTEMPT_FAILED, table=table, reason=reason(error))
-
-
-def worst(errors: Sequence[K2Error]) -> K2Error:
-    """One error for the process: a ``Halt`` if any table has one, with the texts of all."""
-    kind = Halt if any(isinstance(error, Halt) for error in errors) else type(errors[0])
-    return kind("; ".join(map(str, errors)))
 
 
 def topics() -> list[str]:

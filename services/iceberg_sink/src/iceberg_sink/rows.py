@@ -1,17 +1,14 @@
 """Arrow rows of Kafka records, a batch at a time."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
 from k2_shared.arrow.envelopes import envelopes
 from k2_shared.arrow.tables import as_table
-from k2_shared.arrow.trades import decode_trades
-from k2_shared.core.errors import Halt
-from k2_shared.core.records import RecordBatch
+from k2_shared.arrow.trades import validated_trades
 from k2_shared.core.trade import Schemas
-
-ToRows = Callable[[RecordBatch], pa.Table]
+from k2_shared.stages.row_batch import ToRows
 
 
 def envelope(schema: pa.Schema) -> ToRows:
@@ -24,16 +21,7 @@ def trades(schema: pa.Schema, schemas: Mapping[str, Schemas]) -> ToRows:
 
     ``schemas`` are what the records of each topic may be written with.
     """
-
-    def rows(batch: RecordBatch) -> pa.Table:
-        decoded = decode_trades(batch, schemas)
-        for number, error in decoded.refused.items():
-            record = batch[number]
-            where = f"{record.topic}[{record.partition}]@{record.offset}"
-            raise Halt(f"{where} should hold a validated trade but cannot be decoded: {error}")
-        return as_table(decoded.rows, schema)
-
-    return rows
+    return lambda batch: as_table(validated_trades(batch, schemas), schema)
 
 
 def gathered(parts: Sequence[pa.Table], sort_by: Sequence[str]) -> pa.Table:

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from k2_shared.arrow.arrays import TEXT, TEXT_MAP, TIME, chosen, decimals, text_maps, texts, times
 from k2_shared.core.contracts import column_type, trade_schema
-from k2_shared.core.errors import InvalidRecord
+from k2_shared.core.errors import Halt, InvalidRecord
 from k2_shared.core.layout import EXCHANGE_FIELD, Entries, Layout, Longs, Span, keep_texts, lay_out, words
 from k2_shared.core.records import RecordBatch
 from k2_shared.core.trade import DECIMAL_PRECISION, DECIMAL_SCALE, Schemas, decode, fits
@@ -53,6 +53,20 @@ def decode_trades(batch: RecordBatch, schemas: Mapping[str, Schemas]) -> Decoded
         refused.update({start + number: error for number, error in found.refused.items()})
         start += len(values)
     return DecodedTrades(pa.concat_tables(parts or [TRADE_ROWS.empty_table()]), refused)
+
+
+def validated_trades(batch: RecordBatch, schemas: Mapping[str, Schemas]) -> pa.Table:
+    """Decode records that silver has let through, as ``decode_trades``.
+
+    Raises:
+        Halt: one is no trade, so somebody else wrote it; says where it stands.
+    """
+    found = decode_trades(batch, schemas)
+    for number, error in found.refused.items():
+        record = batch[number]
+        where = f"{record.topic}[{record.partition}]@{record.offset}"
+        raise Halt(f"{where} should hold a validated trade but cannot be decoded: {error}")
+    return found.rows
 
 
 def decode_values(values: Sequence[bytes | None], schemas: Schemas) -> DecodedTrades:

@@ -3,7 +3,7 @@
 Facts: the Kafka protocol's Metadata API, version 12; aiokafka stops at version 5, which has no topic ids.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -22,7 +22,7 @@ from aiokafka.protocol.types import (
     TaggedFields,
 )
 
-from k2_shared.core.errors import ConfigError
+from k2_shared.core.errors import ConfigError, Halt
 from k2_shared.kafka.topics import absent
 
 
@@ -112,7 +112,20 @@ class Identity:
     """Which cluster this is, and which incarnation of each topic."""
 
     cluster_id: str
-    topic_ids: dict[str, str]
+    topic_ids: Mapping[str, str]
+
+
+def check_same(fed_by: Identity, now: Identity) -> None:
+    """Compare the cluster and the topics that a table was fed from with those that are there now.
+
+    Raises:
+        Halt: its offsets mean other records; says what differs.
+    """
+    if fed_by.cluster_id != now.cluster_id:
+        raise Halt(f"Kafka is another cluster: {now.cluster_id}, the table was fed from {fed_by.cluster_id}")
+    for topic, topic_id in fed_by.topic_ids.items():
+        if now.topic_ids.get(topic, topic_id) != topic_id:
+            raise Halt(f"topic {topic} was created anew: {now.topic_ids[topic]}, the table was fed from {topic_id}")
 
 
 @dataclass(frozen=True, slots=True)

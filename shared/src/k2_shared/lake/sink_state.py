@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from k2_shared.core.errors import Halt
-from k2_shared.kafka.identities import Identity
+from k2_shared.kafka.identities import Identity, check_same
 
 Position = tuple[str, int]  # topic, partition
 TableOffsets = Mapping[Position, int]  # the next offset to read
@@ -88,11 +88,7 @@ def check_world(state: SinkState, table_uuid: str, kafka: Identity, log_starts: 
     """
     if state.table_uuid != table_uuid:
         raise Halt(f"the table is another one: {table_uuid}, the state was written to {state.table_uuid}")
-    if state.cluster_id != kafka.cluster_id:
-        raise Halt(f"Kafka is another cluster: {kafka.cluster_id}, the table was fed from {state.cluster_id}")
-    for topic, topic_id in state.topic_ids.items():
-        if kafka.topic_ids.get(topic, topic_id) != topic_id:
-            raise Halt(f"topic {topic} was created anew: {kafka.topic_ids[topic]}, the table was fed from {topic_id}")
+    check_same(Identity(state.cluster_id, state.topic_ids), kafka)
     for (topic, partition), offset in state.offsets.items():
         start = log_starts.get((topic, partition), 0)
         if offset < start:

@@ -16,12 +16,13 @@ from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.update import AssertRefSnapshotId, AssertTableUUID, RemoveSnapshotsUpdate
 
 from k2_shared.core.errors import Halt, Unavailable
+from k2_shared.core.retries import RetryBudget, UsedUp, reason
 from k2_shared.core.telemetry import logger
 from k2_shared.kafka.identities import Identity
 from k2_shared.lake.history import landed, nearest_state
 from k2_shared.lake.memory import Turns
 from k2_shared.lake.retention import expendable
-from k2_shared.lake.retries import RETRYABLE, RetryBudget, UsedUp, is_store, reason
+from k2_shared.lake.retries import RETRYABLE, is_store
 from k2_shared.lake.sink_state import SinkState, TableOffsets, agreed, superseded
 
 T = TypeVar("T")

@@ -10,11 +10,12 @@ from pyarrow import fs
 from pyiceberg.catalog.rest import RestCatalog
 
 from k2_shared.core import contracts
+from k2_shared.core.retries import RetryBudget
 from k2_shared.core.settings import LakeSettings, RunSettings
 from k2_shared.kafka.identities import Identity
 from k2_shared.kafka.topics import Names
 from k2_shared.lake import iceberg
-from k2_shared.lake.retries import RetryBudget
+from k2_shared.lake.retries import at_table
 from k2_shared.lake.table import Commit, LakeTable
 from k2_support.lake_history import lengthen
 from k2_support.records import RECEIVED_NS, trade, value
@@ -46,7 +47,7 @@ class Lake:
         return self.catalog.load_table(self.identifier)
 
     def owner(self, kafka: Identity = KAFKA, attempts: int = 30, retries: RetryBudget | None = None) -> LakeTable:
-        return LakeTable(self.connect().load_table(self.identifier), "k2", kafka, retries or RetryBudget(attempts))
+        return LakeTable(self.connect().load_table(self.identifier), "k2", kafka, retries or at_table(attempts))
 
     def offsets(self, partition: int = 0) -> list[int]:
         """The offsets of a partition's rows, sorted."""

@@ -1,8 +1,8 @@
-"""What the sink gathers before a commit."""
+"""What a sink gathers before it writes."""
 
 import pyarrow as pa
 
-from iceberg_sink.sink import RowBatch
+from k2_shared.stages.row_batch import RowBatch
 
 
 def test_a_batch_counts_its_bytes_and_its_oldest_receipt() -> None:
