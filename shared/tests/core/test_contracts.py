@@ -26,7 +26,7 @@ from k2_shared.kafka.topics import (
 from k2_support.records import SCHEMAS, FakeRecord, example, fields, trade
 
 VENUES = contracts.venues().values()
-SERVICES = {*(venue.service for venue in VENUES), "silver", "gold", "iceberg_sink", "k2"}
+SERVICES = {*(venue.service for venue in VENUES), "silver", "gold", "iceberg_sink", "warm_sink", "k2"}
 TOPICS = list(contracts.topics().values())
 TRADE_TOPICS = [topic for topic in TOPICS if topic.name.startswith("market.crypto.trades.")]
 TRADE_EXAMPLES = sorted({path for topic in TOPICS if topic.schema for path in topic.examples})

@@ -54,7 +54,20 @@ def test_variables_are_settings(compose: Compose, service: str, monkeypatch: pyt
 
 def test_defaults_are_the_services_own(compose: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not an address, a credential or a port has the default that the code has."""
-    own = {"SINK", "FEED", "SILVER", "GOLD", "CHECKPOINT", "BREAKER", "KRAKEN", "BINANCE", "LAG", "LOG", "SHUTDOWN"}
+    own = {
+        "SINK",
+        "FEED",
+        "SILVER",
+        "GOLD",
+        "CHECKPOINT",
+        "BREAKER",
+        "KRAKEN",
+        "BINANCE",
+        "LAG",
+        "WARM",
+        "LOG",
+        "SHUTDOWN",
+    }
     for name, folder in compose.built.items():
         settings = settings_of(folder)
         for variable, value in compose.services[name]["environment"].items():

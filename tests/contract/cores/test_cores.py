@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[3]
 LISTED: list[str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["coverage"]["report"]["include"]
 CORES = sorted({path for pattern in LISTED for path in ROOT.glob(pattern)})
 FEEDS = [venue.service for venue in contracts.venues().values()]
-AGENTS = (*FEEDS, "gold", "iceberg_sink", "lag_exporter", "silver")
+AGENTS = (*FEEDS, "gold", "iceberg_sink", "lag_exporter", "silver", "warm_sink")
 SHELL = {"__init__", "__main__", "main", "settings", "adapters", "sink", "housekeeping"}
 IO = {
     "aiohttp",

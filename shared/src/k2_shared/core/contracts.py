@@ -110,6 +110,21 @@ class Variables:
     names: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class WarmTableContract:
+    """What fills a table of ``schemas/clickhouse``: its topics, and what of their records is a row.
+
+    A row is deleted once the time of its record is ``retention_hours`` ago; None where another time decides. The days,
+    or months, of ``partition_by`` are parts of their own; None where all are together.
+    """
+
+    name: str
+    topics: tuple[str, ...]
+    rows: Literal["frame", "delivery", "trade", "trade_once", "letter", "gap"]
+    retention_hours: int | None
+    partition_by: str | None
+
+
 def _read(path: str) -> str:
     return ROOT.joinpath(*path.split("/")).read_text(encoding="utf-8")
 
@@ -214,6 +229,13 @@ def topics() -> Mapping[str, TopicContract]:
 def tables() -> Mapping[str, TableContract]:
     """Every table contract by name."""
     return {document["name"]: _table(document) for document in _documents("tables")}
+
+
+@cache
+def warm_tables() -> Mapping[str, WarmTableContract]:
+    """What fills the warm tier's tables, by their names."""
+    found = [WarmTableContract(**{**each, "topics": tuple(each["topics"])}) for each in _documents("warm")]
+    return {table.name: table for table in found}
 
 
 @cache

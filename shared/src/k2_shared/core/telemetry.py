@@ -68,6 +68,7 @@ class Metrics:
         self.reconnects = Counter("k2_websocket_reconnects", "reconnects", ["exchange"], registry=registry)
         self.frames = Counter("k2_frames", "frames received by kind", ["exchange", "kind"], registry=registry)
         self.tables = TableMetrics(registry)
+        self.warm = WarmMetrics(registry)
         ProcessCollector(registry=registry)  # when the process started, its memory; on Linux
         build = Gauge("k2_build_info", "what runs", ["service", "version"], registry=registry)
         build.labels(service, version).set(1)
@@ -100,18 +101,37 @@ class PartitionMetrics:
 
 
 class TableMetrics:
-    """Metrics of the Iceberg sink, by table."""
+    """Metrics of the sinks, by table; the snapshots are Iceberg's."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.commits = Counter(
-            "k2_table_commits", "Iceberg commits by outcome", ["table", "outcome"], registry=registry
+            "k2_table_commits", "batches written to a table, by outcome", ["table", "outcome"], registry=registry
         )
-        self.rows = Counter("k2_table_rows", "rows committed to Iceberg", ["table"], registry=registry)
+        self.rows = Counter("k2_table_rows", "rows written to a table", ["table"], registry=registry)
         self.snapshots = Gauge("k2_table_snapshots", "snapshots in an Iceberg table", ["table"], registry=registry)
         self.expired = Counter("k2_table_snapshots_expired", "snapshots removed", ["table"], registry=registry)
         self.expiries = Counter(
             "k2_table_expiries", "searches for snapshots to expire, by outcome", ["table", "outcome"], registry=registry
         )
+
+
+class WarmMetrics:
+    """Metrics of the warm tier, as ClickHouse tells them to the sink that fills it."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self.newest = self._gauge(
+            "k2_warm_newest_row_timestamp_seconds", "time of the newest record whose row was inserted", "table"
+        )
+        self.parts = self._gauge("k2_warm_parts", "active parts of a table", "table")
+        self.rows = self._gauge("k2_warm_rows", "rows of a table, those that merges will drop among them", "table")
+        self.bytes = self._gauge("k2_warm_bytes", "bytes of a table on disk", "table")
+        self.memory = self._gauge("k2_warm_memory_bytes", "memory that the server uses")
+        self.memory_limit = self._gauge("k2_warm_memory_limit_bytes", "memory that the server may use")
+        self.measured = self._gauge("k2_warm_measured_timestamp_seconds", "when the server last told")
+
+    def _gauge(self, name: str, about: str, *labels: str) -> Gauge:
+        return Gauge(name, about, labels, registry=self._registry)
 
 
 class GroupMetrics:

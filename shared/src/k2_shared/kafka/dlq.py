@@ -39,7 +39,7 @@ class Refuser:
         return Outgoing(DLQ, frame.key, frame.value, frame.timestamp, headers)
 
     def _headers(self, where: dict[str, str], error: InvalidRecord, attempt: int) -> Headers:
-        said = where | {
+        told = where | {
             "stage": self.stage,
             "reason": error.reason,
             "service": self.service,
@@ -49,9 +49,21 @@ class Refuser:
         }
         detail = error.detail.encode("utf-8", "backslashreplace")[:MAX_DETAIL_BYTES].decode("utf-8", "ignore").encode()
         return (
-            *((PREFIX + name, value.encode()) for name, value in said.items()),
+            *((PREFIX + name, value.encode()) for name, value in told.items()),
             (f"{PREFIX}detail", detail),
         )
+
+
+def said(headers: Headers) -> dict[str, str]:
+    """What a letter's headers say, by their names without the prefix; of one that comes twice the last is its own."""
+    found = ((name, value) for name, value in headers if name.startswith(PREFIX))
+    return {name.removeprefix(PREFIX): (value or b"").decode("utf-8", "backslashreplace") for name, value in found}
+
+
+def number(text: str | None, digits: int) -> int | None:
+    """The number that a header says, of so many digits at most; None where it says none."""
+    given = text or ""
+    return int(given) if given.isascii() and given.isdigit() and len(given) <= digits else None
 
 
 def source(record: Record) -> str:
@@ -62,14 +74,14 @@ def source(record: Record) -> str:
     if not isinstance(record, Outgoing):
         read = cast("Consumed", record)
         return f"{read.topic}[{read.partition}]@{read.offset}"
-    said = {name.removeprefix(PREFIX): value.decode() for name, value in record.headers if name.startswith(PREFIX)}
-    if any(name not in said for name in _WHERE):
+    found = said(record.headers)
+    if any(name not in found for name in _WHERE):
         return f"key {(record.key or b'').decode(errors='backslashreplace')}"
-    topic, partition, offset = (said[name] for name in _WHERE)
+    topic, partition, offset = (found[name] for name in _WHERE)
     return f"{topic}[{partition}]@{offset}"
 
 
 def _attempt(headers: Headers) -> int:
     """The number of this refusal: one more than the last attempt that the record carries; not ours, not counted."""
-    said = (value for name, value in headers if name == ATTEMPT)
-    return 1 + max((int(value) for value in said if value and value.isdigit() and len(value) < 10), default=0)
+    given = (value for name, value in headers if name == ATTEMPT)
+    return 1 + max((int(value) for value in given if value and value.isdigit() and len(value) < 10), default=0)

@@ -14,6 +14,7 @@ def groups(names: Names) -> Mapping[str, tuple[str, ...]]:
     return {
         **{names.group(of): tuple(topic.format(exchange=each) for each in lower) for of, topic in inputs.items()},
         **{names.table_group(table.name): table.topics for table in contracts.tables().values()},
+        **{names.warm_group(table.name): table.topics for table in contracts.warm_tables().values()},
     }
 
 

@@ -20,6 +20,7 @@ class TopicWatch:
         self._partitions: dict[str, int] = {}
         self._first: dict[str, str] = {}
         self._faults: dict[str, str] = {}
+        self._gone: set[str] = set()
 
     @property
     def topics(self) -> list[str]:
@@ -38,10 +39,15 @@ class TopicWatch:
         """What is wrong with those of some topics that are not whole, as far as the broker has said."""
         return [self._faults[topic] for topic in topics if topic in self._faults]
 
+    def contradictions(self, topics: Iterable[str]) -> list[str]:
+        """What is wrong with those of some topics that are there, and are not what they were at the start."""
+        return self.faults(topic for topic in topics if topic not in self._gone)
+
     def judge(self, found: Mapping[str, Incarnation | None]) -> None:
         """Take in what the broker says; None is a topic that it does not have."""
         for topic, wanted in self._partitions.items():
             if topic in found:
+                (self._gone.discard if found[topic] else self._gone.add)(topic)
                 self._say(topic, self._fault(topic, wanted, found[topic]))
 
     def _fault(self, topic: str, wanted: int, now: Incarnation | None) -> str:

@@ -65,8 +65,12 @@ class Names:
         return f"{self.prefix}k2.{service}"
 
     def table_group(self, table: str) -> str:
-        """The consumer group that fills a table."""
+        """The consumer group that fills a table of the lake."""
         return self.group(f"iceberg_sink.{table}")
+
+    def warm_group(self, table: str) -> str:
+        """The consumer group that fills a table of the warm tier."""
+        return self.group(f"warm_sink.{table}")
 
     def transactional_id(self, service: str, topic: str, partition: int) -> str:
         """The transactional id that fences every other owner of one input partition."""

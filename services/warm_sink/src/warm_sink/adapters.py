@@ -1,0 +1,131 @@
+"""The warm tier's tables in ClickHouse: rows go in, and what stands there is told. Every method blocks."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import pyarrow as pa
+from clickhouse_connect.driver.client import Client
+
+from k2_shared.core.settings import ClickHouseSettings
+from k2_shared.kafka.topics import Names
+from k2_shared.warm.client import connect, database, failures
+from warm_sink.rules import Source, Standing
+
+T = TypeVar("T")
+
+_INSERT = {
+    "async_insert": 0,  # an insert that is answered stands in the table
+    "input_format_null_as_default": 0,
+}
+_COMPRESSION = "zstd"
+_ENDS = "SELECT kafka_topic, kafka_partition, max(kafka_offset) + 1 FROM {table:Identifier} GROUP BY ALL"
+_SOURCES = """
+SELECT kafka_topic, cluster_id, topic_id, partitions FROM sink_state FINAL WHERE table_name = {table:String}
+"""
+_SIZES = """
+SELECT table, count(), sum(rows), sum(bytes_on_disk) FROM system.parts
+WHERE active AND database = {database:String} GROUP BY table
+"""
+_MEMORY = "SELECT value FROM system.metrics WHERE metric = 'MemoryTracking'"
+_MEMORY_LIMIT = "SELECT toInt64(value) FROM system.server_settings WHERE name = 'max_server_memory_usage'"
+_SOURCE_COLUMNS = ["table_name", "kafka_topic", "cluster_id", "topic_id", "partitions", "began_at"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """The parts, rows and bytes on disk of a table."""
+
+    parts: int
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """What the server says: the sizes of tables, the memory that it uses and may use; 0 where it has no limit."""
+
+    tables: Mapping[str, Sizes]
+    memory: int
+    memory_limit: int
+
+
+class Warehouse:
+    """A client of the warm tier's database, made when it is needed and anew after a failure.
+
+    For one thread at a time.
+    """
+
+    def __init__(self, settings: ClickHouseSettings, names: Names) -> None:
+        self._settings = settings
+        self._database = database(settings, names)
+        self._client: Client | None = None
+
+    def insert(self, table: str, rows: pa.Table) -> None:
+        """Insert rows; once it returns they stand in the table. What is not answered may stand there, or a part of it.
+
+        Raises:
+            Unavailable: the server is away, or cannot take them now.
+            ConfigError, Halt: it refuses them.
+        """
+        self._asked(lambda client: client.insert_arrow(table, rows, settings=_INSERT))
+
+    def standing(self, table: str) -> Standing:
+        """Read what a table says of itself.
+
+        Raises:
+            Unavailable: the server is away, or cannot say it now.
+            ConfigError: there is no such table.
+        """
+        return self._asked(lambda client: _standing(client, table))
+
+    def remember(self, table: str, sources: Mapping[str, Source]) -> None:
+        """Note from which topics a table is filled.
+
+        Raises:
+            Unavailable: the server is away, or cannot take it now.
+        """
+        now = datetime.now(UTC)
+        rows = [[table, topic, *_row(source), now] for topic, source in sources.items()]
+        self._asked(lambda client: client.insert("sink_state", rows, column_names=_SOURCE_COLUMNS, settings=_INSERT))
+
+    def measure(self) -> Measures:
+        """Ask the server for sizes and memory.
+
+        Raises:
+            Unavailable: the server is away, or cannot say it now.
+        """
+        return self._asked(_measures)
+
+    def close(self) -> None:
+        """End the connection."""
+        if self._client:
+            self._client.close()
+        self._client = None
+
+    def _asked(self, ask: Callable[[Client], T]) -> T:
+        with failures(self._settings):
+            try:
+                self._client = self._client or connect(self._settings, self._database, compress=_COMPRESSION)
+                return ask(self._client)
+            except BaseException:
+                self.close()  # whatever is left on its connection is not the next answer
+                raise
+
+
+def _standing(client: Client, table: str) -> Standing:
+    of = {"table": table}
+    sources = {topic: Source(*found) for topic, *found in client.query(_SOURCES, of).result_rows}
+    ends = {(topic, partition): end for topic, partition, end in client.query(_ENDS, of).result_rows}
+    return Standing(sources, ends)
+
+
+def _row(source: Source) -> tuple[str, str, int]:
+    return source.cluster_id, source.topic_id, source.partitions
+
+
+def _measures(client: Client) -> Measures:
+    found = client.query(_SIZES, {"database": client.database}).result_rows
+    (memory,), (limit,) = client.query(_MEMORY).result_rows[0], client.query(_MEMORY_LIMIT).result_rows[0]
+    return Measures({table: Sizes(*sizes) for table, *sizes in found}, memory, limit)

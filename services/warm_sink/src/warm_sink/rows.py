@@ -1,0 +1,205 @@
+"""Arrow rows of the warm tier's tables, a batch of Kafka records at a time; a row is a function of its record alone."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from k2_shared.arrow.arrays import BYTES, TEXT, TIME, days, times
+from k2_shared.arrow.envelopes import envelopes
+from k2_shared.arrow.tables import quote_volume
+from k2_shared.arrow.trades import DecodedTrades, decode_trades, validated_trades
+from k2_shared.core.contracts import WarmTableContract
+from k2_shared.core.errors import Halt, InvalidRecord
+from k2_shared.core.records import Consumed, RecordBatch
+from k2_shared.core.trade import Schemas, schema_ids
+from k2_shared.feed.coverage import feed_records
+from k2_shared.kafka import dlq
+from k2_shared.stages.row_batch import ToRows
+
+_MILLISECONDS = pa.timestamp("ms", tz="UTC")
+_HEADERS = pa.list_(pa.struct([("name", TEXT), ("value", BYTES)]))
+_DELIVERED = ("trade_id", "timestamp", "price", "quantity", "side", "source_sequence")
+_VALIDATED = ("exchange", "symbol", *_DELIVERED, "currency", "ingestion_timestamp")
+_GAP_TEXTS = ("exchange", "symbol", "state", "cause")
+_INT32_MAX, _LATEST_NS = 2**31 - 1, 2**32 * 10**9
+
+Columns = dict[str, Any]
+"""Arrow arrays by their columns' names."""
+
+
+def of_table(contract: WarmTableContract, exchanges: Mapping[str, str], schemas: Mapping[str, Schemas]) -> ToRows:
+    """How the rows of a table are made.
+
+    ``exchanges`` has the venue of each topic that is one venue's, ``schemas`` those that a topic's trades may be
+    written with.
+    """
+    match contract.rows:
+        case "frame":
+            return lambda batch: _frames(batch, exchanges)
+        case "delivery":
+            return lambda batch: _deliveries(batch, exchanges, schemas)
+        case "trade":
+            return lambda batch: _trades(batch, schemas)
+        case "trade_once":
+            return lambda batch: _trades(batch, schemas, "message_id")
+        case "letter":
+            return _letters
+        case "gap":
+            return _gaps
+
+
+def by_days(rows: pa.Table, column: str | None, most: int) -> Iterator[pa.Table]:
+    """The rows in pieces of so many days of a column at most: each day is a part on the server's disk."""
+    if column is None:
+        yield rows
+        return
+    found, numbers = np.unique(np.asarray(days(rows[column]).cast(pa.int32())), return_inverse=True)
+    for first in range(0, len(found), most):
+        inside = (numbers >= first) & (numbers < first + most)
+        yield rows if inside.all() else rows.filter(pa.array(inside))
+
+
+def _frames(batch: RecordBatch, exchanges: Mapping[str, str]) -> pa.Table:
+    envelope = envelopes(batch)
+    return pa.table(
+        {**_sources(batch, exchanges), "frame": _payloads(envelope), **_received(envelope), **_places(envelope)}
+    )
+
+
+def _deliveries(batch: RecordBatch, exchanges: Mapping[str, str], schemas: Mapping[str, Schemas]) -> pa.Table:
+    """Rows of bronze: the trade's columns are null where it cannot be decoded."""
+    envelope = envelopes(batch)
+    trades = _with_gaps(decode_trades(batch, schemas), len(batch))
+    return pa.table(
+        {
+            **_sources(batch, exchanges),
+            "message_key": _keys(envelope),
+            "avro_payload": _payloads(envelope),
+            **{name: trades[name] for name in _DELIVERED},
+            **_received(envelope),
+            **_places(envelope),
+        }
+    )
+
+
+def _with_gaps(decoded: DecodedTrades, count: int) -> pa.Table:
+    """A row for each record of a batch, of nulls where it is no trade."""
+    refused = np.zeros(count, np.bool_)
+    refused[list(decoded.refused)] = True
+    return decoded.rows.take(pa.array(np.cumsum(~refused) - 1, mask=refused))
+
+
+def _trades(batch: RecordBatch, schemas: Mapping[str, Schemas], *more: str) -> pa.Table:
+    """Rows of silver and gold; a record's time is when silver wrote it, and gold's has that of its silver record."""
+    trades, envelope = validated_trades(batch, schemas), envelopes(batch)
+    return pa.table(
+        {
+            **{name: trades[name] for name in (*_VALIDATED, *more)},
+            "quote_volume": quote_volume(trades["price"], trades["quantity"]),
+            "validated_at": envelope["kafka_timestamp"].cast(_MILLISECONDS),
+            "vendor_data": _maps(trades["vendor_data"]),
+            **_places(envelope),
+        }
+    )
+
+
+def _maps(vendor_data: pa.ChunkedArray) -> pa.Array:
+    """Maps, empty where there is none: the table's are never null."""
+    return pc.coalesce(vendor_data, pa.scalar([], vendor_data.type))
+
+
+def _letters(batch: RecordBatch) -> pa.Table:
+    """Rows of dead letters; what another writer's record does not say is empty, zero or null."""
+    said = [dlq.said(record.headers) for record in batch]
+    envelope = envelopes(batch)
+    return pa.table(
+        {
+            **{name: _texts(said, name) for name in ("reason", "detail", "stage", "service", "version")},
+            "attempt": pa.array([dlq.number(each.get("attempt"), 9) or 0 for each in said], pa.uint32()),
+            "refused_at": pc.coalesce(pa.array(map(_refused_us, said), TIME), envelope["kafka_timestamp"]),
+            "source_topic": _texts(said, "topic"),
+            "source_partition": pa.array([dlq.number(each.get("partition"), 9) for each in said], pa.int32()),
+            "source_offset": pa.array([dlq.number(each.get("offset"), 18) for each in said], pa.int64()),
+            "schema_id": pa.array([_schema_id(record) for record in batch], pa.int32()),
+            "message_key": _keys(envelope),
+            "value": envelope["avro_payload"],
+            "headers": pa.array([_headers(record) for record in batch], _HEADERS),
+            **_received(envelope),
+            **_places(envelope),
+        }
+    )
+
+
+def _refused_us(said: Mapping[str, str]) -> int | None:
+    """When a letter was refused, None where it says nothing that a TTL could hold."""
+    at = dlq.number(said.get("time"), 19)
+    return None if at is None or at >= _LATEST_NS else at // 1_000
+
+
+def _schema_id(record: Consumed) -> int | None:
+    """The schema id that a value claims, None where it is in no wire format."""
+    return next((claimed for claimed in schema_ids([record]) if claimed <= _INT32_MAX), None)
+
+
+def _headers(record: Consumed) -> list[dict[str, Any]]:
+    return [{"name": name, "value": value} for name, value in record.headers]
+
+
+def _gaps(batch: RecordBatch) -> pa.Table:
+    found = [_gap(record) for record in batch]
+    return pa.table(
+        {
+            **{name: pa.array([getattr(each, name) for each in found], TEXT) for name in _GAP_TEXTS},
+            **{name: pa.array(_numbers(found, name)) for name in ("first_id", "last_id")},
+            **{name: times(_numbers(found, name)) for name in ("opened_at", "at")},
+            **_places(envelopes(batch)),
+        }
+    )
+
+
+def _gap(record: Consumed) -> feed_records.GapRecord:
+    try:
+        return feed_records.gaps.read(record.value)
+    except InvalidRecord as error:
+        where = f"{record.topic}[{record.partition}]@{record.offset}"
+        raise Halt(f"{where} should hold a gap's record but cannot be decoded: {error}") from None
+
+
+def _numbers(found: Sequence[feed_records.GapRecord], name: str) -> Any:
+    return np.array([getattr(each, name) for each in found], np.int64)
+
+
+def _sources(batch: RecordBatch, exchanges: Mapping[str, str]) -> Columns:
+    """The venue whose topic this is, and the symbol that the key names, empty where it names none."""
+    keys = ((record.key or b"").decode("utf-8", "backslashreplace") for record in batch)
+    return {
+        "exchange": pa.array([exchanges[record.topic] for record in batch], TEXT),
+        "symbol": pa.array([key.partition(":")[2] for key in keys], TEXT),
+    }
+
+
+def _places(envelope: pa.Table) -> Columns:
+    """Where the records stand, which is what makes a row the same whenever it is inserted."""
+    return {f"kafka_{name}": envelope[name] for name in ("topic", "partition", "offset")}
+
+
+def _received(envelope: pa.Table) -> Columns:
+    return {
+        "ingestion_timestamp": envelope["ingestion_timestamp"],
+        "kafka_timestamp": envelope["kafka_timestamp"].cast(_MILLISECONDS),
+    }
+
+
+def _keys(envelope: pa.Table) -> Any:
+    return pc.fill_null(envelope["message_key"], "")
+
+
+def _payloads(envelope: pa.Table) -> Any:
+    return pc.fill_null(envelope["avro_payload"], b"")
+
+
+def _texts(said: Iterable[Mapping[str, str]], name: str) -> Any:
+    return pa.array([each.get(name, "") for each in said], TEXT)
