@@ -138,9 +138,7 @@ class Engine:
 
     def connect(self) -> Connection:
         """A new connection with the server's settings; takes about a millisecond."""
-        limits = self._limits
-        granted = {"max_execution_time": limits.execution_s, "max_memory_usage": limits.query_memory}
-        connection = Connection(self._path, {**_SERVER_LIKE, **granted})
+        connection = Connection(self._path, {**_SERVER_LIKE, **self._limits.granted})
         connection.use(self._database)
         return connection
 

@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from k2_local.embedded_clickhouse import arrow, guard
+from k2_local.embedded_clickhouse import arrow, guard, reader
 from k2_local.embedded_clickhouse.connection import Connection, Engine
 from k2_local.embedded_clickhouse.errors import Code, QueryError
 from k2_local.embedded_clickhouse.limits import MIB, Limits
@@ -15,6 +15,7 @@ from k2_local.embedded_clickhouse.query import Query
 from k2_local.embedded_clickhouse.running import Running
 from k2_local.embedded_clickhouse.sessions import Sessions
 from k2_local.embedded_clickhouse.statement import Insert, insert_of, named_format
+from k2_shared.warm.reader import CHANGEABLE
 
 _HEAD = 64 * 1024  # bytes of a request that are read before its SQL is looked for
 # Formats whose blocks, one after the other, are the whole result; the others have a frame around it.
@@ -87,13 +88,16 @@ class Executor:
         """Database and settings of one query; a session then has its own again, unless the query is to change them."""
         kept = query.session is not None and not query.is_readonly
         is_changeable = not kept or connection.values(["readonly"])["readonly"] == "0"  # a client may SET it
-        settings: dict[str, object] = {"max_result_bytes": self.limits.result} if is_held and is_changeable else {}
+        settings: dict[str, float] = {"max_result_bytes": self.limits.result} if is_held and is_changeable else {}
         before = connection.values({**settings, **query.settings}) if kept and is_changeable else {}
         database = connection.database if kept and query.database else ""
         if query.database:
             connection.use(query.database)
         connection.set(settings)
-        _set_own(connection, query)
+        if query.account.readonly:
+            _set_readers(connection, query, {**self.limits.granted, **settings})
+        else:
+            _set_own(connection, query)
         try:
             yield
         finally:
@@ -104,12 +108,17 @@ class Executor:
 
 
 def _set_own(connection: Connection, query: Query) -> None:
-    """The query's own settings, which a reader may not have and who asks for readonly=1 may."""
-    if query.account.readonly:
-        connection.set({"readonly": query.readonly})
+    """The query's own settings, also of one that asks for readonly=1."""
     connection.set(query.settings)
-    if query.is_readonly and not query.account.readonly:
+    if query.is_readonly:
         connection.set({"readonly": query.readonly})
+
+
+def _set_readers(connection: Connection, query: Query, ceilings: Mapping[str, float]) -> None:
+    """What a reader has, or asked for of that; everything else is for the engine to refuse."""
+    connection.set(reader.settings(query.settings, ceilings))
+    connection.set({"readonly": query.readonly})
+    connection.set({name: value for name, value in query.settings.items() if name not in CHANGEABLE})
 
 
 def _fill(head: bytearray, body: Iterator[bytes], size: int) -> bool:

@@ -30,6 +30,11 @@ class Limits:
     ttl_merge_s: int = 300  # between two merges of one part that delete what has expired
     stopping_s: float = 10.0  # for queries that run when the server is told to stop
 
+    @property
+    def granted(self) -> dict[str, float]:
+        """What one query may use, as settings of the engine."""
+        return {"max_execution_time": self.execution_s, "max_memory_usage": self.query_memory}
+
     @classmethod
     def of(cls, given: Iterable[str]) -> Self:
         """Limits of which some are given as ``name=value``.
