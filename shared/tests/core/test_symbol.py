@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k2_shared.core import contracts, symbol
-from k2_shared.core.symbol import MAX_BYTES, MAX_CHARACTERS, checked, unfit
+from k2_shared.core.symbol import MAX_BYTES, MAX_CHARACTERS, checked, near, unfit
 from k2_shared.core.trade import record_key
 
 LISTED = ["BTC/USD", "币安人生/USDT", "AAPLx/USD", "ETH2.S/ETH", "1INCH/USDC", "1000SATS/FDUSD", "a-b_c/d", "C++/€"]
@@ -68,3 +68,12 @@ def test_the_schemas_say_the_same(name: str) -> None:
     said = json.loads((contracts.ROOT / name).read_text(encoding="utf-8"))["properties"]["symbol"]
     wanted = f"^({symbol.PATTERN[1:-1]})?$" if name == "event_v1.json" else symbol.PATTERN
     assert (said["pattern"], said["maxLength"]) == (wanted, MAX_CHARACTERS)
+
+
+def test_what_is_near_may_have_been_meant() -> None:
+    """What is written alike, the nearest first, then the rest of the base asset, whatever the case; ten at most."""
+    known = ["ETH/USD", "BTC/EUR", "BTC/USD", "BTC/USDT"]
+    assert near("btc/usdd", known) == ["BTC/USD", "BTC/USDT", "BTC/EUR"]
+    assert near("XBT/USDT", known) == ["BTC/USDT", "BTC/USD"]
+    assert near("NONE/GBP", known) == []
+    assert len(near("A/B", [f"A/Q{number}" for number in range(20)])) == 10

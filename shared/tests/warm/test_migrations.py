@@ -10,7 +10,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 
 from k2_shared.core import contracts
 from k2_shared.core.errors import ConfigError, Halt, Unavailable
-from k2_shared.core.settings import ClickHouseSettings
+from k2_shared.core.settings import ClickHouseReaderSettings, ClickHouseSettings
 from k2_shared.warm import client as clients
 from k2_shared.warm import migrations
 from k2_shared.warm.migrations import Migration
@@ -176,3 +176,10 @@ def test_a_wrong_password_is_a_wrong_setting(clickhouse: ClickHouseSettings) -> 
     """It is not worth another attempt."""
     with pytest.raises(ConfigError, match="refuses user 'k2': check CLICKHOUSE_USER and CLICKHOUSE_PASSWORD"):
         clients.connect(ClickHouseSettings.load(clickhouse_password="wrong"), "k2")
+
+
+def test_a_readers_wrong_password_is_its_own_setting() -> None:
+    """The variables that are named are those that it came from."""
+    reader = ClickHouseReaderSettings.load(clickhouse_reader_password="wrong").as_reader()
+    with pytest.raises(ConfigError, match="refuses user 'reader': check CLICKHOUSE_READER_USER and CLICKHOUSE_READER"):
+        clients.connect(reader, "k2")

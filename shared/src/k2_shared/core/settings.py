@@ -162,6 +162,9 @@ class LakeSettings(Settings):
 class ClickHouseSettings(Settings):
     """How to reach ClickHouse (HTTP), and which database holds the warm tier."""
 
+    login: ClassVar[str] = "CLICKHOUSE_USER and CLICKHOUSE_PASSWORD"
+    """The variables that its user and password are of."""
+
     clickhouse_url: str = Field(
         "http://127.0.0.1:8123", pattern=r"^https?://[^/?#@]+/?$", description="scheme://host:port"
     )
@@ -177,6 +180,7 @@ class ClickHouseSettings(Settings):
 class ClickHouseReaderSettings(ClickHouseSettings):
     """How to read the warm tier without being able to change it."""
 
+    login: ClassVar[str] = "CLICKHOUSE_READER_USER and CLICKHOUSE_READER_PASSWORD"
     clickhouse_reader_user: str = Field("reader", min_length=1, description="user that may read and nothing else")
     clickhouse_reader_password: SecretStr | None = Field(None, description="that user's password")
 

@@ -6,6 +6,8 @@ around them: ``EXCHANGE:SYMBOL:TRADE_ID``, lists with commas, keys of bounded le
 """
 
 import re
+from collections.abc import Collection, Sequence
+from difflib import get_close_matches
 
 MAX_CHARACTERS = 40
 MAX_BYTES = 4 * MAX_CHARACTERS  # in UTF-8
@@ -17,6 +19,8 @@ _NEVER = (
 _PART = f"[^{_NEVER},/:]+"
 PATTERN = f"^{_PART}/{_PART}$"
 _FORM = re.compile(PATTERN)
+_NEAR = 10
+_ALIKE = 0.8  # of 1: BTC/USDT and XBT/USDT are, BTC/USDT and ETH/USDT are not
 
 
 def unfit(symbol: str) -> str:
@@ -38,3 +42,16 @@ def checked(symbol: str) -> str:
     if why:
         raise ValueError(why)
     return symbol
+
+
+def near(symbol: str, known: Collection[str]) -> Sequence[str]:
+    """What may have been meant: symbols that are written alike, the nearest first, and those of its base asset."""
+    folded = {each.casefold(): each for each in known}
+    alike = [folded[name] for name in get_close_matches(symbol.casefold(), folded, _NEAR, _ALIKE)]
+    of_base = sorted(each for each in known if _base(each) == _base(symbol))
+    return list(dict.fromkeys([*alike, *of_base]))[:_NEAR]
+
+
+def _base(symbol: str) -> str:
+    """The base asset of a symbol, whatever its case."""
+    return symbol.partition("/")[0].casefold()

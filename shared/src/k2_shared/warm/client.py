@@ -97,9 +97,7 @@ def told(error: ClickHouseError, settings: ClickHouseSettings) -> K2Error:
     if code in _PASSING:
         return Unavailable(f"{where} cannot do it now: {said}")
     if code in _REFUSED:
-        return ConfigError(
-            f"{where} refuses user {settings.clickhouse_user!r}: check CLICKHOUSE_USER and CLICKHOUSE_PASSWORD ({said})"
-        )
+        return ConfigError(f"{where} refuses user {settings.clickhouse_user!r}: check {settings.login} ({said})")
     if code in _ABSENT:
         return ConfigError(f"{where} lacks a table ({said}): run 'k2 migrate apply'")
     return Halt(f"{where} refused: {said}")

@@ -2,17 +2,14 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from msgspec import Raw
 
 from k2_shared.core.errors import Unavailable
-from k2_shared.core.symbol import unfit
+from k2_shared.core.symbol import near, unfit
 from k2_shared.core.trade import DECIMAL_SCALE
 
 _ODD = (ValueError, ArithmeticError, RecursionError)
-_NEAR = 10
-_ALIKE = 0.8  # of 1: BTC/USDT and XBT/USDT are, BTC/USDT and ETH/USDT are not
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +44,9 @@ class Pairs:
             return why or self.listings[symbol].refused
         if self.missing:
             return self.missing
-        near = ", ".join(self._near(symbol))
-        others = f"near it: {near}" if near else f"it has {len(self.listings)} others, and none near it"
+        meant = ", ".join(near(symbol, self.listings))
+        others = f"near it: {meant}" if meant else f"it has {len(self.listings)} others, and none near it"
         return f"the venue does not trade it; {others}"
-
-    def _near(self, symbol: str) -> Sequence[str]:
-        """What may have been meant: symbols that are written alike, the nearest first, and those of its base asset."""
-        folded = {listed.casefold(): listed for listed in self.listings}
-        alike = [folded[name] for name in get_close_matches(symbol.casefold(), folded, _NEAR, _ALIKE)]
-        of_base = sorted(listed for listed in self.listings if _base(listed) == _base(symbol))
-        return list(dict.fromkeys([*alike, *of_base]))[:_NEAR]
 
     def check(self, symbols: Iterable[str]) -> None:
         """Return if the list says of each of these symbols whether it can be captured.
@@ -100,8 +90,3 @@ def _listing(entry: Raw, read: Callable[[Raw], Listing]) -> Listing:
         return read(entry)
     except _ODD as error:
         return Listing("", f"the venue's list cannot be read where it speaks of it: {error}")
-
-
-def _base(symbol: str) -> str:
-    """The base asset of a symbol, whatever its case."""
-    return symbol.partition("/")[0].casefold()
