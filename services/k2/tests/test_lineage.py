@@ -57,7 +57,18 @@ def test_what_is_no_message_id_is_refused(text: str) -> None:
         (["bronze", "silver"], "it is on its way", False),
         (["bronze", "dlq"], "it was refused", False),
         (["bronze", "silver", "gold"], "it is in gold once", True),
-        (["bronze", "bronze", "silver", "silver", "gold"], "it is in gold once, and 1 repeats", True),
+        (
+            ["bronze", "silver", "gold", "bronze", "silver"],
+            "it is in gold once, and 1 repeat of it was dropped",
+            True,
+        ),
+        (["bronze", "silver", "gold"] + ["bronze", "silver"] * 2, "it is in gold once, and 2 repeats of it were", True),
+        (
+            ["bronze", "silver", "gold", "bronze", "dlq"],
+            "it is in gold once, and 1 delivery of it was refused",
+            True,
+        ),
+        (["bronze", "silver", "gold"] + ["bronze", "dlq"] * 2, "it is in gold once, and 2 deliveries of it were", True),
         (["bronze", "silver", "gold", "gold"], "it stands 2 times in gold: that is a defect", False),
     ],
 )
@@ -66,6 +77,14 @@ def test_the_verdict_says_what_became_of_it(stages: Sequence[str], says: str, se
     found = Lineage(MessageId.parse(OF.message_id), None, None, [Hop(stage, "t[0]@1") for stage in stages])
     assert found.verdict.startswith(says)
     assert found.is_settled is settled
+
+
+def test_what_gold_refused_was_not_dropped() -> None:
+    """A trade told two ways passes silver twice; one of the two is a dead letter of gold's, and no repeat."""
+    letter = Hop("dlq", "t[0]@1", said={"letter": {"k2-dlq-stage": "gold"}})
+    stages = [Hop(stage, "t[0]@1") for stage in ("bronze", "bronze", "silver", "silver", "gold")]
+    found = Lineage(MessageId.parse(OF.message_id), None, None, [*stages, letter])
+    assert found.verdict == "it is in gold once, and 1 delivery of it was refused"
 
 
 def header(first: int, last: int, attributes: int, producer: int, time_ms: int) -> bytes:
@@ -174,7 +193,8 @@ async def test_a_trade_is_followed_from_its_frames_to_its_rows(  # type: ignore[
         "table",
         "table",
     ]
-    assert found["verdict"] == "it is in gold once, and 1 repeats of it were dropped"
+    told = "it is in gold once, and 1 repeat of it was dropped, and 1 delivery of it was refused"
+    assert found["verdict"] == told
     hops = {hop["stage"]: hop for hop in found["hops"]}
     assert hops["raw"]["origin"]["connection"] == 8
     assert hops["gold"]["origin"]["connection"] == 7
@@ -189,7 +209,7 @@ async def test_a_trade_is_followed_from_its_frames_to_its_rows(  # type: ignore[
     }
     assert found["unknown"] == []
     first, traded, *lines = (await shown(OF.message_id))[0].splitlines()
-    assert first == f"{OF.message_id}: it is in gold once, and 1 repeats of it were dropped"
+    assert first == f"{OF.message_id}: {told}"
     assert f"BUY {OF.quantity} at 105433.60000000" in traded
     assert any(line.startswith(f"  gold    {names.topic(GOLD)}[{HOME}]@") for line in lines)
 

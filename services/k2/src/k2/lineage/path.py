@@ -7,6 +7,7 @@ from typing import Any
 from k2.feed.exchange_symbol import ExchangeSymbol
 from k2_shared.core.errors import ConfigError
 from k2_shared.core.trade import Exchange, record_key
+from k2_shared.kafka import dlq
 from k2_shared.kafka.topics import EXCHANGES
 
 STAGES = ("raw", "bronze", "dlq", "silver", "gold", "table")
@@ -59,6 +60,12 @@ class Hop:
     origin: Mapping[str, Any] | None = None
     said: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def refused_by(self) -> str | None:
+        """The stage that refused it, of a dead letter."""
+        letter: Mapping[str, Any] = self.said.get("letter", {})
+        return letter.get(f"{dlq.PREFIX}stage")
+
     def shown(self, received_us: int | None) -> dict[str, Any]:
         """For JSON; the age is from the receipt of the first frame on, in seconds."""
         age = None if self.at_us is None or received_us is None else round((self.at_us - received_us) / 1e6, 6)
@@ -89,8 +96,12 @@ class Lineage:
         if count["gold"] > 1:
             return f"it stands {count['gold']} times in gold: that is a defect, keep everything"
         if count["gold"]:
-            repeats = count["bronze"] - 1
-            return "it is in gold once" + (f", and {repeats} repeats of it were dropped" if repeats > 0 else "")
+            dropped = count["silver"] - 1 - sum(hop.refused_by == "gold" for hop in self.hops)
+            return (
+                "it is in gold once"
+                + _told(dropped, "1 repeat of it was dropped", "repeats of it were dropped")
+                + _told(count["dlq"], "1 delivery of it was refused", "deliveries of it were refused")
+            )
         if count["dlq"]:
             return "it was refused: k2 dlq show says why, k2 dlq replay sends it again"
         if count["bronze"]:
@@ -116,3 +127,7 @@ class Lineage:
 def in_order(hops: Iterable[Hop]) -> list[Hop]:
     """From the frame to the row; within a stage by where they stand."""
     return sorted(hops, key=lambda hop: (STAGES.index(hop.stage), hop.where))
+
+
+def _told(count: int, one: str, several: str) -> str:
+    return "" if count < 1 else f", and {one if count == 1 else f'{count} {several}'}"
