@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -178,12 +179,24 @@ async def test_tail_takes_what_is_meant(trades: int, k2: K2) -> None:
     assert await ids("--from", "1d", "-n", "2") == [0, 1]
     assert await ids("-n", "2", "--partition", str(HOME), "--symbol", "KRAKEN:BTC/USDT") == [98, 99]
     assert await ids("--key", "BTC/USDT") == []
+    assert "price may be meant" in (await k2("tail", KRAKEN, "--where", "prise > 1", code=2)).stderr
+    assert (await k2("tail", DLQ, "--where", "prise > 1")).stderr == "no such record\n"
     assert (await k2("tail", KRAKEN, "--partition", str((HOME + 1) % 12))).stderr == "no such record\n"
     assert "has 0 to 11" in (await k2("tail", KRAKEN, "--partition", "12", code=2)).stderr
     assert "means none of" in (await k2("tail", "nonsense", code=2)).stderr
     assert (
         "'btc-usd' is not a symbol of an exchange" in (await k2("tail", KRAKEN, "--symbol", "btc-usd", code=2)).stderr
     )
+
+
+async def test_tail_from_a_time_shows_nothing_older(trades: int, k2: K2) -> None:
+    """The transactions ended after the time that their records bear, so the broker names a place before older ones."""
+    lines = (await k2("tail", KRAKEN, "--json")).stdout.splitlines()
+    newest = json.loads(lines[-1])["time"]
+    later = datetime.fromisoformat(newest) + timedelta(milliseconds=1)
+    found = (await k2("tail", KRAKEN, "--json", "--from", newest)).stdout.splitlines()
+    assert [json.loads(line)["time"] for line in found] == [newest]
+    assert (await k2("tail", KRAKEN, "--from", later.isoformat())).stderr == "no such record\n"
 
 
 @pytest.mark.usefixtures("topics")

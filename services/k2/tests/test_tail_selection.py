@@ -7,7 +7,7 @@ import pytest
 
 from k2.tail.decoding import described
 from k2.tail.selection import Selection, Start
-from k2.tail.where import condition
+from k2.tail.where import check_fields, condition
 from k2_shared.core.errors import ConfigError
 from k2_shared.core.trade import wire_prefix
 from k2_support.records import ORIGIN, FakeRecord, trade, value
@@ -51,6 +51,21 @@ def test_what_is_no_condition_is_refused(expression: str) -> None:
     """The line shows one."""
     with pytest.raises(ConfigError, match="price > 100 and side == 'BUY'"):
         condition(expression)
+
+
+def test_a_field_that_no_value_has_is_refused_with_the_one_that_may_be_meant() -> None:
+    """Else a misspelt one would look as if there were no such record."""
+    check_fields("price > 3 and not vendor_data.ord_type == 'limit'", ["price", "vendor_data"])
+    with pytest.raises(ConfigError, match="no value has a field 'prise': price may be meant: there are price"):
+        check_fields("side == 'BUY' or prise > 3", ["price", "side"])
+    with pytest.raises(ConfigError, match="no value has a field 'x': there are price"):
+        check_fields("x == 1", ["price"])
+
+
+def test_a_time_takes_no_older_record_and_an_offset_takes_any() -> None:
+    """The broker's answer to a time may be the end of a transaction, after which older records were written."""
+    assert [Start(time_ms=5).takes(FakeRecord(b"", b"", timestamp=at)) for at in (4, 5, 6)] == [False, True, True]
+    assert Start(offset=5).takes(FakeRecord(b"", b"", timestamp=0))
 
 
 @pytest.mark.parametrize(

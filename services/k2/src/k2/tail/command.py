@@ -97,6 +97,7 @@ async def _rows(asked: Asked) -> AsyncGenerator[dict[str, Any]]:
     start = Start.parse(asked.start, datetime.now(UTC)) if asked.start else None
     async with Cluster.connect(settings) as cluster:
         ranges = await _ranges(cluster, asked)
+        _check_where(asked.where, {at.topic.removeprefix(cluster.names.prefix) for at in ranges})
         show = shown(cluster, selection)
         if start is None:
             for row in await last(cluster.reader, ranges, asked.count or _LAST, show):
@@ -130,6 +131,16 @@ async def _ranges(cluster: Any, asked: Asked) -> dict[Any, range]:
         has = ", ".join(f"{topic} has 0 to {len(of) - 1}" for topic, of in found.items())
         raise ConfigError(f"there is no partition {asked.partition}: {has}")
     return ranges
+
+
+def _check_where(expression: str | None, topics: set[str]) -> None:
+    """Where nothing but trades is looked at, their fields are known; raises ConfigError for another."""
+    from k2.tail.where import check_fields
+    from k2_shared.core import contracts
+
+    known = contracts.topics()
+    if expression and all(topic in known and known[topic].value_format == "avro" for topic in topics):
+        check_fields(expression, [field["name"] for field in contracts.trade_schema()["fields"]])
 
 
 def shown(cluster: Any, selection: Any) -> Any:

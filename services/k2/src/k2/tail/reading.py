@@ -51,14 +51,14 @@ async def since(
 ) -> AsyncGenerator[Row]:
     """The rows from a place on, up to where the partitions end now; in order within each partition."""
     async for _, batch in read(reader, await ranges_since(reader, ranges, start)):
-        for row in _rows(batch, show):
+        for row in _rows([record for record in batch if start.takes(record)], show):
             yield row
 
 
 async def ranges_since(
     reader: AIOKafkaConsumer, ranges: Mapping[TopicPartition, range], start: Start | None
 ) -> dict[TopicPartition, range]:
-    """What of some ranges of offsets lies at or after a place."""
+    """What of some ranges of offsets holds everything at or after a place; of a time also some that is older."""
     if start is None:
         return dict(ranges)
     if start.time_ms is None:

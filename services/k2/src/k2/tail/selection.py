@@ -35,6 +35,13 @@ class Start:
             )
         return cls(time_ms=int(found.timestamp() * 1e3))
 
+    def takes(self, record: Consumed) -> bool:
+        """Whether a record is of that time or later, or may be at that offset.
+
+        The broker finds the first record or end of a transaction of a time; what was written after it may be older.
+        """
+        return self.time_ms is None or record.timestamp >= self.time_ms
+
 
 def point_in_time(text: str, now: datetime) -> datetime | None:
     """Read a time (ISO 8601; UTC where it has no zone) or an age (``90s``, ``15m``, ``2h``, ``1d``); else None."""

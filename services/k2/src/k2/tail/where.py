@@ -2,8 +2,9 @@
 
 import ast
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
 from typing import Any
 
 from k2_shared.core.errors import ConfigError
@@ -35,6 +36,19 @@ def condition(expression: str) -> Condition:
         return _compile(ast.parse(expression.strip(), mode="eval").body)
     except (SyntaxError, _NotAllowed, ValueError):
         raise ConfigError(f"--where {expression!r} is not a condition: {_HELP}") from None
+
+
+def check_fields(expression: str, known: Collection[str]) -> None:
+    """Return if every field that a condition names is one of those that a value has.
+
+    Raises:
+        ConfigError: one is none: nothing would ever match it.
+    """
+    named = [node.id for node in ast.walk(ast.parse(expression.strip(), mode="eval")) if isinstance(node, ast.Name)]
+    for name in named:
+        if name not in known:
+            near = "".join(f"{each} may be meant: " for each in get_close_matches(name, known, 1))
+            raise ConfigError(f"--where: no value has a field {name!r}: {near}there are {', '.join(known)}")
 
 
 class _NotAllowed(Exception):
