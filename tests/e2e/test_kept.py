@@ -14,6 +14,7 @@ from tests.e2e.demos import PATIENCE_S, Demos, RunningDemo, alive
 from tests.e2e.recordings import kraken
 
 from k2_local.stack import NAMES
+from k2_local.targets import Targets
 from k2_shared.core.records import Outgoing
 from k2_shared.core.settings import RunSettings
 from k2_shared.core.trade import encode, wire_prefix
@@ -50,6 +51,7 @@ async def test_a_difference_is_exit_1_and_what_is_kept_stays_until_it_is_stopped
     _look_around(demo, err, found["tables"]["gold_crypto_trades"])
     told = json.loads(k2(demo, "status", "--json").stdout)
     assert {agent["name"] for agent in told["agents"]} == AGENTS - {"exchange_sim"}
+    assert Targets.read(demo.folder).start == f"k2 stack up --state {demo.folder / 'stack'}"
     processes = [psutil.Process(demo.pid(agent)) for agent in AGENTS]
     processes += [
         psutil.Process(part["pid"]) for part in json.loads(k2(demo, "stack", "status", "--json").stdout)["parts"]

@@ -156,6 +156,7 @@ def test_env_of_no_stack_is_one_line_with_exit_code_4(state: str) -> None:
     answer = _k2("stack", "env", "--state", state)
     assert (answer.returncode, answer.stdout) == (4, "")
     assert answer.stderr.startswith("k2: the stack is not up")
+    assert f"'k2 stack up --state {state}' starts it" in answer.stderr
     assert not Path(state).exists()
 
 

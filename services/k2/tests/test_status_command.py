@@ -251,7 +251,7 @@ async def test_peers_that_fall_silent_cost_three_seconds_in_all() -> None:
 
 
 async def test_where_nothing_answers_it_exits_4(tmp_path: Path) -> None:
-    """Each server and each agent is named, and nothing else is written."""
+    """Each server and each agent is named once, with the command that starts it where the targets say one."""
     nowhere = f"127.0.0.1:{free_port()}"
     url = f"http://{nowhere}"
     settings = {
@@ -261,12 +261,18 @@ async def test_where_nothing_answers_it_exits_4(tmp_path: Path) -> None:
         "CLICKHOUSE_URL": url,
     }
     catalog = {"ICEBERG_CATALOG_URI": url, "ICEBERG_OAUTH2_SERVER_URI": url}
-    Targets(agents=(Agent(name="gold", url=url),), settings={**settings, **catalog}).write(tmp_path)
+    found = Targets(agents=(Agent(name="gold", url=url),), settings={**settings, **catalog})
+    found.write(tmp_path)
     said = await status(tmp_path, "--json")
     assert (said.code, said.err) == (4, "")
     assert [problem["what"].split(" at ")[0] for problem in said.json["problems"]] == [*SERVERS, "gold"]
     assert said.json["dead_letters"] is None
     assert all("refused" in problem["what"] or "broker" in problem["what"] for problem in said.json["problems"])
+    assert said.json["verdict"].count("whether it speaks KAFKA_SECURITY_PROTOCOL=PLAINTEXT") == 1
+    assert said.json["problems"][0]["do"].startswith("start it, or check KAFKA_BOOTSTRAP_SERVERS")
+    found.model_copy(update={"start": "k2 stack up --state /x"}).write(tmp_path)
+    told = [problem["do"] for problem in (await status(tmp_path, "--json")).json["problems"]]
+    assert told[:-1] == ["start it with 'k2 stack up --state /x'"] * len(SERVERS)
 
 
 async def test_a_broker_that_is_dead_leaves_the_rest_known(created: InitSettings, names: Names, tmp_path: Path) -> None:

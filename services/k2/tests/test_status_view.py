@@ -46,6 +46,15 @@ def test_names_and_numbers_stand_whole(width: int) -> None:
     )
 
 
+def test_each_problem_has_a_line_on_a_terminal_and_all_have_one_in_a_pipe() -> None:
+    """A person reads them one by one, a program takes the last line."""
+    found = problems(EVERY)
+    screen = as_text(Console(width=400, file=StringIO(), force_terminal=True, color_system=None), EVERY, found)
+    assert screen.splitlines()[-len(found) :] == [str(problem) for problem in found]
+    piped = as_text(Console(width=400, file=StringIO()), EVERY, found)
+    assert piped.splitlines()[-1] == "; ".join(map(str, found))
+
+
 def test_without_targets_and_a_ledger_it_says_that_they_are_unknown() -> None:
     """In words, and never as a number."""
     status = Status([], [], Lags({}), Gaps(ids=3, source="metrics", fault="away"), Letters(fault="away"), [])

@@ -26,8 +26,10 @@ def test_every_agent_is_named_with_its_port(compose: Compose) -> None:
 
 
 def test_the_servers_are_those_of_the_file(compose: Compose) -> None:
-    """At their published ports, with the keys that the file has by default."""
-    settings = Pipeline.find(ROOT / "deploy" / "targets.json").settings
+    """At their published ports, with the keys that the file has by default, and started by compose."""
+    found = Pipeline.find(ROOT / "deploy" / "targets.json")
+    assert found.targets.start == "docker compose up -d"
+    settings = found.settings
     inside = compose.services["init"]["environment"]
     catalog = f"http://{published(compose, 'seaweedfs', 8181)}"
     assert settings.kafka_bootstrap_servers == published(compose, "kafka", 29092)

@@ -1,6 +1,7 @@
 """What can be set about the local stack; each field is read from its upper-case name."""
 
 import os
+import shlex
 from pathlib import Path
 
 from pydantic import Field
@@ -43,6 +44,11 @@ class StackSettings(Settings):
     def state(self) -> Path:
         """The state folder, absolute: the parts run elsewhere."""
         return self.k2_state_dir.expanduser().absolute()
+
+    @property
+    def up_command(self) -> str:
+        """The command that starts what does not run of this stack, in whatever folder it is typed."""
+        return f"k2 stack up --state {shlex.quote(str(self.state))}"
 
     @property
     def cache(self) -> Path:

@@ -70,7 +70,8 @@ class Stack:
             finally:
                 if not started:
                     self._stop(missing, report)
-            Targets(settings=environment(self._site())).write(self.settings.state)
+            found = Targets(settings=environment(self._site()), start=self.settings.up_command)
+            found.write(self.settings.state)
             return missing
 
     def down(self, report: Report = _no_report, only: Iterable[str] = NAMES) -> None:
@@ -102,7 +103,9 @@ class Stack:
         """
         running = self.running()
         if missing := [name for name in NAMES if name not in running]:
-            raise Unavailable(f"the stack is not up ({', '.join(missing)} not running): k2 stack up starts it")
+            raise Unavailable(
+                f"the stack is not up ({', '.join(missing)} not running): '{self.settings.up_command}' starts it"
+            )
         return environment(self._site())
 
     def reset(self, report: Report = _no_report) -> None:

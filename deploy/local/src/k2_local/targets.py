@@ -22,11 +22,12 @@ class Agent(BaseModel):
 
 
 class Targets(BaseModel):
-    """A pipeline: its agents, and the variables of its servers, which win over the environment's."""
+    """A pipeline: its agents, the variables of its servers, which win over the environment's, and what starts these."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     agents: tuple[Agent, ...] = ()
     settings: Mapping[str, str] = {}
+    start: str = ""
 
     @classmethod
     def read(cls, path: Path) -> Self:

@@ -105,7 +105,8 @@ class Demo:
         self._simulator = Simulator(options.folder, {**options.simulator_flags, "expect": expected})
         common = {**environment, **self._simulator.feed_environment(), **_AGENT_SETTINGS}
         self._fleet = Fleet(options.folder, common, feeds)
-        Targets(agents=self._fleet.targets(), settings={**environment, "K2_PREFIX": ""}).write(options.folder)
+        settings, start = {**environment, "K2_PREFIX": ""}, _stack(options.folder).settings.up_command
+        Targets(agents=self._fleet.targets(), settings=settings, start=start).write(options.folder)
         names = Names()
         self._observer = Observer(self._settings, names)
         self._tables = Tables(self._settings, names)

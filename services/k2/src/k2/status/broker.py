@@ -31,6 +31,7 @@ from k2_shared.kafka.topics import DLQ, GAPS, Names, administration
 
 LIMIT_S = 3.0
 READ_S = 10.0
+_CHECK = "start it, or check KAFKA_BOOTSTRAP_SERVERS and KAFKA_SECURITY_PROTOCOL"
 _LOOKED_UP = 100  # offsets: where a group is further behind, records are among them
 
 _Positions = dict[TopicPartition, int]
@@ -96,10 +97,11 @@ class Broker:
                     measures, reads = [await stack.enter_async_context(self._consumer()) for _ in range(2)]
             except TimeoutError:
                 return self._failed(f"no answer in {LIMIT_S:g} s", "start it, or check KAFKA_BOOTSTRAP_SERVERS")
-            except (KafkaError, K2Error, OSError) as error:
-                return self._failed(
-                    _reason(error), "start it, or check KAFKA_BOOTSTRAP_SERVERS and KAFKA_SECURITY_PROTOCOL"
-                )
+            except K2Error as error:
+                fault, _, do = _reason(error).partition(": ")  # what is wrong, then what to do
+                return self._failed(fault, do or _CHECK)
+            except (KafkaError, OSError) as error:
+                return self._failed(_reason(error), _CHECK)
             if missing := [topic for topic, now in described.items() if now is None]:
                 fault = f"has no topic {missing[0]}" + (f" and {len(missing) - 1} others" if missing[1:] else "")
                 return self._failed(fault, "'k2 init' creates them", answers=True)

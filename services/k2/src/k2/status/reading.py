@@ -2,12 +2,13 @@
 
 import asyncio
 import time
+from dataclasses import replace
 
 import aiohttp
 
 from k2.status import agents, servers
 from k2.status.broker import Broker
-from k2.status.facts import Lags, Status
+from k2.status.facts import Lags, Part, Status
 from k2.status.pages import LAG_EXPORTER, exported_lags, told_gaps
 from k2.status.settings import Pipeline
 from k2_shared.kafka.lag import groups
@@ -39,13 +40,18 @@ class Reader:
         if gaps.fault:
             gaps = told_gaps([answer.page for answer in answers if answer.page], gaps.fault)
         return Status(
-            parts=[kafka.part, registry, catalog, store, warm],
+            parts=[self._startable(part) for part in (kafka.part, registry, catalog, store, warm)],
             agents=[answer.agent for answer in answers],
             lags=self._exported(answers) or kafka.lags,
             gaps=gaps,
             letters=kafka.letters,
             tables=tables,
         )
+
+    def _startable(self, part: Part) -> Part:
+        """A server that does not answer is started by the command of the targets, where they name one."""
+        start = self._pipeline.targets.start
+        return part if part.answers or not start else replace(part, do=f"start it with '{start}'")
 
     def _exported(self, answers: list[agents.Answer]) -> Lags | None:
         """The lag as a lag exporter tells, where one runs."""

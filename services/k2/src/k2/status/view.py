@@ -9,7 +9,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from k2.status.facts import Agent, Gaps, Part, Status, Table
-from k2.status.verdict import OK, Problem, verdict
+from k2.status.verdict import Problem, verdict
 from k2.terminal import Column, table
 
 _UNKNOWN = Text("unknown", "yellow")
@@ -70,7 +70,7 @@ def as_text(console: Console, status: Status, found: Sequence[Problem], *, redra
         for block in blocks:
             console.print(block)
             console.print()
-        console.print(_verdict(found), soft_wrap=not console.is_terminal)
+        console.print(_verdict(found, console), soft_wrap=not console.is_terminal)
     return captured.get()
 
 
@@ -124,9 +124,10 @@ def _gaps(gaps: Gaps) -> Text:
     return Text(f"open gaps: {gaps.open}, with {gaps.ids} ids, the oldest for {gaps.oldest_s:,.0f} s", "yellow")
 
 
-def _verdict(found: Sequence[Problem]) -> Text:
-    said = verdict(found)
-    return Text(said, "bold green" if said == OK else "bold red", overflow="fold")
+def _verdict(found: Sequence[Problem], console: Console) -> Text:
+    """A line for each problem on a terminal, one line in all for a program."""
+    said = "\n".join(map(str, found)) if found and console.is_terminal else verdict(found)
+    return Text(said, "bold red" if found else "bold green", overflow="fold")
 
 
 def _number(value: float | None, form: str) -> str:
