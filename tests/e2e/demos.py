@@ -103,7 +103,7 @@ def _spawned(flags: tuple[str, ...], cwd: Path, environment: dict[str, str]) -> 
 
 def _without_stack() -> dict[str, str]:
     """The environment of a newcomer, who has no stack yet."""
-    prefixes = ("KAFKA_", "SCHEMA_", "ICEBERG_", "S3_", "K2_STATE")
+    prefixes = ("KAFKA_", "SCHEMA_", "ICEBERG_", "S3_", "CLICKHOUSE_", "K2_STATE")
     return {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
 
 

@@ -4,6 +4,7 @@ import signal
 import socket
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -12,7 +13,7 @@ from tests.e2e.recordings import binance, kraken
 
 from k2_support.waiting import wait_for
 
-KILLED = ("silver", "gold", "iceberg_sink")
+KILLED = ("silver", "gold", "iceberg_sink", "warm_sink")
 
 
 def test_other_recordings_reconcile_and_demos_run_side_by_side(demos: Demos, tmp_path: Path) -> None:
@@ -33,6 +34,9 @@ def test_other_recordings_reconcile_and_demos_run_side_by_side(demos: Demos, tmp
     assert found["reconciled"] is True
     assert found["recorded"] == {"BINANCE:SHIB/USDT": 900, "KRAKEN:BTC/USD": 300}
     assert found["stages"]["gold"] == found["tables"]["gold_crypto_trades"] == 1_197
+    assert _warm_as_stages(found)
+    assert found["warm"]["gaps"] >= 4
+    assert found["age_ms"]["warm"]["p50"] > 0
     assert found["stages"]["dlq"] > 3
     assert found["stages"]["silver"] > found["stages"]["gold"]
     assert [(f["faults"]["dropped_ids"], f["faults"]["gaps_filled"]) for f in (found, other_found)] == [(6, 2), (3, 1)]
@@ -44,13 +48,21 @@ def test_other_recordings_reconcile_and_demos_run_side_by_side(demos: Demos, tmp
     assert [list((demo.cwd / ".k2").iterdir()) for demo in started] == [[], []]
 
 
+def _warm_as_stages(found: dict[str, Any]) -> bool:
+    """Whether each table of the warm tier has as many rows as its stage has records."""
+    stages = {"raw": "raw_trades", "bronze": "bronze_trades", "silver": "silver_trades", "gold": "gold_trades"}
+    return all(
+        found["warm"][table] == found["stages"][stage] for stage, table in {**stages, "dlq": "dead_letters"}.items()
+    )
+
+
 @pytest.mark.long
 def test_agents_that_are_killed_and_restarted_by_hand_lose_and_double_nothing(demos: Demos) -> None:
-    """kill -9 of silver, gold and the sink in the middle of a demo, each started again by its script: it reconciles."""
+    """kill -9 of silver, gold and both sinks in the middle, each started again by its script: it reconciles."""
     demo = demos.start("--json", "--calm")
     restarted = []
     for number, agent in enumerate(KILLED):
-        demo.wait_for(0.2 * (number + 1))
+        demo.wait_for(0.15 * (number + 1))
         _kill(demo, agent)
         restarted.append(subprocess.Popen([demo.folder / agent], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
         assert demo.played() < 1.0, "the kill was not in the middle"
@@ -60,7 +72,8 @@ def test_agents_that_are_killed_and_restarted_by_hand_lose_and_double_nothing(de
     assert code == 0
     assert found["reconciled"] is True
     assert found["stages"]["gold"] == sum(found["recorded"].values()) == 16_463
-    assert [process.wait(timeout=60) for process in restarted] == [0, 0, 0]
+    assert _warm_as_stages(found)
+    assert [process.wait(timeout=60) for process in restarted] == [0, 0, 0, 0]
     assert found["faults"]["dropped_ids"] == found["faults"]["gold_killed"] == 0
 
 

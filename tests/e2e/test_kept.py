@@ -24,7 +24,7 @@ from k2_support.records import trade
 from k2_support.topics import write
 from k2_support.waiting import wait_for
 
-AGENTS = {"exchange_sim", "feed_kraken", "silver", "gold", "iceberg_sink"}
+AGENTS = {"exchange_sim", "feed_kraken", "silver", "gold", "iceberg_sink", "warm_sink"}
 PROGRAM = re.compile(r"^(?P<title>\w+)[^\n]*:\n(?P<program>\S+ - <<'EOF'\n.*?\nEOF\n)", re.MULTILINE | re.DOTALL)
 PAGE = re.compile(r"^  (\w+) +(http://\S+)/metrics$", re.MULTILINE)
 MADE_UP = trade(symbol="BTC/USD", trade_id=999_999_999)
@@ -67,9 +67,9 @@ async def test_a_difference_is_exit_1_and_what_is_kept_stays_until_it_is_stopped
 
 
 def _look_around(demo: RunningDemo, printed: str, trades: int) -> None:
-    """Run what was printed: DuckDB, pyiceberg and Polars count the trades of gold, pages answer, k2 finds the stack."""
+    """Run what was printed: every program counts the trades of gold, pages answer, k2 finds the stack."""
     programs = {found["title"]: found["program"] for found in PROGRAM.finditer(printed)}
-    assert set(programs) == {"DuckDB", "pyiceberg", "Polars"}
+    assert set(programs) == {"DuckDB", "pyiceberg", "Polars", "ClickHouse"}
     for title, program in programs.items():
         assert _pasted(program, demo.cwd).splitlines()[0] == f"{trades} trades in gold", title
     pages = dict(PAGE.findall(printed))
@@ -86,7 +86,7 @@ def _pasted(text: str, cwd: Path) -> str:
 
     Its user has no files, so that what DuckDB would install at run time is noticed.
     """
-    prefixes = ("KAFKA_", "SCHEMA_", "ICEBERG_", "S3_", "K2_")
+    prefixes = ("KAFKA_", "SCHEMA_", "ICEBERG_", "S3_", "CLICKHOUSE_", "K2_")
     outside = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
     done = subprocess.run(
         ["bash", "-e", "-c", text],

@@ -4,6 +4,7 @@ import gzip
 import json
 from array import array
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,10 @@ from k2.demo import oracle
 from k2.demo.faults import DroppedIds
 from k2.demo.observer import StageCount, percentile
 from k2.demo.oracle import Delivered, Recorded, Struck
-from k2.demo.reconcile import SHOWN, Expected, Sides, differences
-from k2.demo.report import Report
+from k2.demo.reconcile import SHOWN, Expected, Sides, differences, shortfalls
+from k2.demo.report import Ages, Report
 from k2.demo.tables import TableRows
+from k2.demo.warm_rows import WarmRows
 from k2_shared.core.errors import ConfigError
 
 BTC, ETH, SHIB = "KRAKEN:BTC/USD:1", "BINANCE:ETH/USDT:7", "BINANCE:SHIB/USDT:9"
@@ -42,7 +44,15 @@ def _sides() -> Sides:
         "silver_kraken_trades": TableRows(2, Counter({BTC: 2})),
         "gold_crypto_trades": TableRows(2, Counter([BTC, ETH])),
     }
-    return Sides(Expected(RECORDED, SENT), stages, tables)
+    warm = {
+        "raw_trades": WarmRows(5, 5),
+        "bronze_trades": WarmRows(4, 4, Counter({BTC: 2, ETH: 2})),
+        "silver_trades": WarmRows(3, 3, Counter({BTC: 2, ETH: 1})),
+        "gold_trades": WarmRows(2, 2, Counter([BTC, ETH])),
+        "dead_letters": WarmRows(2, 2),
+        "gaps": WarmRows(6, 6),
+    }
+    return Sides(Expected(RECORDED, SENT), stages, tables, warm)
 
 
 def test_equal_sides_reconcile() -> None:
@@ -89,10 +99,47 @@ def test_a_delivery_that_is_twice_in_bronze_is_found() -> None:
     assert found.where == "table bronze_crypto_trades, deliveries"
 
 
+@pytest.mark.parametrize("table", ["bronze_trades", "silver_trades", "gold_trades"])
+def test_a_trade_too_many_in_the_warm_tier_is_named(table: str) -> None:
+    """Its tables are compared with what the exchanges sent, id by id."""
+    sides = _sides()
+    sides.warm[table].ids.update([BTC])
+    (found,) = differences(sides)
+    assert (found.where, found.excess) == (f"warm table {table}", (BTC,))
+
+
+@pytest.mark.parametrize("table", ["raw_trades", "dead_letters"])
+def test_a_warm_table_without_ids_is_counted(table: str) -> None:
+    """Also where it equals its topics, which themselves may be short."""
+    found, sides = _sides().warm[table], _sides()
+    (said,) = differences(replace(sides, warm={**sides.warm, table: WarmRows(found.rows - 1, found.rows - 1)}))
+    assert (said.where, said.expected, said.found) == (f"warm table {table}", found.rows, found.rows - 1)
+
+
+def test_a_warm_table_that_does_not_equal_its_topics_is_named() -> None:
+    """With the rows that lack, that are too many and that say something else; the ledger, too."""
+    sides = _sides()
+    wrong = WarmRows(6, 6, missing=("a",), excess=("b",), unlike=("c has price 1 instead of 2",))
+    (found,) = differences(replace(sides, warm={**sides.warm, "gaps": wrong}))
+    assert str(found) == (
+        "warm table gaps against its topics: expected 6, found 6; missing a; too many b; "
+        "other values: c has price 1 instead of 2"
+    )
+
+
+def test_what_is_short_is_said_with_both_counts() -> None:
+    """Of stages, of the lake's tables and of the warm tier's."""
+    sides = _sides()
+    counts = {**sides.expected.stages, **sides.expected.tables, **sides.expected.warm}
+    assert shortfalls(sides.expected, counts) == []
+    less = {**counts, "silver": 2, "gold_crypto_trades": 1, "raw_trades": 0}
+    assert shortfalls(sides.expected, less) == ["silver 2 of 3", "gold_crypto_trades 1 of 2", "raw_trades 0 of 5"]
+
+
 def test_a_simulator_that_left_out_a_trade_is_found() -> None:
     """The recordings are read directly: the simulator's word alone is not enough."""
     sent = Delivered(SENT.frames, SENT.valid, SENT.invalid, Counter([BTC, ETH]))
-    sides = Sides(Expected(RECORDED, sent), _sides().stages, _sides().tables)
+    sides = replace(_sides(), expected=Expected(RECORDED, sent))
     (found,) = differences(sides)
     assert found.where == "the simulator against the recordings"
     assert found.missing == (SHIB,)
@@ -118,8 +165,8 @@ def test_only_some_ids_are_shown() -> None:
 
 
 def test_the_json_says_what_was_found() -> None:
-    """One object, with the recorded trades, the stages, the tables, the ages and the outcome."""
-    report = Report(_sides(), [], array("d", [4_000.0]), seconds=1.0)
+    """One object, with the recorded trades, the stages, the tables of lake and warm tier, the ages and the outcome."""
+    report = Report(_sides(), [], Ages(array("d", [4_000.0]), array("d", [900.0])), seconds=1.0)
     found = json.loads(report.as_json())
     assert found["recorded"] == {"KRAKEN:BTC/USD": 1, "BINANCE:ETH/USDT": 1, "BINANCE:SHIB/USDT": 1}
     assert found["stages"] == {"raw": 5, "bronze": 4, "silver": 3, "dlq": 2, "gold": 2}
@@ -127,7 +174,9 @@ def test_the_json_says_what_was_found() -> None:
         "bronze": {"p50": None, "p99": None},
         "gold": {"p50": None, "p99": None},
         "iceberg": {"p50": 4_000.0, "p99": 4_000.0},
+        "warm": {"p50": 900.0, "p99": 900.0},
     }
+    assert found["warm"] == {name: rows.rows for name, rows in _sides().warm.items()}
     assert found["reconciled"] is True
 
 

@@ -13,8 +13,9 @@ from k2.demo.faults import DropOutcome, DroppedIds, Faults, GoldKill
 from k2.demo.observer import StageCount
 from k2.demo.oracle import Delivered
 from k2.demo.reconcile import Expected, Sides, differences
-from k2.demo.report import Report
+from k2.demo.report import Ages, Report
 from k2.demo.tables import TableRows
+from k2.demo.warm_rows import WarmRows
 from k2_support.records import trade, value
 
 ANSI = re.compile(r"\x1b\[[\d;]*m")
@@ -40,8 +41,16 @@ def report(gold: int = 1, faults: Faults = FAULTS) -> Report:
         "silver_kraken_trades": TableRows(2, Counter({ID: 2})),
         "gold_crypto_trades": TableRows(1, Counter([ID])),
     }
-    sides = Sides(Expected({"KRAKEN:BTC/USDT": {10_218_807: True}}, sent), stages, tables)
-    return Report(sides, differences(sides), array("d", [4_000.0]), 1.0, faults)
+    warm = {
+        "raw_trades": WarmRows(3, 3),
+        "bronze_trades": WarmRows(3, 3, Counter({ID: 3})),
+        "silver_trades": WarmRows(2, 2, Counter({ID: 2})),
+        "gold_trades": WarmRows(1, 1, Counter([ID])),
+        "dead_letters": WarmRows(1, 1),
+        "gaps": WarmRows(4, 4),
+    }
+    sides = Sides(Expected({"KRAKEN:BTC/USDT": {10_218_807: True}}, sent), stages, tables, warm)
+    return Report(sides, differences(sides), Ages(array("d", [4_000.0]), array("d", [900.0])), 1.0, faults)
 
 
 def printed(of: Report, width: int, *, terminal: bool = False, no_color: bool = False) -> str:
@@ -54,7 +63,15 @@ def printed(of: Report, width: int, *, terminal: bool = False, no_color: bool = 
 def test_no_identifier_is_cut(width: int) -> None:
     """Tables leave columns out instead, and no line is wider than the terminal."""
     said = ANSI.sub("", printed(report(), width, terminal=True))
-    whole = ["silver_binance_trades", "bronze_crypto_trades", "KRAKEN:BTC/USDT", "10218807", "105435.7", "expected"]
+    whole = [
+        "silver_binance_trades",
+        "bronze_crypto_trades",
+        "silver_trades (warm)",
+        "KRAKEN:BTC/USDT",
+        "10218807",
+        "105435.7",
+        "expected",
+    ]
     assert [word for word in whole if word not in said] == []
     assert "…" not in said
     assert max(len(line.rstrip()) for line in said.splitlines()) <= width
@@ -64,6 +81,12 @@ def test_the_difference_between_bronze_and_gold_is_explained() -> None:
     """In numbers: what was set aside, and what was dropped."""
     said = printed(report(), 200)
     assert "Set aside as broken, whole and with the reason: 1 (dlq). Dropped as repeats: 1." in said
+
+
+def test_how_soon_a_trade_stands_in_both_tiers_is_told() -> None:
+    """From the receipt of its frame."""
+    told = "from frame to Iceberg p50 4,000 ms, p99 4,000 ms, to a query of ClickHouse p50 900 ms, p99 900 ms"
+    assert told in printed(report(), 200)
 
 
 def test_what_the_faults_came_to_is_told_before_the_verdict() -> None:

@@ -21,7 +21,7 @@ from k2_support.children import Child, wait_until
 from k2_support.ports import HOST, free_port
 
 SIMULATOR = "exchange_sim"
-_STAGES = ("iceberg_sink", "gold", "silver")
+_STAGES = ("iceberg_sink", "warm_sink", "gold", "silver")
 _READY_S = 90.0
 _STOP_S = 25.0
 _ANSWER_S = 2.0

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from k2.demo.tables import EXTENSIONS, attaching
 from k2_local.targets import Targets
-from k2_shared.core.settings import LakeSettings
+from k2_shared.core.settings import ClickHouseReaderSettings, ClickHouseSettings, LakeSettings
 from k2_shared.kafka.topics import Names
 from k2_shared.lake import iceberg
+from k2_shared.warm.client import database
 
 TABLE = "gold_crypto_trades"
 _NEWEST = 5
@@ -53,6 +54,16 @@ print(gold.select(pl.len()).collect().item(), "trades in gold")
 print(gold.group_by("exchange", "symbol").agg(pl.len(), pl.col("quantity").sum()).collect())
 EOF
 
+ClickHouse, the warm tier, as it is in this environment; elsewhere {clickhouse}:
+{python} - <<'EOF'
+import clickhouse_connect
+warm = clickhouse_connect.get_client({login})
+print(warm.query("SELECT count() FROM gold_trades FINAL").result_rows[0][0], "trades in gold")
+for row in warm.query("SELECT message_id, timestamp, side, price, quantity FROM gold_trades FINAL "
+                      "ORDER BY timestamp DESC LIMIT {newest}").result_rows:
+    print(*row)
+EOF
+
 Stop it:
   {k2} demo --stop {folder}
 """
@@ -61,7 +72,8 @@ Stop it:
 def around(folder: Path) -> str:
     """What to type, by the file of targets of a demo's folder; no line of it may be wrapped."""
     targets = Targets.read(folder)
-    settings = LakeSettings.load(**{name.lower(): value for name, value in targets.settings.items()})
+    given = {name.lower(): value for name, value in targets.settings.items()}
+    settings = LakeSettings.load(**given)
     duckdb = [f"{name}=={version(name)}" for name in ("duckdb", *(f"duckdb-extension-{each}" for each in EXTENSIONS))]
     return _TEXT.format(
         folder=folder,
@@ -74,6 +86,8 @@ def around(folder: Path) -> str:
         extensions=EXTENSIONS,
         statements="\n".join(f'lake.execute("{statement}")' for statement in attaching(settings)),
         properties=_properties(settings),
+        clickhouse=f"pip install clickhouse-connect=={version('clickhouse-connect')}",
+        login=_login(ClickHouseReaderSettings.load(**given).as_reader()),
         namespace=iceberg.namespace(Names()),
         table=TABLE,
         newest=_NEWEST,
@@ -91,3 +105,12 @@ def _properties(settings: LakeSettings) -> str:
     said = {"type": "rest", **iceberg.properties(settings)}
     lines = [f'    "{name}": "{value}",\n' for name, value in said.items() if "timeout" not in name]
     return "{\n" + "".join(lines) + "}"
+
+
+def _login(reader: ClickHouseSettings) -> str:
+    """How clickhouse-connect reaches the warm tier, as arguments; by who may read and nothing else."""
+    secret = reader.clickhouse_password.get_secret_value() if reader.clickhouse_password else ""
+    return (
+        f'dsn="{reader.clickhouse_url}", username="{reader.clickhouse_user}", password="{secret}", '
+        f'database="{database(reader, Names())}"'
+    )

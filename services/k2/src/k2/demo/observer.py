@@ -11,6 +11,7 @@ from typing import Any
 
 from aiokafka import TopicPartition
 
+from k2_shared.core import contracts
 from k2_shared.core.origin import received_ns
 from k2_shared.core.settings import KafkaSettings
 from k2_shared.core.trade import message_id
@@ -26,6 +27,13 @@ STAGES: dict[str, tuple[str, ...]] = {
     "dlq": (DLQ,),
     "gold": (GOLD,),
 }
+WARM_STAGES = {
+    table.name: stage
+    for table in contracts.warm_tables().values()
+    for stage, topics in STAGES.items()
+    if set(topics) == set(table.topics)
+}
+"""The stage whose records fill a table of the warm tier; only the gap ledger's is of none."""
 _NEWEST = 5
 _POLL_MS = 250
 

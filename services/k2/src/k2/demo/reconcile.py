@@ -5,13 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from k2.demo.faults import DroppedIds
-from k2.demo.observer import StageCount
+from k2.demo.observer import WARM_STAGES, StageCount
 from k2.demo.oracle import Delivered, Recorded
 from k2.demo.tables import TableRows
+from k2.demo.warm_rows import SHOWN, WarmRows
 from k2_shared.core.trade import Exchange
 from k2_shared.kafka.topics import EXCHANGES
-
-SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -23,11 +22,13 @@ class Difference:
     found: int
     missing: tuple[str, ...] = ()
     excess: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         parts = [f"{self.where}: expected {self.expected:,}, found {self.found:,}"]
         parts += [f"missing {', '.join(self.missing)}"] if self.missing else []
         parts += [f"too many {', '.join(self.excess)}"] if self.excess else []
+        parts += [f"other values: {', '.join(self.unlike)}"] if self.unlike else []
         return "; ".join(parts)
 
 
@@ -61,20 +62,33 @@ class Expected:
             **{_silver(exchange): ids.total() for exchange, ids in self.by_exchange.items()},
             "gold_crypto_trades": self.once.total(),
         }
+        self.warm = {table: self.stages[stage] for table, stage in WARM_STAGES.items()}
 
 
 @dataclass(frozen=True)
 class Sides:
-    """The expected and the found side of a reconciliation."""
+    """The expected and the found side of a reconciliation; ``tables`` are Iceberg's, ``warm`` ClickHouse's."""
 
     expected: Expected
     stages: Mapping[str, StageCount]
     tables: Mapping[str, TableRows]
+    warm: Mapping[str, WarmRows]
+
+    @property
+    def expected_warm(self) -> dict[str, int]:
+        """The rows that each table of the warm tier must have: what the exchanges make no stage of, by its topic."""
+        return {table: self.expected.warm.get(table, found.records) for table, found in self.warm.items()}
 
 
 def differences(sides: Sides) -> list[Difference]:
     """Every place where a stage or a table does not hold exactly what it must; empty when all reconciles."""
     return list(_all(sides))
+
+
+def shortfalls(expected: Expected, counts: Mapping[str, int]) -> list[str]:
+    """Which stages and tables hold less than they must, each with both counts; by name, the warm tier's too."""
+    wanted = {**expected.stages, **expected.tables, **expected.warm}
+    return [f"{name} {counts[name]:,} of {count:,}" for name, count in wanted.items() if counts[name] < count]
 
 
 def _all(sides: Sides) -> Iterator[Difference]:
@@ -90,6 +104,11 @@ def _all(sides: Sides) -> Iterator[Difference]:
     for exchange, ids in want.by_exchange.items():
         yield from _ids(f"table {_silver(exchange)}", ids, tables[_silver(exchange)].ids)
     yield from _ids("table gold_crypto_trades", want.once, tables["gold_crypto_trades"].ids)
+    by_id = {"bronze_trades": want.bronze, "silver_trades": want.silver, "gold_trades": want.once}
+    for name, count in sides.expected_warm.items():
+        where, found = f"warm table {name}", sides.warm[name]
+        yield from _ids(where, by_id[name], found.ids) if name in by_id else _count(where, count, found.rows)
+        yield from _against_topics(where, found)
 
 
 def _of(exchange: Exchange, ids: Counter[str]) -> Counter[str]:
@@ -109,6 +128,12 @@ def _ids(where: str, expected: Counter[str], found: Counter[str]) -> Iterator[Di
     missing, excess = expected - found, found - expected
     if missing or excess:
         yield Difference(where, expected.total(), found.total(), _some(missing), _some(excess))
+
+
+def _against_topics(where: str, found: WarmRows) -> Iterator[Difference]:
+    if not found.is_exact:
+        named = (found.missing, found.excess, found.unlike)
+        yield Difference(f"{where} against its topics", found.records, found.rows, *named)
 
 
 def _some(ids: Counter[str]) -> tuple[str, ...]:

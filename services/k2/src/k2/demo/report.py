@@ -1,6 +1,7 @@
 """What a demo says at its end: one JSON object for machines, a page for people."""
 
 import json
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from rich.text import Text
 from k2.demo.faults import Faults
 from k2.demo.observer import StageCount, percentile
 from k2.demo.reconcile import Difference, Sides
+from k2.demo.warm_rows import WARM
 from k2.terminal import Column, table
 from k2_shared.core.trade import decode_as_contract
 
@@ -35,12 +37,20 @@ _TRADES = (
 
 
 @dataclass(frozen=True)
+class Ages:
+    """From the receipt of a frame to its trade in gold's tables, ms: committed to Iceberg, queryable in ClickHouse."""
+
+    iceberg: "array[float]"
+    warm: "array[float]"
+
+
+@dataclass(frozen=True)
 class Report:
     """The outcome of a run; ``seconds`` is from the first delivery to the last row."""
 
     sides: Sides
     differences: Sequence[Difference]
-    iceberg_ages_ms: Sequence[float]
+    ages: Ages
     seconds: float
     faults: Faults = field(default_factory=Faults)
 
@@ -57,12 +67,14 @@ class Report:
     def as_json(self) -> str:
         """The outcome as one JSON object."""
         stages, tables = self.sides.stages, self.sides.tables
-        ages = {name: stages[name].ages_ms for name in ("bronze", "gold")} | {"iceberg": self.iceberg_ages_ms}
+        ages = {name: stages[name].ages_ms for name in ("bronze", "gold")}
+        ages |= {"iceberg": self.ages.iceberg, "warm": self.ages.warm}
         return json.dumps(
             {
                 "recorded": self.sides.expected.recorded,
                 "stages": {name: found.records for name, found in stages.items()},
                 "tables": {name: found.rows for name, found in tables.items()},
+                "warm": {name: found.rows for name, found in self.sides.warm.items()},
                 "age_ms": {
                     name: {"p50": percentile(found, 0.5), "p99": percentile(found, 0.99)}
                     for name, found in ages.items()
@@ -81,11 +93,11 @@ class Report:
         console.print(table(_TRADES, _trades(self.sides.stages["gold"]), width))
         console.print()
         rows = self.sides.tables["gold_crypto_trades"].rows
-        p50, p99 = (percentile(self.iceberg_ages_ms, quantile) or 0 for quantile in (0.5, 0.99))
         self._say(
             console,
             f"{rows:,} gold rows in {self.seconds:.0f} s, {rows / max(self.seconds, 1):,.0f} per second "
-            f"at the simulator's pace; from frame to Iceberg p50 {p50:,.0f} ms, p99 {p99:,.0f} ms",
+            f"at the simulator's pace; from frame to Iceberg {_quantiles(self.ages.iceberg)}, "
+            f"to a query of ClickHouse {_quantiles(self.ages.warm)}",
         )
         for line in self.faults.told(*self._gold_errors()):
             self._say(console, line)
@@ -116,7 +128,14 @@ def _stages(sides: Sides, width: int) -> Table:
         rows.append((stage, *_counts(sides.expected.stages[stage], found.records), *ages))
     for name, count in sides.expected.tables.items():
         rows.append((name, *_counts(count, sides.tables[name].rows), "", ""))
+    for name, count in sides.expected_warm.items():
+        rows.append((WARM.format(name), *_counts(count, sides.warm[name].rows), "", ""))
     return table(_STAGES, rows, width)
+
+
+def _quantiles(ages_ms: Sequence[float]) -> str:
+    p50, p99 = (percentile(ages_ms, quantile) or 0 for quantile in (0.5, 0.99))
+    return f"p50 {p50:,.0f} ms, p99 {p99:,.0f} ms"
 
 
 def _counts(expected: int, found: int) -> tuple[str, Text]:

@@ -13,17 +13,19 @@ from k2.demo.faults import DroppedIds, to_drop
 from k2.demo.observer import Observer
 from k2.demo.options import Options
 from k2.demo.oracle import Recorded
-from k2.demo.reconcile import Expected, Sides, differences
-from k2.demo.report import Report
+from k2.demo.reconcile import Expected, Sides, differences, shortfalls
+from k2.demo.report import Ages, Report
 from k2.demo.screen import Moment, Screen
 from k2.demo.strikes import Strikes
 from k2.demo.tables import Tables
+from k2.demo.warm import Freshness, WarmTier
 from k2.init import InitSettings
 from k2_local import Stack, StackSettings, child
 from k2_local.progress import step
 from k2_local.targets import Targets
 from k2_shared.core.contracts import venues
 from k2_shared.core.errors import ConfigError, K2Error
+from k2_shared.core.settings import ClickHouseReaderSettings
 from k2_shared.kafka.topics import EXCHANGES, Names
 
 _TICK_S = 0.5
@@ -97,7 +99,8 @@ class Demo:
         drops: Sequence[DroppedIds],
         screen: Screen,
     ) -> None:
-        self._settings = InitSettings.load(**{name.lower(): value for name, value in environment.items()}, k2_prefix="")
+        given = {name.lower(): value for name, value in environment.items()}
+        self._settings = InitSettings.load(**given, k2_prefix="")
         self._recorded, self._drops = recorded, drops
         self._screen = screen
         feeds = _feeds(recorded)
@@ -110,6 +113,8 @@ class Demo:
         names = Names()
         self._observer = Observer(self._settings, names)
         self._tables = Tables(self._settings, names)
+        reader = ClickHouseReaderSettings.load(**given).as_reader()
+        self._warm, self._freshness = WarmTier(self._settings, reader, names), Freshness(reader, names)
         trades = sum(fits for trades in recorded.values() for fits in trades.values())
         self._strikes = Strikes(
             self._simulator, self._fleet, self._observer, drops, trades, screen.say, calm=options.calm
@@ -122,7 +127,7 @@ class Demo:
         return asyncio.run(self._observed())
 
     async def _observed(self) -> Report:
-        observing = asyncio.create_task(self._observer.run())
+        observing = [asyncio.create_task(each.run()) for each in (self._observer, self._freshness)]
         try:
             await self._start()
             self._screen.say("the exchanges play")
@@ -133,7 +138,8 @@ class Demo:
             with step("comparing every stage and table with what the exchanges sent, id by id", self._screen.say):
                 return await asyncio.to_thread(self._report, seconds)
         finally:
-            observing.cancel()
+            for each in observing:
+                each.cancel()
 
     async def _start(self) -> None:
         with step("starting the simulated exchanges and every agent", self._screen.say):
@@ -142,7 +148,7 @@ class Demo:
             self._fleet.start()
             await asyncio.to_thread(self._fleet.wait_ready)
 
-    async def _watch(self, observing: asyncio.Task[None]) -> None:
+    async def _watch(self, observing: Sequence[asyncio.Task[None]]) -> None:
         """Watch until all is everywhere and every fault has ended, or until nothing has moved for a while."""
         striking = asyncio.create_task(self._strikes.run())
         try:
@@ -150,7 +156,7 @@ class Demo:
         finally:
             striking.cancel()
 
-    async def _settle(self, observing: asyncio.Task[None], striking: asyncio.Task[None]) -> None:
+    async def _settle(self, observing: Sequence[asyncio.Task[None]], striking: asyncio.Task[None]) -> None:
         before: tuple[int, ...] = ()
         moved = time.monotonic()
         while time.monotonic() - moved < _STALLED_S and not self._strikes.failed:
@@ -158,33 +164,37 @@ class Demo:
             self._screen.show(moment)
             if await asyncio.to_thread(self._complete, moment) and striking.done():
                 return
-            now = (*(s.records for s in moment.stages.values()), *moment.tables.values())
+            now = tuple(moment.counts.values())
             before, moved = (now, time.monotonic()) if now != before else (before, moved)
-            await _pause({observing, striking})
+            await _pause({*observing, striking})
         hopeless = "a fault did not end well, so that nothing more is waited for"
-        self._screen.say(hopeless if self._strikes.failed else f"nothing has moved for {_STALLED_S:.0f} s")
+        self._screen.say(hopeless if self._strikes.failed else self._stalled(await asyncio.to_thread(self._moment)))
+
+    def _stalled(self, moment: Moment) -> str:
+        short = ", ".join(self._short(moment)) or "every count is reached, and the simulator or a topic has not ended"
+        return f"nothing has moved for {_STALLED_S:.0f} s: {short}"
 
     def _moment(self) -> Moment:
-        return Moment(self._observer.stages, self._tables.counts(), tuple(self._fleet.ended()))
+        tables, warm = self._tables.counts(), self._warm.counts()
+        return Moment(self._observer.stages, tables, warm, len(self._observer.ledger), tuple(self._fleet.ended()))
 
     def _complete(self, moment: Moment) -> bool:
-        """Whether every stage holds at least what it must, and was read to its end."""
-        if not self._simulator.finished:
-            self._observer.look_again()
-            return False
-        want = self._expected()
-        short = any(moment.stages[stage].records < count for stage, count in want.stages.items())
-        if short or any(moment.tables[table] < count for table, count in want.tables.items()):
+        """Whether every stage and table holds at least what it must, and the stages were read to their ends."""
+        if not self._simulator.finished or self._short(moment):
             self._observer.look_again()
             return False
         return self._observer.caught_up
+
+    def _short(self, moment: Moment) -> list[str]:
+        return shortfalls(self._expected(), moment.counts)
 
     def _expected(self) -> Expected:
         return Expected(self._recorded, oracle.delivered(self._simulator.log), self._drops)
 
     def _report(self, seconds: float) -> Report:
-        sides = Sides(self._expected(), self._observer.stages, self._tables.read())
-        return Report(sides, differences(sides), self._tables.gold_ages_ms(), seconds, self._strikes.faults)
+        sides = Sides(self._expected(), self._observer.stages, self._tables.read(), self._warm.read())
+        ages = Ages(self._tables.gold_ages_ms(), self._freshness.ages_ms)
+        return Report(sides, differences(sides), ages, seconds, self._strikes.faults)
 
 
 async def _pause(tasks: Collection[asyncio.Task[None]]) -> None:

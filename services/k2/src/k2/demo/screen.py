@@ -10,7 +10,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from k2.demo.observer import StageCount
+from k2.demo.observer import WARM_STAGES, StageCount
+from k2.demo.warm_rows import WARM
 from k2.terminal import Column, table
 from k2_local.progress import chatter
 
@@ -27,10 +28,15 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class Moment:
-    """The state of a demo at one moment: consumers' counts and the rows of the tables."""
+    """The state of a demo at one moment: consumers' counts, and the rows of the lake's and the warm tier's tables.
+
+    ``gaps`` are the records of the ledger.
+    """
 
     stages: Mapping[str, StageCount]
     tables: Mapping[str, int]
+    warm: Mapping[str, int]
+    gaps: int
     ended: tuple[str, ...] = ()
 
     def lag(self, stage: str) -> int | None:
@@ -43,6 +49,16 @@ class Moment:
                 return max(0, len(self.stages["silver"].ids) - count["gold"])
             case _:
                 return None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What every stage and table holds, by its name."""
+        return {**{name: found.records for name, found in self.stages.items()}, **self.tables, **self.warm}
+
+    def warm_lag(self, table: str) -> int:
+        """Records of a warm table's topics that have no row yet."""
+        fed_by = self.stages[WARM_STAGES[table]].records if table in WARM_STAGES else self.gaps
+        return max(0, fed_by - self.warm[table])
 
     def table_lag(self, table: str) -> int:
         """Records of a table's topics that have no row yet."""
@@ -96,8 +112,8 @@ class Screen:
         elif now - self._said >= _PLAIN_EVERY_S:
             self._said = now
             counts = ", ".join(f"{stage} {found.records:,}" for stage, found in moment.stages.items())
-            rows = moment.tables.get("gold_crypto_trades", 0)
-            self.say(f"{now - self._began:4.0f} s  {counts}, gold rows {rows:,}")
+            lake, warm = moment.tables.get("gold_crypto_trades", 0), moment.warm.get("gold_trades", 0)
+            self.say(f"{now - self._began:4.0f} s  {counts}, gold rows {lake:,}, in the warm tier {warm:,}")
 
     def _table(self, moment: Moment, now: float) -> Table:
         rows = []
@@ -107,7 +123,10 @@ class Screen:
             rows.append((stage, f"{found.records:,}", _lag(moment.lag(stage)), rate, *ages))
         for name, count in moment.tables.items():
             rows.append((name, f"{count:,}", _lag(moment.table_lag(name)), self._rate(name, count, now), "", ""))
-        self._last = (now, {**{s: f.records for s, f in moment.stages.items()}, **moment.tables})
+        for name, count in moment.warm.items():
+            lag, rate = _lag(moment.warm_lag(name)), self._rate(name, count, now)
+            rows.append((WARM.format(name), f"{count:,}", lag, rate, "", ""))
+        self._last = (now, moment.counts)
         return table(_COLUMNS, rows, self._console.width)
 
     def _rate(self, name: str, count: int, now: float) -> str:
