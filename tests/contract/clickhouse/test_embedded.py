@@ -1,6 +1,8 @@
 """What is true of the embedded server alone: its limits, its folder, the traps of its engine."""
 
+import json
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,6 +12,7 @@ import pytest
 import requests
 from tests.contract.clickhouse.server import Address, Embedded, endless
 
+from k2_shared.warm.migrations import migrations
 from k2_support.waiting import wait_for
 
 MIB = 1_048_576
@@ -176,3 +179,30 @@ def test_readers_share_the_server_with_a_writer(small: Embedded) -> None:
     writing.join()
     assert counts == sorted(counts)
     assert owner.ask("SELECT count() FROM beside").text == "20000\n"
+
+
+def test_an_insert_that_fails_while_its_parts_are_written_is_refused(tmp_path: Path) -> None:
+    """It is never answered as one that stands; the engine's own way to insert a stream would say so."""
+    server = Embedded(tmp_path / "poor", {"query_memory": 2 * MIB}).start()
+    (table,) = (each for each in migrations() if each.name == "bronze_trades")
+    assert server.owner.ask(table.sql).ok
+    row = json.dumps({"ingestion_timestamp": int(time.time()), "kafka_topic": "t", "kafka_offset": 1})
+    answer = server.owner.ask("INSERT INTO bronze_trades FORMAT JSONEachRow", row.encode())
+    assert code(answer) == "241"
+    server.stop()
+    rich = Embedded(server.folder, port=server.port).start()
+    assert rich.owner.ask("SELECT count() FROM bronze_trades").text == "0\n"
+    assert rich.owner.ask("INSERT INTO bronze_trades FORMAT JSONEachRow", row.encode()).ok
+    assert rich.owner.ask("SELECT count() FROM bronze_trades").text == "1\n"
+    rich.stop()
+
+
+def test_what_a_killed_server_had_put_by_of_an_insert_is_gone(tmp_path: Path) -> None:
+    """An insert is in a file until it is whole; a start begins without such files."""
+    server = Embedded(tmp_path / "killed").start()
+    server.kill()
+    (left,) = server.data.glob("*.spool")
+    (left / "half").write_bytes(b"1")
+    server.start()
+    assert list(left.iterdir()) == []
+    server.stop()

@@ -74,3 +74,20 @@ def test_a_cut_never_changes_what_is_found(cut: int, data: bytes) -> None:
 def test_a_statements_format_is_its_last_word(text: str, name: str | None) -> None:
     """Where it has one."""
     assert named_format(text) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "statement"),
+    [
+        (b"INSERT INTO t (a) FORMAT CSV\n1", "INSERT INTO t (a)  FROM INFILE 'f'  FORMAT CSV"),
+        (b"INSERT INTO t SETTINGS a=1 FORMAT CSV\n1", "INSERT INTO t  FROM INFILE 'f' SETTINGS a=1  FORMAT CSV"),
+        (b"INSERT INTO t settings a=1 VALUES (1)", "INSERT INTO t  FROM INFILE 'f' settings a=1  FORMAT Values"),
+        (b"INSERT INTO settings FORMAT CSV\n1", "INSERT INTO settings  FROM INFILE 'f'  FORMAT CSV"),
+        (b"INSERT INTO d.settings VALUES (1)", "INSERT INTO d.settings  FROM INFILE 'f'  FORMAT Values"),
+    ],
+)
+def test_a_file_stands_before_the_settings(text: bytes, statement: str) -> None:
+    """As the engine parses it; a table may be called settings."""
+    found = insert_of(text, is_all=True)
+    assert found is not None
+    assert found.from_file("'f'") == statement

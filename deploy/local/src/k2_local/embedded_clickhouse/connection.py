@@ -3,6 +3,8 @@
 import fcntl
 import json
 import re
+import shutil
+import tempfile
 import uuid
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -14,12 +16,14 @@ import chdb
 from k2_local.embedded_clickhouse.errors import Code, QueryError
 from k2_local.embedded_clickhouse.guard import Syntax
 from k2_local.embedded_clickhouse.limits import Limits
+from k2_local.embedded_clickhouse.statement import Insert
 from k2_shared.core.errors import ConfigError, Halt
 
 Params = Mapping[str, str]  # of {name:Type}, as ClickHouse writes values in TSV
 
 _NONE: Params = MappingProxyType({})
 _EXPLAIN = "EXPLAIN AST "
+_SPOOL = "endpoint.spool"
 _NAME = re.compile(r"^[A-Za-z_]\w*$")
 _POSITION = re.compile(r"(failed at position |\(line 1, col )(\d+)")
 # What the engine has switched on because chdb makes it a command-line tool, and what 26.x does to small inserts.
@@ -35,6 +39,7 @@ class Connection:
     """One connection of the engine: its database, settings and temporary tables are its own. Methods block."""
 
     def __init__(self, path: Path, settings: Mapping[str, object]) -> None:
+        self._spool = path / _SPOOL
         self.token = uuid.uuid4().hex
         """What ``Engine.kill`` knows its queries by."""
         self._raw = chdb.connect(str(path))
@@ -90,18 +95,17 @@ class Connection:
         except (chdb.ChdbError, RuntimeError) as error:
             raise QueryError.from_engine(error) from None
 
-    def insert(self, sql: str, data_format: str, data: Iterator[bytes]) -> Any:
+    def insert(self, insert: Insert, data: Iterator[bytes]) -> Any:
         """Run an INSERT whose data comes in pieces; returns chdb's result. Raises QueryError, and what ``data`` raises.
 
-        Nothing of the last block is written if ``data`` raises.
+        The data is put by in a file first, so nothing is written if ``data`` raises. chdb's ``send_insert`` would spare
+        that, but says of an insert that failed while its parts were written, as for want of memory, that all is well.
         """
-        try:
-            with self._raw.send_insert(sql, data_format) as inserter:
-                for piece in data:
-                    inserter.append(piece)
-                return inserter.finish()
-        except (chdb.ChdbError, RuntimeError) as error:
-            raise QueryError.from_engine(error) from None
+        with tempfile.NamedTemporaryFile(dir=self._spool) as file:
+            for piece in data:
+                file.write(piece)
+            file.flush()
+            return self.whole(insert.from_file(quoted(file.name)))
 
     def close(self) -> None:
         """Forget the connection; what runs on it is cancelled."""
@@ -130,6 +134,8 @@ class Engine:
             Halt: the engine does not open what is there.
         """
         lock = _locked(path)
+        shutil.rmtree(path / _SPOOL, ignore_errors=True)  # of a process that was killed
+        (path / _SPOOL).mkdir(0o700)
         try:
             return cls(path, limits, database, lock)
         except (chdb.ChdbError, RuntimeError, QueryError) as error:

@@ -149,10 +149,10 @@ def _is_streamed(syntax: guard.Syntax, name: str) -> bool:
 
 def _insert(connection: Connection, insert: Insert, query: Query, data: Iterator[bytes], output: Output) -> None:
     connection.set({f"param_{name}": value for name, value in query.params.items()})
-    done = connection.insert(insert.sql, insert.format, data)
+    done = connection.insert(insert, data)
     output.begin(
         None,
-        _summary(written_rows=done.rows_written, written_bytes=done.bytes_written, elapsed=done.elapsed),
+        _summary(written_rows=done.rows_written(), written_bytes=done.bytes_written(), elapsed=done.elapsed()),
     )
 
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 # One token: a comment, a quoted text, a word, or any other character.
 _TOKEN = re.compile(
@@ -14,16 +15,25 @@ _LAST_FORMAT = re.compile(r"\bFORMAT\s+(\w+)\s*(?:SETTINGS\b[^'\"`]*)?;?\s*$", r
 
 @dataclass(frozen=True)
 class Insert:
-    """An INSERT whose data follows its SQL: the SQL before FORMAT or VALUES, the format, and where the data begins."""
+    """An INSERT whose data follows its SQL: the SQL before FORMAT or VALUES, the format, and where the data begins.
+
+    ``settings`` is the end of the SQL from SETTINGS on, empty without any.
+    """
 
     sql: str
     format: str
     offset: int  # in bytes
+    settings: str = ""
 
     @property
     def statement(self) -> str:
         """The whole of its SQL, as the engine parses it."""
         return f"{self.sql} FORMAT {self.format}"
+
+    def from_file(self, name: str) -> str:
+        """The statement that takes the data from a file, of which ``name`` is the literal."""
+        into = self.sql.removesuffix(self.settings)
+        return f"{into} FROM INFILE {name} {self.settings} FORMAT {self.format}"
 
 
 def insert_of(head: bytes, is_all: bool) -> Insert | None:
@@ -32,28 +42,41 @@ def insert_of(head: bytes, is_all: bool) -> Insert | None:
     ``head`` are the request's first bytes, ``is_all`` whether there are no more.
     """
     start = _data_start(head.decode("latin-1"))  # a character a byte
-    if start is None or (start[2] >= len(head) and not is_all):
+    if start is None or (start.data >= len(head) and not is_all):
         return None
-    end, name, offset = start
-    return Insert(head[:end].decode(errors="replace"), name, offset)
+    sql, settings = (head[at : start.end].decode(errors="replace") for at in (0, start.settings))
+    return Insert(sql, start.format, start.data, settings)
 
 
-def _data_start(text: str) -> tuple[int, str, int] | None:
-    """Where the SQL ends, the format, and where the data begins."""
-    depth, format_at, words = 0, None, 0
+class _Start(NamedTuple):
+    """Where the settings begin, or the SQL ends without any; where it ends; the format; where the data begins."""
+
+    settings: int
+    end: int
+    format: str
+    data: int
+
+
+def _data_start(text: str) -> _Start | None:
+    depth, format_at, words, before, settings = 0, None, 0, "", None
     for token in _TOKEN.finditer(text):
         word = token[0].upper()
         if word[0].isspace() or word.startswith(("--", "/*")):
             continue
         if format_at is not None:
-            return format_at, token[0], _after_format(text, token.end())
+            data = _after_format(text, token.end())
+            return _Start(format_at if settings is None else settings, format_at, token[0], data)
         words += 1
         depth += (word == "(") - (word == ")")
         if (words == 1) is not (word == "INSERT") or (depth == 0 and word in ("SELECT", "WITH", "FROM")):
             return None
         if depth == 0 and word == "VALUES":
-            return token.start(), "Values", token.end()
+            end = token.start()
+            return _Start(end if settings is None else settings, end, "Values", token.end())
+        if depth == 0 and word == "SETTINGS" and settings is None and before not in ("INTO", "TABLE", "."):
+            settings = token.start()
         format_at = token.start() if depth == 0 and word == "FORMAT" else None
+        before = word
     return None
 
 
