@@ -1,76 +1,44 @@
-"""A ClickHouse of a test's own, which may be killed, frozen and started with other limits, and a sink before it."""
+"""A ClickHouse of a test's own before a sink: killed, frozen, and started again with other limits."""
 
-import signal
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.contract.clickhouse.server import Embedded
+
 from k2_shared.core.settings import ClickHouseSettings
 from k2_shared.kafka.topics import Names
-from k2_support.children import Child
 from k2_support.ports import HOST, free_port
 from k2_support.warm_tables import WarmTables
-
-_USER, _PASSWORD = "k2", "of-this-test"
-_MODULE = "k2_local.embedded_clickhouse"
 
 
 @dataclass
 class Server:
-    """One server over one folder; ``limits`` are those of ``k2_local.embedded_clickhouse.limits``, by name."""
+    """One folder and port, and the process that serves them now."""
 
     folder: Path
-    limits: dict[str, int] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
-    _child: Child | None = None
+    process: Embedded = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.start()
+
+    def start(self, **limits: float) -> None:
+        """Start a process, with limits by their names there, and wait until it answers."""
+        self.process = Embedded(self.folder, dict(limits), self.port).start()
 
     @property
     def environment(self) -> dict[str, str]:
-        """How clients reach it."""
+        """How a sink reaches it."""
+        user, password = self.process.owner.login
         return {
             "CLICKHOUSE_URL": f"http://{HOST}:{self.port}",
-            "CLICKHOUSE_USER": _USER,
-            "CLICKHOUSE_PASSWORD": _PASSWORD,
+            "CLICKHOUSE_USER": user,
+            "CLICKHOUSE_PASSWORD": password,
         }
 
-    @property
-    def settings(self) -> ClickHouseSettings:
-        """The same, as settings."""
-        return ClickHouseSettings.load(**{name.lower(): value for name, value in self.environment.items()})
-
-    def start(self) -> None:
-        """Start it; whoever needs an answer waits for it."""
-        limits = [word for name, value in self.limits.items() for word in ("--limit", f"{name}={value}")]
-        arguments = ("--path", str(self.folder / "data"), "--port", str(self.port), *limits)
-        secrets = {**self.environment, "CLICKHOUSE_READER_PASSWORD": _PASSWORD}
-        self._child = Child(_MODULE, secrets, self.folder / "clickhouse.log", self.port, arguments).start()
-
-    def kill(self) -> None:
-        """End it at once, as a crash would."""
-        if self._child:
-            self._child.kill()
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send it a signal, as to freeze it."""
-        if self._child:
-            self._child.signal(number)
-
-
-@contextmanager
-def serving(folder: Path, limits: Mapping[str, int] | None = None) -> Iterator[Server]:
-    """A server for the length of the block."""
-    server = Server(folder, dict(limits or {}))
-    server.start()
-    try:
-        yield server
-    finally:
-        server.signal(signal.SIGCONT)
-        server.kill()
-
-
-def made(server: Server, names: Names) -> WarmTables:
-    """The tables of a run on a server that answers."""
-    tables = WarmTables(server.settings, names)
-    tables.create()
-    return tables
+    def tables(self, names: Names) -> WarmTables:
+        """The tables of a run on it, which are made."""
+        settings = ClickHouseSettings.load(**{name.lower(): value for name, value in self.environment.items()})
+        made = WarmTables(settings, names)
+        made.create()
+        return made

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.warm.rig import Server, made, serving
+from tests.warm.rig import Server
 
 from k2_shared.core.settings import RunSettings
 from k2_shared.kafka.topics import Names
@@ -16,13 +16,14 @@ from k2_support.warm_feeder import Feeder
 
 FAST = {"WARM_INTERVAL_S": "0.1", "WARM_MAX_ROWS": "7", "CLICKHOUSE_TIMEOUT_S": "10"}
 READY_S = 120.0
-SMALL = {"query_memory": 2_097_152}
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    with serving(tmp_path) as found:
-        yield found
+    found = Server(tmp_path)
+    yield found
+    found.process.child.signal(signal.SIGCONT)
+    found.process.kill()
 
 
 @pytest.fixture
@@ -30,19 +31,19 @@ def feeder(topics: dict[str, int], run_settings: RunSettings, names: Names) -> F
     return Feeder(run_settings, names, next(iter(topics.values())))
 
 
-def start(agents: Agents, server: Server) -> Child:
-    return agents.start("warm_sink", **FAST, **server.environment).wait_ready(READY_S)
+def start(agents: Agents, server: Server, **settings: str) -> Child:
+    return agents.start("warm_sink", **{**FAST, **server.environment, **settings}).wait_ready(READY_S)
 
 
 async def test_a_server_that_is_killed_and_started_again(
     feeder: Feeder, agents: Agents, names: Names, server: Server
 ) -> None:
     """In the middle of inserts, twice: the sink waits, and every row is there once."""
-    tables = made(server, names)
+    tables = server.tables(names)
     child = start(agents, server)
     for _ in range(2):
         await feeder.everything(20)
-        server.kill()
+        server.process.kill()
         await feeder.everything(20)
         await eventually(lambda: any("attempt" in each for each in child.missing()), "an attempt that fails", 60)
         server.start()
@@ -56,12 +57,12 @@ async def test_a_server_that_is_frozen_is_waited_for(
     feeder: Feeder, agents: Agents, names: Names, server: Server
 ) -> None:
     """For longer than a query may take."""
-    tables = made(server, names)
+    tables = server.tables(names)
     child = start(agents, server)
-    server.signal(signal.SIGSTOP)
+    server.process.child.signal(signal.SIGSTOP)
     await feeder.everything(5)
     await eventually(lambda: any("attempt" in each for each in child.missing()), "an attempt that fails", 60)
-    server.signal(signal.SIGCONT)
+    server.process.child.signal(signal.SIGCONT)
     await feeder.arrive(tables)
     assert child.stop() == 0
 
@@ -70,15 +71,13 @@ async def test_a_server_without_memory_is_waited_for(
     feeder: Feeder, agents: Agents, names: Names, server: Server
 ) -> None:
     """It says so; once it has some, all goes on."""
-    tables = made(server, names)
-    child = start(agents, server)
-    server.kill()
-    server.limits = SMALL
-    server.start()
-    await feeder.everything(20)
-    await eventually(lambda: any("MEMORY_LIMIT" in each for each in child.missing()), "what lacks", 90)
-    server.kill()
-    server.limits = {}
+    tables = server.tables(names)
+    child = start(agents, server, WARM_MAX_ROWS="1000")
+    server.process.kill()
+    server.start(query_memory=2_097_152)
+    await feeder.deliveries([bytes(100_000)] * 100)
+    await eventually(lambda: any("memory limit exceeded" in each for each in child.missing()), "what lacks", 90)
+    server.process.kill()
     server.start()
     tables.close()
     await feeder.arrive(tables)
