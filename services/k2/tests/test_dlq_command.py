@@ -49,6 +49,11 @@ async def test_list_counts_and_show_describes_what_is_there(run_settings: RunSet
     ]
     assert [(kind["attempts"], kind["waiting"], kind["last_replay"]) for kind in found] == [(3, 3, None), (1, 1, None)]
     assert "price_not_positive" not in (await k2(names, "list", "--stage", "feed")).stdout
+    for words in (["list"], ["replay", "--dry-run"]):
+        assert (await k2(names, *words, "--reason", "price_not_positiv")).stderr.endswith(
+            "no letter has the reason 'price_not_positiv': there are price_not_positive 3, unreadable_frame 1\n"
+        )
+    assert (await k2(names, "list", "--reason", "unreadable_frame", "--stage", "silver")).stderr == "no such letter\n"
     shown = json.loads((await k2(names, "show", "3:1", "--json")).stdout)
     assert (shown["trade"]["trade_id"], shown["dlq.reason"]) == ("2", "price_not_positive")
     assert (shown["letter"], shown["state"], shown["attempts"], shown["last_replay"]) == ("3:1", "waiting", 1, None)

@@ -1,6 +1,7 @@
 """Dead letters as values: what is read of them, what they are sent as, and what a transform may do."""
 
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -94,8 +95,12 @@ def test_a_topic_that_no_stage_reads_is_no_destination(topic: str) -> None:
 
 
 def test_a_description_has_the_trade_the_origin_and_every_header() -> None:
-    """Whatever schema id the value claims, it is read with it."""
+    """Whatever schema id the value claims, it is read with it; no decimal has an exponent, and no time is a number."""
     said = described(found(refused()))
+    assert (said["trade"]["price"], said["trade"]["timestamp"][:4]) == ("105433.60000000", "2025")
+    free = value(trade(price=Decimal(0)))
+    broken = described(replace(found(refused()), value=free))
+    assert broken["trade"]["price"] == "0.00000000"
     assert (said["trade"]["message_id"], said["schema_id"]) == (TRADE.message_id, 7)
     assert (said["origin.connection"], said["origin.source"]) == (ORIGIN.connection_id, "socket")
     assert (said["dlq.detail"], said["dlq.topic"]) == ("the detail", NAMES.topic(KRAKEN))

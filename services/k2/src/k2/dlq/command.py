@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 _FAULTS = 3
 
-app = typer.Typer(help="Refused records: what there is, why, and sending them back.", no_args_is_help=True)
+app = typer.Typer(
+    help="Refused records: what there is, why, and sending them back.", no_args_is_help=True, add_completion=False
+)
 
 OfStage = Annotated[StageName | None, typer.Option("--stage", help="Only letters of this stage.")]
 OfReason = Annotated[str | None, typer.Option("--reason", help="Only letters with this reason.", metavar="CODE")]
@@ -59,6 +61,13 @@ def list_groups(
         out.print(found.told(), soft_wrap=not out.is_terminal)
     else:
         _say("no such letter")
+        run(_tell_reasons(reason))
+
+
+async def _tell_reasons(reason: str | None) -> None:
+    """Where no letter was selected: whether any has that reason, and which there are."""
+    if reason and (said := (await _summed(_selection(None, None, None))).told_without(reason)):
+        _say(said)
 
 
 async def _summed(selection: "Selection") -> "Summary":
@@ -77,24 +86,19 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show one letter whole: who refused it and why, where it came from, what it says, and what became of it."""
+    from k2.dlq.description import in_words
     from k2.running import run
 
     said = run(_described(place))
     if as_json:
         typer.echo(json.dumps(said, indent=2, default=str))
         return
-    rows = [(name, _words(value)) for name, value in said.items()]
+    rows = [(name, in_words(value)) for name, value in said.items()]
     out = console()
     if out.is_terminal:
         out.print(table((Column("what"), Column("said")), rows, out.width))
     else:
         typer.echo("\n".join(f"{name:<18} {value}" for name, value in rows))
-
-
-def _words(value: Any) -> str:
-    if value is None:
-        return ""
-    return json.dumps(value, default=str) if isinstance(value, (dict, list)) else str(value)
 
 
 async def _described(place: str) -> dict[str, Any]:
@@ -132,6 +136,8 @@ def replay(
     order = Order(Transform.load(transform) if transform else Transform(), again, limit)
     counts = run(_replayed(_selection(stage, reason, since, at), order, _printed(as_json) if dry_run else None))
     _warn(counts, order)
+    if not counts.selected:
+        run(_tell_reasons(reason))
     _print_counts(counts, dry_run=dry_run, as_json=as_json)
     raise typer.Exit(counts.all_refused)
 

@@ -1,11 +1,13 @@
 """One letter whole, as plain values to print."""
 
+import json
 from typing import Any
 
 from msgspec.structs import asdict
 
 from k2.dlq.history import Standing
 from k2.dlq.letter import Letter, LetterId
+from k2.tail.decoding import plain
 from k2_shared.core import origin
 from k2_shared.core.errors import InvalidRecord
 from k2_shared.core.times import iso
@@ -62,5 +64,11 @@ def _contents(letter: Letter) -> dict[str, Any]:
         trade = decode_as_contract(letter.value)
     except InvalidRecord as error:
         return {"trade": None, "undecodable": str(error)}
-    times = {name: iso(number) for name, number in trade.items() if name.endswith("timestamp")}
-    return {"schema_id": claimed_schema(value), "trade": trade | times}
+    return {"schema_id": claimed_schema(value), "trade": plain(trade)}
+
+
+def in_words(value: Any) -> str:
+    """One value of a description, for people."""
+    if value is None:
+        return ""
+    return json.dumps(value, default=str) if isinstance(value, (dict, list)) else str(value)

@@ -106,6 +106,16 @@ class Summary:
         said = ", ".join(f"{states[state]} {state.replace('_', ' ')}" for state in _STATES)
         return f"{sum(group.letters for group in groups)} letters, {sum(g.attempts for g in groups)} attempts: {said}"
 
+    def told_without(self, reason: str) -> str:
+        """Which reasons there are, where no letter has this one; nothing where one has it."""
+        there = Counter[str]()
+        for group in self._groups.values():
+            there[group.reason] += group.letters
+        if reason in there:
+            return ""
+        said = ", ".join(f"{each} {count}" for each, count in there.most_common()) or "no letters at all"
+        return f"no letter has the reason {reason!r}: there are {said}"
+
 
 _STATES: tuple[State, ...] = ("waiting", "replayed", "refused_again")
 

@@ -50,6 +50,11 @@ def trade(found: bytes) -> dict[str, Any]:
         fields = decode_as_contract(found)
     except InvalidRecord as error:
         return {"undecodable": str(error), "hex": found.hex()}
+    return plain(fields)
+
+
+def plain(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """A trade's fields with decimals as text, without an exponent, and times as ISO 8601."""
     return {name: _plain(name, each) for name, each in fields.items()}
 
 
