@@ -61,6 +61,12 @@ def test_without_a_command_there_is_help(words: str) -> None:
     assert "k2: " not in done.stderr
 
 
+@pytest.mark.parametrize("name", ["", *sorted(COMMANDS)])
+def test_completion_is_set_up_by_the_root_command_alone(name: str) -> None:
+    """It completes every command below it."""
+    assert ("--install-completion" in k2(f"{name} --help".strip()).stdout) is (not name)
+
+
 HEAVY = {
     "aiohttp",
     "aiokafka",

@@ -65,7 +65,7 @@ def commands(names: Names, folder: Path) -> list[Command]:
     return [
         Command("topics", topics, has_colour=True),
         Command(f"topics {BRONZE_BINANCE}", [bronze, silver], has_colour=True),
-        Command("lag", [silver]),
+        Command("lag", [silver, bronze]),
         Command(f"tail {BRONZE_BINANCE}", [place, SYMBOL, OF.message_id, "connection 5, frame 1"]),
         Command(f"lineage {OF.message_id}", [OF.message_id, place, "connection 5, frame 1"], 1, has_colour=True),
         Command("gaps", [SYMBOL, "open", "filled", "10218208100", "10218208109", "10218208110"], has_colour=True),

@@ -36,7 +36,9 @@ _PARTS = (
 )
 
 app = typer.Typer(
-    help="Kafka, schema registry, S3, Iceberg catalog and ClickHouse on this machine.", no_args_is_help=True
+    help="Kafka, schema registry, S3, Iceberg catalog and ClickHouse on this machine.",
+    no_args_is_help=True,
+    add_completion=False,
 )
 
 State = Annotated[

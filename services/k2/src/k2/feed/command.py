@@ -8,7 +8,9 @@ import typer
 from k2.terminal import console
 from k2_shared.core.errors import ConfigError
 
-app = typer.Typer(help="Symbols of the running feeds: adding, removing, going on.", no_args_is_help=True)
+app = typer.Typer(
+    help="Symbols of the running feeds: adding, removing, going on.", no_args_is_help=True, add_completion=False
+)
 
 SymbolArgument = Annotated[str, typer.Argument(metavar="EXCHANGE:SYMBOL", help="E.g. KRAKEN:BTC/USD.")]
 Waits = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the feed's answer.")]

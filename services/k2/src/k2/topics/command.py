@@ -38,7 +38,7 @@ _PARTITION = (
     Column("last record", 6),
     Column("lag", 1),
 )
-_LAG = (Column("group"), Column("topic", 2), Column("lag", 0, "right"), Column("oldest unread", 0, "right"))
+_LAG = (Column("group"), Column("topic"), Column("lag", 0, "right"), Column("oldest unread", 1, "right"))
 
 Name = Annotated[
     str | None, typer.Argument(metavar="TOPIC", help="A name, a part that only one has, or a pattern like '*silver*'.")
