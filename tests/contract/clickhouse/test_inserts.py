@@ -122,3 +122,17 @@ def test_an_insert_is_readable_when_it_is_answered(owner: Address, table: Table)
     answer = owner.ask(f"INSERT INTO {name} VALUES (1)", wait_for_async_insert=0, async_insert=0)
     assert '"written_rows":"1"' in answer.headers["X-ClickHouse-Summary"].replace(" ", "")
     assert owner.ask(f"SELECT n FROM {name}").text == "1\n"
+
+
+def test_rows_that_cannot_be_written_are_refused(owner: Address, table: Table) -> None:
+    """An insert that was taken and finds no space at its end is not called done; the next that finds some is."""
+    name, limit = table("n Int64"), "min_free_disk_bytes_to_perform_insert"
+    owner.ask(f"ALTER TABLE {name} MODIFY SETTING {limit} = 1000000000000000").raise_for_status()
+    for _ in range(3):
+        answer = owner.ask(f"INSERT INTO {name} FORMAT TSV", b"1\n")
+        assert answer.headers["X-ClickHouse-Exception-Code"] == "243"
+        assert "NOT_ENOUGH_SPACE" in answer.text
+    assert owner.ask(f"SELECT count() FROM {name}").text == "0\n"
+    owner.ask(f"ALTER TABLE {name} RESET SETTING {limit}").raise_for_status()
+    assert owner.ask(f"INSERT INTO {name} FORMAT TSV", b"1\n").ok
+    assert owner.ask(f"SELECT count() FROM {name}").text == "1\n"
