@@ -110,6 +110,37 @@ async def test_a_table_that_was_emptied_is_filled_again(feeder: Feeder, agents: 
     assert child.stop() == 0
 
 
+async def test_a_table_that_is_emptied_under_a_sink_is_filled_again(
+    feeder: Feeder, agents: Agents, tables: WarmTables
+) -> None:
+    """Before the next insert, which would hide that rows lack."""
+    child = start(agents)
+    await feeder.everything(20)
+    await feeder.arrive(tables)
+    for table in TABLES:
+        tables.command(f"TRUNCATE TABLE {table}")
+    await feeder.everything(1)
+    await feeder.arrive(tables)
+    assert child.log.read_text().count("table_sink_superseded") >= len(TABLES)
+    assert child.stop() == 0
+
+
+async def test_the_marker_of_a_transaction_is_no_row_that_lacks(
+    agents: Agents, feeder: Feeder, tables: WarmTables, run_settings: RunSettings, names: Names
+) -> None:
+    """The group's offset is behind it, and the table ends before it."""
+    producer = clients.producer(run_settings, transactional_id=names.transactional_id("test", GOLD, 1))
+    async with clients.started(producer, run_settings), producer.transaction():
+        await producer.send(names.topic(GOLD), feeder.value(feeder.trade(1)), key=b"k", partition=1)
+    child = start(agents)
+    await feeder.arrive(tables)
+    await commit(run_settings, names.warm_group("gold_trades"), {TopicPartition(names.topic(GOLD), 1): 2})
+    child.kill()
+    child = start(agents)
+    assert "warm_table_filled_again" not in child.log.read_text()
+    assert child.stop() == 0
+
+
 async def test_a_batch_may_span_more_days_than_a_block_by_default(
     feeder: Feeder, agents: Agents, tables: WarmTables
 ) -> None:

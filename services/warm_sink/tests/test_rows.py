@@ -275,3 +275,28 @@ def test_rows_that_are_in_no_days_are_one_piece() -> None:
     """As those of the ledger."""
     table = made("gaps", *RECORDS["gaps"])
     assert list(rows.by_days(table, TABLES["gaps"].partition_by, 1)) == [table]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_is_known_again_by_its_last_row(name: str) -> None:
+    """By its place, and by what else finds it fast."""
+    table = made(name, *RECORDS[name])
+    found = rows.landmark(table, TABLES[name].partition_by, range(2**63 - 1))
+    assert found
+    (at,) = [
+        number
+        for number in range(table.num_rows)
+        if table["kafka_offset"][number].as_py() == found.numbers["kafka_offset"]
+    ]
+    row = {column: table[column][at] for column in table.column_names}
+    assert found.texts == {column: row[column].as_py() for column in found.texts}
+    assert found.times == {column: row[column].cast(pa.int64()).as_py() for column in found.times}
+    assert [*found.times] == [each for each in [TABLES[name].partition_by] if each]
+
+
+def test_a_row_that_may_expire_soon_is_no_landmark() -> None:
+    """Nor one that says it was received at a time that no clock shows."""
+    table = made("raw_trades", *RECORDS["raw_trades"])
+    received_us = RECEIVED_NS // 1_000
+    assert rows.landmark(table, "ingestion_timestamp", range(received_us + 1, received_us + 9)) is None
+    assert rows.landmark(table, "ingestion_timestamp", range(received_us)) is None

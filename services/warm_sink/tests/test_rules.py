@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k2_shared.core.errors import Halt
-from warm_sink.rules import Evidence, Source, Standing, Start, new_sources, start
+from warm_sink.rules import HALF_LANDED, Evidence, Source, Standing, Start, further_back, new_sources, start
 
 AT = "gold_trades: gold[3]"
 TOPIC = "market.crypto.trades.gold"
@@ -69,6 +69,21 @@ def test_records_that_kafka_has_lost_halt(committed: int | None, table_end: int)
     """Their offsets will be given to other records."""
     with pytest.raises(Halt, match="Kafka has lost records, whose offsets it will give to others"):
         begun(committed, table_end)
+
+
+@pytest.mark.parametrize(
+    ("table_end", "kept", "offset"),
+    [
+        (HALF_LANDED + 70, 0, 70),  # an insert of so many rows may have landed by half
+        (HALF_LANDED + 70, 90, 90),  # what has expired is not missed
+        (70, 0, 0),  # all that there is
+        (2 * HALF_LANDED, 2 * HALF_LANDED, HALF_LANDED + 80),  # what the group has not read is read, expired or not
+    ],
+)
+def test_a_table_of_an_older_state_is_filled_again_from_before_its_end(table_end: int, kept: int, offset: int) -> None:
+    """Half of an insert may have landed in that state."""
+    seen = Evidence(HALF_LANDED + 80, table_end, range(2 * HALF_LANDED + 1), kept)
+    assert further_back(seen, start(AT, seen)) == Start(offset)
 
 
 @given(st.none() | st.integers(0, 99), st.integers(0, 99), st.integers(0, 99), st.integers(0, 99))

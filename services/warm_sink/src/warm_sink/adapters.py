@@ -11,7 +11,7 @@ from clickhouse_connect.driver.client import Client
 from k2_shared.core.settings import ClickHouseSettings
 from k2_shared.kafka.topics import Names
 from k2_shared.warm.client import connect, database, failures
-from warm_sink.rules import Source, Standing
+from warm_sink.rules import Landmark, Source, Standing
 
 T = TypeVar("T")
 
@@ -21,6 +21,12 @@ _INSERT = {
 }
 _COMPRESSION = "zstd"
 _ENDS = "SELECT kafka_topic, kafka_partition, max(kafka_offset) + 1 FROM {table:Identifier} GROUP BY ALL"
+_TEXT, _NUMBER, _TIME = (
+    "{0} = {{{0}:String}}",
+    "{0} = {{{0}:Int64}}",
+    "{0} = fromUnixTimestamp64Micro({{{0}:Int64}}, 'UTC')",
+)
+_STANDS = "SELECT 1 FROM {table:Identifier} WHERE "
 _SOURCES = """
 SELECT kafka_topic, cluster_id, topic_id, partitions FROM sink_state FINAL WHERE table_name = {table:String}
 """
@@ -70,6 +76,17 @@ class Warehouse:
             ConfigError, Halt: it refuses them.
         """
         self._asked(lambda client: client.insert_arrow(table, rows, settings=_INSERT))
+
+    def stands(self, table: str, landmark: Landmark) -> bool:
+        """Whether a row is in a table.
+
+        Raises:
+            Unavailable: the server is away, or cannot say it now.
+        """
+        known = {_TEXT: landmark.texts, _NUMBER: landmark.numbers, _TIME: landmark.times}
+        conditions = " AND ".join(form.format(name) for form, columns in known.items() for name in columns)
+        of = {"table": table, **landmark.texts, **landmark.numbers, **landmark.times}
+        return bool(self._asked(lambda client: client.query(f"{_STANDS}{conditions} LIMIT 1", of).result_rows))
 
     def standing(self, table: str) -> Standing:
         """Read what a table says of itself.

@@ -18,6 +18,7 @@ from k2_shared.core.trade import Schemas, schema_ids
 from k2_shared.feed.coverage import feed_records
 from k2_shared.kafka import dlq
 from k2_shared.stages.row_batch import ToRows
+from warm_sink.rules import Landmark
 
 _MILLISECONDS = pa.timestamp("ms", tz="UTC")
 _HEADERS = pa.list_(pa.struct([("name", TEXT), ("value", BYTES)]))
@@ -60,6 +61,25 @@ def by_days(rows: pa.Table, column: str | None, most: int) -> Iterator[pa.Table]
     for first in range(0, len(found), most):
         inside = (numbers >= first) & (numbers < first + most)
         yield rows if inside.all() else rows.filter(pa.array(inside))
+
+
+def landmark(rows: pa.Table, partition_by: str | None, received: range) -> Landmark | None:
+    """The row by which a table is known again: of those received within a time (us) the last; None if there is none.
+
+    Its columns are those by which ClickHouse finds it without reading much.
+    """
+    names = rows.column_names
+    when = rows["ingestion_timestamp" if "ingestion_timestamp" in names else "at"].cast(pa.int64()).to_numpy()
+    when = np.where((when >= received.start) & (when < received.stop), when, -1)
+    at = int(when.argmax())
+    if when[at] < 0:
+        return None
+    times = [partition_by] if partition_by else []
+    return Landmark(
+        {name: rows[name][at].as_py() for name in ("exchange", "symbol", "kafka_topic") if name in names},
+        {name: rows[name][at].as_py() for name in ("kafka_partition", "kafka_offset")},
+        {name: rows[name][at].cast(pa.int64()).as_py() for name in times},
+    )
 
 
 def _frames(batch: RecordBatch, exchanges: Mapping[str, str]) -> pa.Table:

@@ -6,6 +6,11 @@ from dataclasses import dataclass
 from k2_shared.core.errors import Halt
 from k2_shared.kafka.identities import Identity, check_same
 
+MOST_ROWS = 200_000
+"""Of one insert."""
+HALF_LANDED = 2 * MOST_ROWS
+"""How many offsets an insert may span: those of its rows, and as many of the markers of transactions."""
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -54,6 +59,18 @@ def _check(topic: str, known: Source | None, now: Source, has_rows: bool) -> Non
 
 
 @dataclass(frozen=True, slots=True)
+class Landmark:
+    """A row that was inserted, by which a table is known not to have lost what was inserted since.
+
+    ``texts`` and ``numbers`` are columns with their values, ``times`` those in microseconds since the epoch.
+    """
+
+    texts: Mapping[str, str]
+    numbers: Mapping[str, int]
+    times: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """What is known of one partition.
 
@@ -99,6 +116,16 @@ def start(at: str, seen: Evidence) -> Start:
     offset = max(log.start, min(committed, max(seen.table_end, seen.kept)))
     is_unproven = seen.kept == log.start and seen.table_end < log.start
     return Start(offset, range(seen.table_end, log.start) if is_unproven else range(0))
+
+
+def further_back(seen: Evidence, begun: Start) -> Start:
+    """Where to read a partition on where the table lacks rows that the group had committed.
+
+    It has an older state, and that may be one in which half of an insert had landed: rows before its end lack, too.
+    They lie within the last ``HALF_LANDED`` offsets before it.
+    """
+    first = min(seen.kept, begun.offset)
+    return Start(max(first, min(begun.offset, seen.table_end - HALF_LANDED)), begun.unproven)
 
 
 def _lost_by_kafka(at: str, seen: Evidence) -> str:

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from k2_shared.core.settings import AgentSettings, ClickHouseSettings
+from warm_sink.rules import MOST_ROWS
 
 SERVICE = "warm_sink"
 
@@ -11,7 +12,7 @@ class WarmSinkSettings(AgentSettings, ClickHouseSettings):
     """When it inserts, how often it tries, how often it measures the tables."""
 
     warm_interval_s: float = Field(0.5, gt=0, le=60, description="insert at the latest so long after the first record")
-    warm_max_rows: int = Field(50_000, ge=1, le=200_000, description="insert at so many rows")
+    warm_max_rows: int = Field(50_000, ge=1, le=MOST_ROWS, description="insert at so many rows")
     warm_max_bytes: int = Field(
         8_388_608, ge=65_536, le=67_108_864, description="insert at so many bytes of rows in memory"
     )

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -12,7 +12,7 @@ from aiokafka import TopicPartition
 
 from k2_shared.core.contracts import WarmTableContract
 from k2_shared.core.errors import Halt, Unavailable
-from k2_shared.core.retries import RetryBudget, UsedUp, reason
+from k2_shared.core.retries import Interrupted, RetryBudget, UsedUp, reason
 from k2_shared.core.telemetry import Metrics, logger
 from k2_shared.kafka import clients
 from k2_shared.kafka.identities import Identity
@@ -25,8 +25,8 @@ from k2_shared.lake.memory import give_back
 from k2_shared.stages.row_batch import BatchLimits, RowBatch, ToRows
 from k2_shared.stages.table_sink import Feed, Positions, TableSink
 from warm_sink.adapters import Warehouse
-from warm_sink.rows import by_days
-from warm_sink.rules import Evidence, Source, Standing, Start, new_sources, start
+from warm_sink.rows import by_days, landmark
+from warm_sink.rules import Evidence, Landmark, Source, Standing, Start, further_back, new_sources, start
 from warm_sink.settings import SERVICE, WarmSinkSettings
 
 T = TypeVar("T")
@@ -36,6 +36,8 @@ UNPROVEN = "warm_table_unproven"
 ATTEMPT_FAILED = "warm_table_attempt_failed"
 _FETCH = clients.Fetch(partition_bytes=256 * 1024, total_bytes=4 * 1024 * 1024, wait_ms=200)
 _DAYS = 100  # of one insert: a thousand, each a part to write, took as long as a query may
+_LASTING_US = 86_400_000_000  # a row that was received so long ago at most does not expire before the next insert
+_LOOK_MS = 500
 _COMMIT_AGAIN_S = 3_600.0  # a group without members loses offsets that nobody commits, by default after a week
 
 
@@ -85,22 +87,22 @@ class WarmTableSink(TableSink):
         self._table = table
         self._warehouse = warehouse
         self._committed_at = time.monotonic()
+        self._landmark: Landmark | None = None
 
     def check(self) -> None:
         if said := self._table.topics.contradictions(self.feed.topics):
             raise Halt("; ".join(said))
 
     async def begin(self) -> None:
-        standing = await asyncio.to_thread(self._tried, "read", self._standing)
-        starts = await self._starts(standing)
-        self.rewind({at: start.offset for at, start in starts.items()})
-        # An insert of which a part lands moves the table's end beyond what is read again: the group's offset must not.
-        await self._commit()
+        self.rewind(await self._found())
 
     async def write(self, batch: RowBatch) -> Positions | None:
         rows = pa.concat_tables(batch.parts)
         batch.parts.clear()
-        await asyncio.to_thread(self._insert, rows)
+        if not await asyncio.to_thread(self._insert, rows):
+            moved = await self._found()
+            self._landmark = None
+            return moved
         self._metrics.warm.newest.labels(self.feed.table).set(batch.newest_ms / 1_000)
         return None
 
@@ -112,6 +114,17 @@ class WarmTableSink(TableSink):
     async def on_stop(self) -> None:
         await super().on_stop()
         await asyncio.to_thread(self._warehouse.close)
+
+    async def _found(self) -> Positions:
+        """Find out where the table is filled up to.
+
+        What is read again is committed before it is inserted: an insert of which a part lands moves the table's end.
+        """
+        standing = await asyncio.to_thread(self._tried, "read", self._standing)
+        positions = {at: begun.offset for at, begun in (await self._starts(standing)).items()}
+        await self.reader.commit(positions)
+        self._committed_at = time.monotonic()
+        return positions
 
     async def _commit(self) -> None:
         await self.reader.commit(dict(self.positions))
@@ -143,23 +156,68 @@ class WarmTableSink(TableSink):
             self._warehouse.remember(table, new)
         return found
 
-    def _insert(self, rows: pa.Table) -> None:
-        """Insert rows, of which each piece may have landed before, and give back the memory that they took. Blocks."""
-        for piece in by_days(rows, self._table.contract.partition_by, _DAYS):
-            self._tried("written", partial(self._warehouse.insert, self.feed.table, piece))
+    def _insert(self, rows: pa.Table) -> bool:
+        """Insert rows, of which each piece may have landed before, and give back the memory that they took. Blocks.
+
+        False where the table has lost what was inserted before: then more rows would hide that.
+        """
+        by, now_us = self._table.contract.partition_by, time.time_ns() // 1_000
+        inserted = all(self._tried("written", partial(self._put, piece)) for piece in by_days(rows, by, _DAYS))
+        if inserted:
+            self._landmark = landmark(rows, by, range(now_us - _LASTING_US, now_us + _LASTING_US))
         give_back()
+        return inserted
+
+    def _put(self, piece: pa.Table) -> bool:
+        table = self.feed.table
+        if self._landmark and not self._warehouse.stands(table, self._landmark):
+            return False
+        self._warehouse.insert(table, piece)
+        return True
 
     async def _starts(self, standing: Standing) -> dict[TopicPartition, Start]:
         """Where each partition is read on."""
+        evidence = await self._evidence(standing)
+        starts = {at: start(f"{self.feed.table}: {at.topic}[{at.partition}]", seen) for at, seen in evidence.items()}
+        behind = {
+            at: range(starts[at].offset, seen.committed)
+            for at, seen in evidence.items()
+            if seen.committed is not None and starts[at].offset < seen.committed
+        }
+        if not await self._hold_a_record(behind):
+            starts |= {at: replace(starts[at], offset=offsets.stop) for at, offsets in behind.items()}
+        elif behind:
+            starts = {at: further_back(evidence[at], begun) for at, begun in starts.items()}
+        for at, begun in starts.items():
+            self._say(at, evidence[at], begun)
+        return starts
+
+    async def _evidence(self, standing: Standing) -> dict[TopicPartition, Evidence]:
         committed = await self._group()
         kept = await self._kept()
-        starts = {}
+        found = {}
         for at, log in (await offset_ranges_now(self._settings, self.feed.partitions)).items():
             first = max(log.start, min(kept.get(at, log.stop), log.stop))
-            seen = Evidence(committed[at].offset, standing.ends.get(at, 0), log, first)
-            starts[at] = start(f"{self.feed.table}: {at.topic}[{at.partition}]", seen)
-            self._say(at, seen, starts[at])
-        return starts
+            found[at] = Evidence(committed[at].offset, standing.ends.get(at, 0), log, first)
+        return found
+
+    async def _hold_a_record(self, offsets: Mapping[TopicPartition, range]) -> bool:
+        """Whether any of such offsets is a record's: those of markers and of aborted records are no rows.
+
+        Raises:
+            Interrupted: the process is to stop.
+        """
+        for at, each in offsets.items():
+            self.reader.seek(at, each.start)
+        left = set(offsets)
+        while left:
+            if self.should_stop:
+                raise Interrupted
+            found = await self.reader.getmany(*left, timeout_ms=_LOOK_MS, max_records=len(left))
+            if any(record.offset in offsets[at] for at, records in found.items() for record in records):
+                return True
+            left = {at for at in left if await self.reader.position(at) < offsets[at].stop}
+        return False
 
     async def _group(self) -> dict[TopicPartition, Committed]:
         async with administration(self._settings) as admin:
