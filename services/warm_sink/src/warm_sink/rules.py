@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 from k2_shared.core.errors import Halt
 from k2_shared.kafka.identities import Identity, check_same
+from warm_sink.settings import MOST_ROWS
 
-MOST_ROWS = 200_000
-"""Of one insert."""
 HALF_LANDED = 2 * MOST_ROWS
 """How many offsets an insert may span: those of its rows, and as many of the markers of transactions."""
 

@@ -3,9 +3,10 @@
 from pydantic import Field
 
 from k2_shared.core.settings import AgentSettings, ClickHouseSettings
-from warm_sink.rules import MOST_ROWS
 
 SERVICE = "warm_sink"
+MOST_ROWS = 200_000
+"""Of one insert."""
 
 
 class WarmSinkSettings(AgentSettings, ClickHouseSettings):
