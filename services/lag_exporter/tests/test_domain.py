@@ -18,7 +18,11 @@ def told(position: GroupPosition, reading: Reading, *, has_record: bool) -> int:
 def test_every_table_and_stage_has_its_group() -> None:
     """Each with its topics, under the run's prefix."""
     found = groups(Names("t."))
-    assert set(found) == {"t.k2.silver", "t.k2.gold", *(f"t.k2.iceberg_sink.{table}" for table in contracts.tables())}
+    of_tables = {
+        *(f"t.k2.iceberg_sink.{table}" for table in contracts.tables()),
+        *(f"t.k2.warm_sink.{table}" for table in contracts.warm_tables()),
+    }
+    assert set(found) == {"t.k2.silver", "t.k2.gold", *of_tables}
     assert set(found["t.k2.silver"]) == {"market.crypto.trades.kraken", "market.crypto.trades.binance"}
     assert found["t.k2.iceberg_sink.gold_crypto_trades"] == ("market.crypto.trades.gold",)
 
