@@ -48,8 +48,7 @@ def of_table(contract: WarmTableContract, exchanges: Mapping[str, str], schemas:
             return lambda batch: _trades(batch, schemas, "message_id")
         case "letter":
             return _letters
-        case "gap":
-            return _gaps
+    return _gaps
 
 
 def by_days(rows: pa.Table, column: str | None, most: int) -> Iterator[pa.Table]:
