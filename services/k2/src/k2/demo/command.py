@@ -48,8 +48,10 @@ def _run(options: Options, *, as_json: bool) -> int:
     screen = Screen()
     screen.say(_first_line(options))
     from k2.demo import run  # after the first line: it takes a second
+    from k2.running import silence
 
-    report = run.demo(options, screen)
+    with silence():
+        report = run.demo(options, screen)
     if as_json:
         sys.stdout.write(report.as_json() + "\n")
         _complain(report, screen)
