@@ -14,11 +14,12 @@ CORE_TESTS = $(wildcard services/*/tests/test_domain.py services/*/tests/test_fa
 	$(patsubst %,shared/tests/lake/test_%.py,sink_state retention) \
 	$(patsubst %,shared/tests/core/test_%.py,avro columns headers layout symbol trade) \
 	$(wildcard shared/tests/arrow/test_*.py) \
+	$(wildcard shared/tests/candles/test_*.py) \
 	$(patsubst %,shared/tests/feed/test_%.py,encoder blocks checkpoint coverage feed_records gap_log listings patterns recent rest silent)
 MANIFESTS = requirements.lock Makefile $(MEMBERS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cores test-repeat test-first-run test-crashes test-protocols test-alerts test-service test-feeds test-feed-kills soak-feeds test-exactly-once bench-cli bench-core bench-feeds bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state bench-clickhouse check lint format lock clean
+.PHONY: help demo test test-cores test-repeat test-first-run test-crashes test-protocols test-alerts test-service test-feeds test-feed-kills soak-feeds test-exactly-once bench-cli bench-core bench-feeds bench-fold bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state bench-clickhouse check lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -115,6 +116,9 @@ bench-cli: .venv/.dev ## CPU time of the command line's version, help and comple
 
 bench-gaps: .venv/.dev ## a feed with up to 100,000 open gaps, by operation, and the memory of 1,000 symbols
 	@.venv/bin/python -m tests.bench.gaps $(ARGS)
+
+bench-fold: .venv/.dev ## trades per CPU second of the fold into candles, beside a plain pass over the same columns
+	@.venv/bin/python -m tests.bench.fold $(ARGS)
 
 bench-commits: .venv/.dev ## what a transaction's cycle takes, alone and beside others
 	@.venv/bin/k2 stack exec --state $(STATE)/bench -- .venv/bin/python -m tests.bench.commits $(ARGS)
