@@ -19,7 +19,7 @@ CORE_TESTS = $(wildcard services/*/tests/test_domain.py services/*/tests/test_fa
 MANIFESTS = requirements.lock Makefile $(MEMBERS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cores test-repeat test-first-run test-crashes test-protocols test-alerts test-service test-feeds test-feed-kills soak-feeds test-exactly-once bench-cli bench-core bench-feeds bench-fold bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state bench-clickhouse check lint format lock clean
+.PHONY: help demo test test-cores test-repeat test-first-run test-crashes test-protocols test-alerts test-service test-feeds test-feed-kills soak-feeds test-exactly-once test-warm bench-cli bench-core bench-feeds bench-fold bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state bench-clickhouse check lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -92,6 +92,10 @@ soak-feeds: .venv/.dev ## both feeds, silver and gold in a storm of 500 faults: 
 
 test-exactly-once: .venv/.dev ## 200 faults on a pipeline under load, each proven, every record verified (ARGS="--seed 7 --faults 200")
 	@.venv/bin/python -m tests.faults.run --state $(STATE)/faults $(ARGS)
+
+test-warm: .venv/.dev ## ClickHouse's tables equal their topics under every fault, and its HTTP conformance (ARGS="--seed 7 --rounds 20")
+	@.venv/bin/python -m pytest tests/contract/clickhouse
+	@.venv/bin/python -m tests.warm.run --state $(STATE)/warm $(ARGS)
 
 .venv-bench/.ready: .venv/.dev tests/bench/requirements.lock
 	@$(PYTHON) -m venv .venv-bench

@@ -38,6 +38,9 @@ PACED = {
     "tests/feeds/test_restart.py": 2,  # a process is killed at a random time
     "tests/feeds/watch.py": 1,  # an alert's rule is fed with scrapes at its interval
     "tests/outage/test_broker_away.py": 1,  # the broker is away for a minute
+    "tests/warm/kills.py": 1,  # a process is killed at a random time
+    "tests/warm/limits.py": 1,  # the server is away for minutes
+    "tests/warm/load.py": 1,  # records are written at a pace
     "shared/tests/feed/test_transport.py": 2,  # a server's parts go out apart, at turns of the loop
     "shared/tests/stages/test_membership.py": 1,  # several intervals of the broker's clock pass
 }

@@ -1,5 +1,6 @@
 """An HTTP proxy before a server, for tests: it passes requests on until it is told to refuse or to cut some."""
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,18 +15,32 @@ _HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
 Which = Callable[[str, str], bool]
 """Whether a request is meant, by its method and its path with the query."""
+Change = Callable[[bytes], bytes]
+"""What of a request's body is passed on; it may block, as long as the request is to wait."""
+
+
+def _unchanged(body: bytes) -> bytes:
+    return body
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 @dataclass
 class ProxyRule:
     """What is done to the requests it applies to: a status and nothing else, or a broken connection.
 
-    ``after`` passes them on first and withholds the server's reply; ``done`` counts those that were met.
+    ``after`` passes them on first, changed, and withholds the server's reply; ``meanwhile`` is done before the
+    connection breaks. ``done`` counts those that were met, of which there are ``times`` at most.
     """
 
     which: Which
     status: int | None
     after: bool = False
+    change: Change = _unchanged
+    meanwhile: Callable[[], None] = _nothing
+    times: float = float("inf")
     done: int = 0
 
 
@@ -36,6 +51,7 @@ class HttpProxy:
     server: str
     rules: list[ProxyRule] = field(default_factory=list)
     port: int = 0
+    _counting: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def url(self) -> str:
@@ -46,8 +62,7 @@ class HttpProxy:
     def listening(self) -> Iterator["HttpProxy"]:
         """Serve for the length of the block, on a thread a connection."""
         handler = type("Handler", (_Handler,), {"proxy": self})
-        listener = ThreadingHTTPServer((HOST, self.port), handler)
-        listener.daemon_threads = True
+        listener = _Listener((HOST, self.port), handler)
         self.port = listener.server_address[1]
         thread = threading.Thread(target=listener.serve_forever, args=(0.05,), daemon=True)
         thread.start()
@@ -61,17 +76,18 @@ class HttpProxy:
     @contextmanager
     def refusing(self, status: int, which: Which) -> Iterator[ProxyRule]:
         """Answer some requests with a status for the length of the block, without asking the server."""
-        with self._ruled(ProxyRule(which, status)) as rule:
+        with self.ruled(ProxyRule(which, status)) as rule:
             yield rule
 
     @contextmanager
     def cut(self, which: Which = lambda _method, _path: True, *, after: bool = False) -> Iterator[ProxyRule]:
         """Break the connections of some requests; with ``after``, once the server has handled them."""
-        with self._ruled(ProxyRule(which, None, after)) as rule:
+        with self.ruled(ProxyRule(which, None, after)) as rule:
             yield rule
 
     @contextmanager
-    def _ruled(self, rule: ProxyRule) -> Iterator[ProxyRule]:
+    def ruled(self, rule: ProxyRule) -> Iterator[ProxyRule]:
+        """Apply a rule for the length of the block."""
         self.rules.append(rule)
         try:
             yield rule
@@ -80,10 +96,20 @@ class HttpProxy:
 
     def rule_for(self, method: str, path: str) -> ProxyRule | None:
         """The rule that a request meets, if any; it is counted."""
-        found = next((rule for rule in self.rules if rule.which(method, path)), None)
-        if found:
-            found.done += 1
-        return found
+        with self._counting:
+            found = next((rule for rule in self.rules if rule.done < rule.times and rule.which(method, path)), None)
+            if found:
+                found.done += 1
+            return found
+
+
+class _Listener(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of a client that went away; what else fails is a fault of the proxy, and told."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -99,15 +125,15 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(rule.status, {"Content-Type": "text/plain"}, b"refused by the gate")
             return
         if rule and not rule.after:
-            self._hang_up()
+            self._hang_up(rule)
             return
         try:
-            status, headers, reply = self._ask(body)
+            status, headers, reply = self._ask(rule.change(body) if rule else body)
         except (OSError, HTTPException):
-            self._hang_up()  # the server is away: so is the proxy
+            self._hang_up(rule)  # the server is away: so is the proxy
             return
         if rule:
-            self._hang_up()
+            self._hang_up(rule)
         else:
             self._answer(status, headers, reply)
 
@@ -150,7 +176,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def _hang_up(self) -> None:
+    def _hang_up(self, rule: ProxyRule | None) -> None:
+        if rule:
+            rule.meanwhile()
         self.close_connection = True
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # as in the base class

@@ -1,0 +1,29 @@
+"""A disk of the server's own, small enough to be filled: memory, mounted over its folder where the system allows it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_SIZE = "1500m"
+
+
+@contextmanager
+def disk(folder: Path) -> Iterator[bool]:
+    """Mount it for the length of the block; whether that could be done: on Linux, as root."""
+    mounted = (
+        sys.platform == "linux"
+        and os.geteuid() == 0
+        and _ran("mount", "-t", "tmpfs", "-o", f"size={_SIZE}", "k2-test", folder)
+    )
+    try:
+        yield mounted
+    finally:
+        if mounted:
+            _ran("umount", folder)
+
+
+def _ran(*words: str | Path) -> bool:
+    return subprocess.run(words, check=False, capture_output=True, timeout=60).returncode == 0  # fixed words
