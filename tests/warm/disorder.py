@@ -10,7 +10,7 @@ from typing import Literal
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from tests.warm.faults import PARTITIONED, WIDE_DAYS, Done, Fault, half_of, inserting, met
-from tests.warm.kills import at
+from tests.warm.kills import server_dies
 from tests.warm.world import TABLES, World
 
 from k2_support.http_proxy import Change, ProxyRule
@@ -145,7 +145,7 @@ async def _restored(world: World, sink: Sink) -> Done:
 
 async def _restored_to_half(world: World) -> Done:
     """It had that folder while half of an insert had landed."""
-    await at(world, "between its halves", world.server.kill)
+    await server_dies(world, "between its halves")
     kept = await asyncio.to_thread(_keep, world)
     await world.server_up()
     return await _back_to(world, kept, world.rng.choice(("dead", "running")))

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import itertools
 import signal
 from collections.abc import Callable
 from typing import Literal
@@ -104,8 +105,14 @@ async def _ended(world: World) -> Done:
     return Done(ended.exit_code == _KILLED, f"exit {ended.exit_code}")
 
 
-async def _server_at(world: World, moment: Moment) -> Done:
+async def server_dies(world: World, moment: Moment) -> None:
+    """Kill the server at a moment of the next insert."""
     await at(world, moment, world.server.kill)
+    await until(lambda: not world.server.is_running, "the server's end")
+
+
+async def _server_at(world: World, moment: Moment) -> Done:
+    await server_dies(world, moment)
     return await _back(world)
 
 
@@ -137,10 +144,10 @@ async def _server_at_start(world: World) -> Done:
     """At a random request of the sink's start."""
     await world.sink.end(signal.SIGKILL)
     world.sink.start()
-    left = world.rng.randrange(12)
-    rule = ProxyRule(lambda _method, _path: True, None, meanwhile=lambda: world.server.kill(), times=left + 1)
+    passing, seen = world.rng.randrange(12), itertools.count()
+    rule = ProxyRule(lambda _method, _path: next(seen) >= passing, None, meanwhile=world.server.kill)
     with world.proxy.ruled(rule):
-        await met(rule)
+        await until(lambda: not world.server.is_running, "the server's end")
     done = await _back(world)
     await world.sink_up()
     return done

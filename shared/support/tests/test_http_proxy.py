@@ -1,0 +1,69 @@
+"""What the proxy does to requests: passed on, changed, too late to be answered; and no more than it was told."""
+
+from collections.abc import Iterator
+from http.client import RemoteDisconnected
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from urllib.request import urlopen
+
+import pytest
+
+from k2_support.http_proxy import HOST, HttpProxy, ProxyRule
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Answers with what it is sent, and remembers it."""
+
+    protocol_version = "HTTP/1.1"
+    bodies: list[bytes]
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.bodies.append(body)
+        self.send_response_only(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture
+def bodies() -> list[bytes]:
+    return []
+
+
+@pytest.fixture
+def proxy(bodies: list[bytes]) -> Iterator[HttpProxy]:
+    server = ThreadingHTTPServer((HOST, 0), type("Handler", (Echo,), {"bodies": bodies}))
+    thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    with HttpProxy(f"http://{HOST}:{server.server_address[1]}").listening() as made:
+        yield made
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def ask(proxy: HttpProxy, body: bytes) -> bytes:
+    with urlopen(proxy.url, body, timeout=30) as answer:  # noqa: S310  # its own proxy
+        return bytes(answer.read())
+
+
+def test_a_changed_request_reaches_the_server_and_is_not_answered(proxy: HttpProxy, bodies: list[bytes]) -> None:
+    """What is to happen meanwhile does, before the client learns of anything."""
+    happened: list[str] = []
+    rule = ProxyRule(
+        lambda _m, _p: True, None, after=True, change=bytes.upper, meanwhile=lambda: happened.append("now")
+    )
+    with proxy.ruled(rule), pytest.raises(RemoteDisconnected):
+        ask(proxy, b"body")
+    assert (bodies, happened, rule.done) == ([b"BODY"], ["now"], 1)
+
+
+def test_a_rule_applies_as_often_as_it_says(proxy: HttpProxy, bodies: list[bytes]) -> None:
+    """What comes later passes, as it is."""
+    with proxy.ruled(ProxyRule(lambda _m, _p: True, None, times=2)) as rule:
+        for _ in range(2):
+            with pytest.raises(RemoteDisconnected):
+                ask(proxy, b"lost")
+        assert ask(proxy, b"body") == b"body"
+    assert (bodies, rule.done) == ([b"body"], 2)
