@@ -3,8 +3,9 @@
 import pytest
 from prometheus_client import generate_latest
 
-from k2.status.facts import Gaps, Lags
-from k2.status.pages import FRESH_S, Page, described, exported_lags, measured, told_gaps
+from k2.status.facts import Gaps, Lags, Table
+from k2.status.pages import FRESH_S, Page, described, exported_lags, measured, told_gaps, warm_tables
+from k2_shared.core import contracts
 from k2_shared.core.telemetry import Metrics
 
 NOW = 1_800_000_000.0
@@ -95,3 +96,17 @@ def test_without_the_ledger_the_feeds_say_how_many_ids_are_missing() -> None:
     feed.feed.open_gap_ids.labels("KRAKEN", "ETH/USD").set(4)
     assert told_gaps([page(feed), page(gold)], "away") == Gaps(ids=7, source="metrics", fault="away")
     assert told_gaps([page(gold)], "away") == Gaps(fault="away")
+
+
+def test_a_warm_sink_tells_of_its_tables() -> None:
+    """How many rows the server counts, and how old the newest is that was inserted; what is not told is not known."""
+    metrics = Metrics("warm_sink", "1")
+    metrics.warm.rows.labels("gold_trades").set(7)
+    metrics.warm.rows.labels("schema_migrations").set(8)
+    metrics.warm.newest.labels("gold_trades").set(NOW - 2.5)
+    metrics.warm.newest.labels("gaps").set(NOW + 1)
+    found = {table.name: table for table in warm_tables(page(metrics), NOW)}
+    assert set(found) == set(contracts.warm_tables())
+    assert found["gold_trades"] == Table("gold_trades", rows=7, commit_age_s=2.5)
+    assert found["gaps"] == Table("gaps", commit_age_s=0.0)
+    assert found["raw_trades"] == Table("raw_trades")

@@ -86,7 +86,11 @@ class Letters:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """An Iceberg table by its current snapshot; without one, it has no rows and no last commit."""
+    """An Iceberg table by its current snapshot; without one, it has no rows and no last commit.
+
+    Or one of the warm tier as its sink tells: the rows that the server counts, and the age of the newest record whose
+    row was inserted.
+    """
 
     name: str
     rows: int | None = None

@@ -6,9 +6,11 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from k2.status.facts import Gaps, Lags
+from k2.status.facts import Gaps, Lags, Table
+from k2_shared.core import contracts
 
 LAG_EXPORTER = "lag_exporter"
+WARM_SINK = "warm_sink"
 FRESH_S = 120.0  # as the alert K2LagUnknown
 _FRAMES = "k2_frames_total"
 _RECEIVED = "k2_records_received_total"
@@ -93,3 +95,11 @@ def told_gaps(pages: Collection[Page], fault: str) -> Gaps:
     ids = [page.total("k2_feed_open_gap_ids") for page in pages]
     known = [int(each) for each in ids if each is not None]
     return Gaps(ids=sum(known), source="metrics", fault=fault) if known else Gaps(fault=fault)
+
+
+def warm_tables(page: Page, now: float) -> list[Table]:
+    """The tables of the warm tier as their sink tells; ``now`` in seconds."""
+    rows = {labels["table"]: int(count) for labels, count in page.series("k2_warm_rows")}
+    newest = {labels["table"]: stamp for labels, stamp in page.series("k2_warm_newest_row_timestamp_seconds")}
+    ages = {name: max(0.0, now - stamp) for name, stamp in newest.items()}
+    return [Table(name, rows.get(name), commit_age_s=ages.get(name)) for name in contracts.warm_tables()]

@@ -8,8 +8,8 @@ import aiohttp
 
 from k2.status import agents, servers
 from k2.status.broker import Broker
-from k2.status.facts import Lags, Part, Status
-from k2.status.pages import LAG_EXPORTER, exported_lags, told_gaps
+from k2.status.facts import Lags, Part, Status, Table
+from k2.status.pages import LAG_EXPORTER, WARM_SINK, exported_lags, told_gaps, warm_tables
 from k2.status.settings import Pipeline
 from k2_shared.kafka.lag import groups
 from k2_shared.kafka.topics import Names
@@ -45,13 +45,18 @@ class Reader:
             lags=self._exported(answers) or kafka.lags,
             gaps=gaps,
             letters=kafka.letters,
-            tables=tables,
+            tables=[*tables, *self._warm_tables(answers)],
         )
 
     def _startable(self, part: Part) -> Part:
         """A server that does not answer is started by the command of the targets, where they name one."""
         start = self._pipeline.targets.start
         return part if part.answers or not start else replace(part, do=f"start it with '{start}'")
+
+    def _warm_tables(self, answers: list[agents.Answer]) -> list[Table]:
+        """Those of the warm tier, where a sink that fills them runs."""
+        pages = [answer.page for answer in answers if answer.agent.service == WARM_SINK and answer.page]
+        return warm_tables(pages[0], time.time()) if pages else []
 
     def _exported(self, answers: list[agents.Answer]) -> Lags | None:
         """The lag as a lag exporter tells, where one runs."""
