@@ -49,6 +49,7 @@ async def test_a_difference_is_exit_1_and_what_is_kept_stays_until_it_is_stopped
     assert k2(demo, "stack", "status").returncode == 0
     wait_for(lambda: k2(demo, "status").returncode == 0, PATIENCE_S, "a status that is ok")
     _look_around(demo, err, found["tables"]["gold_crypto_trades"])
+    _start_again(demo, "gold")
     told = json.loads(k2(demo, "status", "--json").stdout)
     assert {agent["name"] for agent in told["agents"]} == AGENTS - {"exchange_sim"}
     assert Targets.read(demo.folder).start == f"k2 stack up --state {demo.folder / 'stack'}"
@@ -79,6 +80,17 @@ def _look_around(demo: RunningDemo, printed: str, trades: int) -> None:
             assert b"k2_ready" in answer.read()
     _status, commands = printed.split("Look around:\n")[1].split("\n\n")[0].split("\n", 1)
     assert "KRAKEN:BTC/USD" in _pasted(commands, demo.cwd)
+
+
+def _start_again(demo: RunningDemo, agent: str) -> None:
+    """Kill an agent and do what the status says: the shell is free at once, and the agent's log goes on."""
+    psutil.Process(demo.pid(agent)).kill()
+    found = json.loads(k2(demo, "status", "--json").stdout)
+    (problem,) = (each for each in found["problems"] if each["what"].startswith(agent))
+    logged = (demo.folder / f"{agent}.log").stat().st_size
+    _pasted(problem["do"].removeprefix("start it with "), demo.cwd)
+    wait_for(lambda: k2(demo, "status").returncode == 0, PATIENCE_S, f"{agent} after its script has started it")
+    assert (demo.folder / f"{agent}.log").stat().st_size > logged
 
 
 def _pasted(text: str, cwd: Path) -> str:

@@ -103,7 +103,7 @@ class Simulator:
 
 
 class Fleet:
-    """Every agent of a demo; the script ``<folder>/<agent>`` starts one again by hand, in its place."""
+    """Every agent of a demo; the script ``<folder>/<agent>`` starts one again by hand, in its place and to its log."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str], feeds: Mapping[str, Mapping[str, str]]) -> None:
         self._folder = folder
@@ -202,9 +202,11 @@ def pid_file(folder: Path, name: str) -> Path:
 
 def _write_script(path: Path, child: Child) -> None:
     exports = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in child.environment.items())
-    own_pid = shlex.quote(str(pid_file(path.parent.absolute(), path.name)))
+    own_pid, log = (shlex.quote(str(file.absolute())) for file in (pid_file(path.parent, path.name), child.log))
     path.touch(mode=0o700)
     path.write_text(
-        f"#!/bin/sh\n# Starts {child.module} of this demo again; Ctrl-C stops it.\n{exports}\n"
-        f"echo $$ > {own_pid}\nexec {shlex.quote(sys.executable)} -m {child.module}\n"
+        f"#!/bin/sh\n# Starts {child.module} of this demo again, in the background.\n{exports}\n"
+        f"nohup {shlex.quote(sys.executable)} -m {child.module} < /dev/null >> {log} 2>&1 &\n"
+        f"echo $! > {own_pid}\n"
+        f"echo {path.name} starts in the background, its log is {log} >&2\n"
     )
