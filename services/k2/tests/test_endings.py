@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from clickhouse_connect.driver.client import Client
+from services.k2.tests.gold_rows import gold, insert
 from typer.testing import CliRunner
 
 from k2.main import COMMANDS, app
@@ -47,7 +49,7 @@ NEED_THE_BROKER = (
     "probe-broker --after-restart marks",
     "init",
 )
-NEED_CLICKHOUSE = ("migrate plan", "migrate apply", "migrate status")
+NEED_CLICKHOUSE = ("sql SELECT(1)", "trades BTC/USD", "migrate plan", "migrate apply", "migrate status")
 PRINT = (
     "",
     "--version",
@@ -64,6 +66,10 @@ PRINT = (
     "feed add KRAKEN:BTC/USD --dry-run",
     "dlq list --json",
     "migrate plan",
+    "sql SELECT(1)",
+    "sql SELECT(1) --json",
+    "sql SELECT(1) --csv",
+    "trades BTC/USD",
     "status",
 )
 """Commands that have something to say on stdout, first those that start soon."""
@@ -119,11 +125,12 @@ def test_without_a_broker_one_line_says_what_to_do(words: str) -> None:
 
 
 async def test_where_nobody_reads_on_a_command_ends_without_a_word(
-    topics: dict[str, int], run_settings: RunSettings, names: Names, tmp_path: Path
+    topics: dict[str, int], run_settings: RunSettings, names: Names, warm: Client, tmp_path: Path
 ) -> None:
     """Exit code 141, as of a program that SIGPIPE ends; no traceback, neither at its end nor at the interpreter's."""
     said = EventRecord(exchange="KRAKEN", kind=EventKind.CONNECTED, service="feed_kraken", at=1)
     await write(run_settings, names, [feed_records.events.outgoing(said)])
+    insert(warm, [gold(1)])
     done = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-c", ON_A_CLOSED_PIPE, *PRINT],

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 from aiokafka.structs import OffsetAndMetadata
+from clickhouse_connect.driver.client import Client
+from services.k2.tests.gold_rows import MOST, gold, insert
 
 from k2_local.targets import Targets
 from k2_shared.core import contracts
@@ -71,13 +73,18 @@ def commands(names: Names, folder: Path) -> list[Command]:
         Command("gaps", [SYMBOL, "open", "filled", "10218208100", "10218208109", "10218208110"], has_colour=True),
         Command("feed list", [SYMBOL, "yes", "rejected", *REASON.split()], has_colour=True),
         Command(f"status --targets {folder}", [*groups(names), *contracts.tables()], 1, has_colour=True),
+        Command(f"trades {SYMBOL}", ["2026-11-26T22:57:06.061001+00:00", "9999999999.99999999", "0.00000001"]),
+        Command(
+            "sql 'SELECT timestamp, exchange, symbol, price, quantity FROM gold_trades'",
+            ["BINANCE", OF.symbol, "9999999999.99999999", "0.00000001"],
+        ),
         Command("stack status", ["kafka", "registry", "seaweed", "down"], 1),
     ]
 
 
 @pytest.fixture
 async def shown(
-    topics: dict[str, int], run_settings: RunSettings, names: Names, tmp_path: Path
+    topics: dict[str, int], run_settings: RunSettings, names: Names, warm: Client, tmp_path: Path
 ) -> tuple[list[Command], Mapping[str, str]]:
     """A pipeline with names as long as they come, the commands, and their environment."""
     await write(run_settings, names, [bronze(topics[names.subject(names.topic(GOLD))])], HOME)
@@ -86,6 +93,7 @@ async def shown(
         at = names.partitions(BRONZE_BINANCE)[HOME]
         reader.assign([at])
         await reader.commit({at: OffsetAndMetadata(0, "")})
+    insert(warm, [gold(1, "BINANCE", OF.symbol, price=MOST)])
     Targets(settings={"K2_PREFIX": names.prefix}).write(tmp_path)
     return commands(names, tmp_path), {**os.environ, "K2_PREFIX": names.prefix, "K2_STATE_DIR": str(tmp_path)}
 

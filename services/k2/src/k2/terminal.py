@@ -75,16 +75,33 @@ def table(columns: Sequence[Column], rows: "Rows", width: int) -> "Table":
     return made
 
 
+def print_table(columns: Sequence[Column], rows: "Rows") -> None:
+    """Print a table to stdout: no wider than the terminal, and as wide as it is where there is none."""
+    out = console()
+    if not out.is_terminal:
+        out.width = max(out.width, _total(_widths(columns, rows)))
+    out.print(table(columns, rows, out.width))
+
+
 def fitting(columns: Sequence[Column], rows: "Rows", width: int) -> list[int]:
     """The indexes of the columns that fit into a width, or that must not be left out."""
-    widths = [_width(column, [row[index] for row in rows]) + _GAP for index, column in enumerate(columns)]
+    widths = _widths(columns, rows)
     kept = list(range(len(columns)))
-    while sum(widths[index] for index in kept) - _GAP > width:
+    while _total([widths[index] for index in kept]) > width:
         last = max(kept, key=lambda index: columns[index].drop)
         if not columns[last].drop:
             break
         kept.remove(last)
     return kept
+
+
+def _widths(columns: Sequence[Column], rows: "Rows") -> list[int]:
+    return [_width(column, [row[index] for row in rows]) for index, column in enumerate(columns)]
+
+
+def _total(widths: Sequence[int]) -> int:
+    """The characters of a line, with what stands between its columns."""
+    return sum(widths) + _GAP * (len(widths) - 1)
 
 
 def _width(column: Column, cells: "Sequence[str | Text]") -> int:

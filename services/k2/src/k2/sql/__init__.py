@@ -1,0 +1,1 @@
+"""``k2 sql``: read-only queries of the warm tier."""

@@ -1,0 +1,1 @@
+"""``k2 trades``: a symbol's trades from the warm tier."""
