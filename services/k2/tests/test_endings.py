@@ -65,10 +65,8 @@ PRINT = (
     "feed list",
     "feed add KRAKEN:BTC/USD --dry-run",
     "dlq list --json",
-    "migrate plan",
+    "migrate status",
     "sql SELECT(1)",
-    "sql SELECT(1) --json",
-    "sql SELECT(1) --csv",
     "trades BTC/USD",
     "status",
 )
@@ -80,7 +78,7 @@ from k2.main import main
 
 for words in sys.argv[1:]:
     if words == "topics":
-        import k2.status.reading, k2.topics.broker  # once for all that need them
+        import k2.sql.output, k2.status.reading, k2.topics.broker  # once for all that need them
         gc.freeze()
     (reads, nobody), (said, says) = os.pipe(), os.pipe()
     os.close(reads)
