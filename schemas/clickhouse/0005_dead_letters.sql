@@ -11,7 +11,7 @@ CREATE TABLE IF NOT EXISTS dead_letters
     source_topic LowCardinality(String) COMMENT 'where the record was read, or was on its way to',
     source_partition Nullable(Int32) COMMENT 'null of a frame that was on its way',
     source_offset Nullable(Int64),
-    schema_id Nullable(Int32) COMMENT 'that the value claims; null where it is in no wire format',
+    schema_id Nullable(UInt32) COMMENT 'that the value claims; null where it is in no wire format',
     message_key String COMMENT 'the key of the record, bytes that are no UTF-8 escaped',
     value Nullable(String) COMMENT 'as it was' CODEC(ZSTD(3)),
     headers Array(Tuple(name String, value Nullable(String))) COMMENT 'all of the letter, in their order' CODEC(ZSTD(3)),

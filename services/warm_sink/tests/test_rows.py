@@ -221,7 +221,8 @@ def test_of_a_header_that_comes_twice_the_last_is_the_letters() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "schema_id"), [(None, None), (b"{}", None), (b"\x00\x00\x00\x00\x07", 7), (b"\x00\xff\xff\xff\xff", None)]
+    ("data", "schema_id"),
+    [(None, None), (b"{}", None), (b"\x00\x00\x00\x00\x07", 7), (b"\x00\xff\xff\xff\xff", 2**32 - 1)],
 )
 def test_the_schema_that_a_letter_claims(data: bytes | None, schema_id: int | None) -> None:
     """Null where it is in no wire format, or where no registry gives such an id."""

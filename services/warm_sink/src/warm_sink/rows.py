@@ -25,7 +25,7 @@ _HEADERS = pa.list_(pa.struct([("name", TEXT), ("value", BYTES)]))
 _DELIVERED = ("trade_id", "timestamp", "price", "quantity", "side", "source_sequence")
 _VALIDATED = ("exchange", "symbol", *_DELIVERED, "currency", "ingestion_timestamp")
 _GAP_TEXTS = ("exchange", "symbol", "state", "cause")
-_INT32_MAX, _LATEST_NS = 2**31 - 1, 2**32 * 10**9
+_LATEST_NS = 2**32 * 10**9
 
 Columns = dict[str, Any]
 """Arrow arrays by their columns' names."""
@@ -142,7 +142,7 @@ def _letters(batch: RecordBatch) -> pa.Table:
             "source_topic": _texts(said, "topic"),
             "source_partition": pa.array([dlq.number(each.get("partition"), 9) for each in said], pa.int32()),
             "source_offset": pa.array([dlq.number(each.get("offset"), 18) for each in said], pa.int64()),
-            "schema_id": pa.array([_schema_id(record) for record in batch], pa.int32()),
+            "schema_id": pa.array([_schema_id(record) for record in batch], pa.uint32()),
             "message_key": _keys(envelope),
             "value": envelope["avro_payload"],
             "headers": pa.array([_headers(record) for record in batch], _HEADERS),
@@ -160,7 +160,7 @@ def _refused_us(said: Mapping[str, str]) -> int | None:
 
 def _schema_id(record: Consumed) -> int | None:
     """The schema id that a value claims, None where it is in no wire format."""
-    return next((claimed for claimed in schema_ids([record]) if claimed <= _INT32_MAX), None)
+    return next(iter(schema_ids([record])), None)
 
 
 def _headers(record: Consumed) -> list[dict[str, Any]]:
