@@ -180,6 +180,29 @@ async def test_what_goes_on_until_ctrl_c_has_nothing_left_to_say(
         assert interrupted(running) == (130, "")
 
 
+INTERRUPTED_AT_ONCE = """
+import asyncio
+
+from k2.main import main
+
+def interrupted(work):
+    raise KeyboardInterrupt
+
+asyncio.run = interrupted
+main()
+"""
+"""Runs a command that is interrupted when its work is made and has not begun."""
+
+
+@pytest.mark.parametrize("words", ["topics", "status", "gaps"])
+def test_interrupted_before_its_work_began_a_command_says_nothing(words: str) -> None:
+    """Neither does the interpreter, of the work that was not begun."""
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_AT_ONCE, words], capture_output=True, text=True, timeout=DEADLINE_S
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 @pytest.mark.usefixtures("topics")
 def test_an_order_that_nobody_waits_for_any_longer_stands(names: Names) -> None:
     """The line says so, and which command tells what came of it."""

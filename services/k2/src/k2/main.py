@@ -1,6 +1,7 @@
 """The k2 command line: the root command, and how every command fails."""
 
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -84,6 +85,7 @@ def _ending() -> Iterator[None]:
         sys.stderr.write(f"k2: {error}\n")
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
+        warnings.filterwarnings("ignore", "coroutine .* was never awaited")  # made, and interrupted before it began
         raise typer.Exit(_INTERRUPTED) from None
     except (BrokenPipeError, SystemExit) as end:
         if isinstance(end, SystemExit) and not isinstance(end.__context__, BrokenPipeError):  # which rich makes of it
