@@ -39,13 +39,13 @@ async def _away(world: World, is_frozen: bool) -> Done:
     """For longer than two minutes, while records arrive."""
     written = world.load.batches
     if is_frozen:
-        world.server.signal(signal.SIGSTOP)
+        world.server.child.signal(signal.SIGSTOP)
     else:
         await world.server_down()
     await asyncio.sleep(AWAY_S)
     waited = _said(world)
     if is_frozen:
-        world.server.signal(signal.SIGCONT)
+        world.server.child.signal(signal.SIGCONT)
     await world.server_up()
     return Done("attempt" in waited, f"{world.load.batches - written} batches meanwhile; {waited[:60]}")
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from tests.contract.clickhouse.server import serving
 from tests.own_stack import folder_in, own_stack
 from tests.warm.disk import disk
 from tests.warm.disorder import disorders
@@ -22,7 +23,6 @@ from tests.warm.faults import Done, Fault
 from tests.warm.foreign import foreign
 from tests.warm.kills import kills
 from tests.warm.limits import limits
-from tests.warm.serving import serving
 from tests.warm.world import World, running
 
 from k2_local import Stack

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
+from tests.contract.clickhouse.server import Embedded
 from tests.faults.proxy import Proxy
 from tests.faults.supervisor import SupervisedAgent, until
 from tests.warm.content import Content
 from tests.warm.load import Load
 from tests.warm.oracle import Oracle
-from tests.warm.serving import Server
 from tests.warm.verifier import Copies, verify, verify_copies
 
 from k2_local import Stack
@@ -50,7 +50,7 @@ class World:
     settings: RunSettings
     names: Names
     stack: Stack
-    server: Server
+    server: Embedded
     proxy: HttpProxy
     tables: WarmTables
     sinks: list[SupervisedAgent]
@@ -151,7 +151,9 @@ def _copies(found: Iterable[Iterable[object]]) -> list[Copies]:
 
 
 @asynccontextmanager
-async def running(settings: RunSettings, stack: Stack, server: Server, folder: Path, seed: int) -> AsyncIterator[World]:
+async def running(
+    settings: RunSettings, stack: Stack, server: Embedded, folder: Path, seed: int
+) -> AsyncIterator[World]:
     """A world of its own topics and tables, whose sink is up and under load; ``folder`` takes the logs."""
     schema_id = next(iter((await create_lasting(settings)).values()))
     names = Names(settings.k2_prefix)
@@ -179,7 +181,7 @@ def _port(settings: RunSettings) -> int:
     return int(settings.kafka_bootstrap_servers.rpartition(":")[2])
 
 
-def _sinks(settings: RunSettings, server: Server, behind: Mapping[str, str], folder: Path) -> list[SupervisedAgent]:
+def _sinks(settings: RunSettings, server: Embedded, behind: Mapping[str, str], folder: Path) -> list[SupervisedAgent]:
     registry = {"SCHEMA_REGISTRY_URL": settings.schema_registry_url, "K2_PREFIX": settings.k2_prefix}
     environment = {**_FAST, **server.environment, **registry, **behind}
     folder = folder / (settings.k2_prefix.rstrip(".") or "run")

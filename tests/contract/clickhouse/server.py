@@ -1,6 +1,7 @@
-"""An embedded server of a test's own, that may be killed, and addresses of users on any."""
+"""An embedded server of a test's own, killed, frozen and started with other limits, and addresses of users on any."""
 
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import clickhouse_connect
 import requests
 from clickhouse_connect.driver.client import Client
 
+from k2_shared.core.settings import ClickHouseSettings
 from k2_support.children import Child
 from k2_support.ports import HOST, free_port
 from k2_support.waiting import wait_for
@@ -60,7 +62,7 @@ def address_of(prefix: str) -> Address:
 
 @dataclass
 class Embedded:
-    """A server on a folder and a port of its own."""
+    """A server on a folder and a port of its own; a start takes its ``limits`` as they are then."""
 
     folder: Path
     limits: dict[str, float] = field(default_factory=dict)
@@ -69,10 +71,8 @@ class Embedded:
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        given = (f"--limit={name}={value}" for name, value in self.limits.items())
-        arguments = (f"--path={self.data}", f"--port={self.port}", *given)
         passwords = {"CLICKHOUSE_PASSWORD": _PASSWORD, "CLICKHOUSE_READER_PASSWORD": _READER_PASSWORD}
-        self.child = Child(MODULE, passwords, self.folder / "server.log", self.port, arguments)
+        self.child = Child(MODULE, passwords, self.folder / "server.log", self.port, self._arguments())
 
     @property
     def data(self) -> Path:
@@ -89,8 +89,33 @@ class Embedded:
         """Who may only read."""
         return Address(f"http://reader:{quote(_READER_PASSWORD)}@{HOST}:{self.port}/k2")
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """How a service reaches it, as its owner."""
+        user, password = self.owner.login
+        return {
+            "CLICKHOUSE_URL": f"http://{HOST}:{self.port}",
+            "CLICKHOUSE_USER": user,
+            "CLICKHOUSE_PASSWORD": password,
+        }
+
+    @property
+    def settings(self) -> ClickHouseSettings:
+        """The same, as settings."""
+        return ClickHouseSettings.load(**{name.lower(): value for name, value in self.environment.items()})
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its process is there, also a frozen one."""
+        return self.child.pid > 0 and self.child.exit_code is None
+
     def start(self) -> Self:
-        """Start and wait until it answers."""
+        """Start and wait until it answers.
+
+        Raises:
+            Unavailable: it ended, or did not answer in time.
+        """
+        self.child.arguments = self._arguments()
         self.child.start()
         wait_for(self._answers, _PATIENCE_S, "the embedded server")
         return self
@@ -103,12 +128,27 @@ class Embedded:
         """End it as a crash would."""
         self.child.kill()
 
+    def _arguments(self) -> tuple[str, ...]:
+        given = (f"--limit={name}={value}" for name, value in self.limits.items())
+        return (f"--path={self.data}", f"--port={self.port}", *given)
+
     def _answers(self) -> bool:
         self.child.check()
         try:
             return requests.get(f"http://{HOST}:{self.port}/ping", timeout=5).ok
         except requests.RequestException:
             return False
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Embedded]:
+    """A server for the length of the block, in which it may be killed, frozen, and started again."""
+    server = Embedded(folder).start()
+    try:
+        yield server
+    finally:
+        server.child.signal(signal.SIGCONT)
+        server.kill()
 
 
 ENDLESS = "SELECT count() FROM numbers(1000000000000) WHERE sipHash64(number) = 1"
