@@ -57,7 +57,7 @@ class Refuser:
 def said(headers: Headers) -> dict[str, str]:
     """What a letter's headers say, by their names without the prefix; of one that comes twice the last is its own."""
     found = ((name, value) for name, value in headers if name.startswith(PREFIX))
-    return {name.removeprefix(PREFIX): (value or b"").decode("utf-8", "backslashreplace") for name, value in found}
+    return {name.removeprefix(PREFIX): _text(value) for name, value in found}
 
 
 def number(text: str | None, digits: int) -> int | None:
@@ -81,7 +81,11 @@ def source(record: Record) -> str:
     return f"{topic}[{partition}]@{offset}"
 
 
+def _text(value: bytes | None) -> str:
+    return (value or b"").decode("utf-8", "backslashreplace")
+
+
 def _attempt(headers: Headers) -> int:
     """The number of this refusal: one more than the last attempt that the record carries; not ours, not counted."""
-    given = (value for name, value in headers if name == ATTEMPT)
-    return 1 + max((int(value) for value in given if value and value.isdigit() and len(value) < 10), default=0)
+    given = (number(_text(value), 9) for name, value in headers if name == ATTEMPT)
+    return 1 + max((attempt for attempt in given if attempt), default=0)

@@ -11,7 +11,7 @@ from aiokafka import TopicPartition
 from k2_shared.core.errors import ConfigError, InvalidRecord
 from k2_shared.core.origin import Headers
 from k2_shared.core.records import Consumed, Outgoing
-from k2_shared.kafka.dlq import ATTEMPT, LETTER, PREFIX
+from k2_shared.kafka.dlq import ATTEMPT, LETTER, PREFIX, number, said
 from k2_shared.kafka.topics import BRONZE, EXCHANGES, SILVER, Names, partition_for
 
 READ_TOPICS = tuple(name.format(exchange=exchange.lower()) for name in (BRONZE, SILVER) for exchange in EXCHANGES)
@@ -31,10 +31,11 @@ class Place:
         Raises:
             ConfigError: it is not that.
         """
-        partition, _, offset = text.partition(":")
-        if not (_is_number(partition, 9) and _is_number(offset, 18)):
+        before, _, after = text.partition(":")
+        partition, offset = number(before, 9), number(after, 18)
+        if partition is None or offset is None:
             raise ConfigError(f"{text!r} is not a place: it is PARTITION:OFFSET, as 'k2 dlq list' shows it, e.g. 3:17")
-        return cls(int(partition), int(offset))
+        return cls(partition, offset)
 
     def __str__(self) -> str:
         return f"{self.partition}:{self.offset}"
@@ -79,15 +80,15 @@ class Letter:
     @classmethod
     def of(cls, record: Consumed, names: Names) -> Self:
         """Read a record of the dead-letter topic; of a header that comes twice the last is this refusal's."""
-        said = {name[len(PREFIX) :]: _text(value) for name, value in record.headers if name.startswith(PREFIX)}
+        found = said(record.headers)
         return cls(
             place=Place(record.partition, record.offset),
-            topic=said.get("topic", "").removeprefix(names.prefix),
+            topic=found.get("topic", "").removeprefix(names.prefix),
             key=record.key,
             value=record.value,
             timestamp=record.timestamp,
             headers=tuple(header for header in record.headers if not header[0].startswith(PREFIX)),
-            said=said,
+            said=found,
         )
 
     @property
@@ -103,8 +104,8 @@ class Letter:
     @property
     def attempt(self) -> int:
         """How often the record has been refused."""
-        said = self.said.get("attempt", "")
-        return int(said) if _is_number(said, 9) else 1
+        found = number(self.said.get("attempt"), 9)
+        return 1 if found is None else found
 
     @property
     def first(self) -> LetterId | None:
@@ -114,8 +115,8 @@ class Letter:
     @property
     def refused(self) -> datetime:
         """When it was refused; the record's time where no header says so."""
-        said = self.said.get("time", "")
-        return _moment(int(said) // 1_000 if _is_number(said, 19) else self.timestamp * 1_000)
+        found = number(self.said.get("time"), 19)
+        return _moment(self.timestamp * 1_000 if found is None else found // 1_000)
 
     def destination(self) -> TopicPartition:
         """The topic, by the contract's name, and the partition to which it goes again.
@@ -129,23 +130,15 @@ class Letter:
         partitions = Names().contract(self.topic).partitions
         if self.key is not None:
             return TopicPartition(self.topic, partition_for(self.key, partitions))
-        said = self.said.get("partition", "")
-        if not (_is_number(said, 9) and int(said) < partitions):
+        partition = number(self.said.get("partition"), 9)
+        if partition is None or partition >= partitions:
             raise InvalidRecord("no_partition", "neither a key nor a header says to which partition the letter belongs")
-        return TopicPartition(self.topic, int(said))
+        return TopicPartition(self.topic, partition)
 
     def outgoing(self, letter: LetterId, attempts: int) -> Outgoing:
         """The record as it goes to its destination: as it was refused, with its letter and the attempts so far."""
-        said = ((LETTER, str(letter).encode()), (ATTEMPT, str(attempts).encode()))
-        return Outgoing(self.topic, self.key, self.value, self.timestamp, (*self.headers, *said))
-
-
-def _is_number(text: str, digits: int) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= digits
-
-
-def _text(value: bytes | None) -> str:
-    return (value or b"").decode("utf-8", "backslashreplace")
+        own = ((LETTER, str(letter).encode()), (ATTEMPT, str(attempts).encode()))
+        return Outgoing(self.topic, self.key, self.value, self.timestamp, (*self.headers, *own))
 
 
 def _moment(microseconds: int) -> datetime:
