@@ -69,7 +69,7 @@ async def _no_memory(world: World) -> Done:
     await world.server_down()
     world.server.limits = _LITTLE_MEMORY
     await world.server_up()
-    done = await _refused(world, "MEMORY_LIMIT")
+    done = await _refused(world, "memory limit exceeded")
     await world.server_down()
     world.server.limits = {}
     await world.server_up()

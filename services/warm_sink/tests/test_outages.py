@@ -58,6 +58,19 @@ async def test_an_insert_whose_answer_is_lost_is_made_again(
     assert child.stop() == 0
 
 
+async def test_a_request_that_is_too_large_for_what_stands_before_the_server_goes_by_rows(
+    feeder: Feeder, agents: Agents, tables: WarmTables, server: HttpProxy
+) -> None:
+    """It answers 413 and no code of ClickHouse; the row that is refused alone is named."""
+    child = start(agents, server)
+    with server.refusing(413, lambda method, path: method == "POST" and "INSERT" in path.upper()):
+        await feeder.everything(10)
+        await says(child, "@0, of ")
+        await says(child, "cannot do as much at once")
+    await feeder.arrive(tables)
+    assert child.stop() == 0
+
+
 async def test_a_start_without_a_server_waits(
     feeder: Feeder, agents: Agents, tables: WarmTables, server: HttpProxy
 ) -> None:

@@ -18,12 +18,10 @@ _PASSING = frozenset(
     {
         159,  # TIMEOUT_EXCEEDED
         164,  # READONLY, as a server is that has lost its disk
-        173,  # CANNOT_ALLOCATE_MEMORY
         202,  # TOO_MANY_SIMULTANEOUS_QUERIES
         209,  # SOCKET_TIMEOUT
         210,  # NETWORK_ERROR
         236,  # ABORTED, as by a shutdown
-        241,  # MEMORY_LIMIT_EXCEEDED
         242,  # TABLE_IS_READ_ONLY
         243,  # NOT_ENOUGH_SPACE
         252,  # TOO_MANY_PARTS
@@ -33,11 +31,24 @@ _PASSING = frozenset(
         999,  # KEEPER_EXCEPTION
     }
 )
+# What a part of it may succeed of, where an insert is meant.
+_TOO_LARGE = frozenset(
+    {
+        173,  # CANNOT_ALLOCATE_MEMORY
+        229,  # QUERY_IS_TOO_LARGE
+        241,  # MEMORY_LIMIT_EXCEEDED
+    }
+)
+_PROXY_TOO_LARGE = "received HTTP status 413"
 _REFUSED = frozenset(
     {192, 193, 194, 497, 516}
 )  # UNKNOWN_USER, WRONG_ and REQUIRED_PASSWORD, ACCESS_DENIED, AUTHENTICATION_FAILED
 _ABSENT = frozenset({60, 81})  # UNKNOWN_TABLE, UNKNOWN_DATABASE
 _LONGEST_REASON = 500
+
+
+class TooLarge(Unavailable):
+    """The server has too little memory for what was asked at once, or takes no request of that size."""
 
 
 def database(settings: ClickHouseSettings, names: Names) -> str:
@@ -88,10 +99,13 @@ def failures(settings: ClickHouseSettings) -> Iterator[None]:
 def told(error: ClickHouseError, settings: ClickHouseSettings) -> K2Error:
     """A failure of ClickHouse, as the error that says what to do about it.
 
-    ``Unavailable`` for one that may pass, ``ConfigError`` where it lacks or refuses what was asked for, else ``Halt``.
+    ``Unavailable`` for one that may pass, ``TooLarge`` if by asking for less, ``ConfigError`` where it lacks or refuses
+    what was asked for, else ``Halt``.
     """
     code = error.code if isinstance(error, Error) else None
     where, said = f"ClickHouse at {settings.clickhouse_url}", " ".join(str(error).split())[:_LONGEST_REASON]
+    if code in _TOO_LARGE or (code is None and _PROXY_TOO_LARGE in said):
+        return TooLarge(f"{where} cannot do as much at once: {said}")
     if code is None:
         return Unavailable(f"{where} did not answer ({innermost(error)}): check CLICKHOUSE_URL, and whether it runs")
     if code in _PASSING:
