@@ -50,6 +50,15 @@ class Load:
         """The numbers of the trades of a tick."""
         return range(round(tick * self.rate * TICK_S), round((tick + 1) * self.rate * TICK_S))
 
+    def due_us(self, number: int) -> int:
+        """When the trade of a number is due, after the first."""
+        return round(number // (self.rate * TICK_S) * TICK_S * 1e6)
+
+    @property
+    def market(self) -> Market:
+        """What the trades are of."""
+        return Market(symbols=self.symbols, first_id=self.first_id)
+
 
 @dataclass(frozen=True)
 class Written:
@@ -130,7 +139,7 @@ async def _write(sender: Any, prepared: deque[list[EncodedBatch]], begin_ns: int
 
 
 def _prepared(load: Load, names: Names, tick: int) -> list[EncodedBatch]:
-    market, prefix = Market(symbols=load.symbols, first_id=load.first_id), wire_prefix(load.schema_id)
+    market, prefix = load.market, wire_prefix(load.schema_id)
     groups: dict[tuple[str, int], list[Trade]] = {}
     for trade in map(market.trade, load.due(tick)):
         topic = names.topic(load.topic.format(exchange=trade.exchange.lower()))

@@ -100,14 +100,18 @@ class Machine:
         return float(sum(times) - times.idle - getattr(times, "iowait", 0.0))
 
 
-def broker_pid(bench: Bench) -> int | None:
-    """The process that listens on the broker's port, where it is on this machine and ours to see."""
-    port = int(bench.settings.kafka_bootstrap_servers.split(",")[0].rpartition(":")[2])
+def listener(port: int) -> int | None:
+    """The process that listens on a port, where it is on this machine and ours to see."""
     try:
         listeners = [c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
     except psutil.AccessDenied:
         return None
     return next((c.pid for c in listeners if c.laddr.port == port), None)
+
+
+def broker_pid(bench: Bench) -> int | None:
+    """The broker's process, where it is on this machine and ours to see."""
+    return listener(int(bench.settings.kafka_bootstrap_servers.split(",")[0].rpartition(":")[2]))
 
 
 def counter(agent: Child, name: str, **labels: str) -> float:
@@ -134,7 +138,7 @@ def facts(title: str, said: Mapping[str, str]) -> Table:
     return made
 
 
-def report(tables: Sequence[Table], numbers: Mapping[str, float | int | None]) -> None:
+def report(tables: Sequence[Table], numbers: Mapping[str, object]) -> None:
     """Print tables for people and, last, one line of JSON."""
     console = Console(stderr=True, width=None if sys.stderr.isatty() else 140)
     for each in tables:

@@ -42,6 +42,11 @@ class Market:
             vendor_data={"ord_type": "limit"},
         )
 
+    def number(self, symbol: str, trade_id: int) -> int:
+        """The number of the trade that has an id of a symbol."""
+        place, after = int(symbol[1:].partition("/")[0]), trade_id - self.first_id
+        return (after // RUN * self.symbols + place) * RUN + after % RUN
+
 
 def original(number: int) -> int:
     """The number of the trade that a repeat repeats; any other is itself."""

@@ -1,0 +1,127 @@
+"""How long the last 100 trades of a symbol take, as ``k2 trades`` asks for them, in a table of many millions."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from tests.bench.clickhouse import beside
+from tests.bench.market import Market
+from tests.bench.warm_place import TABLE, WarmPlace, warm_place
+
+from k2.sql.limits import QueryLimits
+from k2.sql.warm_reader import WarmReader
+from k2.trades.selection import Selection
+from k2_shared.kafka.topics import EXCHANGES
+from k2_shared.warm.client import connect
+
+LAST = 100
+DAYS = 30
+_PIECE = 1_000_000  # rows of one insert
+QUANTILES = (0.5, 0.99)
+_HEAVY = f"SELECT symbol, quantile(0.9)(price), uniq(trade_id), sum(quote_volume) FROM {TABLE} GROUP BY symbol"  # noqa: S608
+# Trades in the order of their times over so many days, received now: TTL goes by that.
+_FILL = f"""
+INSERT INTO {TABLE}
+WITH
+    intDiv(number, {{run:UInt64}}) % {{symbols:UInt64}} AS place,
+    {{exchanges:Array(String)}}[place % length({{exchanges:Array(String)}}) + 1] AS venue,
+    concat('S', toString(place), '/USDT') AS pair,
+    number + 10000000 AS id,
+    toDecimal64(100 + number % 100000 / 1000, 8) AS paid,
+    toDecimal64((1 + number % 1000000) / 1000000, 8) AS bought,
+    now64(6) AS received
+SELECT
+    concat(venue, ':', pair, ':', toString(id)) AS message_id, venue AS exchange, pair AS symbol,
+    toString(id) AS trade_id, paid AS price, bought AS quantity,
+    CAST(toDecimal128(paid, 8) * bought AS Decimal(38, 16)) AS quote_volume,
+    received - toIntervalMicrosecond({{step_us:UInt64}} * ({{rows:UInt64}} - number)) AS timestamp,
+    'USDT' AS currency, if(number % 3 = 0, 'SELL', 'BUY') AS side, id AS source_sequence,
+    received AS ingestion_timestamp, received AS validated_at, map('ord_type', 'limit') AS vendor_data,
+    'filled' AS kafka_topic, place % 12 AS kafka_partition, number AS kafka_offset
+FROM numbers({{first:UInt64}}, {{count:UInt64}})
+"""  # noqa: S608  # its values are parameters
+
+
+@dataclass(frozen=True)
+class Reads:
+    """How long reads took (ms)."""
+
+    count: int
+    p50_ms: float
+    p99_ms: float
+
+    @classmethod
+    def of(cls, took_ms: Sequence[float]) -> "Reads":
+        """Summed up."""
+        return cls(len(took_ms), *(float(ms) for ms in np.quantile(took_ms, QUANTILES, method="inverted_cdf")))
+
+
+@dataclass(frozen=True)
+class Found:
+    """The same reads when nobody else asks, and beside heavy queries, of which so many ended meanwhile."""
+
+    rows: int
+    fill_s: float
+    quiet: Reads
+    beside: Reads
+    heavy: int
+    server_mb: float | None
+
+
+async def measure_reads(rows: int, count: int) -> Found:
+    """Fill a table with so many rows, and read the last trades of its symbols ``count`` times."""
+    async with warm_place() as place:
+        began = time.monotonic()
+        fill(place, rows)
+        fill_s = time.monotonic() - began
+        await place.merged()
+        with _reader(place) as reader, _reader(place) as other:
+            quiet, ended = Reads.of(read_last(place, reader, count)), list[int]()
+            with beside(lambda: ended.append(_rows(other, _HEAVY))):
+                busy = Reads.of(read_last(place, reader, count))
+        return Found(rows, fill_s, quiet, busy, len(ended), place.server.peak_mb if place.server else None)
+
+
+def fill(place: WarmPlace, rows: int) -> None:
+    """Let the server make rows."""
+    market = Market()
+    given = {"run": 10, "symbols": market.symbols, "exchanges": list(EXCHANGES), "rows": rows}
+    for first in range(0, rows, _PIECE):
+        piece = {"first": first, "count": min(_PIECE, rows - first)}
+        place.tables.client.command(_FILL, {**given, **piece, "step_us": DAYS * 86_400_000_000 // rows})
+
+
+def read_last(place: WarmPlace, reader: WarmReader, count: int) -> list[float]:
+    """Milliseconds of each of ``count`` reads, of one symbol after the other.
+
+    Raises:
+        SystemExit: one did not find as many trades as there are.
+    """
+    took, market = [], Market()
+    for number in range(count):
+        exchange, symbol = market.symbol(number * 10)
+        wanted = Selection.parse(f"{exchange}:{symbol}" if number % 2 else symbol, LAST, None, None, datetime.now(UTC))
+        began = time.perf_counter()
+        found = _rows(reader, wanted.sql, wanted.parameters)
+        took.append((time.perf_counter() - began) * 1e3)
+        place.server_s()
+        if found != LAST:
+            raise SystemExit(f"{found} trades of {symbol}, there are {LAST} and more")
+    return took
+
+
+def _rows(reader: WarmReader, sql: str, parameters: Mapping[str, Any] | None = None) -> int:
+    """Read a result to its end; how many rows it has."""
+    with reader.result(sql, parameters) as result:
+        return sum(len(block[0]) for block in result.blocks)
+
+
+@contextmanager
+def _reader(place: WarmPlace) -> Iterator[WarmReader]:
+    settings = place.settings.as_reader()
+    with closing(connect(settings, place.tables.database)) as client:
+        yield WarmReader(client, settings, QueryLimits())
