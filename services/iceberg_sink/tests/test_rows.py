@@ -58,7 +58,7 @@ def test_bronze_is_the_record_as_it_stands_in_kafka() -> None:
         b"KRAKEN:BTC/USDT", b"\x00any", "market.crypto.trades.kraken", 3, 41, timestamp=1_762_795_435_678
     )
     (row,) = enveloped(record)
-    assert list(row) == [name for name, _ in TABLES["bronze_crypto_trades"].columns]
+    assert list(row) == [column.name for column in TABLES["bronze_crypto_trades"].columns]
     received = datetime(2025, 11, 10, 17, 23, 54, 0, tzinfo=UTC)
     assert row == {
         "message_key": "KRAKEN:BTC/USDT",
@@ -128,17 +128,24 @@ def test_the_day_ends_at_midnight_utc(timestamp: int, day: date, hour: int) -> N
     assert (row["exchange_date"], row["exchange_hour"]) == (day, hour)
 
 
-def test_gold_is_sorted_by_time_then_id_and_silver_stays_in_order() -> None:
-    """pyiceberg does not sort by a table's order, so the rows come sorted."""
-    given_trades = [trade(trade_id=n, timestamp=t) for n, t in ((3, 20), (1, 30), (2, 10), (1, 20))]
+def test_gold_is_sorted_by_time_then_sequence_and_silver_stays_in_order() -> None:
+    """pyiceberg does not sort by a table's order, so the rows come sorted: by the id as a number, 9 before 10."""
+    given_trades = [trade(trade_id=n, timestamp=t) for n, t in ((10, 20), (1, 30), (2, 10), (9, 20))]
     found = gold(given_trades, TABLES["gold_crypto_trades"].sort_by)
     assert [(micros(row["timestamp"]), row["trade_id"]) for row in found] == [
         (10, "2"),
-        (20, "1"),
-        (20, "3"),
+        (20, "9"),
+        (20, "10"),
         (30, "1"),
     ]
-    assert [row["trade_id"] for row in gold(given_trades)] == ["3", "1", "2", "1"]
+    assert [row["trade_id"] for row in gold(given_trades)] == ["10", "1", "2", "9"]
+
+
+def test_a_trade_without_a_sequence_comes_first_of_its_moment() -> None:
+    """As the table's sort order has it: nulls first."""
+    sequences = pa.table({"timestamp": [2, 1, 1, 1], "source_sequence": [5, 7, None, 6]})
+    found = rows.gathered([sequences], TABLES["gold_crypto_trades"].sort_by)
+    assert found["source_sequence"].to_pylist() == [None, 6, 7, 5]
 
 
 @pytest.mark.parametrize("name", ["silver_kraken_trades", "gold_crypto_trades"])
@@ -147,7 +154,7 @@ def test_rows_have_the_tables_columns_and_types(name: str) -> None:
     topic = TABLES[name].topics[0]
     found = rows.trades(schema(name), {topic: SCHEMAS})(records([trade()], topic))
     assert found.schema == schema(name)
-    assert found.column_names == [column for column, _ in TABLES[name].columns]
+    assert found.column_names == [column.name for column in TABLES[name].columns]
     assert found.schema.field("price").type == pa.decimal128(18, 8)
     assert found.schema.field("timestamp").type == pa.timestamp("us", tz="UTC")
     assert found["price"][0].as_py() == Decimal("105433.60000000")

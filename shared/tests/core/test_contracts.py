@@ -86,10 +86,12 @@ def test_a_replay_is_remembered_for_as_long_as_its_letter_may_be_there() -> None
 @pytest.mark.parametrize("table", contracts.tables().values(), ids=lambda table: table.name)
 def test_table_contract_refers_to_what_is_there(table: contracts.TableContract) -> None:
     """A table reads topics that exist and is laid out by columns that it has."""
-    columns = {name for name, _ in table.columns}
+    columns = {column.name for column in table.columns}
     assert set(table.topics) <= set(contracts.topics())
     assert {field.column for field in table.partition_by} | set(table.sort_by) <= columns
     assert len(columns) == len(table.columns)
+    assert all(column.comment for column in table.columns)
+    assert table.purpose
 
 
 def test_trade_tables_begin_with_the_schemas_fields() -> None:
@@ -97,10 +99,11 @@ def test_trade_tables_begin_with_the_schemas_fields() -> None:
     schema = [field["name"] for field in contracts.trade_schema()["fields"]]
     silver = {f"silver_{venue.name}_trades": 1 for venue in VENUES}
     for name, derived in {**silver, "gold_crypto_trades": 2}.items():
-        columns = [column for column, _ in contracts.tables()[name].columns]
+        columns = [column.name for column in contracts.tables()[name].columns]
         assert columns[:12] == schema
         assert len(columns) == 12 + derived
-    assert dict(contracts.tables()["gold_crypto_trades"].columns)["price"] == "decimal(18, 8)"
+    gold = {column.name: column.type for column in contracts.tables()["gold_crypto_trades"].columns}
+    assert gold["price"] == "decimal(18, 8)"
 
 
 def test_a_contract_of_each_venue_and_one_of_all_name_them() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from k2_shared.arrow.envelopes import envelopes
 from k2_shared.arrow.tables import as_table
@@ -25,6 +26,9 @@ def trades(schema: pa.Schema, schemas: Mapping[str, Schemas]) -> ToRows:
 
 
 def gathered(parts: Sequence[pa.Table], sort_by: Sequence[str]) -> pa.Table:
-    """Put the parts of a batch together as one table, sorted by ``sort_by``."""
+    """Put the parts of a batch together as one table, in the order of ``sort_by``, nulls first as Iceberg has them."""
     table = pa.concat_tables(parts)
-    return table.sort_by([(name, "ascending") for name in sort_by]) if sort_by else table
+    if not sort_by:
+        return table
+    keys = [(name, "ascending", "at_start") for name in sort_by]
+    return table.take(pc.sort_indices(table, sort_keys=keys))

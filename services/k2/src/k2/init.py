@@ -1,4 +1,6 @@
-"""Creates every topic, subject and table of the contracts, in lake and warm tier; safe to repeat."""
+"""Creates every topic, subject and table of the contracts, in lake and warm tier, and brings the lake's that stand to
+their contracts; safe to repeat.
+"""
 
 from pydantic import Field
 from pyiceberg.exceptions import RESTError
@@ -7,11 +9,13 @@ from requests.exceptions import RequestException
 from k2.running import run
 from k2_shared.core import contracts
 from k2_shared.core.errors import Unavailable
+from k2_shared.core.retries import UsedUp
 from k2_shared.core.settings import ClickHouseSettings, LakeSettings, RunSettings
 from k2_shared.kafka import topics
 from k2_shared.kafka.registry import SchemaRegistry
 from k2_shared.kafka.topics import Names
 from k2_shared.lake import iceberg
+from k2_shared.lake.alignment import align
 from k2_shared.warm import migrations, working
 
 
@@ -22,7 +26,7 @@ class InitSettings(RunSettings, LakeSettings, ClickHouseSettings):
 
 
 def apply(settings: InitSettings) -> str:
-    """Create what is missing; returns what stands now, for people.
+    """Create what is missing and say what changed of the tables that stood; returns what stands now, for people.
 
     Raises:
         Unavailable: the broker, the registry, the catalog or ClickHouse did not answer.
@@ -31,17 +35,26 @@ def apply(settings: InitSettings) -> str:
     names = Names(settings.k2_prefix)
     run(_topics_and_subjects(settings, names))
     try:
-        catalog = iceberg.connect(settings)
-        for contract in contracts.tables().values():
-            iceberg.create(catalog, names, contract)
-    except (RESTError, RequestException) as error:
+        changed = _tables(settings, names)
+    except (RESTError, RequestException, UsedUp) as error:
         raise Unavailable(f"the Iceberg catalog at {settings.iceberg_catalog_uri} failed: {error}") from None
     working.work(settings, names, migrations.apply)
     where = f" under {settings.k2_prefix}" if settings.k2_prefix else ""
-    return (
+    stands = (
         f"{len(contracts.topics())} topics, their schemas, {len(contracts.tables())} tables of the lake and "
         f"{len(migrations.migrations())} migrations of the warm tier stand{where}"
     )
+    return "\n".join([*changed, stands])
+
+
+def _tables(settings: InitSettings, names: Names) -> list[str]:
+    """Create the lake's tables, or bring them to their contracts; a line for each that was changed."""
+    catalog, changed = iceberg.connect(settings), []
+    for contract in contracts.tables().values():
+        iceberg.create(catalog, names, contract)
+        if said := align(catalog, names, contract):
+            changed.append(f"{contract.name} now has {'; '.join(said)}")
+    return changed
 
 
 async def _topics_and_subjects(settings: InitSettings, names: Names) -> None:

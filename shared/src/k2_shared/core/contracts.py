@@ -1,7 +1,7 @@
 """The contracts in ``schemas/``, read once; code never repeats what stands there."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from functools import cache
@@ -88,13 +88,26 @@ class PartitionField:
 
 
 @dataclass(frozen=True, slots=True)
-class TableContract:
-    """One Iceberg table: where its rows come from and how they are laid out."""
+class Column:
+    """One column of a table: its name, its type as the contract spells it, and what it holds, for people."""
 
     name: str
+    type: str
+    comment: str
+
+
+@dataclass(frozen=True, slots=True)
+class TableContract:
+    """One Iceberg table: where its rows come from and how they are laid out.
+
+    ``properties`` are those of all tables and its own.
+    """
+
+    name: str
+    purpose: str
     topics: tuple[str, ...]
     rows: Literal["envelope", "trade_v3"]
-    columns: tuple[tuple[str, str], ...]
+    columns: tuple[Column, ...]
     partition_by: tuple[PartitionField, ...]
     sort_by: tuple[str, ...]
     retention_days: int | None
@@ -171,18 +184,29 @@ def _topic(document: Mapping[str, Any]) -> TopicContract:
 
 
 def _table(document: Mapping[str, Any]) -> TableContract:
-    trade = [(f["name"], column_type(f["type"])) for f in trade_schema()["fields"]]
-    own = [(column["name"], column["type"]) for column in document["columns"]]
     return TableContract(
         name=document["name"],
+        purpose=document["purpose"],
         topics=tuple(document["topics"]),
         rows=document["rows"],
-        columns=tuple(trade + own if document["rows"] == "trade_v3" else own),
+        columns=tuple(_columns(document)),
         partition_by=tuple(PartitionField(**field) for field in document["partition_by"]),
         sort_by=tuple(document["sort_by"]),
         retention_days=document["retention_days"],
-        properties=document["properties"],
+        properties={**yaml.safe_load(_read("table_properties.yaml")), **document["properties"]},
     )
+
+
+def _columns(document: Mapping[str, Any]) -> Iterator[Column]:
+    """A table's columns; one without a type is a field of the schema of which the schema says nothing."""
+    comments = {column["name"]: column["comment"] for column in document["columns"]}
+    if document["rows"] == "trade_v3":
+        for field in trade_schema()["fields"]:
+            name = field["name"]
+            yield Column(name, column_type(field["type"]), field.get("doc") or comments[name])
+    for column in document["columns"]:
+        if "type" in column:
+            yield Column(**column)
 
 
 def column_type(avro: Any) -> str:

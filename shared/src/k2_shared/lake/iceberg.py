@@ -130,8 +130,8 @@ def create(catalog: RestCatalog, names: Names, contract: TableContract) -> Table
         (namespace(names), contract.name),
         schema=schema,
         partition_spec=_spec(contract, schema),
-        sort_order=_order(contract, schema),
-        properties=dict(contract.properties),
+        sort_order=order_of(contract, schema),
+        properties=properties_of(contract),
     )
     return table
 
@@ -157,8 +157,8 @@ def schema_of(contract: TableContract) -> Schema:
     map_ids = len(contract.columns) + 1
     return Schema(
         *(
-            NestedField(number, name, _type(kind, map_ids), required=False)
-            for number, (name, kind) in enumerate(contract.columns, start=1)
+            NestedField(number, column.name, _type(column.type, map_ids), required=False, doc=column.comment)
+            for number, column in enumerate(contract.columns, start=1)
         )
     )
 
@@ -182,9 +182,15 @@ def _spec(contract: TableContract, schema: Schema) -> PartitionSpec:
     return PartitionSpec(*fields)
 
 
-def _order(contract: TableContract, schema: Schema) -> SortOrder:
+def order_of(contract: TableContract, schema: Schema) -> SortOrder:
+    """A contract's sort order by the ids of a schema's columns."""
     fields = (
         SortField(schema.find_field(column).field_id, IdentityTransform(), SortDirection.ASC, NullOrder.NULLS_FIRST)
         for column in contract.sort_by
     )
     return SortOrder(*fields, order_id=1 if contract.sort_by else 0)
+
+
+def properties_of(contract: TableContract) -> dict[str, str]:
+    """A contract's properties, the comment on the table among them."""
+    return {"comment": contract.purpose, **contract.properties}
