@@ -1,9 +1,9 @@
 """The warm tier's tables in ClickHouse: rows go in, and what stands there is told. Every method blocks."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
@@ -97,6 +97,14 @@ class Warehouse:
         """
         return self._asked(lambda client: _standing(client, table))
 
+    def sources(self, table: str) -> Mapping[str, Source]:
+        """The topics that a table was filled from.
+
+        Raises:
+            Unavailable: the server is away, or cannot say it now.
+        """
+        return self._asked(lambda client: _sources(client, table))
+
     def remember(self, table: str, sources: Mapping[str, Source]) -> None:
         """Note from which topics a table is filled.
 
@@ -106,6 +114,22 @@ class Warehouse:
         now = datetime.now(UTC)
         rows = [[table, topic, *_row(source), now] for topic, source in sources.items()]
         self._asked(lambda client: client.insert("sink_state", rows, column_names=_SOURCE_COLUMNS, settings=_INSERT))
+
+    def ask(self, sql: str, **given: Any) -> Sequence[Sequence[Any]]:
+        """The rows of a query, with ``{name:Type}`` in it given.
+
+        Raises:
+            Unavailable: the server is away, or cannot say it now.
+        """
+        return self._asked(lambda client: client.query(sql, given).result_rows)
+
+    def read(self, sql: str) -> pa.Table:
+        """The rows of a query, by column.
+
+        Raises:
+            Unavailable: the server is away, or cannot say it now.
+        """
+        return self._asked(lambda client: client.query_arrow(sql, use_strings=True))
 
     def measure(self) -> Measures:
         """Ask the server for sizes and memory.
@@ -132,10 +156,13 @@ class Warehouse:
 
 
 def _standing(client: Client, table: str) -> Standing:
-    of = {"table": table}
-    sources = {topic: Source(*found) for topic, *found in client.query(_SOURCES, of).result_rows}
-    ends = {(topic, partition): end for topic, partition, end in client.query(_ENDS, of).result_rows}
-    return Standing(sources, ends)
+    found = client.query(_ENDS, {"table": table}).result_rows
+    return Standing(_sources(client, table), {(topic, partition): end for topic, partition, end in found})
+
+
+def _sources(client: Client, table: str) -> dict[str, Source]:
+    found = client.query(_SOURCES, {"table": table}).result_rows
+    return {topic: Source(*source) for topic, *source in found}
 
 
 def _row(source: Source) -> tuple[str, str, int]:

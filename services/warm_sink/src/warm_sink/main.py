@@ -1,12 +1,14 @@
 """The composition root of the warm sink."""
 
 import asyncio
+from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from k2_shared.core import contracts
 from k2_shared.core.contracts import WarmTableContract
 from k2_shared.core.telemetry import Metrics
+from k2_shared.core.trade import Schemas
 from k2_shared.kafka.identities import Identity
 from k2_shared.kafka.schemas import SubjectSchemas
 from k2_shared.kafka.topic_watch import TopicWatch
@@ -16,7 +18,10 @@ from k2_shared.stages.agent import Shell, run
 from k2_shared.stages.table_sinks import TableSinks, identified, loaded_schemas
 from warm_sink import rows
 from warm_sink.adapters import Warehouse
+from warm_sink.candles import Candles
+from warm_sink.followers import Follower, Nothing, OfGold, OfLedger, OfLetters
 from warm_sink.housekeeping import Measurer
+from warm_sink.missing import MissingIds
 from warm_sink.settings import SERVICE, WarmSinkSettings
 from warm_sink.sink import WarmTable, WarmTableSink
 
@@ -39,7 +44,23 @@ class WarmSink(TableSinks):
             identified(settings, names, topics()), loaded_schemas(settings, names, decoded_topics())
         )
         tables = [self._table(contract, kafka, schemas) for contract in _TABLES.values()]
-        return [WarmTableSink(settings, names, table, self._warehouse(), self._metrics) for table in tables]
+        return [self._sink(table, self._warehouse()) for table in tables]
+
+    def _sink(self, table: WarmTable, warehouse: Warehouse) -> WarmTableSink:
+        follower = self._follower(table.contract, warehouse)
+        return WarmTableSink(self._settings, self._names, table, warehouse, follower, self._metrics)
+
+    def _follower(self, contract: WarmTableContract, warehouse: Warehouse) -> Follower:
+        missing = MissingIds(warehouse)
+        match contract.rows:
+            case "trade_once":
+                candles = Candles(warehouse, self._settings.warm_older_candles, self._metrics.candles)
+                return OfGold(candles, missing)
+            case "gap":
+                return OfLedger(missing)
+            case "letter":
+                return OfLetters(missing)
+        return Nothing()
 
     async def on_start(self) -> None:
         await super().on_start()
@@ -51,7 +72,10 @@ class WarmSink(TableSinks):
 
     def _table(self, contract: WarmTableContract, kafka: Identity, schemas: Mapping[str, SubjectSchemas]) -> WarmTable:
         used = {topic: schemas[topic] for topic in map(self._names.topic, contract.topics) if topic in schemas}
-        known = {topic: each.known for topic, each in used.items()}
+        known: dict[str, Schemas] = {topic: each.known for topic, each in used.items()}
+        if contract.rows == "letter":  # refused trades of every topic
+            any_topics = ChainMap(*(each.known for each in schemas.values()))
+            known = dict.fromkeys(map(self._names.topic, contract.topics), any_topics)
         return WarmTable(contract, rows.of_table(contract, self._exchanges(), known), kafka, self._topics, used)
 
     def _exchanges(self) -> dict[str, str]:

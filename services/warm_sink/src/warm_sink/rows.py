@@ -47,7 +47,7 @@ def of_table(contract: WarmTableContract, exchanges: Mapping[str, str], schemas:
         case "trade_once":
             return lambda batch: _trades(batch, schemas, "message_id")
         case "letter":
-            return _letters
+            return lambda batch: _letters(batch, schemas)
     return _gaps
 
 
@@ -136,7 +136,7 @@ def _maps(vendor_data: pa.ChunkedArray) -> pa.Array:
     return pc.coalesce(vendor_data, pa.scalar([], vendor_data.type))
 
 
-def _letters(batch: RecordBatch) -> pa.Table:
+def _letters(batch: RecordBatch, schemas: Mapping[str, Schemas]) -> pa.Table:
     """Rows of dead letters; what another writer's record does not say is empty, zero or null."""
     said = [dlq.said(record.headers) for record in batch]
     envelope = envelopes(batch)
@@ -150,6 +150,7 @@ def _letters(batch: RecordBatch) -> pa.Table:
             "source_offset": pa.array([dlq.number(each.get("offset"), 18) for each in said], pa.int64()),
             "schema_id": pa.array([_schema_id(record) for record in batch], pa.uint32()),
             "message_key": _keys(envelope),
+            "source_sequence": _with_gaps(decode_trades(batch, schemas), len(batch))["source_sequence"],
             "value": envelope["avro_payload"],
             "headers": pa.array([_headers(record) for record in batch], _HEADERS),
             **_received(envelope),

@@ -28,6 +28,18 @@ class Standing:
     ends: Mapping[tuple[str, int], int]
 
 
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """Up to where a table is filled: by partition the end of its rows, of which those expire that are so old.
+
+    None where none does, or none has.
+    """
+
+    table: str
+    ends: Mapping[tuple[str, int], int]
+    kept_hours: int | None
+
+
 def new_sources(table: str, standing: Standing, now: Mapping[str, Source]) -> dict[str, Source]:
     """Compare the topics that a table was filled from with those that feed it now; returns those that are new to it.
 

@@ -17,6 +17,12 @@ class WarmSinkSettings(AgentSettings, ClickHouseSettings):
     warm_max_bytes: int = Field(
         8_388_608, ge=65_536, le=67_108_864, description="insert at so many bytes of rows in memory"
     )
+    warm_older_candles: int = Field(
+        50_000,
+        ge=0,
+        le=1_000_000,
+        description="candles that are kept in memory besides the newest of each symbol and timeframe, 0.5 KB each",
+    )
     warm_insert_attempts: int = Field(
         100,
         ge=2,

@@ -26,8 +26,9 @@ from k2_shared.stages.row_batch import BatchLimits, RowBatch, ToRows
 from k2_shared.stages.table_sink import Feed, Positions, TableSink
 from k2_shared.warm.client import TooLarge
 from warm_sink.adapters import Warehouse
+from warm_sink.followers import Follower
 from warm_sink.rows import by_days, landmark, place
-from warm_sink.rules import Evidence, Landmark, Source, Standing, Start, further_back, new_sources, start
+from warm_sink.rules import Evidence, Filled, Landmark, Source, Start, further_back, new_sources, start
 from warm_sink.settings import SERVICE, WarmSinkSettings
 
 T = TypeVar("T")
@@ -79,7 +80,13 @@ class WarmTableSink(TableSink):
     """A Faust service that fills one table from where its group, the table and Kafka say that it is filled up to."""
 
     def __init__(
-        self, settings: WarmSinkSettings, names: Names, table: WarmTable, warehouse: Warehouse, metrics: Metrics
+        self,
+        settings: WarmSinkSettings,
+        names: Names,
+        table: WarmTable,
+        warehouse: Warehouse,
+        follower: Follower,
+        metrics: Metrics,
     ) -> None:
         feed = table.feed(settings, names)
         super().__init__(SERVICE, settings, feed, RetryBudget(settings.warm_insert_attempts, self._tell), metrics)
@@ -87,6 +94,7 @@ class WarmTableSink(TableSink):
         self._names = names
         self._table = table
         self._warehouse = warehouse
+        self._follower = follower
         self._committed_at = time.monotonic()
         self._landmark: Landmark | None = None
 
@@ -117,12 +125,14 @@ class WarmTableSink(TableSink):
         await asyncio.to_thread(self._warehouse.close)
 
     async def _found(self) -> Positions:
-        """Find out where the table is filled up to.
+        """Find out where the table, and what follows it, is filled up to.
 
         What is read again is committed before it is inserted: an insert of which a part lands moves the table's end.
         """
-        standing = await asyncio.to_thread(self._tried, "read", self._standing)
-        positions = {at: begun.offset for at, begun in (await self._starts(standing)).items()}
+        positions: dict[TopicPartition, int] = {}
+        for filled in await asyncio.to_thread(self._tried, "read", self._filled):
+            for at, begun in (await self._starts(filled)).items():
+                positions[at] = min(begun.offset, positions.get(at, begun.offset))
         await self.reader.commit(positions)
         self._committed_at = time.monotonic()
         return positions
@@ -149,13 +159,13 @@ class WarmTableSink(TableSink):
                 "the next start goes on where the table is"
             ) from None
 
-    def _standing(self) -> Standing:
-        """What the table says, once its sources are known to be those that are there now."""
+    def _filled(self) -> list[Filled]:
+        """Up to where all is filled, once the sources are known to be those that are there now. Blocks."""
         table, sources = self.feed.table, self._table.sources(self._names)
         found = self._warehouse.standing(table)
         if new := new_sources(table, found, sources):
             self._warehouse.remember(table, new)
-        return found
+        return [Filled(table, found.ends, self._table.contract.retention_hours), *self._follower.begin(sources)]
 
     def _insert(self, rows: pa.Table) -> bool:
         """Insert rows, of which each piece may have landed before, and give back the memory that they took. Blocks.
@@ -165,6 +175,7 @@ class WarmTableSink(TableSink):
         by, now_us = self._table.contract.partition_by, time.time_ns() // 1_000
         inserted = all(self._put(piece) for piece in by_days(rows, by, _DAYS))
         if inserted:
+            self._tried("followed", partial(self._follower.follow, rows))
             self._landmark = landmark(rows, by, range(now_us - _LASTING_US, now_us + _LASTING_US))
         give_back()
         return inserted
@@ -180,7 +191,8 @@ class WarmTableSink(TableSink):
     def _attempt(self, piece: pa.Table) -> bool | None:
         """Make an attempt at a piece: whether it stands; None where it is too large, and can be smaller."""
         table = self.feed.table
-        if self._landmark and not self._warehouse.stands(table, self._landmark):
+        stands = not self._landmark or self._warehouse.stands(table, self._landmark)
+        if not (stands and self._follower.stand()):
             return False
         try:
             self._warehouse.insert(table, piece)
@@ -191,10 +203,10 @@ class WarmTableSink(TableSink):
             return None
         return True
 
-    async def _starts(self, standing: Standing) -> dict[TopicPartition, Start]:
+    async def _starts(self, filled: Filled) -> dict[TopicPartition, Start]:
         """Where each partition is read on."""
-        evidence = await self._evidence(standing)
-        starts = {at: start(f"{self.feed.table}: {at.topic}[{at.partition}]", seen) for at, seen in evidence.items()}
+        evidence = await self._evidence(filled)
+        starts = {at: start(f"{filled.table}: {at.topic}[{at.partition}]", seen) for at, seen in evidence.items()}
         behind = {
             at: range(starts[at].offset, seen.committed)
             for at, seen in evidence.items()
@@ -205,16 +217,16 @@ class WarmTableSink(TableSink):
         elif behind:
             starts = {at: further_back(evidence[at], begun) for at, begun in starts.items()}
         for at, begun in starts.items():
-            self._say(at, evidence[at], begun)
+            _say(filled.table, at, evidence[at], begun)
         return starts
 
-    async def _evidence(self, standing: Standing) -> dict[TopicPartition, Evidence]:
+    async def _evidence(self, filled: Filled) -> dict[TopicPartition, Evidence]:
         committed = await self._group()
-        kept = await self._kept()
+        kept = await self._kept(filled.kept_hours)
         found = {}
         for at, log in (await offset_ranges_now(self._settings, self.feed.partitions)).items():
             first = max(log.start, min(kept.get(at, log.stop), log.stop))
-            found[at] = Evidence(committed[at].offset, standing.ends.get(at, 0), log, first)
+            found[at] = Evidence(committed[at].offset, filled.ends.get(at, 0), log, first)
         return found
 
     async def _hold_a_record(self, offsets: Mapping[TopicPartition, range]) -> bool:
@@ -239,18 +251,18 @@ class WarmTableSink(TableSink):
         async with administration(self._settings) as admin:
             return await committed_all(admin, self.feed.group, self.feed.partitions)
 
-    async def _kept(self) -> dict[TopicPartition, int]:
+    async def _kept(self, hours: int | None) -> dict[TopicPartition, int]:
         """By partition the first offset whose row is not expired; what has none is left out."""
-        hours = self._table.contract.retention_hours
         if hours is None:
             return dict.fromkeys(self.feed.partitions, 0)
         since_ms = int((time.time() - hours * 3_600) * 1_000)
         found = await self.reader.offsets_for_times(dict.fromkeys(self.feed.partitions, since_ms))
         return {at: each.offset for at, each in found.items() if each is not None}
 
-    def _say(self, at: TopicPartition, seen: Evidence, begun: Start) -> None:
-        about = {"table": self.feed.table, "topic": at.topic, "partition": at.partition, "offset": begun.offset}
-        if seen.committed is not None and begun.offset < seen.committed:
-            logger().warning(BEHIND, **about, group=seen.committed, table_end=seen.table_end)
-        if begun.unproven:
-            logger().warning(UNPROVEN, **about, first=begun.unproven.start, last=begun.unproven.stop - 1)
+
+def _say(table: str, at: TopicPartition, seen: Evidence, begun: Start) -> None:
+    about = {"table": table, "topic": at.topic, "partition": at.partition, "offset": begun.offset}
+    if seen.committed is not None and begun.offset < seen.committed:
+        logger().warning(BEHIND, **about, group=seen.committed, table_end=seen.table_end)
+    if begun.unproven:
+        logger().warning(UNPROVEN, **about, first=begun.unproven.start, last=begun.unproven.stop - 1)

@@ -69,6 +69,7 @@ class Metrics:
         self.frames = Counter("k2_frames", "frames received by kind", ["exchange", "kind"], registry=registry)
         self.tables = TableMetrics(registry)
         self.warm = WarmMetrics(registry)
+        self.candles = CandleMetrics(registry)
         ProcessCollector(registry=registry)  # when the process started, its memory; on Linux
         build = Gauge("k2_build_info", "what runs", ["service", "version"], registry=registry)
         build.labels(service, version).set(1)
@@ -132,6 +133,26 @@ class WarmMetrics:
 
     def _gauge(self, name: str, about: str, *labels: str) -> Gauge:
         return Gauge(name, about, labels, registry=self._registry)
+
+
+class CandleMetrics:
+    """Metrics of the candles, by timeframe."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        labels = ["timeframe"]
+        self.late = Counter(
+            "k2_candle_late_trades", "trades of a window older than their symbol's newest", labels, registry=registry
+        )
+        self.refused = Counter(
+            "k2_candle_refused_trades", "trades of a candle that may have expired", labels, registry=registry
+        )
+        self.newest = Gauge(
+            "k2_candle_newest_timestamp_seconds", "begin of the newest window with a trade", labels, registry=registry
+        )
+        self.incomplete = Gauge(
+            "k2_candle_incomplete", "candles that lack trades that are known to be missing", labels, registry=registry
+        )
+        self.missing = Gauge("k2_candle_missing_ids", "trade ids that are missing", ["exchange"], registry=registry)
 
 
 class GroupMetrics:

@@ -20,6 +20,7 @@ from k2_support.warm_rows import expected
 from k2_support.warm_tables import Row, WarmTables
 
 _VENUE = "kraken"
+_SYMBOLS = ("ETH/USDT", "BTC/USDT", "SOL/USDT")
 _REFUSAL = {
     "topic": SILVER.format(exchange=_VENUE),
     "partition": "3",
@@ -47,10 +48,9 @@ class Feeder:
 
     async def trades(self, count: int, partition: int = 1, *, days_apart: int = 0) -> None:
         """Write so many trades to raw, bronze, silver and gold, with exchange times so many days apart."""
-        made = [self.trade(number, days_apart) for number in range(count)]
-        await self._write(
-            RAW.format(exchange=_VENUE), [b'{"trade_id": %d}' % each.trade_id for each in made], partition
-        )
+        made = [self.trade(number, days_apart, partition) for number in range(count)]
+        frames = [b'{"trade_id": %d}' % each.trade_id for each in made]
+        await self._write(RAW.format(exchange=_VENUE), frames, partition)
         for topic in _TRADE_TOPICS:
             await self._write(topic, [self.value(each) for each in made], partition)
         self.ids += [str(each.trade_id) for each in made]
@@ -115,13 +115,13 @@ class Feeder:
         """A trade's record value, received now."""
         return encode(of, feed_records.now_us(), wire_prefix(self.schema_id))
 
-    def trade(self, number: int, days_apart: int = 0) -> Trade:
-        """The next trade; what else it says depends on ``number``."""
+    def trade(self, number: int, days_apart: int = 0, partition: int = 1) -> Trade:
+        """The next trade, of the partition's symbol; what else it says depends on ``number``."""
         self.written += 1
         vendor_data = ({"ord_type": "limit"}, None, {})[number % 3]
         return Trade(
             "KRAKEN",
-            "BTC/USDT",
+            _SYMBOLS[partition],
             self.written,
             feed_records.now_us() - number * days_apart * _DAY_US,
             Decimal("9999999999.99999999") - number,
@@ -131,7 +131,8 @@ class Feeder:
         )
 
     async def _write(self, topic: str, values: Sequence[bytes | None], partition: int) -> None:
-        records = [Outgoing(topic, b"KRAKEN:BTC/USDT", value, _now_ms(), self._headers()) for value in values]
+        key = f"KRAKEN:{_SYMBOLS[partition]}".encode()
+        records = [Outgoing(topic, key, value, _now_ms(), self._headers()) for value in values]
         await write(self.settings, self.names, records, partition)
 
     def _headers(self) -> tuple[tuple[str, bytes], ...]:

@@ -49,13 +49,17 @@ def _raw(record: Consumed, _schemas: Schemas) -> Row:
 
 
 def _bronze(record: Consumed, schemas: Schemas) -> Row:
-    try:
-        trade: Row = _trade(decode(record.value, schemas))
-    except InvalidRecord:
-        trade = dict.fromkeys(_TRADE)
+    trade = _trade_or_none(record, schemas)
     envelope = _raw(record, schemas)
     envelope["avro_payload"] = envelope.pop("frame") or b""
     return {**envelope, "message_key": record.key, **{name: trade[name] for name in _TRADE}}
+
+
+def _trade_or_none(record: Consumed, schemas: Schemas) -> Row:
+    try:
+        return _trade(decode(record.value, schemas))
+    except InvalidRecord:
+        return dict.fromkeys(_TRADE)
 
 
 def _trade(fields: dict[str, Any]) -> Row:
@@ -76,7 +80,7 @@ def _gold(record: Consumed, schemas: Schemas) -> Row:
     return {**row, "validated_at": record.timestamp}
 
 
-def _letter(record: Consumed, _schemas: Schemas) -> Row:
+def _letter(record: Consumed, schemas: Schemas) -> Row:
     said = {name: value for name, value in record.headers if name.startswith("k2-dlq-")}
     number = {name: int(value) for name, value in said.items() if value.isdigit()}
     value = record.value or b""
@@ -89,6 +93,7 @@ def _letter(record: Consumed, _schemas: Schemas) -> Row:
         "source_offset": number.get("k2-dlq-offset"),
         "schema_id": int.from_bytes(value[1:5]) if len(value) >= 5 and value[0] == 0 else None,
         "message_key": record.key or b"",
+        "source_sequence": _trade_or_none(record, schemas)["source_sequence"],
         "value": record.value,
         "headers": [(name.encode(), given) for name, given in record.headers],
         "ingestion_timestamp": _receipt(record),

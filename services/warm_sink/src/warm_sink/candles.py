@@ -1,0 +1,108 @@
+"""Keeps the table of candles up with the trades that go into gold's: they are inserted, then what they change here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from time import time_ns
+
+import numpy as np
+import pyarrow as pa
+
+from k2_shared.candles.fold import CandleFold, Folded
+from k2_shared.candles.rows import CandleRows
+from k2_shared.candles.timeframes import TIMEFRAMES
+from k2_shared.core.layout import Longs
+from k2_shared.core.telemetry import CandleMetrics
+from k2_shared.warm.candle_rows import KEPT_DAYS, Keys, Pair, candle_table, gold_trades
+from warm_sink.adapters import Warehouse
+from warm_sink.candle_store import StoredCandles
+from warm_sink.rules import Filled, Source, Standing, new_sources
+from warm_sink.sealing import refused
+
+TABLE = "candles"
+_KEPT_HOURS = (KEPT_DAYS[-1] - 1) * 24  # how far the candles are is told by those that are kept longest
+_STANDS = """
+SELECT 1 FROM candles WHERE timeframe = {timeframe:String} AND exchange = {exchange:String} AND symbol = {symbol:String}
+AND window_start = fromUnixTimestamp64Micro({start:Int64}, 'UTC') AND last_offset >= {offset:Int64} LIMIT 1
+"""
+_ENDS = "SELECT kafka_partition, max(last_offset) + 1 FROM candles WHERE timeframe = '1d' GROUP BY kafka_partition"
+_HAS_ROWS = "SELECT 1 FROM candles LIMIT 1"
+_BEGUN = """
+SELECT toUnixTimestamp64Micro(min(began_at)) FROM sink_state FINAL WHERE table_name = 'candles'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """A row that was inserted last; the table has it, or a newer one of its window."""
+
+    timeframe: str
+    pair: Pair
+    start: int
+    offset: int
+
+
+class Candles:
+    """Folds batches of gold's rows and inserts the candles that change; a fold lives from one ``begin`` to the next.
+
+    For one thread at a time; every method blocks and may raise what ``Warehouse`` raises.
+    """
+
+    def __init__(self, warehouse: Warehouse, most_older: int, metrics: CandleMetrics) -> None:
+        self._warehouse = warehouse
+        self._most_older = most_older
+        self._metrics = metrics
+        self._mark: _Mark | None = None
+        self._newest = np.full(len(TIMEFRAMES), -1)
+
+    def begin(self, sources: Mapping[str, Source]) -> Filled:
+        """Begin a new fold, for gold's topic; returns how far the candles are.
+
+        Raises:
+            Halt: they are of another topic.
+        """
+        (topic,) = sources
+        ends = {(topic, partition): int(end) for partition, end in self._warehouse.ask(_ENDS)}
+        has_rows = bool(self._warehouse.ask(_HAS_ROWS))
+        if not has_rows or new_sources(TABLE, Standing(self._warehouse.sources(TABLE), ends), sources):
+            self._warehouse.remember(TABLE, sources)
+        ((begun_us,),) = self._warehouse.ask(_BEGUN)
+        self._keys, self._mark = Keys(), None
+        self._fold = CandleFold(StoredCandles(self._warehouse, self._keys, int(begun_us)), self._most_older)
+        return Filled(TABLE, ends, _KEPT_HOURS if has_rows else None)
+
+    def stand(self) -> bool:
+        """Whether the table has what was inserted last, or newer."""
+        if (mark := self._mark) is None:
+            return True
+        (exchange, symbol) = mark.pair
+        of = {"timeframe": mark.timeframe, "exchange": exchange, "symbol": symbol}
+        return bool(self._warehouse.ask(_STANDS, **of, start=mark.start, offset=mark.offset))
+
+    def follow(self, rows: pa.Table) -> None:
+        """Insert the candles that rows of gold change, which stand in its table; doing it again changes nothing.
+
+        Raises:
+            Halt: a row cannot be folded.
+        """
+        trades = gold_trades(rows, self._keys)
+        folded = self._fold.fold(trades)
+        if len(folded.changed):
+            now_ms = time_ns() // 1_000_000
+            self._warehouse.insert(TABLE, candle_table(folded.changed, self._keys, now_ms))
+            self._mark = self._marked(folded.changed[-1:])
+        self._fold.accept(folded)
+        self._count(folded, refused(trades, folded.touched))
+
+    def _marked(self, row: CandleRows) -> _Mark:
+        timeframe, key, start, offset = (
+            int(row[name][0]) for name in ("timeframe", "key", "window_start", "last_offset")
+        )
+        return _Mark(TIMEFRAMES[timeframe].name, self._keys.pairs[key], start, offset)
+
+    def _count(self, folded: Folded, refusals: Longs) -> None:
+        np.maximum.at(self._newest, folded.changed["timeframe"], folded.changed["window_start"])
+        for place, timeframe in enumerate(TIMEFRAMES):
+            self._metrics.late.labels(timeframe.name).inc(int(folded.late[place]))
+            self._metrics.refused.labels(timeframe.name).inc(int(refusals[place]))
+            if self._newest[place] >= 0:
+                self._metrics.newest.labels(timeframe.name).set(self._newest[place] / 1e6)
