@@ -63,6 +63,32 @@ def test_a_reader_has_no_more_than_it_is_allowed(reader: Address, name: str) -> 
         assert code(reader.ask("SELECT 1", **{name: 0})) == "452"
 
 
+@pytest.mark.parametrize("name", CHANGEABLE)
+def test_what_a_reader_asks_for_in_its_sql_is_judged_the_same(reader: Address, name: str) -> None:
+    """By its SETTINGS clause it has what it may have, whatever FORMAT follows, and is refused what it may not."""
+    allowed = CHANGEABLE[name]
+    wanted = allowed.least if GRANTED[name] == allowed.most else allowed.most
+    had = f"SELECT toUInt64(getSetting('{name}')) SETTINGS {name} = "
+    assert reader.ask(f"{had}{wanted}").text == f"{wanted}\n"
+    assert reader.ask(f"{had}'{wanted}' FORMAT CSV").text == f"{wanted}\n"
+    assert reader.ask(f"{had}{wanted}", **{name: GRANTED[name]}).text == f"{wanted}\n"
+    assert code(reader.ask(f"{had}{allowed.most + 1}")) == ("452" if allowed.most > 1 else "70")  # a flag is 0 or 1
+
+
+@pytest.mark.parametrize(("name", "value"), [("max_threads", 7), ("max_rows_to_read", 7), ("readonly", 0)])
+def test_a_reader_changes_no_other_setting(reader: Address, name: str, value: int) -> None:
+    """Neither beside its SQL nor in it, also behind one that it may change."""
+    assert code(reader.ask("SELECT 1", **{name: value})) == "164"
+    assert code(reader.ask(f"SELECT 1 SETTINGS {name} = {value}")) == "164"
+    assert code(reader.ask(f"SELECT 1 SETTINGS final = 0, {name} = {value} FORMAT TSV")) == "164"
+
+
+def test_a_reader_sees_rows_as_they_lie_where_its_sql_asks_for_it(reader: Address, doubled: str) -> None:
+    """As beside it; the name of a column is no clause."""
+    assert reader.ask(f"SELECT count() FROM {doubled} SETTINGS final = 0").text == "2\n"
+    assert reader.ask(f"SELECT n AS settings, count() FROM {doubled} GROUP BY settings").text == "1\t1\n"
+
+
 def test_the_profile_of_a_server_says_the_same() -> None:
     """What deploy/clickhouse gives the reader of a server of one's own, and lets it change."""
     profile = ElementTree.parse(ROOT / "deploy/clickhouse/users.xml").find(PROFILE)  # noqa: S314  # our own file

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k2_local.embedded_clickhouse.statement import insert_of, named_format
+from k2_local.embedded_clickhouse.statement import insert_of, named_format, own_settings
 
 
 @pytest.mark.parametrize(
@@ -91,3 +91,23 @@ def test_a_file_stands_before_the_settings(text: bytes, statement: str) -> None:
     found = insert_of(text, is_all=True)
     assert found is not None
     assert found.from_file("'f'") == statement
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("SELECT 1", {}),
+        ("SELECT 1 SETTINGS a = 1", {"a": "1"}),
+        ("SELECT 1 settings a=1 , b='20' FORMAT CSV", {"a": "1", "b": "20"}),
+        ("SELECT 1 FORMAT CSV SETTINGS a=1;", {"a": "1"}),
+        ("SELECT n FROM (SELECT 1 AS n SETTINGS a=1)", {}),
+        ("SELECT 1 SETTINGS a=1 UNION ALL SELECT 2 SETTINGS b=2", {"b": "2"}),
+        ("SELECT ' SETTINGS a=1' -- SETTINGS a=1", {}),
+        ("SELECT 1 SETTINGS a=1, b='x', c=3", {"a": "1"}),
+        ("SELECT settings FROM t", {}),
+        ("SELECT 1 SETTINGS", {}),
+    ],
+)
+def test_a_query_may_ask_for_settings_in_its_sql(text: str, found: dict[str, str]) -> None:
+    """Those of the whole of it, which are numbers."""
+    assert own_settings(text) == found

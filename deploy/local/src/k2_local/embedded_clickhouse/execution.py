@@ -14,7 +14,7 @@ from k2_local.embedded_clickhouse.limits import MIB, Limits
 from k2_local.embedded_clickhouse.query import Query
 from k2_local.embedded_clickhouse.running import Running
 from k2_local.embedded_clickhouse.sessions import Sessions
-from k2_local.embedded_clickhouse.statement import Insert, insert_of, named_format
+from k2_local.embedded_clickhouse.statement import Insert, insert_of, named_format, own_settings
 from k2_shared.warm.reader import CHANGEABLE
 
 _HEAD = 64 * 1024  # bytes of a request that are read before its SQL is looked for
@@ -63,7 +63,7 @@ class Executor:
                 guard.check_reader(syntax, self.engine.table_functions)
             name = _format(sql, syntax) or query.default_format
             is_held = insert is not None or query.is_whole or not _is_streamed(syntax, name)
-            with self._configured(connection, query, is_held, syntax.kind):
+            with self._configured(connection, query, sql, is_held, syntax.kind):
                 if insert:
                     _insert(connection, insert, query, data, output)
                 elif is_held:
@@ -84,7 +84,7 @@ class Executor:
                 raise QueryError.of(Code.QUERY_IS_TOO_LARGE, f"the SQL is longer than {self.limits.query_text} bytes")
 
     @contextmanager
-    def _configured(self, connection: Connection, query: Query, is_held: bool, kind: str) -> Iterator[None]:
+    def _configured(self, connection: Connection, query: Query, sql: str, is_held: bool, kind: str) -> Iterator[None]:
         """Database and settings of one query; a session then has its own again, unless the query is to change them."""
         kept = query.session is not None and not query.is_readonly
         is_changeable = not kept or connection.values(["readonly"])["readonly"] == "0"  # a client may SET it
@@ -95,7 +95,7 @@ class Executor:
             connection.use(query.database)
         connection.set(settings)
         if query.account.readonly:
-            _set_readers(connection, query, {**self.limits.granted, **settings})
+            _set_readers(connection, query, sql, {**self.limits.granted, **settings})
         else:
             _set_own(connection, query)
         try:
@@ -114,9 +114,9 @@ def _set_own(connection: Connection, query: Query) -> None:
         connection.set({"readonly": query.readonly})
 
 
-def _set_readers(connection: Connection, query: Query, ceilings: Mapping[str, float]) -> None:
+def _set_readers(connection: Connection, query: Query, sql: str, ceilings: Mapping[str, float]) -> None:
     """What a reader has, or asked for of that; everything else is for the engine to refuse."""
-    connection.set(reader.settings(query.settings, ceilings))
+    connection.set(reader.settings(query.settings, own_settings(sql), ceilings))
     connection.set({"readonly": query.readonly})
     connection.set({name: value for name, value in query.settings.items() if name not in CHANGEABLE})
 

@@ -82,10 +82,12 @@ def read(account: Account, method: str, given: Mapping[str, str], headers: Mappi
 
 def _readonly(account: Account, method: str, given: Mapping[str, str]) -> int:
     """As ClickHouse has it: a GET is to change nothing, whatever it asks for."""
-    asked = given.get("readonly", "0")
+    asked = given.get("readonly", "1" if account.readonly else "0")
     if asked not in ("0", "1", "2"):
         raise QueryError.of(Code.BAD_ARGUMENTS, f"readonly={asked!r} is not allowed, it is 0, 1 or 2")
-    return 1 if account.readonly else int(asked) or (2 if method == "GET" else 0)
+    if account.readonly and asked != "1":
+        raise QueryError.of(Code.READONLY, "Cannot modify 'readonly' setting in readonly mode")
+    return int(asked) or (2 if method == "GET" else 0)
 
 
 def _session(given: Mapping[str, str], limits: Limits) -> Session | None:

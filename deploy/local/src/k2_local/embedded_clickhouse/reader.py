@@ -9,13 +9,18 @@ from k2_local.embedded_clickhouse.errors import Code, QueryError
 from k2_shared.warm.reader import CHANGEABLE, GRANTED
 
 
-def settings(asked: Mapping[str, str], ceilings: Mapping[str, float]) -> dict[str, float]:
+def settings(asked: Mapping[str, str], clause: Mapping[str, str], ceilings: Mapping[str, float]) -> dict[str, float]:
     """What a reader has, or asked for where it may, and of none more than the server grants anyone.
+
+    ``clause`` is what its SQL asks for in words: the engine then finds nothing changed there, which it would refuse.
 
     Raises:
         QueryError: it asked for more or less than a reader may have.
     """
-    chosen = {name: _allowed(name, text) for name, text in asked.items() if name in CHANGEABLE}
+    chosen = {name: _allowed(name, text) for name, text in {**asked, **clause}.items() if name in CHANGEABLE}
+    for name in clause.keys() & chosen.keys() & ceilings.keys():
+        if chosen[name] > ceilings[name]:
+            raise _outside(name, f"at most {ceilings[name]:g} here")
     return {name: min(value, ceilings.get(name, value)) for name, value in {**GRANTED, **chosen}.items()}
 
 
@@ -24,6 +29,9 @@ def _allowed(name: str, text: str) -> int:
     if not text.isdecimal():
         raise QueryError.of(Code.BAD_ARGUMENTS, f"the setting {name}={text!r} is no number")
     if not allowed.least <= int(text) <= allowed.most:
-        between = f"{allowed.least} and {allowed.most}"
-        raise QueryError.of(Code.SETTING_CONSTRAINT_VIOLATION, f"Setting {name} should be between {between}")
+        raise _outside(name, f"between {allowed.least} and {allowed.most}")
     return int(text)
+
+
+def _outside(name: str, allowed: str) -> QueryError:
+    return QueryError.of(Code.SETTING_CONSTRAINT_VIOLATION, f"Setting {name} should be {allowed}")

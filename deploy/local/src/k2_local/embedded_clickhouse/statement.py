@@ -1,4 +1,4 @@
-"""Where a request's SQL ends and an INSERT's data begins: they come in one stream."""
+"""Where a request's SQL ends and an INSERT's data begins: they come in one stream; and what a query's SQL asks for."""
 
 import re
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ _TOKEN = re.compile(
     re.DOTALL | re.ASCII,
 )
 _AFTER_FORMAT = re.compile(r"[ \t\f]*;?[ \t\f]*\r?\n?")
+_PAIR = re.compile(r"\s*(\w+)\s*=\s*'?(\d+)'?\s*,?", re.ASCII)
 _LAST_FORMAT = re.compile(r"\bFORMAT\s+(\w+)\s*(?:SETTINGS\b[^'\"`]*)?;?\s*$", re.IGNORECASE)
 
 
@@ -89,3 +90,24 @@ def named_format(text: str) -> str | None:
     """The format that a statement other than an INSERT asks for at its end."""
     found = _LAST_FORMAT.search(text)
     return found[1] if found else None
+
+
+def own_settings(text: str) -> dict[str, str]:
+    """The numbers that a query's own SETTINGS clause asks for, by name; none that a query inside it asks for.
+
+    What stands behind one that is no number is left out: no such setting is a reader's to change.
+    """
+    at, found = _settings_start(text), dict[str, str]()
+    while at is not None and (pair := _PAIR.match(text, at)):
+        found[pair[1]], at = pair[2], pair.end()
+    return found
+
+
+def _settings_start(text: str) -> int | None:
+    """Behind the last SETTINGS that is in no parentheses, as the one of a UNION's last SELECT holds for all of it."""
+    depth, found = 0, None
+    for token in _TOKEN.finditer(text):
+        depth += (token[0] == "(") - (token[0] == ")")
+        if depth == 0 and token[0].upper() == "SETTINGS":
+            found = token.end()
+    return found
