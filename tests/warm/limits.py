@@ -4,6 +4,8 @@ import asyncio
 import functools
 import os
 import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.faults.supervisor import until
@@ -13,11 +15,11 @@ from tests.warm.world import TABLES, World
 from k2_shared.core.errors import Unavailable
 
 AWAY_S = 125.0
-_LITTLE_MEMORY = {"query_memory": 2_097_152}
+_LITTLE_MEMORY = 2_097_152
 _REFUSED_S = 120.0
 _BLOCK = 1_048_576
-_FEW_PARTS = "parts_to_delay_insert = 2, parts_to_throw_insert = 3"
-_NO_SPACE = "min_free_disk_bytes_to_perform_insert = 1000000000000000"
+_FEW_PARTS = {"parts_to_delay_insert": 2, "parts_to_throw_insert": 3}
+_NO_SPACE = {"min_free_disk_bytes_to_perform_insert": 10**15}
 
 
 def limits() -> list[Fault]:
@@ -52,39 +54,49 @@ async def _away(world: World, is_frozen: bool) -> Done:
 
 async def _too_many_parts(world: World) -> Done:
     table = world.rng.choice(list(TABLES))
-    for sql in (f"ALTER TABLE {table} MODIFY SETTING {_FEW_PARTS}", f"SYSTEM STOP MERGES {table}"):
-        await asyncio.to_thread(world.tables.command, sql)
-    world.load.content.days = WIDE_DAYS
-    done = await _refused(world, "Too many parts", table)
-    for sql in (
-        f"ALTER TABLE {table} RESET SETTING parts_to_delay_insert, parts_to_throw_insert",
-        f"SYSTEM START MERGES {table}",
-    ):
-        await asyncio.to_thread(world.tables.command, sql)
-    world.load.content.days = 3
-    return done
+    async with _altered(world, table, _FEW_PARTS):
+        await _command(world, f"SYSTEM STOP MERGES {table}")
+        world.load.content.days = WIDE_DAYS
+        try:
+            return await _refused(world, "Too many parts", table)
+        finally:
+            world.load.content.days = 3
+            await _command(world, f"SYSTEM START MERGES {table}")
 
 
 async def _no_memory(world: World) -> Done:
-    await world.server_down()
-    world.server.limits = _LITTLE_MEMORY
-    await world.server_up()
-    done = await _refused(world, "memory limit exceeded")
-    await world.server_down()
-    world.server.limits = {}
-    await world.server_up()
-    return done
+    async def limited(**limits: float) -> None:
+        await world.server_down()
+        world.server.limits = limits
+        await world.server_up()
+
+    await limited(query_memory=_LITTLE_MEMORY)
+    try:
+        return await _refused(world, "memory limit exceeded")
+    finally:
+        await limited()
 
 
 async def _kept_free(world: World) -> Done:
     """The server refuses what would leave too little space."""
     table = world.rng.choice(list(TABLES))
-    await asyncio.to_thread(world.tables.command, f"ALTER TABLE {table} MODIFY SETTING {_NO_SPACE}")
-    done = await _refused(world, "NOT_ENOUGH_SPACE", table)
-    await asyncio.to_thread(
-        world.tables.command, f"ALTER TABLE {table} RESET SETTING min_free_disk_bytes_to_perform_insert"
-    )
-    return done
+    async with _altered(world, table, _NO_SPACE):
+        return await _refused(world, "enough free space", table)
+
+
+@asynccontextmanager
+async def _altered(world: World, table: str, settings: Mapping[str, int]) -> AsyncIterator[None]:
+    """A table with other settings for the length of the block."""
+    given = ", ".join(f"{name} = {value}" for name, value in settings.items())
+    await _command(world, f"ALTER TABLE {table} MODIFY SETTING {given}")
+    try:
+        yield
+    finally:
+        await _command(world, f"ALTER TABLE {table} RESET SETTING {', '.join(settings)}")
+
+
+async def _command(world: World, sql: str) -> None:
+    await asyncio.to_thread(world.tables.command, sql)
 
 
 async def _full(world: World, *, is_killed: bool = False) -> Done:
