@@ -37,7 +37,7 @@ def test_other_recordings_reconcile_and_demos_run_side_by_side(demos: Demos, tmp
     assert _warm_as_stages(found)
     assert found["warm"]["gaps"] >= 4
     assert found["age_ms"]["warm"]["p50"] > 0
-    assert found["stages"]["dlq"] > 3
+    assert found["tables"]["silver_dlq_trades"] == found["stages"]["dlq"] > 3
     assert found["stages"]["silver"] > found["stages"]["gold"]
     assert [(f["faults"]["dropped_ids"], f["faults"]["gaps_filled"]) for f in (found, other_found)] == [(6, 2), (3, 1)]
     for faults in (found["faults"], other_found["faults"]):

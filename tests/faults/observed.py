@@ -11,10 +11,10 @@ from aiokafka import TopicPartition
 from tests.faults.deliveries import Place, sha256
 
 from k2_shared.core.errors import InvalidRecord
+from k2_shared.core.letter_headers import PREFIX
 from k2_shared.core.settings import KafkaSettings
 from k2_shared.core.trade import contract_under, decode
 from k2_shared.kafka import clients
-from k2_shared.kafka.dlq import PREFIX
 from k2_shared.kafka.topics import BRONZE, DLQ, EXCHANGES, GOLD, SILVER, Names
 
 BRONZES = tuple(BRONZE.format(exchange=exchange.lower()) for exchange in EXCHANGES)

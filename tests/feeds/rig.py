@@ -24,6 +24,7 @@ from tests.feeds.accounts import (
 )
 from tests.feeds.sim import BTC, ETH, Plays, Sim, simulating
 
+from k2_shared.core.letter_headers import PREFIX
 from k2_shared.core.settings import RunSettings
 from k2_shared.core.trade import Exchange
 from k2_shared.feed.coverage import feed_records
@@ -37,7 +38,6 @@ from k2_shared.feed.coverage.feed_records import (
     now_us,
 )
 from k2_shared.feed.coverage.intervals import Interval, IntervalSet
-from k2_shared.kafka.dlq import PREFIX
 from k2_shared.kafka.topics import DLQ, EVENTS, GAPS, Names
 from k2_support.topics import read, write
 from k2_support.waiting import came_true, eventually

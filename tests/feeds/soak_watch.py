@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager
 from tests.feeds.accounts import Audit, auditing
 from tests.feeds.venue_accounts import Account, VenueAccounts, unaccounted
 
+from k2_shared.core.letter_headers import PREFIX
 from k2_shared.core.records import RecordBatch
 from k2_shared.core.settings import RunSettings
 from k2_shared.core.trade import Exchange, contract_under, decode
 from k2_shared.feed.coverage import feed_records
 from k2_shared.feed.coverage.feed_records import EventKind
 from k2_shared.feed.coverage.intervals import Interval, IntervalSet
-from k2_shared.kafka.dlq import PREFIX
 from k2_shared.kafka.topics import BRONZE, DLQ, EVENTS, EXCHANGES, GAPS, GOLD, Names
 
 Ids = Mapping[Exchange, Mapping[str, Sequence[Interval]]]

@@ -11,13 +11,13 @@ import numpy as np
 from k2_shared.core.columns import decode_columns
 from k2_shared.core.errors import InvalidRecord
 from k2_shared.core.layout import Longs
+from k2_shared.core.letter_headers import PREFIX
 from k2_shared.core.origin import Headers, Source, find
 from k2_shared.core.records import Consumed, RecordBatch
 from k2_shared.core.trade import Exchange, contract_under, decode, record_key
 from k2_shared.feed.coverage import feed_records
 from k2_shared.feed.coverage.feed_records import GapRecord, GapState
 from k2_shared.feed.coverage.intervals import Interval, IntervalSet
-from k2_shared.kafka.dlq import PREFIX
 
 _STAGE, _REASON, _DETAIL = (PREFIX + name for name in ("stage", "reason", "detail"))
 

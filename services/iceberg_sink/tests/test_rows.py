@@ -160,6 +160,18 @@ def test_rows_have_the_tables_columns_and_types(name: str) -> None:
     assert found["price"][0].as_py() == Decimal("105433.60000000")
 
 
+def test_a_letters_row_has_the_tables_columns_and_types() -> None:
+    """The headers too, as a list of names and values; its day is that of the refusal, in UTC."""
+    name = "silver_dlq_trades"
+    refused = (("k2-dlq-time", str(1_762_819_200 * 10**9 - 1).encode()), ("k2-origin", None))
+    to_rows = rows.of_table(TABLES[name], schema(name), {})
+    found = to_rows([FakeRecord(b"k", b"v", TABLES[name].topics[0], headers=refused)])
+    assert found.schema == schema(name)
+    (row,) = found.to_pylist()
+    assert row["headers"] == [{"name": each, "value": said} for each, said in refused]
+    assert (row["refused_date"], row["value"]) == (date(2025, 11, 10), b"v")
+
+
 TOO_WIDE = encoded({**fields(trade()), "price": Decimal("12345678901.00000000")})
 
 

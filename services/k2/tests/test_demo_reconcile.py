@@ -15,7 +15,7 @@ from k2.demo.observer import StageCount, percentile
 from k2.demo.oracle import Delivered, Recorded, Struck
 from k2.demo.reconcile import SHOWN, Expected, Sides, differences, shortfalls
 from k2.demo.report import Ages, Report
-from k2.demo.tables import TableRows
+from k2.demo.tables import TWICE, TableRows
 from k2.demo.warm_rows import WarmRows
 from k2_shared.core.errors import ConfigError
 
@@ -39,10 +39,11 @@ def _sides() -> Sides:
         "gold": StageCount(2, Counter([BTC, ETH])),
     }
     tables = {
-        "bronze_crypto_trades": TableRows(4, Counter({"delivered twice": 0})),
+        "bronze_crypto_trades": TableRows(4, Counter({TWICE: 0})),
         "silver_binance_trades": TableRows(1, Counter([ETH])),
         "silver_kraken_trades": TableRows(2, Counter({BTC: 2})),
         "gold_crypto_trades": TableRows(2, Counter([BTC, ETH])),
+        "silver_dlq_trades": TableRows(2, Counter({TWICE: 0})),
     }
     warm = {
         "raw_trades": WarmRows(5, 5),
@@ -91,12 +92,21 @@ def test_a_row_too_many_in_a_table_is_named(table: str) -> None:
     assert (found.where, found.excess) == (f"table {table}", (BTC,))
 
 
-def test_a_delivery_that_is_twice_in_bronze_is_found() -> None:
+@pytest.mark.parametrize("table", ["bronze_crypto_trades", "silver_dlq_trades"])
+def test_a_delivery_that_is_twice_in_a_table_is_found(table: str) -> None:
     """Two rows of one topic, partition and offset are no two deliveries."""
     sides = _sides()
-    sides.tables["bronze_crypto_trades"].ids["delivered twice"] = 1
+    sides.tables[table].ids[TWICE] = 1
     (found,) = differences(sides)
-    assert found.where == "table bronze_crypto_trades, deliveries"
+    assert found.where == f"table {table}, deliveries"
+
+
+def test_a_dead_letter_that_the_table_lacks_is_found() -> None:
+    """The table has as many rows as records were refused."""
+    sides = _sides()
+    sides = replace(sides, tables={**sides.tables, "silver_dlq_trades": TableRows(1, Counter())})
+    (found,) = differences(sides)
+    assert (found.where, found.expected, found.found) == ("table silver_dlq_trades", 2, 1)
 
 
 @pytest.mark.parametrize("table", ["bronze_trades", "silver_trades", "gold_trades"])

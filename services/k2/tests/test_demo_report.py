@@ -14,7 +14,7 @@ from k2.demo.observer import StageCount
 from k2.demo.oracle import Delivered
 from k2.demo.reconcile import Expected, Sides, differences
 from k2.demo.report import Ages, Report
-from k2.demo.tables import TableRows
+from k2.demo.tables import TWICE, TableRows
 from k2.demo.warm_rows import WarmRows
 from k2_support.records import trade, value
 
@@ -36,10 +36,11 @@ def report(gold: int = 1, faults: Faults = FAULTS) -> Report:
         "gold": StageCount(gold, Counter({ID: gold}), newest=newest),
     }
     tables = {
-        "bronze_crypto_trades": TableRows(3, Counter({"delivered twice": 0})),
+        "bronze_crypto_trades": TableRows(3, Counter({TWICE: 0})),
         "silver_binance_trades": TableRows(0, Counter()),
         "silver_kraken_trades": TableRows(2, Counter({ID: 2})),
         "gold_crypto_trades": TableRows(1, Counter([ID])),
+        "silver_dlq_trades": TableRows(1, Counter({TWICE: 0})),
     }
     warm = {
         "raw_trades": WarmRows(3, 3),

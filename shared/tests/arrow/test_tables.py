@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from k2_shared.arrow.envelopes import envelopes
+from k2_shared.arrow.letters import letters
 from k2_shared.arrow.tables import DERIVED, QUOTE_VOLUME, as_table, quote_volume
 from k2_shared.arrow.trades import decode_values
 from k2_shared.core import contracts
+from k2_shared.core.contracts import TableContract
 from k2_support.records import SCHEMAS, trade, value
 
 DECIMAL = pa.decimal128(18, 8)
@@ -51,10 +54,11 @@ def test_day_and_hour_are_of_the_exchanges_time_in_utc() -> None:
     ]
 
 
-def test_every_column_of_every_table_of_trades_is_had_or_derived() -> None:
-    """What a contract says beyond the trade has its function here."""
-    tables = [table for table in contracts.tables().values() if table.rows == "trade_v3"]
-    assert {name for table in tables for name, _ in table.columns} <= {*ROWS.column_names, *DERIVED}
+@pytest.mark.parametrize("table", contracts.tables().values(), ids=lambda table: table.name)
+def test_every_column_of_every_table_is_had_or_derived(table: TableContract) -> None:
+    """What a contract says beyond the record's own has its function here."""
+    had = {"trade_v3": ROWS, "envelope": envelopes([]), "letter": letters([])}[table.rows].column_names
+    assert {column.name for column in table.columns} <= {*had, *DERIVED}
 
 
 def test_columns_come_in_the_tables_types() -> None:

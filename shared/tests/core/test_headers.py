@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k2_shared.core.errors import InvalidRecord
+from k2_shared.core.letter_headers import PREFIX
 from k2_shared.core.origin import HEADER, Origin, Source, find, receipts, received_ns
 from k2_shared.core.records import Outgoing
-from k2_shared.kafka.dlq import MAX_DETAIL_BYTES, PREFIX, Refuser, source
+from k2_shared.kafka.dlq import MAX_DETAIL_BYTES, Refuser, source
 from k2_shared.kafka.topics import DLQ
 from k2_support.records import ORIGIN, RECEIVED_NS, FakeRecord, records, trade
 

@@ -48,7 +48,7 @@ def test_decimals_are_pinned() -> None:
     assert [(each["type"], each["precision"], each["scale"]) for each in decimals] == [("bytes", 18, 8)] * 2
     assert (DECIMAL_SCALE, DECIMAL_LIMIT) == (8, 10**10)
     for table in contracts.tables().values():
-        assert {kind for _, kind in table.columns if "decimal" in kind} <= {"decimal(18, 8)"}
+        assert {column.type for column in table.columns if "decimal" in column.type} <= {"decimal(18, 8)"}
 
 
 def test_a_missing_field_is_refused(registry_call: Call, names: Names, topics: dict[str, int]) -> None:

@@ -42,7 +42,7 @@ class IcebergSink(TableSinks):
     async def sinks(self) -> Sequence[LakeTableSink]:
         settings, names = self._settings, self._names
         kafka, schemas = await asyncio.gather(
-            identified(settings, names, topics()), loaded_schemas(settings, names, topics())
+            identified(settings, names, topics()), loaded_schemas(settings, names, decoded_topics())
         )
         made = await asyncio.to_thread(self._sink_tables, kafka, schemas)
         return [LakeTableSink(settings, names, sink_table, self._metrics) for sink_table in made]
@@ -70,10 +70,9 @@ class IcebergSink(TableSinks):
         fed_by = Identity(kafka.cluster_id, {topic: kafka.topic_ids[topic] for topic in own})
         retries = at_table(self._settings.sink_commit_attempts, partial(self._failed, contract.name))
         table = LakeTable(loaded, self._settings.sink_id, fed_by, retries, self._turns)
-        if contract.rows == "envelope":
-            return SinkTable(contract, table, rows.envelope(table.arrow_schema), fed_by)
-        to_rows = rows.trades(table.arrow_schema, {topic: schemas[topic].known for topic in own})
-        return SinkTable(contract, table, to_rows, fed_by, {topic: schemas[topic] for topic in own})
+        used = {topic: schemas[topic] for topic in own if contract.rows == "trade_v3"}
+        to_rows = rows.of_table(contract, table.arrow_schema, {topic: each.known for topic, each in used.items()})
+        return SinkTable(contract, table, to_rows, fed_by, used)
 
     def _failed(self, table: str, error: Exception) -> None:
         self._metrics.errors.labels(SERVICE, type(error).__name__).inc()
@@ -83,6 +82,11 @@ class IcebergSink(TableSinks):
 def topics() -> list[str]:
     """The topics that the tables are filled from, by the contract's name."""
     return sorted({topic for table in contracts.tables().values() for topic in table.topics})
+
+
+def decoded_topics() -> list[str]:
+    """Those of them whose records are trades."""
+    return [topic for topic in topics() if contracts.topics()[topic].schema]
 
 
 def compose(settings: SinkSettings, shell: Shell) -> IcebergSink:

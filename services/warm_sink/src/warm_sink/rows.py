@@ -1,31 +1,31 @@
 """Arrow rows of the warm tier's tables, a batch of Kafka records at a time; a row is a function of its record alone."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from k2_shared.arrow.arrays import BYTES, TEXT, TIME, days, times
+from k2_shared.arrow.arrays import TEXT, days, times
 from k2_shared.arrow.envelopes import envelopes
+from k2_shared.arrow.letters import letters
 from k2_shared.arrow.tables import quote_volume
 from k2_shared.arrow.trades import DecodedTrades, decode_trades, validated_trades
 from k2_shared.core.contracts import WarmTableContract
 from k2_shared.core.errors import Halt, InvalidRecord
 from k2_shared.core.records import Consumed, RecordBatch
-from k2_shared.core.trade import Schemas, schema_ids
+from k2_shared.core.trade import Schemas
 from k2_shared.feed.coverage import feed_records
-from k2_shared.kafka import dlq
 from k2_shared.stages.row_batch import ToRows
 from warm_sink.rules import Landmark
 
 _MILLISECONDS = pa.timestamp("ms", tz="UTC")
-_HEADERS = pa.list_(pa.struct([("name", TEXT), ("value", BYTES)]))
 _DELIVERED = ("trade_id", "timestamp", "price", "quantity", "side", "source_sequence")
 _VALIDATED = ("exchange", "symbol", *_DELIVERED, "currency", "ingestion_timestamp")
 _GAP_TEXTS = ("exchange", "symbol", "state", "cause")
-_LATEST_NS = 2**32 * 10**9
+_REFUSED = ("reason", "detail", "stage", "service", "version", "refused_at")
+_REFUSED_FROM = ("source_topic", "source_partition", "source_offset")
 
 Columns = dict[str, Any]
 """Arrow arrays by their columns' names."""
@@ -138,40 +138,19 @@ def _maps(vendor_data: pa.ChunkedArray) -> pa.Array:
 
 def _letters(batch: RecordBatch, schemas: Mapping[str, Schemas]) -> pa.Table:
     """Rows of dead letters; what another writer's record does not say is empty, zero or null."""
-    said = [dlq.said(record.headers) for record in batch]
-    envelope = envelopes(batch)
+    found = letters(batch)
     return pa.table(
         {
-            **{name: _texts(said, name) for name in ("reason", "detail", "stage", "service", "version")},
-            "attempt": pa.array([dlq.number(each.get("attempt"), 9) or 0 for each in said], pa.uint32()),
-            "refused_at": pc.coalesce(pa.array(map(_refused_us, said), TIME), envelope["kafka_timestamp"]),
-            "source_topic": _texts(said, "topic"),
-            "source_partition": pa.array([dlq.number(each.get("partition"), 9) for each in said], pa.int32()),
-            "source_offset": pa.array([dlq.number(each.get("offset"), 18) for each in said], pa.int64()),
-            "schema_id": pa.array([_schema_id(record) for record in batch], pa.uint32()),
-            "message_key": _keys(envelope),
+            **{name: found[name] for name in (*_REFUSED, *_REFUSED_FROM, "headers")},
+            "attempt": found["attempt"].cast(pa.uint32()),
+            "schema_id": found["schema_id"].cast(pa.uint32()),
+            "message_key": _keys(found),
             "source_sequence": _with_gaps(decode_trades(batch, schemas), len(batch))["source_sequence"],
-            "value": envelope["avro_payload"],
-            "headers": pa.array([_headers(record) for record in batch], _HEADERS),
-            **_received(envelope),
-            **_places(envelope),
+            "value": found["value"],
+            **_received(found),
+            **_places(found),
         }
     )
-
-
-def _refused_us(said: Mapping[str, str]) -> int | None:
-    """When a letter was refused, None where it says nothing that a TTL could hold."""
-    at = dlq.number(said.get("time"), 19)
-    return None if at is None or at >= _LATEST_NS else at // 1_000
-
-
-def _schema_id(record: Consumed) -> int | None:
-    """The schema id that a value claims, None where it is in no wire format."""
-    return next(iter(schema_ids([record])), None)
-
-
-def _headers(record: Consumed) -> list[dict[str, Any]]:
-    return [{"name": name, "value": value} for name, value in record.headers]
 
 
 def _gaps(batch: RecordBatch) -> pa.Table:
@@ -225,7 +204,3 @@ def _keys(envelope: pa.Table) -> Any:
 
 def _payloads(envelope: pa.Table) -> Any:
     return pc.fill_null(envelope["avro_payload"], b"")
-
-
-def _texts(said: Iterable[Mapping[str, str]], name: str) -> Any:
-    return pa.array([each.get(name, "") for each in said], TEXT)

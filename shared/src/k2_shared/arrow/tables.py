@@ -20,9 +20,10 @@ def quote_volume(price: pa.ChunkedArray, quantity: pa.ChunkedArray) -> pa.Chunke
 DERIVED: Mapping[str, Callable[[pa.Table], pa.Array | pa.ChunkedArray]] = {
     "exchange_date": lambda rows: days(rows["timestamp"]),
     "exchange_hour": lambda rows: hours(rows["timestamp"]),
+    "refused_date": lambda rows: days(rows["refused_at"]),
     "quote_volume": lambda rows: quote_volume(rows["price"], rows["quantity"]),
 }
-"""The columns that tables of trades have beyond the trade's own, by name; day and hour are those of UTC."""
+"""The columns that tables have beyond a trade's or a letter's own, by name; day and hour are those of UTC."""
 
 
 def as_table(rows: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -106,7 +106,7 @@ class TableContract:
     name: str
     purpose: str
     topics: tuple[str, ...]
-    rows: Literal["envelope", "trade_v3"]
+    rows: Literal["envelope", "trade_v3", "letter"]
     columns: tuple[Column, ...]
     partition_by: tuple[PartitionField, ...]
     sort_by: tuple[str, ...]

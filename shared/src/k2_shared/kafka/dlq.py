@@ -6,12 +6,12 @@ from importlib.metadata import version
 from typing import cast
 
 from k2_shared.core.errors import InvalidRecord
+from k2_shared.core.letter_headers import PREFIX, number, said, text
 from k2_shared.core.origin import Headers
 from k2_shared.core.records import Consumed, Outgoing, Record
 from k2_shared.core.stage_names import StageName
 from k2_shared.kafka.topics import DLQ
 
-PREFIX = "k2-dlq-"
 ATTEMPT = f"{PREFIX}attempt"
 LETTER = f"{PREFIX}letter"
 """On a replayed record: which dead letter it is. It stays there as every header does, so whoever refuses the record
@@ -54,18 +54,6 @@ class Refuser:
         )
 
 
-def said(headers: Headers) -> dict[str, str]:
-    """What a letter's headers say, by their names without the prefix; of one that comes twice the last is its own."""
-    found = ((name, value) for name, value in headers if name.startswith(PREFIX))
-    return {name.removeprefix(PREFIX): _text(value) for name, value in found}
-
-
-def number(text: str | None, digits: int) -> int | None:
-    """The number that a header says, of so many digits at most; None where it says none."""
-    given = text or ""
-    return int(given) if given.isascii() and given.isdigit() and len(given) <= digits else None
-
-
 def source(record: Record) -> str:
     """Where a record that is to be written was read, ``TOPIC[PARTITION]@OFFSET``; of a letter, what was refused there.
 
@@ -81,11 +69,7 @@ def source(record: Record) -> str:
     return f"{topic}[{partition}]@{offset}"
 
 
-def _text(value: bytes | None) -> str:
-    return (value or b"").decode("utf-8", "backslashreplace")
-
-
 def _attempt(headers: Headers) -> int:
     """The number of this refusal: one more than the last attempt that the record carries; not ours, not counted."""
-    given = (number(_text(value), 9) for name, value in headers if name == ATTEMPT)
+    given = (number(text(value), 9) for name, value in headers if name == ATTEMPT)
     return 1 + max((attempt for attempt in given if attempt), default=0)

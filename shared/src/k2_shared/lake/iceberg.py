@@ -1,5 +1,6 @@
 """The Iceberg catalog and the tables of the contracts."""
 
+import re
 from typing import Any
 
 from pyiceberg.catalog.rest import RestCatalog
@@ -17,10 +18,12 @@ from pyiceberg.types import (
     DecimalType,
     IcebergType,
     IntegerType,
+    ListType,
     LongType,
     MapType,
     NestedField,
     StringType,
+    StructType,
     TimestamptzType,
 )
 from requests import PreparedRequest, Response, Session
@@ -43,6 +46,7 @@ _TYPES: dict[str, IcebergType] = {
     "timestamptz": TimestamptzType(),
     "decimal(18, 8)": DecimalType(18, 8),
 }
+_INNER_ID = re.compile(r"\d+: ")
 _TRANSFORMS: dict[str, Transform[Any, Any]] = {"day": DayTransform(), "identity": IdentityTransform()}
 
 
@@ -142,8 +146,7 @@ def check(table: Table, contract: TableContract) -> None:
     Raises:
         ConfigError: names the table and what differs.
     """
-    wanted = [(field.name, str(field.field_type)) for field in schema_of(contract).fields]
-    found = [(field.name, str(field.field_type)) for field in table.schema().fields]
+    wanted, found = _spelt(schema_of(contract)), _spelt(table.schema())
     if wanted != found:
         differs = sorted(set(wanted) ^ set(found))
         raise ConfigError(
@@ -152,20 +155,31 @@ def check(table: Table, contract: TableContract) -> None:
         )
 
 
+def _spelt(schema: Schema) -> list[tuple[str, str]]:
+    """Names and types, without the ids inside of the types: those are the catalog's to give."""
+    return [(field.name, _INNER_ID.sub("", str(field.field_type))) for field in schema.fields]
+
+
 def schema_of(contract: TableContract) -> Schema:
     """A contract's columns as an Iceberg schema, field ids from 1 in their order."""
-    map_ids = len(contract.columns) + 1
+    inner = len(contract.columns) + 1
     return Schema(
         *(
-            NestedField(number, column.name, _type(column.type, map_ids), required=False, doc=column.comment)
+            NestedField(number, column.name, _type(column.type, inner), required=False, doc=column.comment)
             for number, column in enumerate(contract.columns, start=1)
         )
     )
 
 
-def _type(kind: str, map_ids: int) -> IcebergType:
-    if kind == "map<string, string>":
-        return MapType(map_ids, StringType(), map_ids + 1, StringType(), value_required=False)
+def _type(kind: str, inner: int) -> IcebergType:
+    """A column's type; ``inner`` is the first of the ids for what is inside of it."""
+    match kind:
+        case "map<string, string>":
+            return MapType(inner, StringType(), inner + 1, StringType(), value_required=False)
+        case "list<struct<name: string, value: binary>>":
+            name = NestedField(inner + 1, "name", StringType(), required=False)
+            value = NestedField(inner + 2, "value", BinaryType(), required=False)
+            return ListType(inner, StructType(name, value), element_required=False)
     return _TYPES[kind]
 
 

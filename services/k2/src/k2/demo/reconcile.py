@@ -61,6 +61,7 @@ class Expected:
             "bronze_crypto_trades": everything,
             **{_silver(exchange): ids.total() for exchange, ids in self.by_exchange.items()},
             "gold_crypto_trades": self.once.total(),
+            "silver_dlq_trades": self.stages["dlq"],
         }
         self.warm = {table: self.stages[stage] for table, stage in WARM_STAGES.items()}
 
@@ -99,8 +100,9 @@ def _all(sides: Sides) -> Iterator[Difference]:
     yield from _ids("silver", want.silver, stages["silver"].ids)
     yield from _count("dlq", want.stages["dlq"], stages["dlq"].records)
     yield from _ids("gold", want.once, stages["gold"].ids)
-    yield from _count("table bronze_crypto_trades", want.stages["bronze"], tables["bronze_crypto_trades"].rows)
-    yield from _ids("table bronze_crypto_trades, deliveries", Counter(), +tables["bronze_crypto_trades"].ids)
+    for name in ("bronze_crypto_trades", "silver_dlq_trades"):
+        yield from _count(f"table {name}", want.tables[name], tables[name].rows)
+        yield from _ids(f"table {name}, deliveries", Counter(), +tables[name].ids)
     for exchange, ids in want.by_exchange.items():
         yield from _ids(f"table {_silver(exchange)}", ids, tables[_silver(exchange)].ids)
     yield from _ids("table gold_crypto_trades", want.once, tables["gold_crypto_trades"].ids)

@@ -66,6 +66,7 @@ class Moment:
         fed_by = {
             "bronze_crypto_trades": self.stages["bronze"].records,
             "gold_crypto_trades": self.stages["gold"].records,
+            "silver_dlq_trades": self.stages["dlq"].records,
         }
         if table in fed_by:
             return max(0, fed_by[table] - self.tables[table])

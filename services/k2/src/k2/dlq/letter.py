@@ -9,9 +9,10 @@ from uuid import UUID
 from aiokafka import TopicPartition
 
 from k2_shared.core.errors import ConfigError, InvalidRecord
+from k2_shared.core.letter_headers import PREFIX, number, said
 from k2_shared.core.origin import Headers
 from k2_shared.core.records import Consumed, Outgoing
-from k2_shared.kafka.dlq import ATTEMPT, LETTER, PREFIX, number, said
+from k2_shared.kafka.dlq import ATTEMPT, LETTER
 from k2_shared.kafka.topics import BRONZE, EXCHANGES, SILVER, Names, partition_for
 
 READ_TOPICS = tuple(name.format(exchange=exchange.lower()) for name in (BRONZE, SILVER) for exchange in EXCHANGES)

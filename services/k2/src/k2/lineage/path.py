@@ -6,8 +6,8 @@ from typing import Any
 
 from k2.feed.exchange_symbol import ExchangeSymbol
 from k2_shared.core.errors import ConfigError
+from k2_shared.core.letter_headers import PREFIX
 from k2_shared.core.trade import Exchange, record_key
-from k2_shared.kafka import dlq
 from k2_shared.kafka.topics import EXCHANGES
 
 STAGES = ("raw", "bronze", "dlq", "silver", "gold", "table")
@@ -64,7 +64,7 @@ class Hop:
     def refused_by(self) -> str | None:
         """The stage that refused it, of a dead letter."""
         letter: Mapping[str, Any] = self.said.get("letter", {})
-        return letter.get(f"{dlq.PREFIX}stage")
+        return letter.get(f"{PREFIX}stage")
 
     def shown(self, received_us: int | None) -> dict[str, Any]:
         """For JSON; the age is from the receipt of the first frame on, in seconds."""
