@@ -65,7 +65,7 @@ async def test_a_request_that_is_too_large_for_what_stands_before_the_server_goe
     child = start(agents, server)
     with server.refusing(413, lambda method, path: method == "POST" and "INSERT" in path.upper()):
         await feeder.everything(10)
-        await says(child, "@0, of ")
+        await says(child, "kafka_offset 0, ")
         await says(child, "cannot do as much at once")
     await feeder.arrive(tables)
     assert child.stop() == 0

@@ -8,9 +8,11 @@ from typing import Any, TypeVar
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
+from k2_shared.core.retries import reason
 from k2_shared.core.settings import ClickHouseSettings
+from k2_shared.core.telemetry import logger
 from k2_shared.kafka.topics import Names
-from k2_shared.warm.client import connect, database, failures
+from k2_shared.warm.client import TooLarge, connect, database, failures
 from warm_sink.rules import Landmark, Source, Standing
 
 T = TypeVar("T")
@@ -19,7 +21,9 @@ _INSERT = {
     "async_insert": 0,  # an insert that is answered stands in the table
     "input_format_null_as_default": 0,
 }
+HALVED = "warm_insert_halved"
 _COMPRESSION = "zstd"
+_PLACE, _OTHERWISE = ("kafka_topic", "kafka_partition", "kafka_offset"), ("exchange", "symbol")
 _ENDS = "SELECT kafka_topic, kafka_partition, max(kafka_offset) + 1 FROM {table:Identifier} GROUP BY ALL"
 _TEXT, _NUMBER, _TIME = (
     "{0} = {{{0}:String}}",
@@ -71,11 +75,21 @@ class Warehouse:
     def insert(self, table: str, rows: pa.Table) -> None:
         """Insert rows; once it returns they stand in the table. What is not answered may stand there, or a part of it.
 
+        What the server cannot take at once goes by halves, down to a single row.
+
         Raises:
             Unavailable: the server is away, or cannot take them now.
             ConfigError, Halt: it refuses them.
         """
-        self._asked(lambda client: client.insert_arrow(table, rows, settings=_INSERT))
+        try:
+            self._asked(lambda client: client.insert_arrow(table, rows, settings=_INSERT))
+        except TooLarge as error:
+            if rows.num_rows == 1:
+                raise TooLarge(f"the row of {_known_by(rows)}, {rows.nbytes:,} bytes: {error}") from None
+            logger().warning(HALVED, table=table, rows=rows.num_rows, reason=reason(error))
+            middle = rows.num_rows // 2
+            self.insert(table, rows.slice(0, middle))
+            self.insert(table, rows.slice(middle))
 
     def stands(self, table: str, landmark: Landmark) -> bool:
         """Whether a row is in a table.
@@ -153,6 +167,12 @@ class Warehouse:
             except BaseException:
                 self.close()  # whatever is left on its connection is not the next answer
                 raise
+
+
+def _known_by(rows: pa.Table) -> str:
+    """By what people find the first row."""
+    names = _PLACE if "kafka_offset" in rows.column_names else _OTHERWISE
+    return ", ".join(f"{name} {rows[name][0]}" for name in names)
 
 
 def _standing(client: Client, table: str) -> Standing:

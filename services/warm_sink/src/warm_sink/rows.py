@@ -62,12 +62,6 @@ def by_days(rows: pa.Table, column: str | None, most: int) -> Iterator[pa.Table]
         yield rows if inside.all() else rows.filter(pa.array(inside))
 
 
-def place(rows: pa.Table) -> str:
-    """Where the record of the first row stands, ``TOPIC[PARTITION]@OFFSET``."""
-    topic, partition, offset = (rows[f"kafka_{name}"][0] for name in ("topic", "partition", "offset"))
-    return f"{topic}[{partition}]@{offset}"
-
-
 def landmark(rows: pa.Table, partition_by: str | None, received: range) -> Landmark | None:
     """The row by which a table is known again: of those received within a time (us) the last; None if there is none.
 

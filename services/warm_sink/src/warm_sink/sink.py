@@ -24,10 +24,9 @@ from k2_shared.kafka.topics import Names, administration
 from k2_shared.lake.memory import give_back
 from k2_shared.stages.row_batch import BatchLimits, RowBatch, ToRows
 from k2_shared.stages.table_sink import Feed, Positions, TableSink
-from k2_shared.warm.client import TooLarge
 from warm_sink.adapters import Warehouse
 from warm_sink.followers import Follower
-from warm_sink.rows import by_days, landmark, place
+from warm_sink.rows import by_days, landmark
 from warm_sink.rules import Evidence, Filled, Landmark, Source, Start, further_back, new_sources, start
 from warm_sink.settings import SERVICE, WarmSinkSettings
 
@@ -173,7 +172,7 @@ class WarmTableSink(TableSink):
         False where the table has lost what was inserted before: then more rows would hide that.
         """
         by, now_us = self._table.contract.partition_by, time.time_ns() // 1_000
-        inserted = all(self._put(piece) for piece in by_days(rows, by, _DAYS))
+        inserted = all(self._tried("written", partial(self._put, piece)) for piece in by_days(rows, by, _DAYS))
         if inserted:
             self._tried("followed", partial(self._follower.follow, rows))
             self._landmark = landmark(rows, by, range(now_us - _LASTING_US, now_us + _LASTING_US))
@@ -181,26 +180,11 @@ class WarmTableSink(TableSink):
         return inserted
 
     def _put(self, piece: pa.Table) -> bool:
-        """Insert a piece, or its halves where the server cannot take it at once; of a single row all attempts fail."""
-        done = self._tried("written", partial(self._attempt, piece))
-        if done is not None:
-            return done
-        middle = piece.num_rows // 2
-        return self._put(piece.slice(0, middle)) and self._put(piece.slice(middle))
-
-    def _attempt(self, piece: pa.Table) -> bool | None:
-        """Make an attempt at a piece: whether it stands; None where it is too large, and can be smaller."""
         table = self.feed.table
         stands = not self._landmark or self._warehouse.stands(table, self._landmark)
         if not (stands and self._follower.stand()):
             return False
-        try:
-            self._warehouse.insert(table, piece)
-        except TooLarge as error:
-            if piece.num_rows == 1:
-                raise TooLarge(f"the row of {place(piece)}, of {piece.nbytes:,} bytes: {error}") from None
-            self._tell(error)
-            return None
+        self._warehouse.insert(table, piece)
         return True
 
     async def _starts(self, filled: Filled) -> dict[TopicPartition, Start]:
