@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from k2_shared.core.errors import Halt
 from k2_shared.kafka.identities import Identity
-from k2_shared.lake.sink_state import SinkState, agreed, check_world, superseded
+from k2_shared.lake.sink_state import SinkState, World, agreed, check_world, superseded
 
 STATE = SinkState({("a", 0): 5, ("a", 11): 7, ("b", 0): 1}, "commit-1", "cluster-1", {"a": "1", "b": "2"}, "table-1")
 KAFKA = Identity("cluster-1", {"a": "1", "b": "2"})
@@ -66,21 +66,22 @@ def test_summary_and_property_must_agree() -> None:
         ({"table_uuid": "table-2"}, "the table is another one: table-2"),
         ({"kafka": Identity("cluster-2", KAFKA.topic_ids)}, "Kafka is another cluster: cluster-2"),
         ({"kafka": Identity("cluster-1", {"a": "1", "b": "3"})}, "topic b was created anew: 3"),
-        ({"log_starts": {("a", 11): 9}}, r"a\[11\] starts at 9, the table needs 7: 2 are lost"),
+        ({"logs": {("a", 11): range(9, 20)}}, r"a\[11\] starts at 9, the table needs 7: 2 are lost"),
+        ({"logs": {("a", 11): range(6)}}, r"a\[11\] ends at 6, the table has all up to 7: Kafka was cut short"),
     ],
 )
 def test_a_contradiction_halts(changes: dict[str, Any], said: str) -> None:
     """Each says what differs."""
-    world: dict[str, Any] = {"table_uuid": "table-1", "kafka": KAFKA, "log_starts": {("a", 0): 5, ("a", 11): 0}}
-    check_world(STATE, **world)
+    world = World("table-1", KAFKA, {("a", 0): range(5, 5), ("a", 11): range(8)})
+    check_world(STATE, world)
     with pytest.raises(Halt, match=said):
-        check_world(STATE, **{**world, **changes})
+        check_world(STATE, replace(world, **changes))
 
 
 def test_what_is_new_in_the_world_is_no_contradiction() -> None:
     """A topic or partition that the state does not know yet is begun, not refused."""
     kafka = Identity("cluster-1", {**KAFKA.topic_ids, "c": "9"})
-    check_world(STATE, "table-1", kafka, {("a", 12): 1_000, ("c", 0): 1_000})
+    check_world(STATE, World("table-1", kafka, {("a", 12): range(1_000, 1_001), ("c", 0): range(1_000, 1_001)}))
 
 
 @pytest.mark.parametrize(

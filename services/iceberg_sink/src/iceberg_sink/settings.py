@@ -2,19 +2,14 @@
 
 from pydantic import Field
 
-from k2_shared.core.settings import AgentSettings, LakeSettings
+from k2_shared.core.settings import AgentSettings, SinkIdSettings
 
 SERVICE = "iceberg_sink"
 
 
-class SinkSettings(AgentSettings, LakeSettings):
-    """The sink's name in the tables, when it commits, how often it tries, what it expires."""
+class SinkSettings(AgentSettings, SinkIdSettings):
+    """When the sink commits, how often it tries, what it expires."""
 
-    sink_id: str = Field(
-        "k2",
-        pattern=r"^[a-z0-9-]{1,40}$",
-        description="names the sink's state in the tables; another id starts from nothing and doubles every row",
-    )
     sink_max_rows: int = Field(100_000, ge=1, le=200_000, description="commit at so many rows")
     sink_max_bytes: int = Field(
         8_388_608, ge=65_536, le=268_435_456, description="commit at so many bytes of rows in memory"

@@ -12,10 +12,11 @@ from k2_shared.core.errors import Halt
 from k2_shared.core.telemetry import Metrics
 from k2_shared.kafka import clients
 from k2_shared.kafka.identities import Identity
+from k2_shared.kafka.offsets import offset_ranges
 from k2_shared.kafka.schemas import SubjectSchemas
 from k2_shared.kafka.topics import Names
 from k2_shared.lake.memory import give_back
-from k2_shared.lake.sink_state import SinkState, check_world
+from k2_shared.lake.sink_state import SinkState, World, check_world
 from k2_shared.lake.table import Commit, LakeTable, Superseded
 from k2_shared.stages.row_batch import BatchLimits, RowBatch, ToRows
 from k2_shared.stages.table_sink import Feed, Positions, TableSink
@@ -79,12 +80,12 @@ class LakeTableSink(TableSink):
 
     async def _take_position(self, state: SinkState | None) -> None:
         """Read on at the offsets in the table; those committed in Kafka only show the lag."""
-        log_starts = await self.reader.beginning_offsets(self.feed.partitions)
+        logs = await offset_ranges(self.reader, self.feed.partitions)
         if state is None:
             await self._check_untouched()
         else:
-            check_world(state, self._sink_table.table.uuid, self._sink_table.kafka, log_starts)
-        self.rewind({**log_starts, **(state.offsets if state else {})})
+            check_world(state, World(self._sink_table.table.uuid, self._sink_table.kafka, logs))
+        self.rewind({at: log.start for at, log in logs.items()} | (dict(state.offsets) if state else {}))
         if state is not None:  # a crash between the table's commit and Kafka's would leave a lag that is none
             await self.reader.commit(dict(self.positions))
 
@@ -98,7 +99,7 @@ class LakeTableSink(TableSink):
             if await self.reader.committed(at) is not None:
                 raise Halt(
                     f"table {self.feed.table} holds no state of this sink, yet group {self.feed.group} has "
-                    "committed offsets: the table was recreated; delete the group to build it anew from Kafka"
+                    "committed offsets: the table was recreated; 'k2 sink resolve' has it built anew from Kafka"
                 )
 
     def _write(self, batch: RowBatch) -> None:

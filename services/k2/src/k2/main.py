@@ -29,6 +29,11 @@ COMMANDS = {
         "k2.status.command:status",
         "Show servers, agents, lag, gaps, dead letters and tables, and one verdict.",
     ),
+    "sink": (
+        "k2.sink.command:app",
+        "The Iceberg sink: how far its tables are filled, and how one that halted goes on.",
+    ),
+    "lake": ("k2.lake.command:app", "The Iceberg tables: a fresh start."),
     "topics": (
         "k2.topics.command:topics",
         "Show what each topic holds, who has read it how far, and what differs from its contract.",

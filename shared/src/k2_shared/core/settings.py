@@ -159,6 +159,16 @@ class LakeSettings(Settings):
     s3_cafile: CaFile | None = Field(None, description="PEM file of the authorities to trust, for the object store")
 
 
+class SinkIdSettings(LakeSettings):
+    """The lake, and which sink's state in its tables is meant."""
+
+    sink_id: str = Field(
+        "k2",
+        pattern=r"^[a-z0-9-]{1,40}$",
+        description="names the sink's state in the tables; another id starts from nothing and doubles every row",
+    )
+
+
 class ClickHouseSettings(Settings):
     """How to reach ClickHouse (HTTP), and which database holds the warm tier."""
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from k2_shared.core.errors import Halt
 from k2_shared.kafka.identities import Identity, check_same
@@ -23,11 +24,8 @@ class SinkState:
 
     def to_properties(self, sink_id: str) -> dict[str, str]:
         """Encode the state for a snapshot's summary and the table's properties, which both get it."""
-        offsets: dict[str, dict[str, int]] = {}
-        for (topic, partition), offset in sorted(self.offsets.items()):
-            offsets.setdefault(topic, {})[str(partition)] = offset
         return {
-            f"sink.{sink_id}.offsets": json.dumps(offsets, separators=(",", ":")),
+            f"sink.{sink_id}.offsets": by_topic(self.offsets),
             f"sink.{sink_id}.commit-id": self.commit_id,
             f"sink.{sink_id}.cluster-id": self.cluster_id,
             f"sink.{sink_id}.topic-id": json.dumps(dict(self.topic_ids), separators=(",", ":"), sort_keys=True),
@@ -58,6 +56,14 @@ class SinkState:
             raise Halt(f"the state of sink {sink_id} in the table is damaged ({error!r}): {own}") from None
 
 
+def by_topic(found: Mapping[Position, Any]) -> str:
+    """Encode what there is of partitions, by topic and partition, as JSON."""
+    topics: dict[str, dict[str, Any]] = {}
+    for (topic, partition), each in sorted(found.items()):
+        topics.setdefault(topic, {})[str(partition)] = each
+    return json.dumps(topics, separators=(",", ":"))
+
+
 def sinks_in(properties: Mapping[str, str | None]) -> set[str]:
     """The ids of the sinks that have a state in some properties."""
     parts = (name.split(".") for name in properties)
@@ -75,24 +81,39 @@ def agreed(summary: SinkState | None, prop: SinkState | None) -> SinkState | Non
     if summary is not None and summary != prop:
         raise Halt(
             f"the table was rolled back or changed by hand: its current snapshot says commit {summary.commit_id}, "
-            f"its properties say {prop.commit_id if prop else 'nothing'}; decide which holds, then set both alike"
+            f"its properties say {prop.commit_id if prop else 'nothing'}; 'k2 sink resolve' goes on from the snapshot, "
+            "whose offsets are those of its rows"
         )
     return prop
 
 
-def check_world(state: SinkState, table_uuid: str, kafka: Identity, log_starts: TableOffsets) -> None:
+@dataclass(frozen=True, slots=True)
+class World:
+    """The table, the cluster with its topics, and the offsets that each partition has: as they are now."""
+
+    table_uuid: str
+    kafka: Identity
+    logs: Mapping[Position, range]
+
+
+def check_world(state: SinkState, world: World) -> None:
     """Compare a table's state with the table, the cluster and the topics that are there now.
 
     Raises:
         Halt: going on would lose or double rows; says what differs.
     """
-    if state.table_uuid != table_uuid:
-        raise Halt(f"the table is another one: {table_uuid}, the state was written to {state.table_uuid}")
-    check_same(Identity(state.cluster_id, state.topic_ids), kafka)
+    if state.table_uuid != world.table_uuid:
+        raise Halt(f"the table is another one: {world.table_uuid}, the state was written to {state.table_uuid}")
+    check_same(Identity(state.cluster_id, state.topic_ids), world.kafka)
     for (topic, partition), offset in state.offsets.items():
-        start = log_starts.get((topic, partition), 0)
-        if offset < start:
-            raise Halt(f"{topic}[{partition}] starts at {start}, the table needs {offset}: {start - offset} are lost")
+        log = world.logs.get((topic, partition), range(offset, offset))
+        if offset < log.start:
+            lost = log.start - offset
+            raise Halt(f"{topic}[{partition}] starts at {log.start}, the table needs {offset}: {lost} are lost")
+        if offset > log.stop:
+            raise Halt(
+                f"{topic}[{partition}] ends at {log.stop}, the table has all up to {offset}: Kafka was cut short"
+            )
 
 
 def superseded(current: SinkState | None, start: TableOffsets) -> bool:

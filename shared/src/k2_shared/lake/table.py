@@ -11,8 +11,7 @@ import pyarrow as pa
 from pyiceberg.exceptions import CommitFailedException, NoSuchTableError
 from pyiceberg.io.pyarrow import _dataframe_to_data_files
 from pyiceberg.manifest import DataFile
-from pyiceberg.table import Table, Transaction
-from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.table import Table
 from pyiceberg.table.update import AssertRefSnapshotId, AssertTableUUID, RemoveSnapshotsUpdate
 
 from k2_shared.core.errors import Halt, Unavailable
@@ -23,7 +22,8 @@ from k2_shared.lake.history import landed, nearest_state
 from k2_shared.lake.memory import Turns
 from k2_shared.lake.retention import expendable
 from k2_shared.lake.retries import RETRYABLE, is_store
-from k2_shared.lake.sink_state import SinkState, TableOffsets, agreed, superseded
+from k2_shared.lake.sink_state import SinkState, TableOffsets, agreed, by_topic, superseded
+from k2_shared.lake.transaction import append
 
 T = TypeVar("T")
 
@@ -50,22 +50,10 @@ class Commit:
     start: TableOffsets
     end: TableOffsets
 
-
-class _Once(Transaction):
-    """A transaction that tries once, since a blind retry doubles rows.
-
-    Its updates are the catalog's to apply: none of them is read here, so none is applied to a copy of the metadata,
-    which would cost more with every snapshot.
-    """
-
-    @property
-    def table_metadata(self) -> TableMetadata:
-        return self._table.metadata
-
-    def commit_transaction(self) -> Table:
-        same_table = AssertTableUUID(uuid=self._table.metadata.table_uuid)
-        self._table._do_commit(self._updates, (*self._requirements, same_table))
-        return self._table
+    def to_summary(self, sink_id: str) -> dict[str, str]:
+        """From which to which offsets it goes, for the snapshot's summary."""
+        ranges = {at: (self.start[at], end) for at, end in self.end.items()}
+        return {f"sink.{sink_id}.batch": by_topic(ranges)}
 
 
 @dataclass
@@ -199,11 +187,7 @@ class LakeTable:
         state = SinkState(merged, str(effort.id), self._kafka.cluster_id, self._kafka.topic_ids, self.uuid)
         properties = state.to_properties(self._sink_id)
         try:
-            with _Once(self._table) as transaction:
-                transaction.set_properties(properties)
-                with transaction.update_snapshot(snapshot_properties=properties).merge_append() as append:
-                    for file in effort.files:
-                        append.append_data_file(file)
+            append(self._table, effort.files, properties, batch.to_summary(self._sink_id))
         except CommitFailedException as error:
             logger().info(CONFLICT, table=self._name, error=reason(error))
             raise

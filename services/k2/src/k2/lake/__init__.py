@@ -1,0 +1,1 @@
+"""``k2 lake``: the Iceberg tables as a whole."""

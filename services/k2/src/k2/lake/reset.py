@@ -1,0 +1,86 @@
+"""Makes the lake's tables anew, empty, and forgets how far they were filled."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
+
+from k2.running import run
+from k2_shared.core import contracts
+from k2_shared.core.errors import Unavailable
+from k2_shared.core.retries import reason
+from k2_shared.core.settings import KafkaSettings, LakeSettings, PrefixSettings
+from k2_shared.kafka import groups
+from k2_shared.kafka.topics import Names, administration
+from k2_shared.lake import iceberg
+from k2_shared.lake.retries import RETRYABLE
+
+
+class ResetSettings(KafkaSettings, LakeSettings, PrefixSettings):
+    """Kafka, and the catalog."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doomed:
+    """A table to be made anew: its rows, None where it does not stand, and the group that fills it."""
+
+    name: str
+    rows: int | None
+    group: str
+
+    def __str__(self) -> str:
+        rows = "does not stand" if self.rows is None else f"{self.rows:,} rows"
+        return f"{self.name} ({rows}), and the offsets of group {self.group}"
+
+
+def doomed(settings: ResetSettings) -> list[Doomed]:
+    """What a reset would delete. Blocks.
+
+    Raises:
+        Unavailable: the catalog does not answer.
+    """
+    names = Names(settings.k2_prefix)
+    try:
+        catalog = iceberg.connect(settings)
+        return [Doomed(name, _rows(catalog, names, name), names.table_group(name)) for name in contracts.tables()]
+    except RETRYABLE as error:
+        raise _failed(settings, error) from None
+
+
+def reset(settings: ResetSettings, tables: Sequence[Doomed]) -> None:
+    """Delete tables with their files and their groups' offsets, and create the tables by their contracts. Blocks.
+
+    The groups go last: where it ends before, 'k2 sink resolve' or another reset finishes the work.
+
+    Raises:
+        Unavailable: catalog or broker do not answer.
+    """
+    names = Names(settings.k2_prefix)
+    try:
+        catalog = iceberg.connect(settings)
+        for table in tables:
+            if table.rows is not None:
+                catalog.purge_table((iceberg.namespace(names), table.name))
+            iceberg.create(catalog, names, contracts.tables()[table.name])
+    except RETRYABLE as error:
+        raise _failed(settings, error) from None
+    run(_forget(settings, tables))
+
+
+async def _forget(settings: ResetSettings, tables: Sequence[Doomed]) -> None:
+    async with administration(settings) as admin:
+        for table in tables:
+            await groups.delete(admin, table.group)
+
+
+def _rows(catalog: iceberg.Catalog, names: Names, name: str) -> int | None:
+    try:
+        head = catalog.load_table((iceberg.namespace(names), name)).current_snapshot()
+    except (NoSuchTableError, NoSuchNamespaceError):
+        return None
+    return int(head.summary["total-records"] or 0) if head and head.summary else 0
+
+
+def _failed(settings: ResetSettings, error: Exception) -> Unavailable:
+    uri = settings.iceberg_catalog_uri
+    return Unavailable(f"the catalog at {uri} failed ({reason(error)}): check ICEBERG_CATALOG_URI")
