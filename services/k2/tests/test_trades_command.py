@@ -1,6 +1,7 @@
 """``k2 trades`` as a person uses it, on the real ClickHouse."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -73,10 +74,29 @@ def test_trades_are_found_by_the_tables_key(warm: Client, text: str, start: str 
     """Of its parts and granules those of the symbol alone are read, in any way to ask."""
     wanted = Selection.parse(text, None, start, "2026-11-26T23:00Z", NOW)
     asked = f"EXPLAIN indexes = 1 {wanted.sql}"
-    lines = [line.strip("│ ") for (line,) in warm.query(asked, wanted.parameters, settings={"final": 1}).result_rows]
+    lines = [line.strip("│ ") for (line,) in warm.query(asked, wanted.parameters).result_rows]
     key = lines[lines.index("PrimaryKey") :]
     assert key[2:5] == ["exchange", "symbol", "timestamp"]
     assert any("FINAL: 1" in line for line in lines)
+
+
+def test_the_last_trades_are_each_once_however_often_they_stand_there(warm: Client, names: Names) -> None:
+    """Where most of the newest rows are repeats, and where the last day has too few trades of the symbol."""
+    days = [gold(number, at=AT - timedelta(days=10 - number)) for number in range(10)]
+    insert(warm, *[days] * 6)
+    assert ids(names, "BTC/USD", "-n", "1") == [("KRAKEN", 9)]
+    assert ids(names, "BTC/USD", "-n", "9") == [("KRAKEN", number) for number in range(1, 10)]
+    before = days[5].timestamp.isoformat()
+    assert ids(names, "BTC/USD", "-n", "3", "--to", before) == [("KRAKEN", number) for number in (2, 3, 4)]
+
+
+@pytest.mark.usefixtures("doubled")
+def test_the_last_trades_are_read_without_the_days_before(warm: Client) -> None:
+    """Of a symbol that has traded since, parts of other days are not looked into."""
+    insert(warm, [gold(number, at=AT - timedelta(days=1 + number)) for number in range(20)])
+    wanted = Selection.parse("KRAKEN:BTC/USD", 10, None, None, NOW)
+    lines = [line for (line,) in warm.query(f"EXPLAIN {wanted.sql}", wanted.parameters).result_rows]
+    assert re.findall(r"Parts: (\d+) ", "".join(lines)) == ["2"]
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def trades(
     form.check(force)
     wanted = Selection.parse(symbol, count, start, end, datetime.now(UTC))
     with warm_reader(limits) as reader:
-        with reader.result(wanted.sql, wanted.parameters) as result:
+        with reader.result(wanted.sql, wanted.parameters, final=0) as result:  # it says itself what is to be merged
             if result.has_rows:
                 write(result, form)
                 return

@@ -13,6 +13,7 @@ LAST = 20
 _COLUMNS = "timestamp, exchange, symbol, price, quantity, quote_volume, side, trade_id"
 _FORWARD = "timestamp, source_sequence, trade_id, exchange"
 _BACKWARD = "timestamp DESC, source_sequence DESC, trade_id DESC, exchange DESC"
+_REPEATS = 4  # rows of a trade that are not merged yet, on average
 KNOWN = "SELECT DISTINCT exchange, symbol FROM gold_trades ORDER BY symbol, exchange"
 
 
@@ -47,15 +48,31 @@ class Selection:
 
     @property
     def sql(self) -> str:
-        """Trades in the order of their times: from the start on, or without one the last."""
+        """Trades in the order of their times: from the start on, or without one the last. For ``final=0``."""
         bounds = (("start", ">="), ("end", "<"))
         given = [f"timestamp {sign} {{{name}:DateTime64(6, 'UTC')}}" for name, sign in bounds if getattr(self, name)]
-        source = f"gold_trades WHERE {' AND '.join([self._key, *given])}"
+        wanted = " AND ".join([self._key, *given])
         if self.start:
             limit = f" LIMIT {self.count}" if self.count else ""
-            return f"SELECT {_COLUMNS} FROM {source} ORDER BY {_FORWARD}{limit}"  # noqa: S608  # values are parameters
-        last = f"SELECT {_COLUMNS}, source_sequence FROM {source} ORDER BY {_BACKWARD} LIMIT {self.count or LAST}"  # noqa: S608
-        return f"SELECT {_COLUMNS} FROM ({last}) ORDER BY {_FORWARD}"  # noqa: S608
+            return f"SELECT {_COLUMNS} FROM gold_trades FINAL WHERE {wanted} ORDER BY {_FORWARD}{limit}"  # noqa: S608  # values are parameters
+        return f"SELECT {_COLUMNS} FROM ({self._last(wanted, self.count or LAST)}) ORDER BY {_FORWARD}"  # noqa: S608
+
+    def _last(self, wanted: str, count: int) -> str:
+        """The last trades; merged are only rows of the times that they are of, where the last day tells those."""
+        source = f"gold_trades FINAL WHERE {wanted} AND timestamp >= ({self._since(wanted, count)})"
+        return f"SELECT {_COLUMNS}, source_sequence FROM {source} ORDER BY {_BACKWARD} LIMIT {count}"  # noqa: S608
+
+    def _since(self, wanted: str, count: int) -> str:
+        """A time from which on there are so many trades: that of the last rows, each of which may stand there again.
+
+        Where they are too few, or of trades that are too few, it is the beginning of time.
+        """
+        newest = "(SELECT max(timestamp) FROM gold_trades)"  # of which parts know theirs
+        until = f"least({newest}, {{end:DateTime64(6, 'UTC')}})" if self.end else newest
+        lately = f"{wanted} AND timestamp >= {until} - INTERVAL 1 DAY ORDER BY timestamp DESC LIMIT {_REPEATS * count}"
+        rows = f"SELECT timestamp, exchange, trade_id FROM gold_trades WHERE {lately}"  # noqa: S608
+        found = f"uniqExact(exchange, trade_id) < {count}"
+        return f"SELECT if({found}, toDateTime64(0, 6, 'UTC'), min(timestamp)) FROM ({rows})"  # noqa: S608
 
     @property
     def _key(self) -> str:
