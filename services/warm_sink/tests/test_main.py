@@ -125,6 +125,27 @@ async def test_a_table_that_is_emptied_under_a_sink_is_filled_again(
     assert child.stop() == 0
 
 
+@pytest.mark.parametrize("is_running", [True, False])
+async def test_candles_that_were_emptied_are_made_again(
+    feeder: Feeder, agents: Agents, tables: WarmTables, is_running: bool
+) -> None:
+    """From the first record of gold's topic; as of a version that has none. The trades stay as they are."""
+    child = start(agents)
+    await feeder.everything(20)
+    await feeder.arrive(tables)
+    if not is_running:
+        assert child.stop() == 0
+    tables.command("TRUNCATE TABLE candles")
+    tables.command("TRUNCATE TABLE missing_ids")
+    if not is_running:
+        child = start(agents)
+    await feeder.everything(3)
+    await feeder.arrive(tables)
+    again = [line for line in child.log.read_text().splitlines() if "warm_table_filled_again" in line]
+    assert again and all("candles" in line for line in again)
+    assert child.stop() == 0
+
+
 async def test_the_marker_of_a_transaction_is_no_row_that_lacks(
     agents: Agents, feeder: Feeder, tables: WarmTables, run_settings: RunSettings, names: Names
 ) -> None:

@@ -71,6 +71,25 @@ async def test_a_request_that_is_too_large_for_what_stands_before_the_server_goe
     assert child.stop() == 0
 
 
+async def test_a_sink_that_is_killed_between_trades_and_candles_leaves_neither_out(
+    feeder: Feeder, agents: Agents, tables: WarmTables, server: HttpProxy
+) -> None:
+    """Again and again, and where the candles' insert had landed and nobody heard of it."""
+    for after in (False, True, False):
+        child = start(agents, server)
+        with server.cut(_inserts_candles, after=after) as cut:
+            await feeder.trades(20)
+            await eventually(lambda cut=cut: cut.done > 0, "an insert of candles", 60)  # type: ignore[misc]
+            child.kill()
+    child = start(agents, server)
+    await feeder.arrive(tables)
+    assert child.stop() == 0
+
+
+def _inserts_candles(method: str, path: str) -> bool:
+    return method == "POST" and "candles" in path and "INSERT" in path.upper()
+
+
 async def test_a_start_without_a_server_waits(
     feeder: Feeder, agents: Agents, tables: WarmTables, server: HttpProxy
 ) -> None:

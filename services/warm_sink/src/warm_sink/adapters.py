@@ -40,6 +40,13 @@ WHERE active AND database = {database:String} GROUP BY table
 """
 _MEMORY = "SELECT value FROM system.metrics WHERE metric = 'MemoryTracking'"
 _MEMORY_LIMIT = "SELECT toInt64(value) FROM system.server_settings WHERE name = 'max_server_memory_usage'"
+_INCOMPLETE = """
+SELECT toString(timeframe), count() FROM candles_missing WHERE timeframe IN ('1h', '1d') GROUP BY timeframe
+"""
+_MISSING = """
+SELECT exchange, sum(arraySum(arrayMap((first, last) -> last - first + 1, first_ids, last_ids))) FROM missing_ids FINAL
+GROUP BY exchange
+"""
 _SOURCE_COLUMNS = ["table_name", "kafka_topic", "cluster_id", "topic_id", "partitions", "began_at"]
 
 
@@ -54,11 +61,16 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """What the server says: the sizes of tables, the memory that it uses and may use; 0 where it has no limit."""
+    """What the server says: the sizes of tables, the memory that it uses and may use; 0 where it has no limit.
+
+    ``incomplete`` counts such hours and days by timeframe, ``missing_ids`` ids by venue.
+    """
 
     tables: Mapping[str, Sizes]
     memory: int
     memory_limit: int
+    incomplete: Mapping[str, int]
+    missing_ids: Mapping[str, int]
 
 
 class Warehouse:
@@ -192,4 +204,6 @@ def _row(source: Source) -> tuple[str, str, int]:
 def _measures(client: Client) -> Measures:
     found = client.query(_SIZES, {"database": client.database}).result_rows
     (memory,), (limit,) = client.query(_MEMORY).result_rows[0], client.query(_MEMORY_LIMIT).result_rows[0]
-    return Measures({table: Sizes(*sizes) for table, *sizes in found}, memory, limit)
+    incomplete = {"1h": 0, "1d": 0, **dict(client.query(_INCOMPLETE).result_rows)}
+    missing = dict(client.query(_MISSING).result_rows)
+    return Measures({table: Sizes(*sizes) for table, *sizes in found}, memory, limit, incomplete, missing)

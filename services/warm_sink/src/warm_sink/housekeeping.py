@@ -59,3 +59,7 @@ class Measurer(Service):  # type: ignore[misc]
         warm.memory.set(found.memory)
         warm.memory_limit.set(found.memory_limit)
         warm.measured.set(time.time())
+        for timeframe, count in found.incomplete.items():
+            self._metrics.candles.incomplete.labels(timeframe).set(count)
+        for exchange, count in found.missing_ids.items():
+            self._metrics.candles.missing.labels(exchange).set(count)

@@ -1,6 +1,6 @@
 """The candles that a reader of the warm tier finds, and what they must be: recomputed from all trades, another way."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 from k2_shared.candles.completeness import IdRange, missing_trades
 from k2_shared.candles.rows import CANDLE
 from k2_shared.candles.timeframes import TIMEFRAMES, Timeframe
-from k2_support.warm_tables import WarmTables
+from k2_support.warm_tables import Row, WarmTables
 
 Pair = tuple[str, str]
 Candle = dict[str, Any]
@@ -69,10 +69,32 @@ def recomputed(
     return found
 
 
+def candles_are(tables: WarmTables, missing: Mapping[Pair, list[IdRange]] | None = None) -> bool:
+    """Whether every candle of every timeframe is what a recomputation says."""
+    return all(shown(tables, each) == recomputed(tables, each, missing) for each in TIMEFRAMES)
+
+
 def assert_candles(tables: WarmTables, missing: Mapping[Pair, list[IdRange]] | None = None) -> None:
     """Every candle of every timeframe is what a recomputation says, to the last digit."""
     for timeframe in TIMEFRAMES:
         assert shown(tables, timeframe) == recomputed(tables, timeframe, missing), timeframe.name
+
+
+def missing_ids(ledger: Iterable[Row], letters: Iterable[Row], gold: Iterable[Row]) -> dict[Pair, list[IdRange]]:
+    """Which ids are missing by the rows of these tables, in the order of their places: each as a range."""
+    states: dict[tuple[str, str, int], str] = {}
+    for row in ledger:
+        pair = (row["exchange"].decode(), row["symbol"].decode())
+        states.update(((*pair, number), row["state"]) for number in range(row["first_id"], row["last_id"] + 1))
+    named = {at for at, state in states.items() if state != "filled"}
+    for row in letters:
+        exchange, _, symbol = row["message_key"].decode().partition(":")
+        named |= {(exchange, symbol, row["source_sequence"])} if row["source_sequence"] is not None else set()
+    named -= {(row["exchange"].decode(), row["symbol"].decode(), row["source_sequence"]) for row in gold}
+    found: dict[Pair, list[IdRange]] = {}
+    for exchange, symbol, number in named:
+        found.setdefault((exchange, symbol), []).append((number, number))
+    return found
 
 
 def _missing(ids: list[IdRange], missing: list[IdRange]) -> list[int]:

@@ -16,6 +16,7 @@ from k2_shared.feed.coverage.feed_records import Cause, GapRecord, GapState
 from k2_shared.kafka.topics import BRONZE, DLQ, GOLD, RAW, SILVER, Names
 from k2_support.topics import read, write
 from k2_support.waiting import eventually
+from k2_support.warm_candles import candles_are, missing_ids
 from k2_support.warm_rows import expected
 from k2_support.warm_tables import Row, WarmTables
 
@@ -101,7 +102,10 @@ class Feeder:
         return expected(table, found, contract_under(self.schema_id))
 
     async def arrive(self, tables: WarmTables, timeout_s: float = 120.0) -> None:
-        """Wait until every table has as many rows as its topics have records now, and compare them, to the value."""
+        """Wait until every table has as many rows as its topics have records now, and compare them, to the value.
+
+        Then the candles, with those of a recomputation.
+        """
         wanted = {table: await self.expected(table) for table in contracts.warm_tables()}
 
         def all_there() -> bool:
@@ -110,6 +114,8 @@ class Feeder:
         await eventually(all_there, "every row", timeout_s)
         for table, rows in wanted.items():
             assert tables.rows(table) == rows, table
+        missing = missing_ids(wanted["gaps"], wanted["dead_letters"], wanted["gold_trades"])
+        await eventually(lambda: candles_are(tables, missing), "the candles", timeout_s)
 
     def value(self, of: Trade) -> bytes:
         """A trade's record value, received now."""
