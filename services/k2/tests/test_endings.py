@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from clickhouse_connect.driver.client import Client
+from services.k2.tests.candle_rows import candle, insert_candles
 from services.k2.tests.gold_rows import gold, insert
 from typer.testing import CliRunner
 
@@ -49,7 +50,15 @@ NEED_THE_BROKER = (
     "probe-broker --after-restart marks",
     "init",
 )
-NEED_CLICKHOUSE = ("sql SELECT(1)", "trades BTC/USD", "migrate plan", "migrate apply", "migrate status")
+NEED_CLICKHOUSE = (
+    "sql SELECT(1)",
+    "trades BTC/USD",
+    "ohlcv BTC/USD 1m",
+    "ohlcv BTC/USD 1m --chart --follow",
+    "migrate plan",
+    "migrate apply",
+    "migrate status",
+)
 PRINT = (
     "",
     "--version",
@@ -68,6 +77,9 @@ PRINT = (
     "migrate status",
     "sql SELECT(1)",
     "trades BTC/USD",
+    "ohlcv BTC/USD 1m",
+    "ohlcv BTC/USD 1m --chart",
+    "ohlcv BTC/USD 1m --csv --follow",
     "status",
 )
 """Commands that have something to say on stdout, first those that start soon."""
@@ -129,6 +141,7 @@ async def test_where_nobody_reads_on_a_command_ends_without_a_word(
     said = EventRecord(exchange="KRAKEN", kind=EventKind.CONNECTED, service="feed_kraken", at=1)
     await write(run_settings, names, [feed_records.events.outgoing(said)])
     insert(warm, [gold(1)])
+    insert_candles(warm, [candle(1)])
     done = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-c", ON_A_CLOSED_PIPE, *PRINT],
@@ -201,6 +214,16 @@ def test_interrupted_before_its_work_began_a_command_says_nothing(words: str) ->
         [sys.executable, "-c", INTERRUPTED_AT_ONCE, words], capture_output=True, text=True, timeout=DEADLINE_S
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+@pytest.mark.parametrize("form", ["", "--chart", "--json"])
+def test_candles_are_followed_until_ctrl_c(names: Names, warm: Client, form: str) -> None:
+    """It ends with 130, and has said what there was."""
+    insert_candles(warm, [candle(1)])
+    with started("ohlcv", "BTC/USD", "1m", "--follow", *form.split(), K2_PREFIX=names.prefix) as running:
+        assert running.stdout
+        assert running.stdout.readline()
+        assert interrupted(running) == (130, "")
 
 
 @pytest.mark.usefixtures("topics")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from aiokafka.structs import OffsetAndMetadata
 from clickhouse_connect.driver.client import Client
+from services.k2.tests.candle_rows import WIDTHS, candle, insert_candles, insert_missing
 from services.k2.tests.gold_rows import MOST, gold, insert
 
 from k2_local.targets import Targets
@@ -75,6 +76,12 @@ def commands(names: Names, folder: Path) -> list[Command]:
         Command(f"status --targets {folder}", [*groups(names), *contracts.tables()], 1, has_colour=True),
         Command(f"trades {SYMBOL}", ["2026-11-26T22:57:06.061001+00:00", "9999999999.99999999", "0.00000001"]),
         Command(
+            f"ohlcv {SYMBOL} 1m", ["2026-11-26 22:58", "9999999999.99999999", "5 missing", "complete"], has_colour=True
+        ),
+        Command(
+            f"ohlcv {SYMBOL} 1d --chart", [SYMBOL, "╵2026-11-26", "9999999999.99999999", "┃ rises"], has_colour=True
+        ),
+        Command(
             "sql 'SELECT timestamp, exchange, symbol, price, quantity FROM gold_trades'",
             ["BINANCE", OF.symbol, "9999999999.99999999", "0.00000001"],
         ),
@@ -94,6 +101,8 @@ async def shown(
         reader.assign([at])
         await reader.commit({at: OffsetAndMetadata(0, "")})
     insert(warm, [gold(1, "BINANCE", OF.symbol, price=MOST)])
+    insert_candles(warm, [candle(number, "BINANCE", OF.symbol, each, MOST) for each in WIDTHS for number in range(3)])
+    insert_missing(warm, 3, 7, "BINANCE", OF.symbol)
     Targets(settings={"K2_PREFIX": names.prefix}).write(tmp_path)
     return commands(names, tmp_path), {**os.environ, "K2_PREFIX": names.prefix, "K2_STATE_DIR": str(tmp_path)}
 

@@ -39,6 +39,20 @@ def test_a_column_of_sentences_is_wrapped_before_others_go() -> None:
     assert [fitting(columns, rows, width) for width in (61, 60)] == [[0, 1, 2], [0, 2]]
 
 
+def test_lines_may_be_added_to_a_table() -> None:
+    """Under the titles of the first ones: no column is narrower than it was asked to be."""
+    out = io.StringIO()
+    console = Console(file=out, width=40)
+    columns = [Column("name", least=8), Column("count", 0, "right", least=7)]
+    console.print(table(columns, [("a", "1")], 40))
+    console.print(table(columns, [("b", "22")], 40, has_titles=False))
+    assert [line.rstrip() for line in out.getvalue().splitlines()] == [
+        "name        count",
+        "a               1",
+        "b              22",
+    ]
+
+
 @pytest.mark.parametrize("is_terminal", [True, False])
 def test_a_line_is_wrapped_between_words_where_a_person_reads_it(is_terminal: bool) -> None:
     """What looks like markup is text; no name is cut, and in a pipe a line stays one."""

@@ -8,6 +8,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from services.k2.tests.gold_rows import AT, gold, insert, k2
 
+from k2.sql.symbol_times import SymbolTimes
 from k2.trades.selection import LAST, Selection
 from k2_shared.kafka.topics import Names
 
@@ -72,9 +73,9 @@ def test_a_symbol_that_gold_does_not_have_is_told_with_those_near_it(names: Name
 @pytest.mark.usefixtures("doubled")
 def test_trades_are_found_by_the_tables_key(warm: Client, text: str, start: str | None) -> None:
     """Of its parts and granules those of the symbol alone are read, in any way to ask."""
-    wanted = Selection.parse(text, None, start, "2026-11-26T23:00Z", NOW)
-    asked = f"EXPLAIN indexes = 1 {wanted.sql}"
-    lines = [line.strip("│ ") for (line,) in warm.query(asked, wanted.parameters).result_rows]
+    of = SymbolTimes.parse(text, start, "2026-11-26T23:00Z", NOW)
+    asked = f"EXPLAIN indexes = 1 {Selection(of, None).sql}"
+    lines = [line.strip("│ ") for (line,) in warm.query(asked, of.parameters).result_rows]
     key = lines[lines.index("PrimaryKey") :]
     assert key[2:5] == ["exchange", "symbol", "timestamp"]
     assert any("FINAL: 1" in line for line in lines)
@@ -94,8 +95,8 @@ def test_the_last_trades_are_each_once_however_often_they_stand_there(warm: Clie
 def test_the_last_trades_are_read_without_the_days_before(warm: Client) -> None:
     """Of a symbol that has traded since, parts of other days are not looked into."""
     insert(warm, [gold(number, at=AT - timedelta(days=1 + number)) for number in range(20)])
-    wanted = Selection.parse("KRAKEN:BTC/USD", 10, None, None, NOW)
-    lines = [line for (line,) in warm.query(f"EXPLAIN {wanted.sql}", wanted.parameters).result_rows]
+    of = SymbolTimes.parse("KRAKEN:BTC/USD", None, None, NOW)
+    lines = [line for (line,) in warm.query(f"EXPLAIN {Selection(of, 10).sql}", of.parameters).result_rows]
     assert re.findall(r"Parts: (\d+) ", "".join(lines)) == ["2"]
 
 

@@ -41,6 +41,7 @@ COMMANDS = {
     "lag": ("k2.topics.command:lag", "Show how many committed records each consumer group has not read."),
     "tail": ("k2.tail.command:tail", "Print records, decoded."),
     "trades": ("k2.trades.command:trades", "Print a symbol's trades from the warm tier (ClickHouse)."),
+    "ohlcv": ("k2.ohlcv.command:ohlcv", "Print or draw a symbol's candles from the warm tier (ClickHouse)."),
     "sql": (
         "k2.sql.command:sql",
         "Query the warm tier (ClickHouse), read-only: every row once, decimals exact, times in UTC.",

@@ -25,12 +25,14 @@ class Column:
     """A column of a table; where the terminal is too narrow those with the highest ``drop`` go first, 0 never.
 
     One of sentences may be wrapped: no column goes for more of it than ``wraps`` characters, where that is given.
+    It has at least as many characters as ``least``.
     """
 
     title: str
     drop: int = 0
     justify: Literal["left", "right"] = "left"
     wraps: int | None = None
+    least: int = 0
 
 
 def console() -> "Console":
@@ -58,15 +60,16 @@ def say(out: "Console", line: str, indent: int = 0, style: str = "") -> None:
         out.print(" " * indent + line, soft_wrap=True, markup=False, emoji=False)
 
 
-def table(columns: Sequence[Column], rows: "Rows", width: int) -> "Table":
+def table(columns: Sequence[Column], rows: "Rows", width: int, *, has_titles: bool = True) -> "Table":
     """A table no wider than that: columns are left out, and what still does not fit is wrapped, never cut."""
     from rich.table import Table
     from rich.text import Text
 
     kept = fitting(columns, rows, width)
-    made = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0))
+    made = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), show_header=has_titles)
     for index in kept:
-        made.add_column(columns[index].title, justify=columns[index].justify, overflow="fold")
+        each = columns[index]
+        made.add_column(each.title, justify=each.justify, overflow="fold", min_width=each.least)
     for row in rows:
         cells = (row[index] for index in kept)
         made.add_row(
@@ -75,19 +78,19 @@ def table(columns: Sequence[Column], rows: "Rows", width: int) -> "Table":
     return made
 
 
-def print_table(columns: Sequence[Column], rows: "Rows") -> None:
+def print_table(columns: Sequence[Column], rows: "Rows", *, has_titles: bool = True) -> None:
     """Print a table to stdout: no wider than the terminal, and as wide as it is where there is none."""
     out = console()
     if not out.is_terminal:
-        out.width = max(out.width, _total(_widths(columns, rows)))
-    out.print(table(columns, rows, out.width))
+        out.width = max(out.width, _total(widths(columns, rows)))
+    out.print(table(columns, rows, out.width, has_titles=has_titles))
 
 
 def fitting(columns: Sequence[Column], rows: "Rows", width: int) -> list[int]:
     """The indexes of the columns that fit into a width, or that must not be left out."""
-    widths = _widths(columns, rows)
+    each = widths(columns, rows)
     kept = list(range(len(columns)))
-    while _total([widths[index] for index in kept]) > width:
+    while _total([each[index] for index in kept]) > width:
         last = max(kept, key=lambda index: columns[index].drop)
         if not columns[last].drop:
             break
@@ -95,7 +98,8 @@ def fitting(columns: Sequence[Column], rows: "Rows", width: int) -> list[int]:
     return kept
 
 
-def _widths(columns: Sequence[Column], rows: "Rows") -> list[int]:
+def widths(columns: Sequence[Column], rows: "Rows") -> list[int]:
+    """The characters that each column must have."""
     return [_width(column, [row[index] for row in rows]) for index, column in enumerate(columns)]
 
 
@@ -105,9 +109,9 @@ def _total(widths: Sequence[int]) -> int:
 
 
 def _width(column: Column, cells: "Sequence[str | Text]") -> int:
-    """The characters that a column must have."""
     longest = max((len(line) for cell in cells for line in cell.split("\n")), default=0)
-    return max(len(column.title), longest if column.wraps is None else min(longest, column.wraps))
+    wanted = longest if column.wraps is None else min(longest, column.wraps)
+    return max(len(column.title), column.least, wanted)
 
 
 def moment(ms: float | None) -> str:

@@ -5,6 +5,9 @@ from typing import Annotated
 
 import typer
 
+Symbol = Annotated[str, typer.Argument(metavar="SYMBOL", help="BASE/QUOTE at every exchange, or KRAKEN:BTC/USD.")]
+Start = Annotated[str | None, typer.Option("--from", metavar="TIME", help="From there on: 15m or 2026-11-26T12:00Z.")]
+End = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Before that.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, a row a line.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
 Parquet = Annotated[Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Write a Parquet file.")]

@@ -2,7 +2,7 @@
 
 import csv
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import msgspec
 from clickhouse_connect.datatypes.numeric import BigInt, Decimal, Float, IntBase
 
 from k2.sql.values import cell, plain
-from k2.sql.warm_reader import Result
+from k2.sql.warm_reader import Block, Result
 from k2_shared.core.errors import ConfigError
 
 _MOST_ROWS = 10_000  # of a table, which is held to be laid out
@@ -22,13 +22,20 @@ _NUMBERS = (IntBase, BigInt, Float, Decimal)
 class Form:
     """How a result is asked for: as JSON, as CSV, as a Parquet file, else as a table.
 
-    ``drops`` says which columns of a table go first where it is too narrow.
+    ``drops`` says which columns of a table go first where it is too narrow; ``has_names`` whether CSV begins with the
+    names of columns.
     """
 
     as_json: bool = False
     as_csv: bool = False
     parquet: Path | None = None
     drops: Mapping[str, int] = field(default_factory=dict)
+    has_names: bool = True
+
+    @property
+    def is_for_machines(self) -> bool:
+        """Whether it is no table."""
+        return self.as_json or self.as_csv or self.parquet is not None
 
     def check(self, is_replacing: bool) -> None:
         """Return if it can be written.
@@ -54,7 +61,7 @@ def write(result: Result, form: Form) -> None:
     if form.as_json:
         _write_json(result)
     elif form.as_csv:
-        _write_csv(result)
+        _write_csv(result, has_names=form.has_names)
     elif form.parquet:
         _write_parquet(result, form.parquet)
     else:
@@ -78,10 +85,10 @@ def _write_json(result: Result) -> None:
         sys.stdout.write(encoder.encode_lines(rows).decode())
 
 
-def _write_csv(result: Result) -> None:
+def _write_csv(result: Result, *, has_names: bool) -> None:
     """The names, then the rows; nothing for null."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    if result.columns:
+    if has_names and result.columns:
         writer.writerow(column.name for column in result.columns)
     for block in _plain_blocks(result):
         writer.writerows(zip(*([cell(value) for value in column] for column in block), strict=True))
@@ -91,13 +98,7 @@ def _write_table(result: Result, drops: Mapping[str, int]) -> None:
     """All rows under their names, numbers to the right; what steers a terminal is shown and not sent to it."""
     from k2.terminal import Column, print_table
 
-    rows: list[Sequence[str]] = []
-    for block in _plain_blocks(result):
-        rows += zip(*([_printable(cell(value)) for value in column] for column in block), strict=True)
-        if len(rows) > _MOST_ROWS:
-            raise ConfigError(
-                f"a table has at most {_MOST_ROWS:,} rows: LIMIT it, or give --json, --csv or --parquet FILE"
-            )
+    rows = [list(map(_printable, map(cell, row))) for row in held(_plain_blocks(result))]
     columns = [
         Column(each.name, drops.get(each.name, 0), "right" if isinstance(each.kind, _NUMBERS) else "left")
         for each in result.columns
@@ -106,7 +107,23 @@ def _write_table(result: Result, drops: Mapping[str, int]) -> None:
         print_table(columns, rows)
 
 
-def _plain_blocks(result: Result) -> Iterator[Sequence[Sequence[Any]]]:
+def held(blocks: Iterable[Block]) -> list[Sequence[Any]]:
+    """The rows of all blocks, for what lays them out.
+
+    Raises:
+        ConfigError: they are too many to be read by a person.
+    """
+    rows: list[Sequence[Any]] = []
+    for block in blocks:
+        rows += zip(*block, strict=True)
+        if len(rows) > _MOST_ROWS:
+            raise ConfigError(
+                f"a table has at most {_MOST_ROWS:,} rows: LIMIT it, or give --json, --csv or --parquet FILE"
+            )
+    return rows
+
+
+def _plain_blocks(result: Result) -> Iterator[Block]:
     changes = [plain(column.kind) for column in result.columns]
     for block in result.blocks:
         yield [list(map(change, column)) for change, column in zip(changes, block, strict=True)]

@@ -1,0 +1,1 @@
+"""``k2 ohlcv``: a symbol's candles from the warm tier."""
