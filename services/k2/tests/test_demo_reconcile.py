@@ -53,7 +53,7 @@ def _sides() -> Sides:
         "dead_letters": WarmRows(2, 2),
         "gaps": WarmRows(6, 6),
     }
-    return Sides(Expected(RECORDED, SENT), stages, tables, warm)
+    return Sides(Expected(RECORDED, SENT), stages, tables, warm, {"1m": WarmRows(2, 2), "1d": WarmRows(1, 1)})
 
 
 def test_equal_sides_reconcile() -> None:
@@ -137,6 +137,19 @@ def test_a_warm_table_that_does_not_equal_its_topics_is_named() -> None:
     )
 
 
+def test_candles_that_another_engine_makes_otherwise_are_named() -> None:
+    """The first that differs first, with its timeframe."""
+    sides = _sides()
+    wrong = WarmRows(
+        2, 2, unlike=("KRAKEN:BTC/USD from 2026-11-26T22:57+00:00 has volume 1 instead of 2",), mismatches=1
+    )
+    (found,) = differences(replace(sides, candles={**sides.candles, "1m": wrong}))
+    assert str(found) == (
+        "candles of 1m against the recordings: expected 2, found 2; "
+        "other values: KRAKEN:BTC/USD from 2026-11-26T22:57+00:00 has volume 1 instead of 2"
+    )
+
+
 def test_what_is_short_is_said_with_both_counts() -> None:
     """Of stages, of the lake's tables and of the warm tier's."""
     sides = _sides()
@@ -187,6 +200,7 @@ def test_the_json_says_what_was_found() -> None:
         "warm": {"p50": 900.0, "p99": 900.0},
     }
     assert found["warm"] == {name: rows.rows for name, rows in _sides().warm.items()}
+    assert found["candles"] == {"1m": {"rows": 2, "mismatches": 0}, "1d": {"rows": 1, "mismatches": 0}}
     assert found["reconciled"] is True
 
 

@@ -4,10 +4,10 @@ import io
 import re
 from array import array
 from collections import Counter
-from decimal import Decimal
 
 import pytest
 from rich.console import Console
+from services.k2.tests.candles import candle
 
 from k2.demo.faults import DropOutcome, DroppedIds, Faults, GoldKill
 from k2.demo.observer import StageCount
@@ -16,24 +16,22 @@ from k2.demo.reconcile import Expected, Sides, differences
 from k2.demo.report import Ages, Report
 from k2.demo.tables import TWICE, TableRows
 from k2.demo.warm_rows import WarmRows
-from k2_support.records import trade, value
 
 ANSI = re.compile(r"\x1b\[[\d;]*m")
 ID = "KRAKEN:BTC/USDT:10218807"
-NEWEST = trade(symbol="BTC/USDT", trade_id=10_218_807, price=Decimal("105435.70000000"))
+DRAWN = [candle(number, (105_342, "105435.80000001", 105_342, "105435.7"), symbol="BTC/USDT") for number in range(90)]
 FAULTS = Faults([DropOutcome(DroppedIds("KRAKEN", "BTC/USDT", 10, 12), 3, 5.0, 1.0, 1.4)], GoldKill(7, 3.1))
 
 
 def report(gold: int = 1, faults: Faults = FAULTS) -> Report:
     """One trade that came twice, and one broken copy; ``gold`` is what the stage holds."""
     sent = Delivered(3, Counter({ID: 2}), Counter({ID: 1}), Counter([ID]))
-    newest = {"KRAKEN:BTC/USDT": [value(NEWEST, 1)]}
     stages = {
         "raw": StageCount(3),
         "bronze": StageCount(3, Counter({ID: 3})),
         "silver": StageCount(2, Counter({ID: 2})),
         "dlq": StageCount(1),
-        "gold": StageCount(gold, Counter({ID: gold}), newest=newest),
+        "gold": StageCount(gold, Counter({ID: gold})),
     }
     tables = {
         "bronze_crypto_trades": TableRows(3, Counter({TWICE: 0})),
@@ -50,8 +48,10 @@ def report(gold: int = 1, faults: Faults = FAULTS) -> Report:
         "dead_letters": WarmRows(1, 1),
         "gaps": WarmRows(4, 4),
     }
-    sides = Sides(Expected({"KRAKEN:BTC/USDT": {10_218_807: True}}, sent), stages, tables, warm)
-    return Report(sides, differences(sides), Ages(array("d", [4_000.0]), array("d", [900.0])), 1.0, faults)
+    candles = {name: WarmRows(1, 1) for name in ("1m", "15m", "1d")}
+    sides = Sides(Expected({"KRAKEN:BTC/USDT": {10_218_807: True}}, sent), stages, tables, warm, candles)
+    ages = Ages(array("d", [4_000.0]), array("d", [900.0]))
+    return Report(sides, differences(sides), ages, 1.0, faults, DRAWN)
 
 
 def printed(of: Report, width: int, *, terminal: bool = False, no_color: bool = False) -> str:
@@ -68,9 +68,9 @@ def test_no_identifier_is_cut(width: int) -> None:
         "silver_binance_trades",
         "bronze_crypto_trades",
         "silver_trades (warm)",
+        "gold_ohlcv_15m (warm)",
         "KRAKEN:BTC/USDT",
-        "10218807",
-        "105435.7",
+        "105435.80000001",
         "expected",
     ]
     assert [word for word in whole if word not in said] == []
@@ -82,6 +82,14 @@ def test_the_difference_between_bronze_and_gold_is_explained() -> None:
     """In numbers: what was set aside, and what was dropped."""
     said = printed(report(), 200)
     assert "Set aside as broken, whole and with the reason: 1 (dlq). Dropped as repeats: 1." in said
+
+
+def test_the_last_candles_are_drawn_in_few_lines() -> None:
+    """As many as fit into 80 columns, on a wider screen too."""
+    lines = printed(report(), 200).splitlines()
+    (title,) = (number for number, line in enumerate(lines) if line.startswith("KRAKEN:BTC/USDT  63 candles of 1m"))
+    assert lines[title + 11] == "┃ rises, █ falls"
+    assert max(map(len, lines[title : title + 12])) == 80
 
 
 def test_how_soon_a_trade_stands_in_both_tiers_is_told() -> None:

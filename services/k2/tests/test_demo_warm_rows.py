@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from k2.demo.warm_rows import SHOWN, compared
+from k2.demo.warm_rows import SHOWN, Identity, compared
 from k2_support.warm_tables import Row
 
 
@@ -78,4 +78,14 @@ def test_only_some_rows_are_named() -> None:
     """A million lost rows do not fill the screen."""
     rows = [trade(number) for number in range(100)]
     assert len(compared(rows, []).missing) == len(compared([], rows).excess) == SHOWN
-    assert len(compared(rows, [{**row, "price": None} for row in rows]).unlike) == SHOWN
+    unlike = compared(rows, [{**row, "price": None} for row in rows])
+    assert (len(unlike.unlike), unlike.mismatches) == (SHOWN, 100)
+
+
+def test_rows_may_be_known_by_something_else() -> None:
+    """Each that lacks, is too many or differs is a mismatch."""
+    by_price = Identity(lambda row: row["price"], lambda row: f"the trade at {row['price']}")
+    found = compared([trade(1, price=7), trade(2, price=8)], [trade(3, price=7), trade(2, price=9)], by_price)
+    assert (found.missing, found.excess) == (("the trade at 8",), ("the trade at 9",))
+    assert found.unlike == ("the trade at 7 has trade_id 3 instead of 1, kafka_offset 3 instead of 1",)
+    assert found.mismatches == 3

@@ -48,6 +48,7 @@ TEXTS: Mapping[str, Sequence[str]] = {
     "deploy/prometheus/prometheus.yaml": ("job_name: {service}\n", '"{service}:6066"'),
     f"{SIMULATOR}/model.py": ('"{VENUE}"',),
     "services/k2/src/k2/demo/oracle.py": ('"{venue}"',),
+    "services/k2/src/k2/demo/recomputed.py": ('"{VENUE}"',),
     **{f"services/{{service}}/tests/test_{name}.py": suites for name, suites in SUITES.items()},
 }
 """What stands in each file, where there is such a file, for each venue."""

@@ -53,6 +53,7 @@ deploy/prometheus/prometheus.yaml lacks job_name: feed_toy
 deploy/prometheus/prometheus.yaml lacks "feed_toy:6066"
 services/exchange_sim/src/exchange_sim/model.py lacks "TOY"
 services/k2/src/k2/demo/oracle.py lacks "toy"
+services/k2/src/k2/demo/recomputed.py lacks "TOY"
 docker-compose.yml lacks the service feed_toy
 docker-compose.yml, exchange_sim lacks toy in SIM_EXPECT
 pyproject.toml, tool.mypy.mypy_path lacks services/feed_toy/src

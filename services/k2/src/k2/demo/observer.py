@@ -34,7 +34,6 @@ WARM_STAGES = {
     if set(topics) == set(table.topics)
 }
 """The stage whose records fill a table of the warm tier; only the gap ledger's is of none."""
-_NEWEST = 5
 _POLL_MS = 250
 
 
@@ -45,7 +44,6 @@ class StageCount:
     records: int = 0
     ids: Counter[str] = field(default_factory=Counter)
     ages_ms: "array[float]" = field(default_factory=lambda: array("d"))
-    newest: dict[str, list[Any]] = field(default_factory=dict)
 
     def take(self, batch: Sequence[Any], *, identified: bool) -> None:
         """Count records; ``identified`` where their values carry a message id."""
@@ -54,10 +52,6 @@ class StageCount:
         self.ages_ms.extend((now - (received_ns(record.headers) or now)) / 1e6 for record in batch)
         if identified:
             self.ids.update(message_id(record.value) for record in batch)
-            for record in batch[-_NEWEST:]:
-                kept = self.newest.setdefault(record.key.decode(), [])
-                kept.append(record.value)
-                del kept[:-_NEWEST]
 
     def age_ms(self, quantile: float) -> float | None:
         """A quantile of the ages."""

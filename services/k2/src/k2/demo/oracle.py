@@ -40,14 +40,36 @@ def recorded(folder: Path) -> Recorded:
         ConfigError: there is no folder, or no recording in it.
     """
     found: Recorded = {}
-    for path in sorted(folder.glob("*_trades.jsonl.gz")):
-        exchange, pair = path.name.split("_")[:2]
-        if exchange not in _QUOTES:
-            raise ConfigError(f"{path}: recordings are of {' or '.join(_QUOTES)}, not of {exchange!r}")
-        found.setdefault(f"{exchange.upper()}:{canonical(exchange, pair)}", {}).update(_trades(exchange, path))
+    for each in recordings(folder):
+        found.setdefault(f"{each.exchange}:{each.symbol}", {}).update(_trades(each))
+    return found
+
+
+class Recording(NamedTuple):
+    """A file of recorded trades, and what they are of."""
+
+    path: Path
+    exchange: str
+    symbol: str
+
+
+def recordings(folder: Path) -> list[Recording]:
+    """The files of a folder of recordings.
+
+    Raises:
+        ConfigError: there is none, or one of an exchange or a pair that is not known.
+    """
+    found = [_recording(path) for path in sorted(folder.glob("*_trades.jsonl.gz"))]
     if not found:
         raise ConfigError(f"--recordings {folder}: no file <exchange>_<pair>_*_trades.jsonl.gz is there")
     return found
+
+
+def _recording(path: Path) -> Recording:
+    exchange, pair = path.name.split("_")[:2]
+    if exchange not in _QUOTES:
+        raise ConfigError(f"{path}: recordings are of {' or '.join(_QUOTES)}, not of {exchange!r}")
+    return Recording(path, exchange.upper(), canonical(exchange, pair))
 
 
 def canonical(exchange: str, pair: str) -> str:
@@ -59,10 +81,10 @@ def canonical(exchange: str, pair: str) -> str:
     return "/".join(_V2_ASSETS.get(part, part) for part in (name.removesuffix(quote), quote))
 
 
-def _trades(exchange: str, path: Path) -> Iterator[tuple[int, bool]]:
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
+def _trades(of: Recording) -> Iterator[tuple[int, bool]]:
+    with gzip.open(of.path, "rt", encoding="utf-8") as lines:
         for line in lines:
-            if exchange == "kraken":
+            if of.exchange == "KRAKEN":
                 price, quantity, *_, trade_id = json.loads(line)
             else:
                 trade = json.loads(line.partition(" ")[2])["data"]

@@ -68,12 +68,16 @@ class Expected:
 
 @dataclass(frozen=True)
 class Sides:
-    """The expected and the found side of a reconciliation; ``tables`` are Iceberg's, ``warm`` ClickHouse's."""
+    """The expected and the found side of a reconciliation; ``tables`` are Iceberg's, ``warm`` ClickHouse's.
+
+    ``candles`` are of each timeframe those of ClickHouse, beside those that another engine makes of the recordings.
+    """
 
     expected: Expected
     stages: Mapping[str, StageCount]
     tables: Mapping[str, TableRows]
     warm: Mapping[str, WarmRows]
+    candles: Mapping[str, WarmRows]
 
     @property
     def expected_warm(self) -> dict[str, int]:
@@ -110,7 +114,9 @@ def _all(sides: Sides) -> Iterator[Difference]:
     for name, count in sides.expected_warm.items():
         where, found = f"warm table {name}", sides.warm[name]
         yield from _ids(where, by_id[name], found.ids) if name in by_id else _count(where, count, found.rows)
-        yield from _against_topics(where, found)
+        yield from _beside(f"{where} against its topics", found)
+    for timeframe, found in sides.candles.items():
+        yield from _beside(f"candles of {timeframe} against the recordings", found)
 
 
 def _of(exchange: Exchange, ids: Counter[str]) -> Counter[str]:
@@ -132,10 +138,9 @@ def _ids(where: str, expected: Counter[str], found: Counter[str]) -> Iterator[Di
         yield Difference(where, expected.total(), found.total(), _some(missing), _some(excess))
 
 
-def _against_topics(where: str, found: WarmRows) -> Iterator[Difference]:
+def _beside(where: str, found: WarmRows) -> Iterator[Difference]:
     if not found.is_exact:
-        named = (found.missing, found.excess, found.unlike)
-        yield Difference(f"{where} against its topics", found.records, found.rows, *named)
+        yield Difference(where, found.records, found.rows, found.missing, found.excess, found.unlike)
 
 
 def _some(ids: Counter[str]) -> tuple[str, ...]:

@@ -2,23 +2,22 @@
 
 import json
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from k2.demo.faults import Faults
-from k2.demo.observer import StageCount, percentile
+from k2.demo.observer import percentile
 from k2.demo.reconcile import Difference, Sides
 from k2.demo.warm_rows import WARM
+from k2.ohlcv.candle import Candle
+from k2.ohlcv.selection import VIEW
+from k2.ohlcv.view import charts
 from k2.terminal import Column, table
-from k2_shared.core.trade import decode_as_contract
 
-_UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STAGES = (
     Column("stage"),
     Column("expected", 0, "right"),
@@ -26,14 +25,8 @@ _STAGES = (
     Column("age p50 ms", 1, "right"),
     Column("age p99 ms", 2, "right"),
 )
-_TRADES = (
-    Column("last trades"),
-    Column("trade id", 0, "right"),
-    Column("exchange time, UTC", 3),
-    Column("side", 1),
-    Column("price", 0, "right"),
-    Column("quantity", 2, "right"),
-)
+_DRAWN_WIDTH, _DRAWN_THIRDS = 80, 2
+"""Candles are drawn in so many columns, with so many thirds of lines for their prices."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +39,14 @@ class Ages:
 
 @dataclass(frozen=True)
 class Report:
-    """The outcome of a run; ``seconds`` is from the first delivery to the last row."""
+    """The outcome of a run; ``seconds`` is from the first delivery to the last row, ``drawn`` are candles to show."""
 
     sides: Sides
     differences: Sequence[Difference]
     ages: Ages
     seconds: float
     faults: Faults = field(default_factory=Faults)
+    drawn: Sequence[Candle] = ()
 
     @property
     def reconciled(self) -> bool:
@@ -75,6 +69,10 @@ class Report:
                 "stages": {name: found.records for name, found in stages.items()},
                 "tables": {name: found.rows for name, found in tables.items()},
                 "warm": {name: found.rows for name, found in self.sides.warm.items()},
+                "candles": {
+                    name: {"rows": found.rows, "mismatches": found.mismatches}
+                    for name, found in self.sides.candles.items()
+                },
                 "age_ms": {
                     name: {"p50": percentile(found, 0.5), "p99": percentile(found, 0.99)}
                     for name, found in ages.items()
@@ -90,7 +88,8 @@ class Report:
         console.print(_stages(self.sides, width))
         console.print(_between(self.sides), soft_wrap=not console.is_terminal)
         console.print()
-        console.print(table(_TRADES, _trades(self.sides.stages["gold"]), width))
+        for drawn in charts(self.drawn, min(width, _DRAWN_WIDTH), _DRAWN_THIRDS):
+            console.print(drawn)
         console.print()
         rows = self.sides.tables["gold_crypto_trades"].rows
         self._say(
@@ -130,6 +129,8 @@ def _stages(sides: Sides, width: int) -> Table:
         rows.append((name, *_counts(count, sides.tables[name].rows), "", ""))
     for name, count in sides.expected_warm.items():
         rows.append((WARM.format(name), *_counts(count, sides.warm[name].rows), "", ""))
+    for name, of in sides.candles.items():
+        rows.append((WARM.format(VIEW.format(name)), *_counts(of.records, of.rows), "", ""))
     return table(_STAGES, rows, width)
 
 
@@ -149,20 +150,4 @@ def _between(sides: Sides) -> str:
     return (
         f"bronze holds every delivery. Set aside as broken, whole and with the reason: {count['dlq']:,} (dlq). "
         f"Dropped as repeats: {count['silver'] - count['gold']:,}. Gold holds each trade once."
-    )
-
-
-def _trades(gold: StageCount) -> list[tuple[str, ...]]:
-    newest = sorted(gold.newest.items())
-    return [(symbol, *_cells(decode_as_contract(value))) for symbol, values in newest for value in values[-2:]]
-
-
-def _cells(trade: Mapping[str, Any]) -> tuple[str, ...]:
-    moment = _UNIX_EPOCH + timedelta(microseconds=trade["timestamp"])
-    return (
-        trade["trade_id"],
-        moment.strftime("%Y-%m-%d %H:%M:%S.%f"),
-        trade["side"],
-        f"{trade['price'].normalize():f}",
-        f"{trade['quantity'].normalize():f}",
     )

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from k2 import init
-from k2.demo import agents, oracle
+from k2.demo import agents, oracle, recomputed
 from k2.demo.agents import Fleet, Simulator
 from k2.demo.faults import DroppedIds, to_drop
 from k2.demo.observer import Observer
@@ -19,6 +19,7 @@ from k2.demo.screen import Moment, Screen
 from k2.demo.strikes import Strikes
 from k2.demo.tables import Tables
 from k2.demo.warm import Freshness, WarmTier
+from k2.demo.warm_candles import WarmCandles
 from k2.init import InitSettings
 from k2_local import Stack, StackSettings, child
 from k2_local.progress import step
@@ -38,7 +39,7 @@ def demo(options: Options, screen: Screen) -> Report:
 
     The folder goes, too, unless something in it is worth a look.
     """
-    recorded = oracle.recorded(options.recordings or oracle.packaged_recordings())
+    recorded = oracle.recorded(_recordings(options))
     drops = [] if options.calm else _drops(recorded)
     try:
         return _run(options, recorded, drops, screen)
@@ -61,6 +62,10 @@ def _run(options: Options, recorded: Recorded, drops: Sequence[DroppedIds], scre
         if not worth_a_look:
             shutil.rmtree(options.folder, ignore_errors=True)
     return report
+
+
+def _recordings(options: Options) -> Path:
+    return options.recordings or oracle.packaged_recordings()
 
 
 def _drops(recorded: Recorded) -> list[DroppedIds]:
@@ -101,7 +106,7 @@ class Demo:
     ) -> None:
         given = {name.lower(): value for name, value in environment.items()}
         self._settings = InitSettings.load(**given, k2_prefix="")
-        self._recorded, self._drops = recorded, drops
+        self._recordings, self._recorded, self._drops = _recordings(options), recorded, drops
         self._screen = screen
         feeds = _feeds(recorded)
         expected = ",".join(feed.removeprefix("feed_") for feed in feeds)
@@ -115,6 +120,7 @@ class Demo:
         self._tables = Tables(self._settings, names)
         reader = ClickHouseReaderSettings.load(**given).as_reader()
         self._warm, self._freshness = WarmTier(self._settings, reader, names), Freshness(reader, names)
+        self._candles = WarmCandles(reader, names)
         trades = sum(fits for trades in recorded.values() for fits in trades.values())
         self._strikes = Strikes(
             self._simulator, self._fleet, self._observer, drops, trades, screen.say, calm=options.calm
@@ -192,9 +198,14 @@ class Demo:
         return Expected(self._recorded, oracle.delivered(self._simulator.log), self._drops)
 
     def _report(self, seconds: float) -> Report:
-        sides = Sides(self._expected(), self._observer.stages, self._tables.read(), self._warm.read())
+        tables, warm, candles = (
+            self._tables.read(),
+            self._warm.read(),
+            self._candles.read(recomputed.candles(self._recordings)),
+        )
+        sides = Sides(self._expected(), self._observer.stages, tables, warm, candles.beside)
         ages = Ages(self._tables.gold_ages_ms(), self._freshness.ages_ms)
-        return Report(sides, differences(sides), ages, seconds, self._strikes.faults)
+        return Report(sides, differences(sides), ages, seconds, self._strikes.faults, candles.drawn)
 
 
 async def _pause(tasks: Collection[asyncio.Task[None]]) -> None:
