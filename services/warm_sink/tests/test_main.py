@@ -142,7 +142,8 @@ async def test_candles_that_were_emptied_are_made_again(
     await feeder.everything(3)
     await feeder.arrive(tables)
     again = [line for line in child.log.read_text().splitlines() if "warm_table_filled_again" in line]
-    assert again and all("candles" in line for line in again)
+    assert again
+    assert all("candles" in line for line in again)
     assert child.stop() == 0
 
 
