@@ -204,6 +204,10 @@ def _row(source: Source) -> tuple[str, str, int]:
 def _measures(client: Client) -> Measures:
     found = client.query(_SIZES, {"database": client.database}).result_rows
     (memory,), (limit,) = client.query(_MEMORY).result_rows[0], client.query(_MEMORY_LIMIT).result_rows[0]
-    incomplete = {"1h": 0, "1d": 0, **dict(client.query(_INCOMPLETE).result_rows)}
-    missing = dict(client.query(_MISSING).result_rows)
-    return Measures({table: Sizes(*sizes) for table, *sizes in found}, memory, limit, incomplete, missing)
+    incomplete = {"1h": 0, "1d": 0, **_counts(client, _INCOMPLETE)}
+    sizes = {table: Sizes(*sizes) for table, *sizes in found}
+    return Measures(sizes, memory, limit, incomplete, _counts(client, _MISSING))
+
+
+def _counts(client: Client, sql: str) -> dict[str, int]:
+    return {str(of): int(count) for of, count in client.query(sql).result_rows}
