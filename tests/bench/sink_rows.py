@@ -31,7 +31,7 @@ from k2_support.children import Child
 from k2_support.records import SCHEMAS, FakeRecord, value
 
 TABLES = ("bronze_crypto_trades", "silver_kraken_trades", "gold_crypto_trades")
-CHUNK = 2_000  # records of which the sink makes rows at a time
+CHUNK = 10_000  # records of which the sink makes rows at a time
 RUNS = 5
 SINKS = {"before": "tests.bench.contenders.listed_sink", "by column": "iceberg_sink"}
 _READY_S = 120.0

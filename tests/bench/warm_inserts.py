@@ -21,7 +21,7 @@ from k2_support.topics import read, write
 from warm_sink.rows import of_table
 from warm_sink.settings import WarmSinkSettings
 
-CHUNK = 2_000  # records of which rows are made at a time
+CHUNK = 10_000  # records of which rows are made at a time
 TURNS = 2  # of the plain inserts, of which the cheaper one counts
 
 

@@ -22,7 +22,7 @@ _INSERT = {
     "input_format_null_as_default": 0,
 }
 HALVED = "warm_insert_halved"
-_COMPRESSION = "zstd"
+_COMPRESSION = "lz4"
 _PLACE, _OTHERWISE = ("kafka_topic", "kafka_partition", "kafka_offset"), ("exchange", "symbol")
 _ENDS = "SELECT kafka_topic, kafka_partition, max(kafka_offset) + 1 FROM {table:Identifier} GROUP BY ALL"
 _TEXT, _NUMBER, _TIME = (

@@ -105,9 +105,7 @@ class WarmTableSink(TableSink):
         self.rewind(await self._found())
 
     async def write(self, batch: RowBatch) -> Positions | None:
-        rows = pa.concat_tables(batch.parts)
-        batch.parts.clear()
-        if not await asyncio.to_thread(self._insert, rows):
+        if not await asyncio.to_thread(self._insert, batch.parts):
             moved = await self._found()
             self._landmark = None
             return moved
@@ -166,11 +164,14 @@ class WarmTableSink(TableSink):
             self._warehouse.remember(table, new)
         return [Filled(table, found.ends, self._table.contract.retention_hours), *self._follower.begin(sources)]
 
-    def _insert(self, rows: pa.Table) -> bool:
-        """Insert rows, of which each piece may have landed before, and give back the memory that they took. Blocks.
+    def _insert(self, parts: list[pa.Table]) -> bool:
+        """Insert the rows of parts, which are emptied, and give back the memory that they took. Blocks.
 
-        False where the table has lost what was inserted before: then more rows would hide that.
+        Each piece of them may have landed before. False where the table has lost what was inserted before: then more
+        rows would hide that.
         """
+        rows = pa.concat_tables(parts).combine_chunks()  # one block: the server's work grows by each
+        parts.clear()
         by, now_us = self._table.contract.partition_by, time.time_ns() // 1_000
         inserted = all(self._tried("written", partial(self._put, piece)) for piece in by_days(rows, by, _DAYS))
         if inserted:
