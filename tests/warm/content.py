@@ -9,13 +9,13 @@ from decimal import Decimal
 
 from k2_shared.core.origin import HEADER, Headers, Origin
 from k2_shared.core.records import Outgoing
-from k2_shared.core.trade import Trade, encode, wire_prefix
+from k2_shared.core.trade import Exchange, Trade, encode, wire_prefix
 from k2_shared.feed.coverage import feed_records
 from k2_shared.feed.coverage.feed_records import Cause, GapRecord, GapState
 from k2_shared.kafka.topics import BRONZE, DLQ, EXCHANGES, GOLD, RAW, SILVER
 
 SYMBOLS = ("BTC/USDT", "SOL/USD", "XRP/EUR", "ADA/EUR")
-_DAY_US = 86_400_000_000
+DAY_US = 86_400_000_000
 _LARGEST = 10**18 - 1
 _REMEMBERED = 500
 _REASONS = ("bad_magic", "price_not_positive", "conflict")
@@ -51,16 +51,8 @@ class Content:
         if self._old and self._rng.random() < self.repeats:
             return self._rng.choice(self._old)
         rng, self.written = self._rng, self.written + 1
-        made = Trade(
-            rng.choice(EXCHANGES),
-            rng.choice(SYMBOLS),
-            self.written,
-            feed_records.now_us() - rng.randrange(self.days) * _DAY_US,
-            Decimal(rng.randint(1, _LARGEST)).scaleb(-8),
-            Decimal(rng.randint(1, _LARGEST)).scaleb(-8),
-            rng.choice(("BUY", "SELL")),
-            rng.choice((None, {}, {"ord_type": "limit"}, {"a": "ü", "b": "'\\\t"})),
-        )
+        at = feed_records.now_us() - rng.randrange(self.days) * DAY_US
+        made = random_trade(rng, rng.choice(EXCHANGES), rng.choice(SYMBOLS), self.written, at)
         self._old = [*self._old[-_REMEMBERED:], made]
         return made
 
@@ -82,11 +74,14 @@ class Content:
     def _validated(self, trade: Trade) -> Iterator[Outgoing]:
         """What silver and gold write of it; where a repeat reaches gold, it stands there twice."""
         for topic in (SILVER.format(exchange=trade.exchange.lower()), GOLD):
-            yield Outgoing(topic, trade.key, self._value(trade), _now_ms(), self._received(1))
+            yield self._written_to(topic, trade)
+
+    def _written_to(self, topic: str, trade: Trade) -> Outgoing:
+        return Outgoing(topic, trade.key, self._value(trade), _now_ms(), self._received(1))
 
     def _letter(self) -> Outgoing:
         rng = self._rng
-        when = time.time_ns() - rng.randrange(4) * 20 * _DAY_US * 1_000
+        when = time.time_ns() - rng.randrange(4) * 20 * DAY_US * 1_000
         said = {"topic": GOLD, "partition": "3", "offset": str(self.written), "stage": "silver", "attempt": "2"}
         said |= {"reason": rng.choice(_REASONS), "detail": "price ≤ 0", "service": "silver", "time": str(when)}
         headers = tuple((f"k2-dlq-{name}", value.encode()) for name, value in said.items())
@@ -113,8 +108,26 @@ class Content:
         return encode(trade, feed_records.now_us(), wire_prefix(self.schema_id))
 
     def _received(self, days: int) -> Headers:
-        at_ns = time.time_ns() - self._rng.randrange(days) * _DAY_US * 1_000
+        at_ns = time.time_ns() - self._rng.randrange(days) * DAY_US * 1_000
         return ((HEADER, Origin(at_ns, connection_id=5, frame_number=self.written).pack()),)
+
+
+def random_trade(rng: random.Random, exchange: Exchange, symbol: str, trade_id: int, at: int) -> Trade:
+    """A trade with amounts of up to 18 digits, of which one in four is the least or the largest."""
+    return Trade(
+        exchange,
+        symbol,
+        trade_id,
+        at,
+        _amount(rng),
+        _amount(rng),
+        rng.choice(("BUY", "SELL")),
+        rng.choice((None, {}, {"ord_type": "limit"}, {"a": "ü", "b": "'\\\t"})),
+    )
+
+
+def _amount(rng: random.Random) -> Decimal:
+    return Decimal(rng.choice((1, _LARGEST, *(rng.randint(1, _LARGEST) for _ in range(6))))).scaleb(-8)
 
 
 def _now_ms() -> int:

@@ -25,14 +25,14 @@ def disorders() -> list[Fault]:
     sinks: tuple[Sink, ...] = ("dead", "running")
     targets: tuple[To, ...] = ("0", "random offsets", "the ends")
     return [
-        Fault("answers lost", "landed whole", 2, functools.partial(_lost, how="whole")),
-        Fault("answers lost", "landed by half", 3, functools.partial(_lost, how="half")),
-        Fault("answers lost", "body cut off", 2, functools.partial(_lost, how="cut")),
+        Fault("answers lost", "landed whole", 2, functools.partial(lost, how="whole")),
+        Fault("answers lost", "landed by half", 3, functools.partial(lost, how="half")),
+        Fault("answers lost", "body cut off", 2, functools.partial(lost, how="cut")),
         Fault("answers lost", "refused as 503", 1, _refused),
         Fault("two sinks", "side by side", 2, _two_sinks),
-        Fault("two sinks", "halves of both", 2, _two_sinks_by_half),
-        *(Fault("group set", f"to {to}", 1, functools.partial(_group_set, to=to)) for to in targets),
-        *(Fault("table emptied", f"sink {sink}", 2, functools.partial(_emptied, sink=sink)) for sink in sinks),
+        Fault("two sinks", "halves of both", 2, two_sinks_by_half),
+        *(Fault("group set", f"to {to}", 1, functools.partial(group_set, to=to)) for to in targets),
+        *(Fault("table emptied", f"sink {sink}", 2, functools.partial(emptied, sink=sink)) for sink in sinks),
         *(Fault("server restored", f"sink {sink}", 2, functools.partial(_restored, sink=sink)) for sink in sinks),
         Fault("server restored", "to between halves", 2, _restored_to_half),
         Fault("duplicates", "most of the deliveries", 1, functools.partial(_storm, repeats=0.8, garbage=0.1)),
@@ -40,9 +40,9 @@ def disorders() -> list[Fault]:
     ]
 
 
-async def _lost(world: World, how: Literal["whole", "half", "cut"]) -> Done:
-    """Several inserts land in part or whole, and are not answered."""
-    table = world.rng.choice(PARTITIONED)
+async def lost(world: World, how: Literal["whole", "half", "cut"], table: str = "") -> Done:
+    """Several inserts into a table, or into any of days, land in part or whole, and are not answered."""
+    table = table or world.rng.choice(PARTITIONED)
     changes: Mapping[str, Change] = {
         "whole": lambda body: body,
         "half": half_of(table, world.rng),
@@ -76,12 +76,12 @@ async def _two_sinks(world: World) -> Done:
     return Done(ended is not None, f"{one.name} ended first")
 
 
-async def _two_sinks_by_half(world: World) -> Done:
+async def two_sinks_by_half(world: World, table: str = "") -> Done:
     """An insert of each lands by half; both die."""
     other = world.sinks[1]
     other.start()
     await other.ready()
-    table = world.rng.choice(PARTITIONED)
+    table = table or world.rng.choice(PARTITIONED)
     rule = ProxyRule(inserting(table), None, after=True, change=half_of(table, world.rng), times=_STORM)
     world.load.content.days = WIDE_DAYS
     with world.proxy.ruled(rule):
@@ -92,11 +92,11 @@ async def _two_sinks_by_half(world: World) -> Done:
     return Done(rule.done == _STORM, f"{rule.done} halves in {table}")
 
 
-async def _group_set(world: World, to: To) -> Done:
-    """As an operator would, between two runs of the sink."""
+async def group_set(world: World, to: To, table: str = "") -> Done:
+    """As an operator would, of a table or of any, between two runs of the sink."""
     await world.sink.end(signal.SIGKILL)
     await world.flow(4)
-    table = world.rng.choice(list(TABLES))
+    table = table or world.rng.choice(list(TABLES))
     moved = await _move(world, table, to)
     await world.sink_up()
     return Done(bool(moved), f"{table}, {len(moved)} partitions")
@@ -122,9 +122,9 @@ async def _move(world: World, table: str, to: To) -> dict[TopicPartition, int]:
         await reader.stop()
 
 
-async def _emptied(world: World, sink: Sink) -> Done:
-    """A table loses all that it has."""
-    table = world.rng.choice(list(TABLES))
+async def emptied(world: World, sink: Sink, table: str = "") -> Done:
+    """A table, or any, loses all that it has."""
+    table = table or world.rng.choice(list(TABLES))
     if sink == "dead":
         await world.sink.end(signal.SIGKILL)
     had = await asyncio.to_thread(world.tables.count, table)

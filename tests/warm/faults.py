@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from tests.faults.supervisor import until
-from tests.warm.halves import some_days
+from tests.warm.halves import some_days, some_rows
 from tests.warm.world import TABLES, World
 
 from k2_support.http_proxy import Change, ProxyRule, Which
@@ -44,7 +44,9 @@ def inserting(table: str = "") -> Which:
 
 
 def half_of(table: str, rng: random.Random) -> Change:
-    """What cuts an insert into a table down to some of its days."""
+    """What cuts an insert into a table down to some of its days; of one that follows another, to some of its rows."""
+    if table not in TABLES:
+        return functools.partial(some_rows, rng=rng)
     return functools.partial(some_days, column=TABLES[table].partition_by, rng=rng)
 
 

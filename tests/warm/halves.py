@@ -20,6 +20,12 @@ def some_days(body: bytes, column: str | None, rng: random.Random) -> bytes:
     return _sealed(rows.filter(pc.is_in(days, pa.array(chosen, days.type))))
 
 
+def some_rows(body: bytes, rng: random.Random) -> bytes:
+    """About half of the rows, as where an insert was of several blocks."""
+    rows = opened(body)
+    return _sealed(rows.filter(pa.array([rng.random() < 0.5 for _ in range(rows.num_rows)], pa.bool_())))
+
+
 def places(body: bytes) -> set[tuple[str, int, int]]:
     """The topic, partition and offset of each row of an insert."""
     rows = opened(body)

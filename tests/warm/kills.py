@@ -25,21 +25,21 @@ _LONGEST_INSERT_S = 0.06
 def kills() -> list[Fault]:
     """Every way in which one of the two dies."""
     return [
-        *(Fault("sink killed", moment, 3, functools.partial(_sink_at, moment=moment)) for moment in MOMENTS),
+        *(Fault("sink killed", moment, 3, functools.partial(sink_dies, moment=moment)) for moment in MOMENTS),
         Fault("sink killed", "committed, not answered", 3, _sink_at_commit),
         Fault("sink killed", "after a commit", 2, _sink_after_commit),
         Fault("sink killed", "at its start", 2, _sink_at_start),
         Fault("sink stopped", "in order, under load", 1, _sink_stopped),
-        *(Fault("server killed", moment, 3, functools.partial(_server_at, moment=moment)) for moment in MOMENTS),
+        *(Fault("server killed", moment, 3, functools.partial(server_comes_back, moment=moment)) for moment in MOMENTS),
         Fault("server killed", "within an insert of many days", 3, _server_within),
         Fault("server killed", "while the sink starts", 2, _server_at_start),
     ]
 
 
-def rule_at(world: World, moment: Moment, meanwhile: Callable[[], object]) -> ProxyRule:
-    """What does something at a moment of the next insert into a table, whose answer does not arrive."""
+def rule_at(world: World, moment: Moment, meanwhile: Callable[[], object], table: str = "") -> ProxyRule:
+    """What does something at a moment of the next insert into a table, or into any; its answer does not arrive."""
     halves = moment == "between its halves"
-    table = world.rng.choice(PARTITIONED if halves else list(TABLES))
+    table = table or world.rng.choice(PARTITIONED if halves else list(TABLES))
     rule = ProxyRule(
         inserting(table), None, moment != "before the insert", meanwhile=lambda: meanwhile() and None, times=1
     )
@@ -48,17 +48,18 @@ def rule_at(world: World, moment: Moment, meanwhile: Callable[[], object]) -> Pr
     return rule
 
 
-async def at(world: World, moment: Moment, meanwhile: Callable[[], object]) -> None:
-    """Let something happen at a moment of the next insert, of many days where halves are meant."""
-    rule = rule_at(world, moment, meanwhile)
+async def at(world: World, moment: Moment, meanwhile: Callable[[], object], table: str = "") -> None:
+    """Let something happen at a moment of the next insert, of many days."""
+    rule = rule_at(world, moment, meanwhile, table)
     world.load.content.days = WIDE_DAYS
     with world.proxy.ruled(rule):
         await met(rule)
     world.load.content.days = 3
 
 
-async def _sink_at(world: World, moment: Moment) -> Done:
-    await at(world, moment, lambda: world.sink.send(signal.SIGKILL))
+async def sink_dies(world: World, moment: Moment, table: str = "") -> Done:
+    """Kill the sink at a moment of the next insert, and start it again."""
+    await at(world, moment, lambda: world.sink.send(signal.SIGKILL), table)
     return await _ended(world)
 
 
@@ -105,14 +106,15 @@ async def _ended(world: World) -> Done:
     return Done(ended.exit_code == _KILLED, f"exit {ended.exit_code}")
 
 
-async def server_dies(world: World, moment: Moment) -> None:
+async def server_dies(world: World, moment: Moment, table: str = "") -> None:
     """Kill the server at a moment of the next insert."""
-    await at(world, moment, world.server.kill)
+    await at(world, moment, world.server.kill, table)
     await until(lambda: not world.server.is_running, "the server's end")
 
 
-async def _server_at(world: World, moment: Moment) -> Done:
-    await server_dies(world, moment)
+async def server_comes_back(world: World, moment: Moment, table: str = "") -> Done:
+    """The same, and start it again after a while."""
+    await server_dies(world, moment, table)
     return await _back(world)
 
 

@@ -61,24 +61,27 @@ class Load:
                 self._is_idle.set()
                 await self._goes.wait()
             fed, validated = self.content.batch(_TRADES)
-            await self._send(plain, fed)
+            await send(plain, self._names, fed)
             await agent.begin_transaction()
-            await self._send(agent, validated)
+            await send(agent, self._names, validated)
             await (agent.abort_transaction() if self._rng.random() < _ABORTED else agent.commit_transaction())
             self.batches += 1
             await asyncio.sleep(_EVERY_S)
 
-    async def _send(self, producer: Any, records: Iterable[Outgoing]) -> None:
-        sent = [await self._sent(producer, record) for record in records]
-        await asyncio.gather(*sent)
 
-    async def _sent(self, producer: Any, record: Outgoing) -> Any:
-        count = self._names.contract(record.topic).partitions
-        return await producer.send(
-            self._names.topic(record.topic),
-            record.value,
-            key=record.key,
-            partition=partition_for(record.key or b"", count),
-            timestamp_ms=record.timestamp,
-            headers=list(record.headers),
-        )
+async def send(producer: Any, names: Names, records: Iterable[Outgoing]) -> None:
+    """Write records to the partitions of their keys, and wait until they are."""
+    sent = [await _sent(producer, names, record) for record in records]
+    await asyncio.gather(*sent)
+
+
+async def _sent(producer: Any, names: Names, record: Outgoing) -> Any:
+    count = names.contract(record.topic).partitions
+    return await producer.send(
+        names.topic(record.topic),
+        record.value,
+        key=record.key,
+        partition=partition_for(record.key or b"", count),
+        timestamp_ms=record.timestamp,
+        headers=list(record.headers),
+    )

@@ -5,11 +5,12 @@ Run it by ``make test-warm``. People are told on stderr; the last line on stdout
 
 import argparse
 import asyncio
+import itertools
 import json
 import random
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,7 +31,6 @@ from k2_local.child import terminable
 from k2_shared.core.errors import K2Error
 from k2_shared.core.settings import RunSettings
 
-EACH = 2
 _SHOWN = 10
 _console = Console(stderr=True, soft_wrap=True, highlight=False)
 
@@ -56,31 +56,44 @@ class Round:
             _console.print(line, style="red")
 
 
-def schedule(rng: random.Random) -> Iterator[Fault]:
+@dataclass(frozen=True)
+class Suite:
+    """What is run: by which command, in which world, with which faults, so many in a round."""
+
+    command: str
+    about: str | None
+    world: type[World]
+    faults: Sequence[Fault]
+    each: int = 2
+    rounds: int = 20
+    state: Path = Path(".k2/warm")
+
+
+def schedule(every: Sequence[Fault], rng: random.Random) -> Iterator[Fault]:
     """Every fault once, in any order, and then at random by its weight."""
-    every = [*kills(), *disorders(), *limits(), *foreign()]
     yield from rng.sample(every, len(every))
     while True:
         yield from rng.choices(every, [fault.weight for fault in every])
 
 
-async def work(settings: RunSettings, stack: Stack, folder: Path, plan: argparse.Namespace) -> list[Round]:
+async def work(
+    suite: Suite, settings: RunSettings, stack: Stack, folder: Path, plan: argparse.Namespace
+) -> list[Round]:
     """Work through rounds until there were enough or something does not hold."""
     rounds: list[Round] = []
     (folder / "data").mkdir()
     with disk(folder / "data") as has_own_disk, serving(folder) as server:
-        async with running(settings, stack, server, folder, plan.seed) as world:
+        async with running(settings, stack, server, folder, plan.seed, suite.world) as world:
             world.has_own_disk = has_own_disk
-            faults = (fault for fault in schedule(world.rng) if plan.only in f"{fault.name} {fault.seam}")
+            faults = (fault for fault in schedule(suite.faults, world.rng) if plan.only in f"{fault.name} {fault.seam}")
             while len(rounds) < plan.rounds and not (rounds and rounds[-1].unequal):
-                rounds.append(await _round(world, faults, len(rounds) + 1))
+                rounds.append(await _round(world, list(itertools.islice(faults, suite.each)), len(rounds) + 1))
     return rounds
 
 
-async def _round(world: World, faults: Iterator[Fault], number: int) -> Round:
+async def _round(world: World, faults: Sequence[Fault], number: int) -> Round:
     began, found = time.monotonic(), Round(number)
-    for _ in range(EACH):
-        fault = next(faults)
+    for fault in faults:
         _console.print(f"{fault.name}: {fault.seam}")
         found.done.append((fault, await _injected(world, fault)))
     try:
@@ -109,6 +122,7 @@ def summary(seed: int, rounds: list[Round]) -> dict[str, object]:
         "seed": seed,
         "rounds": len(rounds),
         "faults": len(done),
+        "kills": sum("killed" in f"{fault.name} {fault.seam}" and each.proven for fault, each in done),
         "unproven": [f"{fault.name}: {fault.seam}: {each.proof}" for fault, each in done if not each.proven],
         "unequal": [line for found in rounds for line in found.unequal][:_SHOWN],
         "rows": rounds[-1].rows if rounds else 0,
@@ -116,26 +130,28 @@ def summary(seed: int, rounds: list[Round]) -> dict[str, object]:
     }
 
 
-def parsed() -> argparse.Namespace:
+def parsed(suite: Suite) -> argparse.Namespace:
     """What the command line says."""
-    parser = argparse.ArgumentParser(prog="make test-warm", description=__doc__)
+    parser = argparse.ArgumentParser(prog=suite.command, description=suite.about)
     parser.add_argument("--seed", type=int, default=7, help="of the records and of the faults (default 7)")
-    parser.add_argument("--rounds", type=int, default=20, help=f"of {EACH} faults each (default 20)")
+    parser.add_argument(
+        "--rounds", type=int, default=suite.rounds, help=f"of {suite.each} faults each (default {suite.rounds})"
+    )
     parser.add_argument("--only", default="", help="only faults whose name or seam has this text")
-    parser.add_argument("--state", type=Path, default=Path(".k2/warm"), help="folder of the stack and of the logs")
+    parser.add_argument("--state", type=Path, default=suite.state, help="folder of the stack and of the logs")
     return parser.parse_args()
 
 
-def main() -> int:
+def run(suite: Suite) -> int:
     """Run, report, and return 1 where a table was not equal, a fault is unproven, or there were too few rounds."""
-    plan = parsed()
+    plan = parsed(suite)
     folder = folder_in(plan.state, _console, "the server and the sinks")
     with terminable(), own_stack(plan.state / "stack", _console) as (stack, settings):
-        rounds = asyncio.run(work(settings, stack, folder, plan))
+        rounds = asyncio.run(work(suite, settings, stack, folder, plan))
     found = summary(plan.seed, rounds)
     sys.stdout.write(json.dumps(found) + "\n")
     return int(bool(found["unproven"] or found["unequal"] or len(rounds) < plan.rounds))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(Suite("make test-warm", __doc__, World, [*kills(), *disorders(), *limits(), *foreign()])))

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from tests.contract.clickhouse.server import Embedded
@@ -60,6 +61,7 @@ class World:
     rng: random.Random
     broker: Proxy
     has_own_disk: bool = False
+    content: ClassVar[type[Content]] = Content
 
     @property
     def sink(self) -> SupervisedAgent:
@@ -98,9 +100,13 @@ class World:
             said = [str(error)]
         else:
             said = []
-        said += [line for table in TABLES for line in await asyncio.to_thread(self._compared, table)]
+        said += await self.compared()
         self.load.resume()
         return said
+
+    async def compared(self) -> list[str]:
+        """What of the tables is not as their topics say, once everything has arrived."""
+        return [line for table in TABLES for line in await asyncio.to_thread(self._compared, table)]
 
     async def arrived(self) -> None:
         """Wait until every record that there is now has its row."""
@@ -152,7 +158,7 @@ def _copies(found: Iterable[Iterable[object]]) -> list[Copies]:
 
 @asynccontextmanager
 async def running(
-    settings: RunSettings, stack: Stack, server: Embedded, folder: Path, seed: int
+    settings: RunSettings, stack: Stack, server: Embedded, folder: Path, seed: int, kind: type[World] = World
 ) -> AsyncIterator[World]:
     """A world of its own topics and tables, whose sink is up and under load; ``folder`` takes the logs."""
     schema_id = next(iter((await create_lasting(settings)).values()))
@@ -166,9 +172,9 @@ async def running(
         sinks = _sinks(
             settings, server, {"CLICKHOUSE_URL": proxy.url, "KAFKA_BOOTSTRAP_SERVERS": broker.address}, folder
         )
-        load = Load(settings, names, Content(seed, schema_id))
+        load = Load(settings, names, kind.content(seed, schema_id))
         oracle = Oracle(settings, names, schema_id)
-        world = World(
+        world = kind(
             settings, names, stack, server, proxy, tables, sinks, load, oracle, folder, random.Random(seed), broker
         )
         opened.push_async_callback(world.stop_sinks)
