@@ -47,10 +47,11 @@ class Keys:
         exchanges, symbols = (rows[name].combine_chunks().dictionary_encode() for name in ("exchange", "symbol"))
         count = len(symbols.dictionary)
         code = exchanges.indices.to_numpy().astype(np.int64) * count + symbols.indices.to_numpy()
-        codes, of_code = np.unique(code, return_inverse=True)
         venues, names = exchanges.dictionary.to_pylist(), symbols.dictionary.to_pylist()
-        numbers = [self.number(venues[each // count], names[each % count]) for each in codes.tolist()]
-        return np.array(numbers, np.int64)[of_code]
+        numbers: Longs = np.zeros(len(venues) * count, np.int64)
+        for each in np.flatnonzero(np.bincount(code)).tolist():
+            numbers[each] = self.number(venues[each // count], names[each % count])
+        return numbers.take(code)
 
     def place(self, numbers: Longs, partitions: Longs) -> None:
         """Note in which partition of gold symbols are."""
