@@ -51,7 +51,8 @@ class Keys:
         numbers: Longs = np.zeros(len(venues) * count, np.int64)
         for each in np.flatnonzero(np.bincount(code)).tolist():
             numbers[each] = self.number(venues[each // count], names[each % count])
-        return numbers.take(code)
+        found: Longs = numbers[code]
+        return found
 
     def place(self, numbers: Longs, partitions: Longs) -> None:
         """Note in which partition of gold symbols are."""
