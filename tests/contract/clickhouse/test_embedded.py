@@ -197,6 +197,19 @@ def test_an_insert_that_fails_while_its_parts_are_written_is_refused(tmp_path: P
     rich.stop()
 
 
+def test_a_disk_that_is_nearly_full_is_written_to_no_more(tmp_path: Path) -> None:
+    """Its last bytes are not used: a merge that met its end would leave a part that nobody can read."""
+    server = Embedded(tmp_path / "full").start()
+    server.owner.ask("CREATE TABLE full (n Int64) ENGINE=MergeTree ORDER BY n").raise_for_status()
+    assert server.owner.ask("INSERT INTO full VALUES (1)").ok
+    server.stop()
+    server.limits = {"free_disk": 10**15}
+    server.start()
+    assert code(server.owner.ask("INSERT INTO full VALUES (2)")) == "243"
+    assert server.owner.ask("SELECT sum(n) FROM full").text == "1\n"
+    server.stop()
+
+
 def test_what_a_killed_server_had_put_by_of_an_insert_is_gone(tmp_path: Path) -> None:
     """An insert is in a file until it is whole; a start begins without such files."""
     server = Embedded(tmp_path / "killed").start()

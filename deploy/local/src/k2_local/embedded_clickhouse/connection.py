@@ -101,10 +101,9 @@ class Connection:
         The data is put by in a file first, so nothing is written if ``data`` raises. chdb's ``send_insert`` would spare
         that, but says of an insert that failed while its parts were written, as for want of memory, that all is well.
         """
-        with tempfile.NamedTemporaryFile(dir=self._spool) as file:
+        with tempfile.NamedTemporaryFile(dir=self._spool, buffering=0) as file:
             for piece in data:
-                file.write(piece)
-            file.flush()
+                _put_by(file, piece)
             return self.whole(insert.from_file(quoted(file.name)))
 
     def close(self) -> None:
@@ -159,6 +158,19 @@ class Engine:
         self._lock.close()
 
 
+def _put_by(file: Any, piece: bytes) -> None:
+    left = memoryview(piece)
+    try:
+        while left:
+            left = left[file.write(left) :]
+    except OSError as error:
+        raise _no_space(error) from None
+
+
+def _no_space(error: OSError) -> QueryError:
+    return QueryError.of(Code.NOT_ENOUGH_SPACE, f"the data of the insert cannot be put by: {error.strerror}")
+
+
 def quoted(value: object) -> str:
     """A value as a literal of ClickHouse."""
     return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"
@@ -195,6 +207,8 @@ def _config(path: Path, limits: Limits) -> Path:
         "<clickhouse>\n"
         f"  <max_server_memory_usage>{limits.memory}</max_server_memory_usage>\n"
         f"  <mark_cache_size>{limits.mark_cache}</mark_cache_size>\n"
+        f"  <storage_configuration><disks><default><keep_free_space_bytes>{limits.free_disk}</keep_free_space_bytes>"
+        "</default></disks></storage_configuration>\n"
         f"  <merge_tree><merge_with_ttl_timeout>{limits.ttl_merge_s}</merge_with_ttl_timeout></merge_tree>\n"
         "</clickhouse>\n"
     )

@@ -16,6 +16,7 @@ class Limits:
     memory: int = 2_048 * MIB  # of the whole engine
     query_memory: int = 1_024 * MIB
     mark_cache: int = 64 * MIB
+    free_disk: int = 256 * MIB  # not to be used: a merge that finds the disk full leaves a part that nobody can read
     execution_s: float = 600.0  # of one query; no less than a reader may ask for
     result: int = 512 * MIB  # of a result that is held whole before it is sent
     query_text: int = MIB
