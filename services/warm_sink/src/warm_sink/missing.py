@@ -39,16 +39,12 @@ SELECT DISTINCT message_key, source_sequence FROM dead_letters
 WHERE message_key IN ({keys}) AND isNotNull(source_sequence)
 """
 _IN_GOLD = """
-SELECT min(id), max(id) FROM
+SELECT exchange, symbol, min(id), max(id) FROM
 (
-    SELECT id, id - row_number() OVER (ORDER BY id) AS run
-    FROM
-    (
-        SELECT DISTINCT assumeNotNull(source_sequence) AS id FROM gold_trades
-        WHERE exchange = {exchange} AND symbol = {symbol} AND ({ranges})
-    )
+    SELECT exchange, symbol, id, id - row_number() OVER (PARTITION BY exchange, symbol ORDER BY id) AS run
+    FROM (SELECT DISTINCT exchange, symbol, assumeNotNull(source_sequence) AS id FROM gold_trades WHERE {ranges})
 )
-GROUP BY run
+GROUP BY exchange, symbol, run
 """
 _KNOWN = "SELECT exchange, symbol, first_ids, last_ids FROM missing_ids FINAL WHERE notEmpty(first_ids)"
 _RANGES_AT_ONCE = 200
@@ -85,10 +81,10 @@ class MissingIds:
         while pairs:
             ((asked_us,),) = self._warehouse.ask(_CLOCK)
             found = self._named(pairs)
-            for pair, ids in found.items():
-                self._take_out(ids, self._in_gold(pair, ids))
+            for pair, there in self._in_gold(found).items():
+                self._take_out(found[pair], there)
             self._warehouse.insert(TABLE, _rows(found, int(asked_us)))
-            pairs = [pair for pair, ids in found.items() if self._in_gold(pair, ids)]
+            pairs = list(self._in_gold(found))
 
     def _named(self, pairs: Iterable[Pair]) -> dict[Pair, IntervalSet]:
         """The ids that the ledger or a letter names, by symbol."""
@@ -103,21 +99,25 @@ class MissingIds:
             found[exchange, symbol].add(number, number)
         return found
 
-    def _in_gold(self, pair: Pair, ids: IntervalSet) -> list[Interval]:
-        """Which of these ids gold has."""
-        found = list[Interval]()
-        exchange, symbol = map(format_str, pair)
-        every = [f"source_sequence BETWEEN {first} AND {last}" for first, last in ids]
+    def _in_gold(self, named: Mapping[Pair, IntervalSet]) -> dict[Pair, list[Interval]]:
+        """Which of the ids of symbols gold has; a symbol of which it has none is left out."""
+        found: dict[Pair, list[Interval]] = {}
+        every = [_spelt(pair, *each) for pair, ids in named.items() for each in ids]
         for at in range(0, len(every), _RANGES_AT_ONCE):
             ranges = " OR ".join(every[at : at + _RANGES_AT_ONCE])
-            sql = _IN_GOLD.format(exchange=exchange, symbol=symbol, ranges=ranges)
-            found += [(int(first), int(last)) for first, last in self._warehouse.ask(sql)]
+            for exchange, symbol, first, last in self._warehouse.ask(_IN_GOLD.format(ranges=ranges)):
+                found.setdefault((exchange, symbol), []).append((int(first), int(last)))
         return found
 
     @staticmethod
     def _take_out(ids: IntervalSet, there: Iterable[Interval]) -> None:
         for first, last in there:
             ids.remove(first, last)
+
+
+def _spelt(pair: Pair, first: int, last: int) -> str:
+    exchange, symbol = map(format_str, pair)
+    return f"(exchange = {exchange} AND symbol = {symbol} AND source_sequence BETWEEN {first} AND {last})"
 
 
 def _record(exchange: Any, symbol: str, state: str, first: int, last: int) -> GapRecord:
