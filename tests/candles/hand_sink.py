@@ -26,10 +26,10 @@ from warm_sink.main import WarmSink
 from warm_sink.settings import WarmSinkSettings
 
 TABLES = contracts.warm_tables()
-_ARRIVAL_S = 60.0
+_ARRIVAL_S = 150.0
 
 
-@dataclass
+@dataclass(repr=False)
 class HandSink:
     """Sinks of one run, one after the other or at once, behind a proxy; and what must come of them."""
 
@@ -50,7 +50,7 @@ class HandSink:
         producer = clients.producer(self.settings)
         async with clients.started(producer, self.settings):
             for _ in range(batches):
-                for records in self.history.batch(10):
+                for records in self.history.batch(8):
                     await send(producer, self.names, records)
         await self.oracle.read_on()
 

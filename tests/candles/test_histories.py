@@ -14,10 +14,10 @@ from k2_shared.core.settings import ClickHouseSettings, RunSettings
 from k2_support.http_proxy import HttpProxy
 
 EXAMPLES = 20
-ROWS, OLDER = st.sampled_from([1, 3, 20, 400]), st.sampled_from([0, 1, 50_000])
+ROWS, OLDER = st.sampled_from([5, 40, 400]), st.sampled_from([0, 1, 50_000])
 INTO = st.sampled_from(["candles", "gold_trades", "missing_ids", "gaps"])
 STEPS = st.one_of(
-    st.integers(1, 6).map(lambda batches: functools.partial(HandSink.write, batches=batches)),
+    st.integers(1, 4).map(lambda batches: functools.partial(HandSink.write, batches=batches)),
     st.tuples(ROWS, OLDER, st.integers(1, 2)).map(lambda of: lambda sink: sink.work(*of)),
     st.tuples(ROWS, OLDER, INTO, st.sampled_from(MOMENTS)).map(lambda of: lambda sink: sink.fall(*of)),
     st.just(HandSink.set_back),

@@ -4,7 +4,7 @@ from tests.candles.comparison import Comparison
 from tests.candles.history import History
 from tests.warm.world import World
 
-_SIZES = ("1", "7", "60", "400", "5000")
+_SIZES = ("60", "400", "5000")
 _OLDER = ("0", "1", "50", "50000")
 
 
