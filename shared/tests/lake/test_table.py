@@ -1,6 +1,5 @@
 """The table side of the sink on the real catalog: rows and offsets together, exactly once, whatever is lost."""
 
-import json
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -48,17 +47,6 @@ def test_offsets_of_all_partitions_are_carried_on(table: Any, make_batch: Any) -
     assert owner.state().offsets == {(TOPIC, 0): 6, (TOPIC, 1): 3}
     assert (table.offsets(0), table.offsets(1)) == (list(range(6)), list(range(3)))
     assert table.stored() == table.referred()
-
-
-def test_a_snapshot_says_from_which_to_which_offsets_it_goes(table: Any, make_batch: Any) -> None:
-    """Of the partitions that it has rows of alone; the rows of a snapshot can be traced to Kafka without its parent."""
-    owner = table.owner()
-    owner.commit(make_batch(0, 5, partition=0))
-    owner.commit(make_batch(0, 3, partition=1))
-    owner.commit(make_batch(5, 6, partition=0))
-    said = [json.loads(each.summary.additional_properties["sink.k2.batch"]) for each in table.load().snapshots()]
-    assert said == [{TOPIC: {"0": [0, 5]}}, {TOPIC: {"1": [0, 3]}}, {TOPIC: {"0": [5, 6]}}]
-    assert "sink.k2.batch" not in table.load().properties
 
 
 @pytest.mark.parametrize("error", [requests.ConnectionError("reset"), CommitStateUnknownException("504"), OSError("x")])

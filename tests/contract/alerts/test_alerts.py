@@ -31,9 +31,11 @@ UNMEASURED = {"k2", "exchange_sim"}  # a command, and what stands in for the ven
 
 
 def names() -> set[str]:
-    """Every metric's name as Prometheus reads it, and the one that it makes of each answer."""
+    """Every series' name as Prometheus reads it, and the one that it makes of each answer."""
     text = generate_latest(Metrics("test", "0").registry).decode()
-    return {"up", *re.findall(r"^# TYPE (\S+)", text, re.MULTILINE)}
+    parts = {"histogram": ("_bucket", "_sum", "_count")}
+    found = re.findall(r"^# TYPE (\S+) (\S+)", text, re.MULTILINE)
+    return {"up", *(name + part for name, kind in found for part in parts.get(kind, ("",)))}
 
 
 @OF_EACH

@@ -18,6 +18,7 @@ from k2_shared.kafka.topics import Names
 from k2_shared.lake.memory import give_back
 from k2_shared.lake.sink_state import SinkState, World, check_world
 from k2_shared.lake.table import Commit, LakeTable, Superseded
+from k2_shared.lake.tally import Tally
 from k2_shared.stages.row_batch import BatchLimits, RowBatch, ToRows
 from k2_shared.stages.table_sink import Feed, Positions, TableSink
 
@@ -62,6 +63,7 @@ class LakeTableSink(TableSink):
         feed, table = sink_table.feed(settings, names), sink_table.table
         super().__init__("iceberg_sink", settings, feed, table.retries, metrics)
         self._sink_table = sink_table
+        self._measures = metrics.tables
         self._housekeeper = Housekeeper(feed.table, table, settings, metrics)
 
     async def begin(self) -> None:
@@ -69,10 +71,19 @@ class LakeTableSink(TableSink):
 
     async def write(self, batch: RowBatch) -> Positions | None:
         try:
-            await asyncio.to_thread(self._write, batch)
+            with self._measures.commit_seconds.labels(self.feed.table).time():
+                await asyncio.to_thread(self._write, batch)
         except Superseded as other:
             return other.offsets
+        finally:
+            self._count(self._sink_table.table.tally())
+        self._measures.newest.labels(self.feed.table).set(batch.newest_ms / 1_000)
         return None
+
+    def _count(self, tally: Tally) -> None:
+        self._measures.files.labels(self.feed.table).inc(tally.files)
+        self._measures.bytes.labels(self.feed.table).inc(tally.bytes)
+        self._measures.conflicts.labels(self.feed.table).inc(tally.conflicts)
 
     async def between(self, *, wrote: bool) -> None:
         if wrote and self._housekeeper.due():

@@ -102,9 +102,29 @@ class PartitionMetrics:
 
 
 class TableMetrics:
-    """Metrics of the sinks, by table; the snapshots are Iceberg's."""
+    """Metrics of the sinks, by table; all but commits and rows are Iceberg's."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self.bytes = Counter(
+            "k2_table_bytes", "bytes of the data files that were committed", ["table"], registry=registry
+        )
+        self.files = Counter("k2_table_files", "data files that were committed", ["table"], registry=registry)
+        self.conflicts = Counter(
+            "k2_table_conflicts", "commits that another owner's was ahead of", ["table"], registry=registry
+        )
+        self.commit_seconds = Histogram(
+            "k2_table_commit_seconds",
+            "from a batch to its snapshot, all attempts in",
+            ["table"],
+            buckets=_DURATIONS,
+            registry=registry,
+        )
+        self.newest = Gauge(
+            "k2_table_newest_row_timestamp_seconds",
+            "time of the newest record whose row was committed",
+            ["table"],
+            registry=registry,
+        )
         self.commits = Counter(
             "k2_table_commits", "batches written to a table, by outcome", ["table", "outcome"], registry=registry
         )

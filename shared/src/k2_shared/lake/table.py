@@ -23,6 +23,7 @@ from k2_shared.lake.memory import Turns
 from k2_shared.lake.retention import expendable
 from k2_shared.lake.retries import RETRYABLE, is_store
 from k2_shared.lake.sink_state import SinkState, TableOffsets, agreed, by_topic, superseded
+from k2_shared.lake.tally import Tally
 from k2_shared.lake.transaction import append
 
 T = TypeVar("T")
@@ -81,6 +82,7 @@ class LakeTable:
         self.retries = retries
         self._turns = turns or Turns()
         self._doing = ""
+        self._tally = Tally()
         self._fresh = False  # whether nothing but our own commit has been heard of since the table was read
 
     @property
@@ -169,7 +171,7 @@ class LakeTable:
         current = self._known() if self._fresh else self._look()
         self._fresh = False
         if current and effort.unknown and landed(self._table.metadata, self._sink_id, str(effort.id), effort.base):
-            return current  # an attempt whose reply was lost
+            return self._counted(current, effort)  # an attempt whose reply was lost
         if superseded(current, batch.start):
             self._drop(effort.files)
             raise Superseded(current.offsets if current else {})
@@ -189,6 +191,7 @@ class LakeTable:
         try:
             append(self._table, effort.files, properties, batch.to_summary(self._sink_id))
         except CommitFailedException as error:
+            self._tally.conflicts += 1
             logger().info(CONFLICT, table=self._name, error=reason(error))
             raise
         except RETRYABLE:
@@ -196,7 +199,16 @@ class LakeTable:
                 effort.unknown, effort.base = True, self._table.metadata.current_snapshot_id
             raise
         self._fresh = True
+        return self._counted(state, effort)
+
+    def _counted(self, state: SinkState, effort: _Effort) -> SinkState:
+        self._tally.add(effort.files)
         return state
+
+    def tally(self) -> Tally:
+        """What commits came to since this was asked last."""
+        found, self._tally = self._tally, Tally()
+        return found
 
     def expire(self, age_s: float, clock: Callable[[], float] = time.time) -> int:
         """Remove the snapshots that nothing needs and that are older than ``age_s``; returns how many.
