@@ -37,7 +37,8 @@ def schema(name: str) -> pa.Schema:
 
 
 def enveloped(*found: FakeRecord) -> list[dict[str, Any]]:
-    return list(rows.envelope(schema("bronze_crypto_trades"))(list(found)).to_pylist())
+    name = "bronze_crypto_trades"
+    return list(rows.of_table(TABLES[name], schema(name), {})(list(found)).to_pylist())
 
 
 def gold(given_trades: list[Trade], sort_by: tuple[str, ...] = ()) -> list[dict[str, Any]]:
@@ -152,7 +153,7 @@ def test_a_trade_without_a_sequence_comes_first_of_its_moment() -> None:
 def test_rows_have_the_tables_columns_and_types(name: str) -> None:
     """Decimal(18,8) and UTC microseconds, as the catalog has them."""
     topic = TABLES[name].topics[0]
-    found = rows.trades(schema(name), {topic: SCHEMAS})(records([trade()], topic))
+    found = rows.of_table(TABLES[name], schema(name), {topic: SCHEMAS})(records([trade()], topic))
     assert found.schema == schema(name)
     assert found.column_names == [column.name for column in TABLES[name].columns]
     assert found.schema.field("price").type == pa.decimal128(18, 8)

@@ -101,6 +101,12 @@ def test_offsets_are_kept_or_dropped_as_it_is_said(what: str, trust: str, offset
     assert (done.state.cluster_id, done.state.topic_ids) == (found.world.kafka.cluster_id, found.world.kafka.topic_ids)
 
 
+def test_without_a_snapshot_that_has_a_state_the_properties_are_believed() -> None:
+    """Expiring snapshots drops their summaries; the properties stay."""
+    found, _ = ELSEWHERE["cluster"]
+    assert resolved(replace(found, summary=None), "keep").state.offsets == STATE.offsets
+
+
 def test_another_table_is_filled_anew_only_if_it_is_empty() -> None:
     """Its rows would be there twice."""
     found, _ = ELSEWHERE["table"]
