@@ -45,7 +45,10 @@ help: ## list the targets
 demo: .venv/.runtime ## real recorded trades through every agent, reconciled (ARGS="--invalid 0.02 …")
 	@.venv/bin/k2 demo $(ARGS)
 
-test: check test-cores ## everything but the long suites, on one shared stack (ARGS="-k dlq", WORKERS=0 for one process)
+# No server of the tests lives long enough for Java's second compiler to earn what it costs.
+test: export JDK_JAVA_OPTIONS ?= -XX:TieredStopAtLevel=1
+test: .venv/.dev ## everything but the long suites, on one shared stack (ARGS="-k dlq", WORKERS=0 for one process)
+	@$(MAKE) --no-print-directory --jobs 2 check test-cores
 	@.venv/bin/k2 stack exec --state $(STATE)/test -- .venv/bin/python -m pytest -n $(WORKERS) --dist worksteal -m "not long" $(ARGS)
 
 check: .venv/.dev ## formatting, lint, types, import contracts

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
-from shared.tests.stages.toy_processor import P, Run, group_members, works
+from shared.tests.stages.toy_processor import TOPICS, P, Run, group_members, works
 from tests.faults.apis import END_TXN, PRODUCE
 from tests.faults.proxy import Injection, Proxy
 
@@ -19,7 +19,7 @@ RECORD = b"x" * 10_000
 RECORDS = 1_000  # ten times what a fetch brings of a partition
 BATCH = 10
 
-pytestmark = pytest.mark.usefixtures("topics")
+pytestmark = [pytest.mark.usefixtures("topics"), TOPICS]
 
 
 @pytest.fixture

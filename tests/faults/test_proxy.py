@@ -16,7 +16,7 @@ from k2_support.waiting import eventually
 TOPIC = BRONZE.format(exchange="kraken")
 TIMEOUT_MS = 2_000
 
-pytestmark = pytest.mark.usefixtures("topics")
+pytestmark = [pytest.mark.usefixtures("topics"), pytest.mark.topics(TOPIC)]
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from shared.tests.stages.toy_processor import OUT, Run
+from shared.tests.stages.toy_processor import OUT, TOPICS, Run
 from tests.faults.apis import APIS, END_TXN, IN_TRANSACTION, TXN_OFFSET_COMMIT
 from tests.faults.proxy import Proxy
 
@@ -15,7 +15,7 @@ from k2_support.waiting import eventually
 
 TIMEOUT_MS = 2_000
 
-pytestmark = pytest.mark.usefixtures("topics")
+pytestmark = [pytest.mark.usefixtures("topics"), TOPICS]
 
 
 @pytest.fixture

@@ -4,8 +4,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
+
 from k2_shared.core import contracts
 from k2_support.conformance.process import FeedConformance
+from k2_support.topics import topics_of
+
+pytestmark = pytest.mark.topics(*topics_of("feed_binance"))
 
 HALTED = {"symbol": "OLDUSDT", "baseAsset": "OLD", "quoteAsset": "USDT", "status": "CANCEL_ONLY", "filters": []}
 ODD = {"symbol": "NEWUSDT", "baseAsset": "NEW", "quoteAsset": "USDT", "status": "PRE_TRADING", "filters": None}

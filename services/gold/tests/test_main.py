@@ -1,13 +1,17 @@
 """Gold as a process on the real stack."""
 
+import pytest
+
 from k2_shared.core.records import Outgoing
 from k2_shared.core.settings import RunSettings
 from k2_shared.core.trade import Exchange, message_id
 from k2_shared.kafka.topics import DLQ, EXCHANGES, GOLD, SILVER, Names, partition_for
 from k2_support.plugin import Agents
 from k2_support.records import trade, value
-from k2_support.topics import read, write
+from k2_support.topics import read, topics_of, write
 from k2_support.waiting import eventually
+
+pytestmark = pytest.mark.topics(*topics_of("gold"))
 
 
 def written(exchange: Exchange, trade_id: int, schema_id: int) -> Outgoing:

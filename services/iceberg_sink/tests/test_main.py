@@ -1,5 +1,6 @@
 """The sink on the real stack: as a process, and in this one where its reader has to fail."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +21,10 @@ from k2_shared.lake.retries import at_table
 from k2_shared.lake.table import Commit, LakeTable
 from k2_shared.stages.row_batch import RowBatch, ToRows
 from k2_support.plugin import Agents
+from k2_support.topics import topics_of
 from k2_support.waiting import eventually
+
+pytestmark = pytest.mark.topics(*topics_of("iceberg_sink"))
 
 
 async def test_what_was_read_is_committed_or_read_again(
@@ -36,14 +40,14 @@ async def test_what_was_read_is_committed_or_read_again(
 
     watched = (("bronze_crypto_trades", "offset"), ("gold_crypto_trades", "trade_id"))
     await feeder.write(30)
-    child = agents.start("iceberg_sink", SINK_INTERVAL_S="0.2", SINK_MAX_ROWS="7").wait_ready(90)
+    child = agents.start("iceberg_sink", SINK_INTERVAL_S="0.2", SINK_MAX_ROWS="7").wait_ready()
     await holds(30)
     await feeder.write(50)
     assert child.stop() == 0
-    child = agents.start("iceberg_sink", SINK_INTERVAL_S="0.2", SINK_MAX_ROWS="7").wait_ready(90)
+    child = agents.start("iceberg_sink", SINK_INTERVAL_S="0.2", SINK_MAX_ROWS="7").wait_ready()
     await feeder.write(50)
     child.kill()
-    child = agents.start("iceberg_sink", SINK_INTERVAL_S="0.2").wait_ready(90)
+    child = agents.start("iceberg_sink", SINK_INTERVAL_S="0.2").wait_ready()
     await holds(130)
     assert child.stop() == 0
     assert tables.column("bronze_crypto_trades", "offset") == list(range(130))
@@ -56,12 +60,12 @@ async def test_what_was_read_is_committed_or_read_again(
 
 async def test_a_stop_in_the_middle_of_an_interval_loses_nothing(feeder: Any, agents: Agents, tables: Any) -> None:
     """What had been collected is committed whole by the stop, or left whole to the next run."""
-    child = agents.start("iceberg_sink", SINK_INTERVAL_S="600").wait_ready(90)
+    child = agents.start("iceberg_sink", SINK_INTERVAL_S="600").wait_ready()
     await feeder.write(10)
     assert child.stop() == 0
     found = tables.column("gold_crypto_trades", "trade_id")
     assert found in ([], sorted(feeder.ids))
-    child = agents.start("iceberg_sink", SINK_INTERVAL_S="0.2").wait_ready(90)
+    child = agents.start("iceberg_sink", SINK_INTERVAL_S="0.2").wait_ready()
     await eventually(lambda: tables.column("gold_crypto_trades", "trade_id") == sorted(feeder.ids), "every row", 60)
     assert child.stop() == 0
 
@@ -69,7 +73,7 @@ async def test_a_stop_in_the_middle_of_an_interval_loses_nothing(feeder: Any, ag
 async def test_a_table_recreated_between_two_runs_halts_with_3(feeder: Any, agents: Agents, tables: Any) -> None:
     """The group has offsets, the table has no state: going on would leave a hole, so the operator decides."""
     await feeder.write(3)
-    child = agents.start("iceberg_sink", SINK_INTERVAL_S="0.2").wait_ready(90)
+    child = agents.start("iceberg_sink", SINK_INTERVAL_S="0.2").wait_ready()
     await eventually(lambda: len(tables.column("gold_crypto_trades", "trade_id")) == 3, "the rows", 60)
     assert child.stop() == 0
     tables.catalog.drop_table((iceberg.namespace(tables.names), "gold_crypto_trades"))
@@ -82,7 +86,7 @@ async def test_a_table_recreated_between_two_runs_halts_with_3(feeder: Any, agen
 
 async def test_two_sinks_on_one_table_lose_and_double_nothing(feeder: Any, agents: Agents, tables: Any) -> None:
     """Each is superseded now and then, on some of its partitions; every row is there once."""
-    children = [agents.start("iceberg_sink", SINK_INTERVAL_S="0.1").wait_ready(90) for _ in range(2)]
+    children = [agents.start("iceberg_sink", SINK_INTERVAL_S="0.1").wait_ready() for _ in range(2)]
 
     def met() -> bool:
         return any("table_sink_superseded" in child.log.read_text() for child in children)
@@ -130,10 +134,11 @@ async def sink_table(feeder: Any, run_settings: RunSettings, names: Names, table
     return SinkTable(contract, table, envelope(table.arrow_schema), kafka_is)
 
 
-async def _fill(sink: LakeTableSink, tables: Any) -> None:
+async def _fill(sink: LakeTableSink, tables: Any, after: Callable[[], object] = lambda: True) -> None:
     await sink.start()
     try:
-        await eventually(lambda: len(tables.column("bronze_crypto_trades", "offset")) >= 60, "60 rows", 60)
+        await eventually(lambda: len(tables.column("bronze_crypto_trades", "offset")) >= 60, "60 rows", 120)
+        await eventually(after, "what the test waits for besides")
     finally:
         await sink.stop()
     assert tables.column("bronze_crypto_trades", "offset") == sorted([*range(30), *range(30)])
@@ -151,7 +156,8 @@ async def test_records_that_were_read_before_a_failure_are_read_again(
 
     monkeypatch.setattr(clients, "consumer", stumbling)
     settings = SinkSettings.load(k2_prefix=run_settings.k2_prefix, sink_interval_s=0.5)
-    await _fill(LakeTableSink(settings, names, sink_table, Metrics("iceberg_sink", "0")), tables)
+    sink = LakeTableSink(settings, names, sink_table, Metrics("iceberg_sink", "0"))
+    await _fill(sink, tables, after=lambda: any(reader.failures for reader in readers))
     assert [reader.failures for reader in readers] == [1]
 
 

@@ -20,6 +20,7 @@ from k2_shared.kafka.topics import EVENTS, SYMBOLS, Names
 from k2_support.ports import free_port
 from k2_support.topics import read, write
 
+pytestmark = pytest.mark.topics(EVENTS, SYMBOLS)
 K2 = Callable[..., Awaitable[Result]]
 Reply = Callable[[SymbolRecord], EventRecord]
 

@@ -16,6 +16,7 @@ from k2_shared.feed.coverage.feed_records import Cause, GapRecord, GapState
 from k2_shared.kafka.topics import GAPS, Names
 from k2_support.topics import write
 
+pytestmark = pytest.mark.topics(GAPS)
 K2 = Callable[..., Awaitable[Result]]
 SECOND = 1_000_000
 

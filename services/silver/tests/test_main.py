@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from k2_shared.core.records import Outgoing
@@ -10,8 +11,10 @@ from k2_shared.core.trade import Trade
 from k2_shared.kafka.topics import BRONZE, DLQ, SILVER, Names, administration
 from k2_support.plugin import Agents
 from k2_support.records import trade, value
-from k2_support.topics import read, values, write
+from k2_support.topics import read, topics_of, values, write
 from k2_support.waiting import eventually
+
+pytestmark = pytest.mark.topics(*topics_of("silver"))
 
 
 def written(of: Trade, schema_id: int) -> Outgoing:

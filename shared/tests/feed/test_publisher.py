@@ -27,6 +27,7 @@ from k2_support.topics import read, values
 from k2_support.waiting import eventually
 
 RAW_TOPIC, BRONZE_TOPIC = RAW.format(exchange="kraken"), BRONZE.format(exchange="kraken")
+pytestmark = pytest.mark.topics(RAW_TOPIC, BRONZE_TOPIC, DLQ)
 WRITER = FrameWriter("KRAKEN", "feed_kraken", wire_prefix(SCHEMA_ID))
 KEY = b"KRAKEN:BTC/USDT"
 OTHER_KEY = b"KRAKEN:S1"  # of another partition than S0

@@ -23,6 +23,7 @@ from k2_support.topics import write
 from k2_support.waiting import eventually
 
 SINCE = 1_762_795_433_000_000
+pytestmark = pytest.mark.topics(EVENTS, GAPS)
 
 
 def event(kind: EventKind, at: int = SINCE, symbol: str = "BTC/USD", detail: str = "") -> EventRecord:
@@ -117,7 +118,7 @@ def _fields(record: GapRecord) -> dict[str, Any]:
 def page(child: Child, path: str = "/feeds") -> str:
     """A page of an agent."""
     child.check()
-    with urlopen(f"http://127.0.0.1:{child.web_port}{path}", timeout=30) as answer:
+    with urlopen(f"http://127.0.0.1:{child.web_port}{path}", timeout=60) as answer:
         text: str = answer.read().decode()
     return text
 

@@ -18,11 +18,12 @@ from k2_shared.feed.publish.tracker import SymbolTracker
 from k2_shared.feed.run.checkpoints import Checkpoints
 from k2_shared.kafka import clients
 from k2_shared.kafka.schemas import SubjectSchemas
-from k2_shared.kafka.topics import BRONZE, Names, partition_for
+from k2_shared.kafka.topics import BRONZE, COVERAGE, GAPS, Names, partition_for
 from k2_support.records import trade
 
 SYMBOL = "BTC/USD"
 BRONZE_TOPIC = BRONZE.format(exchange="kraken")
+pytestmark = pytest.mark.topics(BRONZE_TOPIC, COVERAGE, GAPS)
 
 
 class Bronze:

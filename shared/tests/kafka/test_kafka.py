@@ -17,7 +17,7 @@ from k2_shared.kafka.topics import DLQ, GOLD, STATE, Names, administration
 from k2_support.ports import free_port
 from k2_support.topics import read, values, write
 
-pytestmark = pytest.mark.usefixtures("topics")
+pytestmark = [pytest.mark.usefixtures("topics"), pytest.mark.topics(DLQ, GOLD, STATE)]
 
 
 def record(value: bytes | None, topic: str = DLQ, timestamp: int = 1_700_000_000_000) -> Outgoing:

@@ -19,6 +19,7 @@ from k2_support.records import FakeRecord, encoded, fields, trade, value, with_e
 from k2_support.waiting import eventually
 
 CONTRACT = contracts.topics()[GOLD]
+pytestmark = pytest.mark.topics(GOLD)
 TOY = with_exchanges("BINANCE", "KRAKEN", "TOY")
 
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 import pytest
 from aiokafka.admin import NewPartitions
 from prometheus_client import CollectorRegistry, Gauge
-from shared.tests.stages.toy_processor import IN, OUT, Run, group_members, works
+from shared.tests.stages.toy_processor import IN, OUT, TOPICS, Run, group_members, works
 
 from k2_shared.core import contracts
 from k2_shared.core.records import Outgoing
@@ -17,6 +17,7 @@ from k2_shared.kafka.topics import administration, create
 from k2_support.topics import write
 from k2_support.waiting import eventually
 
+pytestmark = TOPICS
 COUNT = contracts.topics()[IN].partitions
 
 

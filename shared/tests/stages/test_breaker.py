@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiokafka import TopicPartition
 from prometheus_client import CollectorRegistry, Gauge
-from shared.tests.stages.toy_processor import OUT, P, Run, group_members
+from shared.tests.stages.toy_processor import OUT, TOPICS, P, Run, group_members
 from structlog.testing import capture_logs
 
 from k2_shared.kafka import clients
@@ -16,6 +16,8 @@ from k2_shared.stages.limits import AgentLimits
 from k2_shared.stages.settings import ProcessorSettings
 from k2_shared.stages.transactions import ASSIGNED, TransactionalAgent
 from k2_support.waiting import eventually
+
+pytestmark = TOPICS
 
 
 def window(records: int = 10, share: float = 0.5, run: int = 1_000) -> RefusalWindow:

@@ -1,7 +1,7 @@
 """State that is saved inside transactions and recovered from them, on the real broker."""
 
 import pytest
-from shared.tests.stages.toy_processor import KEPT, OUT, P, Run, polls, works
+from shared.tests.stages.toy_processor import KEPT, OUT, TOPICS, P, Run, polls, works
 
 from k2_shared.core.errors import Halt, Unavailable
 from k2_shared.core.records import Outgoing
@@ -9,7 +9,7 @@ from k2_shared.kafka.topics import STATE
 from k2_support.topics import read, write
 from k2_support.waiting import eventually
 
-pytestmark = pytest.mark.usefixtures("topics")
+pytestmark = [pytest.mark.usefixtures("topics"), TOPICS]
 IDLE_POLLS = 10  # of 20 ms each; a checkpoint is due after each of them
 
 

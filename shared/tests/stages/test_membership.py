@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from aiokafka.errors import KafkaError
-from shared.tests.stages.toy_processor import KEPT, P, Run, group_members, works
+from shared.tests.stages.toy_processor import KEPT, TOPICS, P, Run, group_members, works
 from structlog.testing import capture_logs
 
 from k2_shared.kafka import clients
@@ -14,7 +14,7 @@ from k2_shared.stages.breaker import Threshold
 from k2_shared.stages.transactions import ASSIGNED, TransactionalAgent
 from k2_support.waiting import eventually
 
-pytestmark = pytest.mark.usefixtures("topics")
+pytestmark = [pytest.mark.usefixtures("topics"), TOPICS]
 INTERVAL_S = 0.5
 
 

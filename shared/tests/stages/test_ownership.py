@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiokafka.admin import RecordsToDelete
 from aiokafka.errors import KafkaConnectionError, NoOffsetForPartitionError
-from shared.tests.stages.toy_processor import IN, KEPT, OUT, P, Run, fail_once, works
+from shared.tests.stages.toy_processor import IN, KEPT, OUT, TOPICS, P, Run, fail_once, works
 
 from k2_shared.core.errors import Halt, Unavailable
 from k2_shared.core.records import Outgoing
@@ -17,7 +17,7 @@ from k2_shared.kafka.sending import send_all
 from k2_shared.kafka.topics import DLQ, administration
 from k2_support.waiting import eventually
 
-pytestmark = pytest.mark.usefixtures("topics")
+pytestmark = [pytest.mark.usefixtures("topics"), TOPICS]
 
 
 async def test_a_second_owner_fences_the_first_which_halts(run: Run) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError
-from shared.tests.stages.toy_processor import IN, KEPT, OUT, P, Run, fail_once
+from shared.tests.stages.toy_processor import IN, KEPT, OUT, TOPICS, P, Run, fail_once
 
 from k2_shared.core.errors import ConfigError, Halt, Unavailable
 from k2_shared.core.records import Outgoing
@@ -16,7 +16,7 @@ from k2_shared.kafka.topics import DLQ, Names, partition_for
 from k2_support.topics import read, write
 from k2_support.waiting import eventually
 
-pytestmark = pytest.mark.usefixtures("topics")
+pytestmark = [pytest.mark.usefixtures("topics"), TOPICS]
 
 
 async def test_outputs_and_offsets_commit_together(run: Run) -> None:

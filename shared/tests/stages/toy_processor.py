@@ -24,6 +24,7 @@ from k2_support.waiting import eventually
 
 IN, OUT = BRONZE.format(exchange="kraken"), SILVER.format(exchange="kraken")
 P = 3
+TOPICS = pytest.mark.topics(IN, OUT, DLQ, STATE)
 KEPT = StateTopics(checkpoints=STATE, output=OUT)
 REFUSER = Refuser("silver", "toy")
 

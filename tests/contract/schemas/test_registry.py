@@ -11,6 +11,7 @@ from k2_shared.core.trade import DECIMAL_LIMIT, DECIMAL_SCALE
 from k2_shared.kafka.topics import BRONZE, Names
 
 TOPIC = BRONZE.format(exchange="kraken")
+pytestmark = pytest.mark.topics(TOPIC)
 WITH_SCHEMA = [contract for contract in contracts.topics().values() if contract.schema]
 
 
@@ -70,13 +71,13 @@ def test_a_new_subject_has_no_mode(registry_call: Call, names: Names) -> None:
     assert registry_call("GET", "/config").json()["compatibilityLevel"] == "NONE"
 
 
-@pytest.mark.parametrize("contract", WITH_SCHEMA, ids=lambda contract: contract.name)
-def test_modes_are_the_contracts(
-    registry_call: Call, names: Names, topics: dict[str, int], contract: contracts.TopicContract
-) -> None:
+@pytest.mark.topics(*(contract.name for contract in WITH_SCHEMA))
+def test_modes_are_the_contracts(registry_call: Call, names: Names, topics: dict[str, int]) -> None:
     """Each subject has the mode of its contract set on itself, and the contract's schema as its latest version."""
-    subject = names.subject(names.topic(contract.name))
-    assert registry_call("GET", f"/config/{subject}").json()["compatibilityLevel"] == contract.compatibility
-    latest = registry_call("GET", f"/subjects/{subject}/versions/latest").json()
-    assert contract.schema is not None
-    assert (latest["id"], latest["schema"]) == (topics[subject], contracts.schema_text(contract.schema))
+    for contract in WITH_SCHEMA:
+        subject = names.subject(names.topic(contract.name))
+        mode = registry_call("GET", f"/config/{subject}").json()["compatibilityLevel"]
+        latest = registry_call("GET", f"/subjects/{subject}/versions/latest").json()
+        assert contract.schema is not None
+        expected = (contract.compatibility, topics[subject], contracts.schema_text(contract.schema))
+        assert (mode, latest["id"], latest["schema"]) == expected, contract.name

@@ -13,6 +13,7 @@ from k2_shared.core.errors import K2Error
 from k2_shared.core.settings import KafkaSettings, RunSettings
 from k2_shared.kafka.topics import Names
 from k2_support.children import Child
+from k2_support.ordering import dealt
 from k2_support.probe import demand
 from k2_support.topics import lasting_topics
 
@@ -35,6 +36,13 @@ def pytest_collection(session: pytest.Session) -> None:
         pytest.exit(str(error), returncode=error.exit_code)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deal the tests to xdist's workers, the longest first."""
+    if hasattr(config, "workerinput"):
+        items[:] = dealt(items, config.workerinput["workercount"])
+
+
 @pytest.fixture
 def run_settings() -> RunSettings:
     """The shared stack, under a prefix that no other test has."""
@@ -50,9 +58,13 @@ def names(run_settings: RunSettings) -> Names:
 
 
 @pytest.fixture
-async def topics(run_settings: RunSettings) -> AsyncIterator[dict[str, int]]:
-    """Every topic and subject of the contracts, for this test alone; yields the schema ids by subject."""
-    async with lasting_topics(run_settings) as ids:
+async def topics(run_settings: RunSettings, request: pytest.FixtureRequest) -> AsyncIterator[dict[str, int]]:
+    """Topics and subjects of the contracts, for this test alone; yields the schema ids by subject.
+
+    All of them, or those that the test's mark ``topics`` names.
+    """
+    mark = request.node.get_closest_marker("topics")
+    async with lasting_topics(run_settings, only=mark.args if mark else ()) as ids:
         yield ids
 
 

@@ -1,6 +1,6 @@
 """Reading and writing whole topics in tests."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
 from typing import Any
@@ -14,6 +14,13 @@ from k2_shared.kafka.sending import send_all
 from k2_shared.kafka.topics import Names, administration, apply_subjects, create
 
 
+def topics_of(*services: str) -> tuple[str, ...]:
+    """The topics that services write or read, by their contracts: what ``only`` or the mark ``topics`` may name."""
+    return tuple(
+        topic.name for topic in contracts.topics().values() if {*topic.producers, *topic.consumers} & {*services}
+    )
+
+
 @dataclass(frozen=True)
 class _Lasting(contracts.TopicContract):
     """A topic that keeps everything, in a codec of the broker's choice or as it came."""
@@ -25,15 +32,16 @@ class _Lasting(contracts.TopicContract):
         return {**super().config, "retention.ms": "-1", "compression.type": self.codec}
 
 
-async def create_lasting(settings: RunSettings, codec: str = "producer") -> dict[str, int]:
-    """Create every topic and subject of the contracts for a run of its own; returns the schema ids by subject.
+async def create_lasting(settings: RunSettings, codec: str = "producer", only: Collection[str] = ()) -> dict[str, int]:
+    """Create topics and subjects of the contracts for a run of its own; returns the schema ids by subject.
 
-    Nothing expires: tests write records with fixed times of long ago, which retention would delete now and then.
+    All of them, or only those that are named, which spares the broker most of its work. Nothing expires: tests write
+    records with fixed times of long ago, which retention would delete now and then.
     """
     names = Names(settings.k2_prefix)
     of = [
-        {field.name: getattr(contract, field.name) for field in fields(contract)}
-        for contract in contracts.topics().values()
+        {field.name: getattr(contracts.topics()[topic], field.name) for field in fields(contracts.TopicContract)}
+        for topic in only or contracts.topics()
     ]
     wanted = [_Lasting(**each, codec=codec) for each in of]
     async with administration(settings) as admin, SchemaRegistry.connect(settings) as registry:
@@ -42,12 +50,14 @@ async def create_lasting(settings: RunSettings, codec: str = "producer") -> dict
 
 
 @asynccontextmanager
-async def lasting_topics(settings: RunSettings, codec: str = "producer") -> AsyncIterator[dict[str, int]]:
+async def lasting_topics(
+    settings: RunSettings, codec: str = "producer", only: Collection[str] = ()
+) -> AsyncIterator[dict[str, int]]:
     """Such topics for the length of a block, which gets the schema ids; deleted afterwards."""
     names = Names(settings.k2_prefix)
-    yield await create_lasting(settings, codec)
+    yield await create_lasting(settings, codec, only)
     async with administration(settings) as admin:
-        await admin.delete_topics([names.topic(name) for name in contracts.topics()])
+        await admin.delete_topics([names.topic(name) for name in only or contracts.topics()])
 
 
 async def read(settings: KafkaSettings, names: Names, topic: str, *, committed: bool = True) -> list[Any]:
