@@ -40,7 +40,7 @@ class RunningDemo:
         port = psutil.Process(self.pid("exchange_sim")).cmdline()
         url = f"http://127.0.0.1:{port[port.index('--port') + 1]}/sim/status"
         try:
-            with urlopen(url, timeout=30) as answer:
+            with urlopen(url, timeout=60) as answer:
                 venues = json.load(answer)["venues"].values()
         except URLError:  # not listening yet
             return 0.0

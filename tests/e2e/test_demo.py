@@ -13,6 +13,7 @@ from tests.e2e.recordings import binance, kraken
 
 from k2_support.waiting import wait_for
 
+pytestmark = pytest.mark.timeout(900)  # as the waits in it add up
 KILLED = ("silver", "gold", "iceberg_sink", "warm_sink")
 
 
@@ -73,7 +74,7 @@ def test_agents_that_are_killed_and_restarted_by_hand_lose_and_double_nothing(de
     assert found["reconciled"] is True
     assert found["stages"]["gold"] == sum(found["recorded"].values()) == 16_463
     assert _warm_as_stages(found)
-    assert [process.wait(timeout=60) for process in restarted] == [0, 0, 0, 0]
+    assert [process.wait(timeout=120) for process in restarted] == [0, 0, 0, 0]
     assert found["faults"]["dropped_ids"] == found["faults"]["gold_killed"] == 0
 
 
@@ -95,7 +96,7 @@ def test_a_gap_that_is_not_recorded_fails_the_demo(demos: Demos, tmp_path: Path)
 def _kill(demo: RunningDemo, agent: str) -> None:
     victim = psutil.Process(demo.pid(agent))
     victim.send_signal(signal.SIGKILL)
-    wait_for(lambda: not alive(victim), 10, f"the end of {agent}")
+    wait_for(lambda: not alive(victim), 60, f"the end of {agent}")
 
 
 def test_ctrl_c_stops_everything(demos: Demos) -> None:

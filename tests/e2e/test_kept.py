@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import psutil
+import pytest
 from tests.e2e.demos import PATIENCE_S, Demos, RunningDemo, alive
 from tests.e2e.recordings import kraken
 
@@ -24,6 +25,7 @@ from k2_support.records import trade
 from k2_support.topics import write
 from k2_support.waiting import wait_for
 
+pytestmark = pytest.mark.timeout(900)  # as the waits in it add up
 AGENTS = {"exchange_sim", "feed_kraken", "silver", "gold", "iceberg_sink", "warm_sink"}
 PROGRAM = re.compile(r"^(?P<title>\w+)[^\n]*:\n(?P<program>\S+ - <<'EOF'\n.*?\nEOF\n)", re.MULTILINE | re.DOTALL)
 PAGE = re.compile(r"^  (\w+) +(http://\S+)/metrics$", re.MULTILINE)
@@ -76,7 +78,7 @@ def _look_around(demo: RunningDemo, printed: str, trades: int) -> None:
     pages = dict(PAGE.findall(printed))
     assert set(pages) == AGENTS - {"exchange_sim"}
     for url in pages.values():
-        with urlopen(f"{url}/metrics", timeout=30) as answer:  # noqa: S310  # of this machine
+        with urlopen(f"{url}/metrics", timeout=60) as answer:  # noqa: S310  # of this machine
             assert b"k2_ready" in answer.read()
     _status, commands = printed.split("Look around:\n")[1].split("\n\n")[0].split("\n", 1)
     assert "KRAKEN:BTC/USD" in _pasted(commands, demo.cwd)

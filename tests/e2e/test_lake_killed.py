@@ -56,7 +56,7 @@ async def test_a_sink_outlives_a_kill_of_catalog_and_store(
     async with lasting_topics(settings) as schema_ids:
         schema_id = next(iter(schema_ids.values()))
         limits = {"K2_PREFIX": settings.k2_prefix, "SINK_INTERVAL_S": "0.2"}
-        sink = Child.agent("iceberg_sink", limits, tmp_path).start().wait_ready(120)
+        sink = Child.agent("iceberg_sink", limits, tmp_path).start().wait_ready()
         try:
             await send(settings, names, 1, schema_id)
             await eventually(lambda: ids() == list(range(1, 11)), "the first rows", 60)

@@ -26,4 +26,4 @@ def disk(folder: Path) -> Iterator[bool]:
 
 
 def _ran(*words: str | Path) -> bool:
-    return subprocess.run(words, check=False, capture_output=True, timeout=60).returncode == 0  # fixed words
+    return subprocess.run(words, check=False, capture_output=True, timeout=120).returncode == 0  # fixed words

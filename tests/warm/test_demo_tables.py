@@ -45,7 +45,7 @@ async def filled(
 ) -> Filled:
     feeder = Feeder(run_settings, names, next(iter(topics.values())))
     await feeder.everything(10)
-    sink = agents.start("warm_sink").wait_ready(90)
+    sink = agents.start("warm_sink").wait_ready()
     await feeder.arrive(tables)
     sink.stop()
     return Filled(tables, feeder, run_settings, ClickHouseReaderSettings.load().as_reader(), names)
@@ -82,7 +82,7 @@ async def test_every_gold_trade_has_one_age(filled: Filled, agents: Agents) -> N
     freshness = Freshness(filled.reader, filled.names)
     asking = asyncio.create_task(freshness.run())
     await eventually(lambda: len(freshness.ages_ms) == TRADES, "the ages of what stands")
-    agents.start("warm_sink").wait_ready(90)
+    agents.start("warm_sink").wait_ready()
     for _ in range(3):
         await filled.feeder.trades(20, days_apart=2)
     await filled.feeder.arrive(filled.tables)

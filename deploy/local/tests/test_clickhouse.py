@@ -34,7 +34,7 @@ def test_another_password_opens_nothing(stack: Stack) -> None:
     """A stranger is refused with 403, whatever the user's name is."""
     address = stack.env()["CLICKHOUSE_URL"]
     for user in ("k2", "reader", "default"):
-        answer = requests.get(address, params={"query": "SELECT 1"}, auth=(user, "wrong"), timeout=60)
+        answer = requests.get(address, params={"query": "SELECT 1"}, auth=(user, "wrong"), timeout=120)
         assert (answer.status_code, answer.headers["X-ClickHouse-Exception-Code"]) == (403, "516")
 
 

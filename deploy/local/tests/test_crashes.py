@@ -33,14 +33,14 @@ def _kill(stack: Stack, part: str) -> None:
 def _register(stack: Stack, subject: str) -> int:
     schema = json.dumps({"type": "record", "name": subject, "fields": [{"name": "id", "type": "long"}]})
     url = f"{stack.env()['SCHEMA_REGISTRY_URL']}/subjects/{subject}/versions"
-    answer = requests.post(url, json={"schema": schema}, timeout=60)
+    answer = requests.post(url, json={"schema": schema}, timeout=120)
     answer.raise_for_status()
     return int(answer.json()["id"])
 
 
 def _registered(stack: Stack, subject: str) -> int:
     url = f"{stack.env()['SCHEMA_REGISTRY_URL']}/subjects/{subject}/versions/latest"
-    answer = requests.get(url, timeout=60)
+    answer = requests.get(url, timeout=120)
     answer.raise_for_status()
     return int(answer.json()["id"])
 
@@ -187,7 +187,7 @@ async def test_state_survives_a_restart_on_other_ports(stack: Stack, occupied: O
     wanted = ("kafka", "kafka_controller", "registry", "s3", "seaweed_master", "seaweed_volume", "seaweed_filer")
     with ExitStack() as busy:
         for name in wanted:
-            wait_for(lambda: is_free(ports[name]), 10, f"the release of {name}'s port")  # noqa: B023  # called at once
+            wait_for(lambda: is_free(ports[name]), 60, f"the release of {name}'s port")  # noqa: B023  # called at once
             busy.enter_context(occupied(ports[name]))
         stack.up(said.append)
     assert all(f"{name}: the remembered port {ports[name]} is busy, choosing another" in said for name in wanted)

@@ -33,7 +33,9 @@ def test_make_says_what_is_missing_and_installs_nothing(tmp_path: Path, target: 
     python.chmod(0o700)
     command = ["make", "--no-print-directory", target, f"PYTHON={python}"]
     outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}  # of no make around us
-    done = subprocess.run(command, cwd=repository, env=outside, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command, cwd=repository, env=outside, capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 2
     ours, *of_make = done.stderr.splitlines()
     assert ours.startswith("k2: ")
@@ -44,7 +46,7 @@ def test_make_says_what_is_missing_and_installs_nothing(tmp_path: Path, target: 
 
 def test_this_machine_lacks_nothing() -> None:
     """The Python of these tests is one that it lets pass."""
-    done = subprocess.run([sys.executable, PREFLIGHT], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, PREFLIGHT], capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 

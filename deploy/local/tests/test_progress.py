@@ -21,7 +21,7 @@ def test_a_step_goes_on_aloud_and_ends_with_its_time(said: list[str]) -> None:
     """The first line comes at once."""
     with progress.step("starting kafka", said.append):
         assert said[0] == "starting kafka"
-        wait_for(lambda: "still starting kafka, 0 s" in said, 30, "a beat")
+        wait_for(lambda: "still starting kafka, 0 s" in said, 60, "a beat")
     assert re.fullmatch(r"starting kafka: done in \d+\.\d s", said[-1])
 
 
@@ -37,7 +37,7 @@ def test_a_transfer_says_how_much_of_it_has_come(said: list[str]) -> None:
     with progress.transfer("downloading Kafka", 40_000_000, said.append) as advance:
         assert said[0] == "downloading Kafka: 40 MB"
         advance(12_000_000)
-        wait_for(lambda: "downloading Kafka: 12 of 40 MB, 0 s" in said, 30, "a beat")
+        wait_for(lambda: "downloading Kafka: 12 of 40 MB, 0 s" in said, 60, "a beat")
     assert re.fullmatch(r"downloading Kafka: 40 MB in \d+\.\d s", said[-1])
 
 

@@ -50,7 +50,7 @@ def test_nothing_listens_beyond_this_machine(stack: Stack) -> None:
 @pytest.mark.parametrize("path", ["", "/lake", "/warehouse"])
 def test_s3_refuses_anonymous_access(stack: Stack, path: str) -> None:
     """Without keys, neither the buckets' list nor a bucket is shown."""
-    assert requests.get(stack.env()["S3_ENDPOINT"] + path, timeout=60).status_code == 403
+    assert requests.get(stack.env()["S3_ENDPOINT"] + path, timeout=120).status_code == 403
 
 
 def test_s3_refuses_wrong_keys(stack: Stack) -> None:
@@ -58,7 +58,7 @@ def test_s3_refuses_wrong_keys(stack: Stack) -> None:
     environment = stack.env()
     stranger = AWS4Auth(environment["S3_ACCESS_KEY_ID"], "wrong", environment["S3_REGION"], "s3")
     url = f"{environment['S3_ENDPOINT']}/lake"
-    assert requests.get(url, auth=stranger, timeout=60).status_code == 403
+    assert requests.get(url, auth=stranger, timeout=120).status_code == 403
 
 
 def test_keys_are_readable_by_their_owner_alone(stack: Stack) -> None:

@@ -35,7 +35,7 @@ def test_it_says_that_it_goes_on_and_what_was_downloaded(step: dict[str, Any], t
     running = Thread(target=lambda: done.append(step["run"]("installing", command, live=live)))
     running.start()
     beat = "\r\x1b[Kinstalling, " if live else "still installing, "
-    wait_for(lambda: any(line.startswith(beat) and "22 MB" in line for line in step["said"]), 30, "a beat")
+    wait_for(lambda: any(line.startswith(beat) and "22 MB" in line for line in step["said"]), 60, "a beat")
     assert step["said"][0].startswith("installing")
     (tmp_path / "end").touch()
     running.join(30)
@@ -67,4 +67,4 @@ def test_on_a_terminal_one_line_is_left() -> None:
 
 
 def called(*words: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([sys.executable, str(STEP), *words], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([sys.executable, str(STEP), *words], capture_output=True, text=True, timeout=120, check=False)

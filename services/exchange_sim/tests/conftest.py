@@ -20,7 +20,7 @@ from exchange_sim.recordings import PACKAGED, load
 from exchange_sim.server import Simulator
 from exchange_sim.settings import SimSettings
 
-DEADLINE_S = 20
+DEADLINE_S = 90
 
 
 @dataclass

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-DEADLINE_S = 20
+DEADLINE_S = 90
 
 
 async def subscribed(running: Any, snapshot: bool = False) -> tuple[Any, Any]:

@@ -20,7 +20,7 @@ Cut = Callable[[Mapping[str, int]], Path]
 SIZES = {"binance_btcusdt": 300, "binance_ethusdt": 200, "kraken_xbtusdt": 200}
 LIVE: dict[str, Any] = {"unattended": True, "as_live": True, "speed": "fit", "fit_s": 1.0}
 STREAM = "/stream?streams=btcusdt@trade"
-DEADLINE_S = 20
+DEADLINE_S = 90
 README = Path(__file__).parent.parent / "README.md"
 
 

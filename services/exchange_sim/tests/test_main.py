@@ -20,7 +20,7 @@ from exchange_sim.main import main
 from exchange_sim.settings import SimSettings, from_command_line
 from k2_shared.core.errors import ConfigError
 
-DEADLINE_S = 20
+DEADLINE_S = 90
 Cut = Callable[[Mapping[str, int]], Path]
 
 

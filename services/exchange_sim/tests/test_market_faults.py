@@ -7,7 +7,7 @@ from typing import Any
 
 from exchange_sim.recordings import PACKAGED, load
 
-DEADLINE_S = 20
+DEADLINE_S = 90
 KRAKEN = {"venue": "KRAKEN", "symbol": "BTC/USDT"}
 BINANCE = {"venue": "BINANCE", "symbol": "BTC/USDT"}
 STREAM = "/stream?streams=btcusdt@trade"

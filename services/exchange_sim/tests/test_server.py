@@ -17,7 +17,7 @@ Cut = Callable[[Mapping[str, int]], Path]
 SIZES = {"binance_btcusdt": 500, "binance_ethusdt": 300, "kraken_xbtusdt": 200}
 BOTH = "/stream?streams=btcusdt@trade/ethusdt@trade"
 FAST: dict[str, Any] = {"speed": 1e6}
-DEADLINE_S = 20
+DEADLINE_S = 90
 
 
 def logged(path: Path) -> list[Any]:

@@ -16,7 +16,7 @@ from k2_support.waiting import eventually
 
 BTC_STREAM = "btcusdt@trade"
 STREAM = f"/stream?streams={BTC_STREAM}"
-DEADLINE_S = 20
+DEADLINE_S = 90
 
 
 async def ended(socket: Any) -> Any:

@@ -117,7 +117,7 @@ async def test_gold_is_killed_in_the_middle_and_back_once_it_has_written_on(tmp_
     await eventually(lambda: bool(scene.said), "word of it")
     assert not running.done()
     scene.write(8)
-    await asyncio.wait_for(running, 30)
+    await asyncio.wait_for(running, 60)
     kill = scene.strikes.faults.kill
     assert kill is not None
     assert (kill.at_record, kill.problem) == (7, None)
@@ -130,7 +130,7 @@ async def test_a_gold_that_had_written_all_is_back_when_it_is_ready(tmp_path: Pa
     scene = Scene(tmp_path, [])
     scene.simulator.share = 1.0
     scene.write(TRADES)
-    await asyncio.wait_for(scene.strikes.run(), 30)
+    await asyncio.wait_for(scene.strikes.run(), 60)
     assert scene.strikes.faults.problems == []
 
 
@@ -144,7 +144,7 @@ async def test_a_gold_that_ends_again_has_failed_at_once(tmp_path: Path) -> None
     scene.fleet.lacking = ended
     scene.simulator.share = 0.5
     scene.write(7)
-    await asyncio.wait_for(scene.strikes.run(), 30)
+    await asyncio.wait_for(scene.strikes.run(), 60)
     assert scene.strikes.failed
     (problem,) = scene.strikes.faults.problems
     assert problem.endswith("did not come back: gold ended with exit code 3: Halt")
@@ -163,7 +163,7 @@ async def test_what_becomes_of_dropped_ids_is_told_once_when_it_happens(tmp_path
     await eventually(lambda: scene.said[1:] == [f"{BTC}: filled by REST after 2.0 s"], "word of its filling")
     scene.simulator.share = 1.0
     scene.write(TRADES)
-    await asyncio.wait_for(running, 30)
+    await asyncio.wait_for(running, 60)
     assert scene.strikes.faults.problems == []
 
 

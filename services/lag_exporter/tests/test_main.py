@@ -29,7 +29,7 @@ class Exporter:
     def page(self) -> str:
         """Its metrics."""
         self.child.check()
-        with urlopen(f"http://127.0.0.1:{self.child.web_port}/metrics", timeout=30) as answer:
+        with urlopen(f"http://127.0.0.1:{self.child.web_port}/metrics", timeout=60) as answer:
             text: str = answer.read().decode()
         return text
 

@@ -24,12 +24,12 @@ TABLES = contracts.warm_tables()
 
 
 def start(agents: Agents, **settings: str) -> Child:
-    return agents.start("warm_sink", **{**FAST, **settings}).wait_ready(90)
+    return agents.start("warm_sink", **{**FAST, **settings}).wait_ready()
 
 
 def inserted(child: Child) -> int:
     """How many rows a sink has inserted into the table of gold since its start."""
-    with urlopen(f"http://{HOST}:{child.web_port}/metrics", timeout=10) as page:
+    with urlopen(f"http://{HOST}:{child.web_port}/metrics", timeout=60) as page:
         found = [each for each in page.read().decode().splitlines() if each.startswith(_ROWS)]
     return sum(int(float(each.removeprefix(_ROWS))) for each in found)
 
@@ -190,7 +190,7 @@ async def recreate(settings: RunSettings, names: Names, topic: str) -> None:
             (found,) = await admin.describe_topics([names.topic(topic)])
             return bool(found["error_code"])
 
-        await eventually(is_gone, "the deletion", 30)
+        await eventually(is_gone, "the deletion")
         await create(admin, names, [contracts.topics()[topic]], 1)
 
 

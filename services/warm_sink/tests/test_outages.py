@@ -23,7 +23,7 @@ def server() -> Iterator[HttpProxy]:
 
 
 def start(agents: Agents, server: HttpProxy, **settings: str) -> Child:
-    return agents.start("warm_sink", CLICKHOUSE_URL=server.url, **{**FAST, **settings}).wait_ready(90)
+    return agents.start("warm_sink", CLICKHOUSE_URL=server.url, **{**FAST, **settings}).wait_ready()
 
 
 async def says(child: Child, said: str) -> None:

@@ -15,7 +15,7 @@ ELSEWHERE = "import sys; from k2_support.ports import claim; sys.exit(claim(int(
 
 def is_claimed_elsewhere(port: int) -> bool:
     """Whether another process cannot have a port."""
-    return subprocess.run([sys.executable, "-c", ELSEWHERE, str(port)], timeout=60, check=False).returncode == 1
+    return subprocess.run([sys.executable, "-c", ELSEWHERE, str(port)], timeout=120, check=False).returncode == 1
 
 
 def test_a_port_that_was_chosen_is_no_other_processs_and_can_be_listened_on() -> None:

@@ -33,7 +33,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
     (folder / "test_failing.py").write_text(TESTS)
     command = [sys.executable, "-m", "pytest", "-o", "asyncio_mode=auto", "--rootdir", str(folder), str(folder)]
     apart = {name: value for name, value in os.environ.items() if name != "KAFKA_BOOTSTRAP_SERVERS"}
-    done = subprocess.run(command, cwd=folder, env=apart, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=folder, env=apart, capture_output=True, text=True, timeout=120, check=False)
     return done.stdout
 
 

@@ -16,7 +16,7 @@ DEFAULTS = FeedSettings.load()
 async def ended(connection: Connection) -> str:
     """Run a connection to its end; why it ended."""
     with pytest.raises(Disconnected) as found:
-        await asyncio.wait_for(connection.run(), 30)
+        await asyncio.wait_for(connection.run(), 60)
     return str(found.value)
 
 

@@ -165,7 +165,7 @@ async def test_a_suspended_symbol_is_captured_when_it_trades_again(suspended: Ru
             await run.asked.wait()
             assert run.symbols.suspended == {POL}
         run.answers = True
-        await eventually(lambda: not run.symbols.suspended, "the symbol to be captured", 30.0)
+        await eventually(lambda: not run.symbols.suspended, "the symbol to be captured")
     finally:
         retrying.cancel()
     assert run.gone_on

@@ -23,7 +23,7 @@ SECRET = "hunter2-correct-horse"
 
 def page(child: Child, path: str) -> tuple[int, str]:
     try:
-        with urlopen(f"http://127.0.0.1:{child.web_port}{path}", timeout=30) as answer:
+        with urlopen(f"http://127.0.0.1:{child.web_port}{path}", timeout=60) as answer:
             return answer.status, answer.read().decode()
     except HTTPError as error:
         return error.code, error.read().decode()
@@ -74,7 +74,7 @@ def test_a_running_agent_shows_its_pages_and_ends_with_0(toys: Toys, number: sig
     assert 'k2_build_info{service="toy"' in metrics
     assert [path for path in AgentSettings.pages if page(child, path)[0] == HTTPStatus.NOT_FOUND] == []
     child.signal(number)
-    wait_for(lambda: child.exit_code is not None, 30, "the end")
+    wait_for(lambda: child.exit_code is not None, 60, "the end")
     assert child.exit_code == 0
     found = events(child)
     assert [event["event"] for event in found if event.get("service") == "toy"] == ["agent_started", "agent_stopped"]
@@ -108,7 +108,7 @@ def test_a_shutdown_that_hangs_is_cut_and_is_not_exit_0(toys: Toys) -> None:
     """The supervisor does not have to kill it, and sees that it did not end in order."""
     child = toys.start(TOY="hang", SHUTDOWN_GRACE_S="0.5").wait_ready()
     child.signal(signal.SIGTERM)
-    wait_for(lambda: child.exit_code is not None, 30, "the end")
+    wait_for(lambda: child.exit_code is not None, 60, "the end")
     assert child.exit_code == 4
     assert child.log_tail(1) == "toy: the shutdown took longer than SHUTDOWN_GRACE_S=0.5"
 

@@ -27,7 +27,7 @@ def start(given: str) -> "subprocess.Popen[str]":
 def test_a_process_is_killed_at_the_chosen_passing(given: str, passed: int) -> None:
     """It says so before, so that a test can see that it was this."""
     process = start(given)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=120)
     assert process.returncode == -signal.SIGKILL
     lines = out.splitlines()
     assert lines[:passed] == [str(n) for n in range(passed)]
@@ -39,7 +39,7 @@ def test_a_process_is_killed_at_the_chosen_passing(given: str, passed: int) -> N
 def test_other_places_are_passed(given: str) -> None:
     """Nothing happens where no failpoint is."""
     process = start(given)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=120)
     assert (process.returncode, out.split()) == (0, ["0", "1", "2"])
 
 
@@ -48,7 +48,7 @@ def test_a_stopped_process_goes_on_when_told() -> None:
     process = start("after_send:stop:2")
     wait_for(lambda: psutil.Process(process.pid).status() == psutil.STATUS_STOPPED, 60, "the stop")
     process.send_signal(signal.SIGCONT)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=120)
     assert process.returncode == 0
     assert out.splitlines()[-2:] == ["1", "2"]
 

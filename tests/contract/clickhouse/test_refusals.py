@@ -47,9 +47,9 @@ def test_a_stranger_is_refused(owner: Address, user: str, password: str) -> None
     given = {"user": user, "password": password}
     headers = {"X-ClickHouse-User": user, "X-ClickHouse-Key": password}
     for answer in (
-        requests.post(url, params=query, auth=(user, password), timeout=60),
-        requests.post(url, params=query, headers=headers, timeout=60),
-        requests.post(url, params={**query, **given}, timeout=60),
+        requests.post(url, params=query, auth=(user, password), timeout=120),
+        requests.post(url, params=query, headers=headers, timeout=120),
+        requests.post(url, params={**query, **given}, timeout=120),
     ):
         assert answer.status_code in (401, 403)
         assert code(answer) in ("516", "194")
@@ -125,8 +125,8 @@ def test_a_reader_reads(owner: Address, reader: Address, table: Table) -> None:
 def test_a_get_changes_nothing(owner: Address, table: Table) -> None:
     """Whatever it asks for, a GET may only read."""
     asked = {"query": f"INSERT INTO {table('n Int64')} SELECT 1"}
-    assert code(requests.get(owner.root, params=asked, auth=owner.login, timeout=60)) == "164"
-    assert requests.get(owner.root, params={"query": "SELECT 1"}, auth=owner.login, timeout=60).text == "1\n"
+    assert code(requests.get(owner.root, params=asked, auth=owner.login, timeout=120)) == "164"
+    assert requests.get(owner.root, params={"query": "SELECT 1"}, auth=owner.login, timeout=120).text == "1\n"
 
 
 def test_a_query_ends_at_its_time(owner: Address) -> None:
@@ -176,7 +176,7 @@ def test_clients_that_leave_in_the_middle_of_a_result_stop_nobody(owner: Address
     """Whatever was being written when they left: everybody else is answered."""
     sql = f"SELECT number, toString(number) FROM numbers(100000000) FORMAT {result_format}"
     for pieces in range(12):
-        with requests.post(owner.root, params={"query": sql}, auth=owner.login, timeout=60, stream=True) as answer:
+        with requests.post(owner.root, params={"query": sql}, auth=owner.login, timeout=120, stream=True) as answer:
             for _ in range(pieces):
                 answer.raw.read(65_536)
         assert owner.ask("SELECT 1").text == "1\n"

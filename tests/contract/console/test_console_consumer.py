@@ -52,7 +52,7 @@ def ours(names: Names, folder: Path) -> list[dict[str, Any]]:
     """What ``k2 tail`` shows of the same topic."""
     command = [sys.executable, "-m", "k2", "tail", names.topic(EVENTS), "-n", str(COUNT), "--json"]
     environment = {**os.environ, "K2_PREFIX": names.prefix}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=True, cwd=folder)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=True, cwd=folder)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 

@@ -15,7 +15,7 @@ from exchange_sim.model import Instrument, Recording, Trade, Venue
 Start = Callable[..., dict[str, str]]
 Row = tuple[str, Decimal, Decimal, str, int]
 VENUES: list[Venue] = ["KRAKEN", "BINANCE"]
-DEADLINE_S = 40
+DEADLINE_S = 90
 LIMIT = 1_000
 MARKETS = {"fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False}
 OPTIONS = {"tradesLimit": 10**6, "fetchTradesMethod": "publicGetHistoricalTrades", **MARKETS}

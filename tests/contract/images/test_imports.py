@@ -16,7 +16,7 @@ TOOLS = {"chdb", "exchange_sim", "k2", "k2_local", "k2_support", "pytest", "hypo
 def test_an_agent_imports_only_what_its_image_has(service: str) -> None:
     """All its modules load with what is shared and the packages that the two declare; nothing else of ours is there."""
     command = [sys.executable, "-m", "tests.contract.images.as_image", service]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert set(done.stdout.split()) == {service, "k2_shared"}
 

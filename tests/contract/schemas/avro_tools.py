@@ -19,7 +19,7 @@ TOOLS = Artifact(
 )
 _DECIMALS = ("price", "quantity")
 _HEAP_MB = 256
-_TIMEOUT_S = 60
+_TIMEOUT_S = 120
 _BYTES = "latin-1"  # Avro's JSON has a byte as the character of its number
 
 

@@ -29,6 +29,6 @@ def registry_call(run_settings: RunSettings) -> Call:
     """Call the registry without our client between."""
 
     def call(method: str, path: str, body: Any = None) -> requests.Response:
-        return requests.request(method, run_settings.schema_registry_url + path, json=body, timeout=60)
+        return requests.request(method, run_settings.schema_registry_url + path, json=body, timeout=120)
 
     return call

@@ -88,7 +88,7 @@ async def test_an_agent_works_behind_sasl_and_tls(load: Load, secure: Environmen
     names = Names(settings.k2_prefix)
     async with lasting_topics(settings):
         await write(settings, names, [Outgoing(TOPIC, b"k", b"no trade", 1, ())])
-        silver = agents.start("silver", **secure).wait_ready(120)
+        silver = agents.start("silver", **secure).wait_ready()
         wait_for(lambda: not silver.missing(), 60, "readiness")
         await eventually(lambda: _refused(settings, names), "the dead letter")
         assert silver.stop() == 0

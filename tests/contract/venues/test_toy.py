@@ -83,7 +83,7 @@ class Market:
 
 def start(agents: Agents, **environment: str) -> list[Child]:
     started = [agents.start(stage, **environment) for stage in STAGES]
-    return [child.wait_ready(120) for child in started]
+    return [child.wait_ready() for child in started]
 
 
 @pytest.mark.timeout(600)

@@ -98,7 +98,7 @@ class Child:
         except (URLError, OSError) as error:
             return [str(error)]
 
-    def wait_ready(self, timeout_s: float = 60.0) -> Self:
+    def wait_ready(self, timeout_s: float = 120.0) -> Self:
         """Wait until the agent says that it is ready.
 
         Raises:

@@ -42,7 +42,7 @@ WAITS = Waits()
 """Those of the test that runs in this process."""
 
 
-async def eventually(condition: Condition, what: str, timeout_s: float = 30.0) -> None:
+async def eventually(condition: Condition, what: str, timeout_s: float = 60.0) -> None:
     """Wait until a condition, plain or awaitable, is true.
 
     Raises:
