@@ -1,8 +1,9 @@
 """How long the last 100 trades of a symbol take, as ``k2 trades`` asks for them, in a table of many millions."""
 
+import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,10 +14,10 @@ from tests.bench.market import Market
 from tests.bench.warm_place import TABLE, WarmPlace, warm_place
 
 from k2.sql.limits import QueryLimits
-from k2.sql.warm_reader import WarmReader
+from k2.sql.symbol_times import SymbolTimes
+from k2.sql.warm_reader import WarmReader, warm_reader
 from k2.trades.selection import Selection
 from k2_shared.kafka.topics import EXCHANGES
-from k2_shared.warm.client import connect
 
 LAST = 100
 DAYS = 30
@@ -104,9 +105,9 @@ def read_last(place: WarmPlace, reader: WarmReader, count: int) -> list[float]:
     took, market = [], Market()
     for number in range(count):
         exchange, symbol = market.symbol(number * 10)
-        wanted = Selection.parse(f"{exchange}:{symbol}" if number % 2 else symbol, LAST, None, None, datetime.now(UTC))
+        of = SymbolTimes.parse(f"{exchange}:{symbol}" if number % 2 else symbol, None, None, datetime.now(UTC))
         began = time.perf_counter()
-        found = _rows(reader, wanted.sql, wanted.parameters, final=0)  # as the command asks
+        found = _rows(reader, Selection(of, LAST).sql, of.parameters, final=0)  # as the command asks
         took.append((time.perf_counter() - began) * 1e3)
         place.server_s()
         if found != LAST:
@@ -120,8 +121,7 @@ def _rows(reader: WarmReader, sql: str, parameters: Mapping[str, Any] | None = N
         return sum(len(block[0]) for block in result.blocks)
 
 
-@contextmanager
-def _reader(place: WarmPlace) -> Iterator[WarmReader]:
-    settings = place.settings.as_reader()
-    with closing(connect(settings, place.tables.database)) as client:
-        yield WarmReader(client, settings, QueryLimits())
+def _reader(place: WarmPlace) -> AbstractContextManager[WarmReader]:
+    """A reader as the commands have it, of this place."""
+    os.environ["K2_PREFIX"] = place.bench.names.prefix
+    return warm_reader(QueryLimits())
