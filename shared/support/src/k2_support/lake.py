@@ -54,8 +54,8 @@ class Lake:
         found = self.load().scan(row_filter=f"partition = {partition}", selected_fields=("offset",)).to_arrow()
         return sorted(found["offset"].to_pylist())
 
-    def stored(self) -> set[str]:
-        """The data files in the object store, referred to or not."""
+    def stored(self, folder: str = "data") -> set[str]:
+        """The files of a folder of the table in the object store, referred to or not."""
         settings = LakeSettings.load()
         secret = settings.s3_secret_access_key
         store = fs.S3FileSystem(
@@ -64,8 +64,8 @@ class Lake:
             secret_key=secret.get_secret_value() if secret else None,
             region=settings.s3_region,
         )
-        folder = f"{self.load().location().removeprefix('s3://')}/data"
-        found = store.get_file_info(fs.FileSelector(folder, recursive=True, allow_not_found=True))
+        path = f"{self.load().location().removeprefix('s3://')}/{folder}"
+        found = store.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True))
         return {f"s3://{entry.path}" for entry in found if entry.is_file}
 
     def referred(self) -> set[str]:

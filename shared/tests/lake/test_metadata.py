@@ -1,0 +1,42 @@
+"""The metadata of a table stays small, however often its sink commits."""
+
+from typing import Any
+
+import pytest
+
+VERSIONS = 20
+MERGED_AT = 5
+
+
+def commit(table: Any, make_batch: Any, count: int) -> None:
+    owner = table.owner()
+    for number in range(count):
+        owner.commit(make_batch(number, number + 1))
+    assert table.offsets() == list(range(count))
+
+
+def test_former_versions_are_deleted(table: Any, make_batch: Any) -> None:
+    """The newest twenty before the current one stay, in the table's log and in the store."""
+    commit(table, make_batch, VERSIONS + 4)
+    assert len(table.load().metadata.metadata_log) == VERSIONS
+    assert len([path for path in table.stored("metadata") if path.endswith(".metadata.json")]) == VERSIONS + 1
+
+
+def test_manifests_are_merged(table: Any, make_batch: Any) -> None:
+    """A scan opens few of them: where there are as many as the property says, they become one."""
+    with table.load().transaction() as transaction:
+        transaction.set_properties({"commit.manifest.min-count-to-merge": str(MERGED_AT)})
+    commit(table, make_batch, 3 * MERGED_AT)
+    found = table.load()
+    assert len(found.current_snapshot().manifests(found.io)) <= MERGED_AT
+
+
+def test_a_commit_copies_no_metadata(table: Any, make_batch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy would cost more with every snapshot, and its changes are the catalog's to apply."""
+    owner = table.owner()
+    owner.commit(make_batch(0, 1))
+    applied: list[Any] = []
+    monkeypatch.setattr("pyiceberg.table.update_table_metadata", lambda *of, **more: applied.append((of, more)))
+    owner.commit(make_batch(1, 2))
+    assert applied == []
+    assert table.offsets() == [0, 1]
