@@ -169,6 +169,17 @@ def test_a_trade_that_was_missing_is_not_once_gold_has_it(start: Start, tables: 
     assert_candles(tables, {("KRAKEN", SYMBOLS[1]): [(3, 3), (5, 5)]})
 
 
+def test_an_id_that_no_venue_gives_is_not_missing(start: Start, tables: WarmTables, log: Log) -> None:
+    """As that of a trade which was refused for it."""
+    log.trade(1, 1, 0)
+    sink = start()
+    sink.gold(log.gold[1])
+    for trade_id in (0, -7):
+        log.letter(SYMBOLS[1], trade_id)
+    sink.letters(log.letters)
+    assert tables.ask("SELECT sum(length(first_ids)) FROM missing_ids FINAL") == [(0,)]
+
+
 def test_what_an_older_version_left_is_looked_at(start: Start, tables: WarmTables, log: Log) -> None:
     """Ledger and letters stand in their tables, and nobody followed them."""
     for trade_id in (1, 9):

@@ -28,7 +28,7 @@ _SYMBOLS = """
 SELECT DISTINCT exchange, symbol FROM gaps
 UNION DISTINCT
 SELECT DISTINCT splitByChar(':', message_key)[1], splitByChar(':', message_key)[2] FROM dead_letters
-WHERE isNotNull(source_sequence)
+WHERE source_sequence > 0
 """
 _LEDGER = """
 SELECT exchange, symbol, state, first_id, last_id FROM gaps FINAL WHERE (exchange, symbol) IN ({pairs})
@@ -36,7 +36,7 @@ ORDER BY kafka_topic, kafka_partition, kafka_offset
 """
 _LETTERS = """
 SELECT DISTINCT message_key, source_sequence FROM dead_letters
-WHERE message_key IN ({keys}) AND isNotNull(source_sequence)
+WHERE message_key IN ({keys}) AND source_sequence > 0
 """
 _IN_GOLD = """
 SELECT exchange, symbol, min(id), max(id) FROM
