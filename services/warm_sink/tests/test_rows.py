@@ -88,7 +88,9 @@ def of(table: str, given: Trade, **changes: Any) -> FakeRecord:
 def sql_columns(table: str) -> list[str]:
     (sql,) = (each.sql for each in migrations() if each.name == table)
     lines = [line.strip() for line in sql.partition("(\n")[2].partition("\n)")[0].splitlines()]
-    return [line.split()[0] for line in lines]
+    altered = "\n".join(each.sql for each in migrations())
+    added = re.findall(rf"ALTER TABLE {table}\s+ADD COLUMN IF NOT EXISTS (\w+)", altered)
+    return [*(line.split()[0] for line in lines), *added]
 
 
 RECORDS = {
@@ -227,6 +229,27 @@ def test_of_a_header_that_comes_twice_the_last_is_the_letters() -> None:
 def test_the_schema_that_a_letter_claims(data: bytes | None, schema_id: int | None) -> None:
     """Null where it is in no wire format, or where no registry gives such an id."""
     assert letter([], data)["schema_id"] == schema_id
+
+
+@pytest.mark.parametrize(
+    ("stage", "detail", "found"),
+    [
+        (b"feed", b"BINANCE:SHIB/USDT:900000897: quantity 46116860414.00 does not fit decimal(18,8)", 900_000_897),
+        (b"silver", b"BINANCE:SHIB/USDT:900000897: quantity 46116860414.00 does not fit decimal(18,8)", None),
+        (b"feed", b"BINANCE:PEPE/USDT:900000897: of another symbol than its key", None),
+        (b"feed", b"BINANCE:SHIB/USDT:9000000000000000000000: trade_id does not fit 64 bits", None),
+        (b"feed", b"no frame of the venue", None),
+    ],
+)
+def test_a_frame_that_a_feed_refused_has_the_id_that_the_refusal_names(
+    stage: bytes, detail: bytes, found: int | None
+) -> None:
+    """It is the only word of the trade: candles that lack it must say so."""
+    headers = (("k2-dlq-stage", stage), ("k2-dlq-detail", detail))
+    record = FakeRecord(b"BINANCE:SHIB/USDT", b'{"stream":"shibusdt@trade"}', DLQ, headers=headers)
+    (row,) = plain(made("dead_letters", record))
+    assert row["source_sequence"] == found
+    assert [row] == expected("dead_letters", [record], SCHEMAS)
 
 
 def test_examples_are_rows() -> None:

@@ -25,6 +25,7 @@ _DELIVERED = ("trade_id", "timestamp", "price", "quantity", "side", "source_sequ
 _VALIDATED = ("exchange", "symbol", *_DELIVERED, "currency", "ingestion_timestamp")
 _GAP_TEXTS = ("exchange", "symbol", "state", "cause")
 _REFUSED = ("reason", "detail", "stage", "service", "version", "refused_at")
+_NAMED = r"^(?P<key>.+):(?P<id>[0-9]{1,18}): "  # as a trade that no schema holds is refused
 _REFUSED_FROM = ("source_topic", "source_partition", "source_offset")
 
 Columns = dict[str, Any]
@@ -139,12 +140,21 @@ def _letters(batch: RecordBatch, schemas: Mapping[str, Schemas]) -> pa.Table:
             "attempt": found["attempt"].cast(pa.uint32()),
             "schema_id": found["schema_id"].cast(pa.uint32()),
             "message_key": _keys(found),
-            "source_sequence": _with_gaps(decode_trades(batch, schemas), len(batch))["source_sequence"],
+            "source_sequence": _refused_ids(decode_trades(batch, schemas), found),
             "value": found["value"],
             **_received(found),
             **_places(found),
         }
     )
+
+
+def _refused_ids(trades: DecodedTrades, found: pa.Table) -> pa.ChunkedArray:
+    """The trade id in each value; of a frame, in which no trade is read here, the one that the feed's refusal names."""
+    named = pc.extract_regex(found["detail"], _NAMED)
+    of_key = pc.equal(pc.struct_field(named, "key"), _keys(found))
+    by_feed = pc.and_(pc.equal(found["stage"], "feed"), pc.fill_null(of_key, False))
+    ids = pc.if_else(by_feed, pc.struct_field(named, "id").cast(pa.int64()), pa.scalar(None, pa.int64()))
+    return pc.coalesce(_with_gaps(trades, len(found))["source_sequence"], ids)
 
 
 def _gaps(batch: RecordBatch) -> pa.Table:

@@ -2,7 +2,7 @@
 
 import json
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Context
 from typing import Any
 
@@ -93,12 +93,20 @@ def _letter(record: Consumed, schemas: Schemas) -> Row:
         "source_offset": number.get("k2-dlq-offset"),
         "schema_id": int.from_bytes(value[1:5]) if len(value) >= 5 and value[0] == 0 else None,
         "message_key": record.key or b"",
-        "source_sequence": _trade_or_none(record, schemas)["source_sequence"],
+        "source_sequence": _refused_id(record, said, schemas),
         "value": record.value,
         "headers": [(name.encode(), given) for name, given in record.headers],
         "ingestion_timestamp": _receipt(record),
         "kafka_timestamp": record.timestamp,
     }
+
+
+def _refused_id(record: Consumed, said: Mapping[str, bytes], schemas: Schemas) -> int | None:
+    """The trade id in the value, or that which a feed names of a trade in its frame."""
+    own: int | None = _trade_or_none(record, schemas)["source_sequence"]
+    named, _, number = said.get("k2-dlq-detail", b"").partition(b": ")[0].rpartition(b":")
+    is_named = said.get("k2-dlq-stage") == b"feed" and named == record.key and number.isdigit() and len(number) <= 18
+    return int(number) if own is None and is_named else own
 
 
 def _gap(record: Consumed, _schemas: Schemas) -> Row:
