@@ -40,6 +40,9 @@ def test_other_recordings_reconcile_and_demos_run_side_by_side(demos: Demos, tmp
     assert found["age_ms"]["warm"]["p50"] > 0
     assert found["tables"]["silver_dlq_trades"] == found["stages"]["dlq"] > 3
     assert found["stages"]["silver"] > found["stages"]["gold"]
+    for candles in (found["candles"], other_found["candles"]):
+        assert list(candles) == ["1m", "5m", "15m", "30m", "1h", "1d"]
+        assert all(each["rows"] and not each["mismatches"] for each in candles.values())
     assert [(f["faults"]["dropped_ids"], f["faults"]["gaps_filled"]) for f in (found, other_found)] == [(6, 2), (3, 1)]
     for faults in (found["faults"], other_found["faults"]):
         assert (faults["gold_killed"], faults["problems"]) == (1, [])
