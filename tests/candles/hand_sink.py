@@ -81,9 +81,11 @@ class HandSink:
                 ends = await reader.end_offsets(at)
                 await reader.commit({each: self.rng.randint(0, end) for each, end in ends.items()})
 
-    async def compared(self) -> list[str]:
-        """What of the candles is not as it must be."""
-        return await Comparison(self.tables, self.oracle).said()
+    async def settle(self, rows: int, older: int) -> list[str]:
+        """A sink works in peace: what of the candles is not as it must be, once they have followed the trades."""
+        async with self._sinks(rows, older, 1):
+            await until(self.arrived, "every row", _ARRIVAL_S)
+            return await Comparison(self.tables, self.oracle).said()
 
     async def arrived(self) -> bool:
         """Whether every record has its row."""

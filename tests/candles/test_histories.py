@@ -39,8 +39,7 @@ async def happen(sink: HandSink, steps: list[Step]) -> list[str]:
     await sink.write(2)
     for step in steps:
         await step(sink)
-    await sink.work(100, 10)
-    return await sink.compared()
+    return await sink.settle(100, 10)
 
 
 @pytest.mark.long
