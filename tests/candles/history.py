@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from tests.candles.tape import Gap, Tape, Told
+from tests.candles.symbol_trades import LedgerEntry, SymbolTrades, Told
 from tests.warm.content import DAY_US, Content
 
 from k2_shared.core.records import Outgoing
@@ -20,27 +20,27 @@ _BEGAN_DAYS = 60  # before now, and a symbol a day before the last: they end in 
 class History(Content):
     """Content of as many symbols as it has days, each in its own days; repeats end in silver, as gold drops them."""
 
-    _tapes: list[Tape] = field(default_factory=list)
+    _symbols: list[SymbolTrades] = field(default_factory=list)
 
     def batch(self, trades: int) -> tuple[list[Outgoing], list[Outgoing]]:
-        told = [(tape, tape.tell()) for tape in (self._tape() for _ in range(trades))]
+        told = [(symbol, symbol.tell()) for symbol in (self._symbol() for _ in range(trades))]
         new = [trade for _, each in told for trade in (*each.gold, *each.refused)]
         again = [self._rng.choice(self._old) for _ in new if self._old and self._rng.random() < self.repeats]
         self._old = [*self._old, *new][-500:]
         fed = [record for trade in (*new, *again) for record in self._fed(trade)]
-        ledger = [_ledger(tape, gap) for tape, each in told for gap in each.gaps]
+        ledger = [_ledger(symbol, gap) for symbol, each in told for gap in each.gaps]
         validated = [record for _, each in told for record in self._judged(each)]
         return [*fed, *ledger], [*validated, *(self._silver(trade) for trade in again), self._letter()]
 
-    def _tape(self) -> Tape:
+    def _symbol(self) -> SymbolTrades:
         number = self._rng.randrange(self.days + 5)
-        while number >= len(self._tapes):
-            self._tapes.append(self._new_tape(len(self._tapes)))
-        return self._tapes[number]
+        while number >= len(self._symbols):
+            self._symbols.append(self._new_symbol(len(self._symbols)))
+        return self._symbols[number]
 
-    def _new_tape(self, number: int) -> Tape:
+    def _new_symbol(self, number: int) -> SymbolTrades:
         began = feed_records.now_us() - (_BEGAN_DAYS + number) * DAY_US
-        return Tape(EXCHANGES[number % len(EXCHANGES)], f"T{number}/USD", began, self._rng)
+        return SymbolTrades(EXCHANGES[number % len(EXCHANGES)], f"T{number}/USD", began, self._rng)
 
     def _judged(self, told: Told) -> Iterator[Outgoing]:
         for trade in told.gold:
@@ -56,12 +56,12 @@ class History(Content):
         return self._written_to(SILVER.format(exchange=trade.exchange.lower()), trade)
 
 
-def _ledger(tape: Tape, gap: Gap) -> Outgoing:
+def _ledger(of: SymbolTrades, gap: LedgerEntry) -> Outgoing:
     now = feed_records.now_us()
     return feed_records.gaps.outgoing(
         GapRecord(
-            exchange=tape.exchange,
-            symbol=tape.symbol,
+            exchange=of.exchange,
+            symbol=of.symbol,
             state=gap.state,
             first_id=gap.first_id,
             last_id=gap.last_id,

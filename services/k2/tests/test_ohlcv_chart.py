@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given
@@ -26,6 +27,18 @@ PRICES = st.lists(st.decimals("0.00000001", "9999999999.99999999", places=8), mi
 def plain(lines: Sequence[object]) -> list[str]:
     """Lines as they look, without what nobody sees at their ends."""
     return [str(line).rstrip() for line in lines]
+
+
+def test_a_candle_is_the_row_of_its_view() -> None:
+    """And says whether it is whole, and whether more may come."""
+    for one, said in (
+        (SOME[0], "complete"),
+        (SOME[1], "2 missing"),
+        (replace(SOME[1], is_closed=False), "open, 2 missing"),
+    ):
+        row = {**asdict(one), "is_complete": not one.missing_trades}
+        assert Candle.of(row) == one
+        assert Candle.of(row).state == said
 
 
 def test_bodies_wicks_volumes_and_times_are_where_they_belong() -> None:

@@ -86,8 +86,8 @@ class Sink:
 
     def __init__(self, settings: ClickHouseSettings, names: Names, most_older: int = 5) -> None:
         self.warehouse = Warehouse(settings, names)
-        self.metrics = CandleMetrics(CollectorRegistry())
-        self.candles = Candles(self.warehouse, most_older, self.metrics)
+        self.registry = CollectorRegistry()
+        self.candles = Candles(self.warehouse, most_older, CandleMetrics(self.registry))
         self.missing = MissingIds(self.warehouse)
         self.filled = self.candles.begin(SOURCES)
 

@@ -11,7 +11,7 @@ from k2_shared.core import contracts
 from k2_shared.core.contracts import TableContract
 from k2_shared.core.settings import LakeSettings, RunSettings
 from k2_shared.kafka.topics import Names
-from k2_shared.lake import alignment, iceberg
+from k2_shared.lake import iceberg
 from k2_shared.lake.alignment import align, differences
 
 BRONZE = contracts.tables()["bronze_crypto_trades"]
@@ -99,15 +99,15 @@ def test_a_commit_of_another_in_between_is_met_by_looking_again(
     standing: Standing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is changed is compared anew with what the table has by then."""
-    real, met = alignment._change, [True]
+    commit_table, met = standing.catalog.commit_table, [True]
 
-    def conflict(*of: Any) -> None:
+    def conflict(*of: Any) -> Any:
         if met:
             met.clear()
             raise CommitFailedException("behind")
-        real(*of)
+        return commit_table(*of)
 
-    monkeypatch.setattr(alignment, "_change", conflict)
+    monkeypatch.setattr(standing.catalog, "commit_table", conflict)
     assert "sorted by timestamp, source_sequence" in standing.align()
     assert not met
     assert standing.align() == []

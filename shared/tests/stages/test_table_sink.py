@@ -62,4 +62,4 @@ async def test_a_batch_is_as_old_as_its_interval_or_four_times_where_more_than_a
     sink_reader: Any = reader
     sink.reader = sink_reader
     monkeypatch.setattr(table_sink.time, "monotonic", lambda: reader.now)
-    assert (await sink._collect()).count == collected
+    assert (await sink.collect()).count == collected

@@ -22,6 +22,7 @@ PACED = {
     "tests/bench/recovery.py": 2,  # a process settles before it is killed
     "tests/bench/sink_commits.py": 2,  # an idle sink is measured over a time
     "tests/bench/state.py": 1,  # a process settles before its memory is read
+    "tests/bench/warm_arrivals.py": 3,  # load is measured from one time to another, and looked for now and then
     "tests/faults/offsets.py": 3,  # offsets are sampled; a transaction that is open for a time is one that stays open
     "tests/faults/oracle.py": 2,  # load, and a broker that is asked again
     "tests/faults/owners.py": 1,  # members come and go at random times

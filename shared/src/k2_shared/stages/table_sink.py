@@ -173,7 +173,7 @@ class TableSink(Service):  # type: ignore[misc]
         self._running = True
 
     async def _batch(self) -> None:
-        batch = await self._collect()
+        batch = await self.collect()
         wrote = bool(batch.parts) and await self._written(batch)
         if not self.should_stop:
             await self.between(wrote=wrote)
@@ -185,7 +185,7 @@ class TableSink(Service):  # type: ignore[misc]
         await (self._committed(batch) if moved is None else self._superseded(moved))
         return moved is None
 
-    async def _collect(self) -> RowBatch:
+    async def collect(self) -> RowBatch:
         """Rows within the limits of a batch, of which time is one, and the stop; after a poll, maybe none."""
         batch, deadline, limits = RowBatch(), float("inf"), self.feed.limits
         interval = limits.interval_s if self._wrote else min(limits.first_s, limits.interval_s)

@@ -54,8 +54,8 @@ def legend(candles: Sequence[Candle]) -> str:
 def fitting(candles: Sequence[Candle], width: int, thirds: int = THIRDS) -> list[Candle]:
     """The last candles, in the order of their windows and at least one, that a chart of a width has room for."""
     columns = _columns(candles)
-    while len(columns) > (room := _room(columns, width, thirds)):
-        columns = columns[-room:] if columns[-room] else columns[1 - room :]
+    while len(columns) > (capacity := _capacity(columns, width, thirds)):
+        columns = columns[-capacity:] if columns[-capacity] else columns[1 - capacity :]
     return _candles(columns)
 
 
@@ -66,7 +66,7 @@ def chart(drawn: Sequence[Candle], width: int, thirds: int = THIRDS) -> list[Tex
     """
     columns = _columns(drawn)
     scale, most = Scale.of(drawn, thirds), max(candle.volume for candle in drawn)
-    pitch = min(_WIDEST, max(1, _room(columns, width, thirds) // len(columns)))
+    pitch = min(_WIDEST, max(1, _capacity(columns, width, thirds) // len(columns)))
     prices = [_line([_price(each, scale, line) for each in columns], pitch) for line in range(scale.lines)]
     volumes = [_line([_volume(each, most, line) for each in columns], pitch) for line in range(_VOLUME_LINES)]
     marks = [_line([_mark(each) for each in columns], pitch)] if any(each.missing_trades for each in drawn) else []
@@ -83,7 +83,7 @@ def _columns(candles: Sequence[Candle]) -> list[Candle | None]:
     return found
 
 
-def _room(columns: Columns, width: int, thirds: int) -> int:
+def _capacity(columns: Columns, width: int, thirds: int) -> int:
     """The characters that are left for candles beside the labels of these."""
     drawn = _candles(columns)
     beside = [*Scale.of(drawn, thirds).labels(), *fixed([max(candle.volume for candle in drawn)]), _VOLUME]

@@ -18,7 +18,7 @@ _LATENESS_US = (1, MINUTE_US, 60 * MINUTE_US, 25 * 60 * MINUTE_US)
 _LONGEST_RUN = 4
 
 
-class Gap(NamedTuple):
+class LedgerEntry(NamedTuple):
     """A record of the ledger about a symbol."""
 
     state: GapState
@@ -32,11 +32,11 @@ class Told:
 
     gold: list[Trade] = field(default_factory=list)
     refused: list[Trade] = field(default_factory=list)
-    gaps: list[Gap] = field(default_factory=list)
+    gaps: list[LedgerEntry] = field(default_factory=list)
 
 
 @dataclass
-class Tape:
+class SymbolTrades:
     """Endless trades of one symbol from a time on, in microseconds since the epoch."""
 
     exchange: Exchange
@@ -88,6 +88,6 @@ class Tape:
                 told.gaps.append(_gap(GapState.FILLED, trades[: self.rng.randint(1, len(trades))]))
 
 
-def _gap(state: GapState, trades: Iterable[Trade]) -> Gap:
+def _gap(state: GapState, trades: Iterable[Trade]) -> LedgerEntry:
     ids = [trade.trade_id for trade in trades]
-    return Gap(state, ids[0], ids[-1])
+    return LedgerEntry(state, ids[0], ids[-1])

@@ -1,10 +1,10 @@
-"""A tape is what a venue's symbol is, as far as candles rest on it."""
+"""Trades are what a venue's symbol is, as far as candles rest on it."""
 
 import random
 from collections.abc import Iterator
 
 import pytest
-from tests.candles.tape import Tape, Told
+from tests.candles.symbol_trades import SymbolTrades, Told
 
 from k2_shared.core.trade import Trade
 from k2_shared.feed.coverage.feed_records import GapState
@@ -15,8 +15,8 @@ HOUR_US = 3_600_000_000
 
 @pytest.fixture(scope="module")
 def told() -> list[Told]:
-    tape = Tape("KRAKEN", "T/USD", BEGIN, random.Random(7))
-    return [tape.tell() for _ in range(3_000)]
+    trades = SymbolTrades("KRAKEN", "T/USD", BEGIN, random.Random(7))
+    return [trades.tell() for _ in range(3_000)]
 
 
 def trades(told: list[Told]) -> Iterator[Trade]:
