@@ -19,7 +19,7 @@ CORE_TESTS = $(wildcard services/*/tests/test_domain.py services/*/tests/test_fa
 MANIFESTS = requirements.lock Makefile $(MEMBERS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cores test-repeat test-first-run test-crashes test-protocols test-alerts test-service test-feeds test-feed-kills soak-feeds test-exactly-once test-warm test-candles bench-cli bench-core bench-feeds bench-fold bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state bench-clickhouse bench-warm check lint format lock clean
+.PHONY: help demo test test-cores test-repeat test-first-run test-crashes test-protocols test-alerts test-service test-feeds test-feed-kills soak-feeds test-exactly-once test-warm test-candles bench-cli bench-core bench-feeds bench-fold bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state bench-clickhouse bench-warm bench-candles check lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -146,6 +146,9 @@ bench-clickhouse: .venv/.dev ## embedded ClickHouse: point reads beside a heavy 
 
 bench-warm: .venv/.dev ## rows per CPU second into gold_trades, how soon they are found, the last 100 of 20 million (ARGS="--rows …")
 	@.venv/bin/k2 stack exec --state $(STATE)/bench -- .venv/bin/python -m tests.bench.warm $(ARGS)
+
+bench-candles: .venv/.dev ## rows per CPU second with candles at 4, 50 and 200 symbols; 1,440 candles of 20 million trades; a start
+	@.venv/bin/k2 stack exec --state $(STATE)/bench -- .venv/bin/python -m tests.bench.candles $(ARGS)
 
 format: .venv/.dev ## rewrite the code in the house format
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .

@@ -12,11 +12,16 @@ REPEAT_EVERY = 100
 
 @dataclass(frozen=True)
 class Market:
-    """Symbols spread over exchanges, each with contiguous ids from ``first_id`` on."""
+    """Symbols spread over exchanges, each with contiguous ids from ``first_id`` on.
+
+    The exchange's time of the first trade is ``begin_us``, and each comes ``step_us`` after the one before.
+    """
 
     exchanges: tuple[Exchange, ...] = EXCHANGES
     symbols: int = 96
     first_id: int = 10_000_000
+    begin_us: int = 1_762_795_433_971_744
+    step_us: int = 1
 
     def symbol(self, number: int) -> tuple[Exchange, str]:
         """The exchange and the symbol of a trade's number."""
@@ -35,7 +40,7 @@ class Market:
             exchange=exchange,
             symbol=symbol,
             trade_id=self.first_id + number // (RUN * self.symbols) * RUN + number % RUN,
-            timestamp=1_762_795_433_971_744 + number,
+            timestamp=self.begin_us + number * self.step_us,
             price=Decimal(1_000_000_000 + number % 100_000).scaleb(-5),
             quantity=Decimal(1 + number % 1_000_000).scaleb(-8),
             side="BUY" if number % 3 else "SELL",

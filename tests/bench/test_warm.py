@@ -78,5 +78,5 @@ async def test_the_last_trades_of_every_symbol_are_read() -> None:
     """A hundred each time, else the benchmark ends."""
     found = await measure_reads(20_000, 4)
     assert (found.quiet.count, found.beside.count) == (4, 4)
-    with pytest.raises(SystemExit, match="trades of"):
+    with pytest.raises(SystemExit, match="rows of"):
         await measure_reads(1_000, 1)

@@ -21,7 +21,9 @@ from k2_support.topics import read, write
 from warm_sink.rows import of_table
 from warm_sink.settings import WarmSinkSettings
 
+MARKET = Market()
 CHUNK = 10_000  # records of which rows are made at a time
+_IN_CANDLES = "SELECT sum(trade_count) FROM candles FINAL WHERE timeframe = '1d'"
 TURNS = 2  # of the plain inserts, of which the cheaper one counts
 
 
@@ -47,29 +49,41 @@ class InsertCost:
         return self.rows / seconds
 
 
-async def measure_inserts(count: int) -> tuple[InsertCost, InsertCost]:
+async def measure_inserts(count: int, market: Market = MARKET) -> tuple[InsertCost, InsertCost]:
     """The sink's cost for a lag of so many trades, and the plain inserts' for the same trades."""
     async with warm_place() as place:
-        ours = await _sink(place, count)
+        ours = await _sink(place, count, market)
         topic = await read(place.bench.settings, place.bench.names, GOLD)
         ready = ready_rows(place.bench, topic)
         return ours, min([await _plain(place, ready) for _ in range(TURNS)], key=lambda cost: cost.both_s)
 
 
-async def _sink(place: WarmPlace, count: int) -> InsertCost:
-    """Let a sink start, and give it a lag while it is suspended."""
+async def _sink(place: WarmPlace, count: int, market: Market) -> InsertCost:
+    """Let a sink start, and give it a lag while it is suspended; the candles are inserted, too."""
     sink = place.agent("warm_sink")
     try:
         await started(sink)
         watch = Watch(sink.pid)
         with watch.paused():
-            await write_gold(place.bench, count)
+            await write_gold(place.bench, count, market)
         client_s, server_s = watch.look(), place.server_s()
         await until_inserted(sink, watch, count)
         client_s = watch.look() - client_s
+        _check_candles(place, count)
         return InsertCost(count, client_s, await _since(place, server_s), watch.peak_mb)
     finally:
         sink.stop()
+
+
+def _check_candles(place: WarmPlace, count: int) -> None:
+    """Every trade is in a candle, so what it costs counts.
+
+    Raises:
+        SystemExit: some are not.
+    """
+    ((found,),) = place.tables.ask(_IN_CANDLES)
+    if found != count:
+        raise SystemExit(f"candles have {found:,} of {count:,} trades")
 
 
 async def _since(place: WarmPlace, before_s: float | None) -> float | None:
@@ -79,9 +93,9 @@ async def _since(place: WarmPlace, before_s: float | None) -> float | None:
     return None if now_s is None or before_s is None else now_s - before_s
 
 
-async def write_gold(bench: Bench, count: int) -> None:
+async def write_gold(bench: Bench, count: int, market: Market) -> None:
     """Write so many trades to gold, each received now, in batches as large as gold's own."""
-    market, prefix, by_partition = Market(), wire_prefix(bench.schema_id), dict[int, list[Outgoing]]()
+    prefix, by_partition = wire_prefix(bench.schema_id), dict[int, list[Outgoing]]()
     for trade in map(market.trade, range(count)):
         received = now_us()
         header = (HEADER, Origin(received * 1_000, connection_id=1, frame_number=1).pack())

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from tests.bench.clickhouse import beside
-from tests.bench.market import Market
+from tests.bench.market import RUN, Market
 from tests.bench.warm_place import TABLE, WarmPlace, warm_place
 
 from k2.sql.limits import QueryLimits
@@ -23,6 +23,10 @@ LAST = 100
 DAYS = 30
 _PIECE = 1_000_000  # rows of one insert
 QUANTILES = (0.5, 0.99)
+
+Query = tuple[str, Mapping[str, Any]]
+"""A statement and its values."""
+
 _HEAVY = f"SELECT symbol, quantile(0.9)(price), uniq(trade_id), sum(quote_volume) FROM {TABLE} GROUP BY symbol"  # noqa: S608
 # Trades in the order of their times over so many days, received now: TTL goes by that.
 _FILL = f"""
@@ -80,7 +84,7 @@ async def measure_reads(rows: int, count: int) -> Found:
         fill(place, rows)
         fill_s = time.monotonic() - began
         await place.merged()
-        with _reader(place) as reader, _reader(place) as other:
+        with reader_of(place) as reader, reader_of(place) as other:
             quiet, ended = Reads.of(read_last(place, reader, count)), list[int]()
             with beside(lambda: ended.append(_rows(other, _HEAVY))):
                 busy = Reads.of(read_last(place, reader, count))
@@ -90,28 +94,42 @@ async def measure_reads(rows: int, count: int) -> Found:
 def fill(place: WarmPlace, rows: int) -> None:
     """Let the server make rows."""
     market = Market()
-    given = {"run": 10, "symbols": market.symbols, "exchanges": list(EXCHANGES), "rows": rows}
+    given = {"run": RUN, "symbols": market.symbols, "exchanges": list(EXCHANGES), "rows": rows}
     for first in range(0, rows, _PIECE):
         piece = {"first": first, "count": min(_PIECE, rows - first)}
         place.tables.client.command(_FILL, {**given, **piece, "step_us": DAYS * 86_400_000_000 // rows})
 
 
 def read_last(place: WarmPlace, reader: WarmReader, count: int) -> list[float]:
-    """Milliseconds of each of ``count`` reads, of one symbol after the other.
+    """Milliseconds of each of ``count`` reads of a symbol's last trades, as ``read_each`` reads them."""
+    queries = [(Selection(of, LAST).sql, of.parameters) for of in symbols(count)]
+    return read_each(place, reader, queries, LAST, final=0)  # as the command asks
+
+
+def symbols(count: int) -> list[SymbolTimes]:
+    """One symbol after the other, so many; every second one of its exchange, the others of all."""
+    market, now = Market(), datetime.now(UTC)
+    named = [market.symbol(number * RUN) for number in range(count)]
+    texts = [f"{exchange}:{name}" if number % 2 else name for number, (exchange, name) in enumerate(named)]
+    return [SymbolTimes.parse(text, None, None, now) for text in texts]
+
+
+def read_each(
+    place: WarmPlace, reader: WarmReader, queries: Sequence[Query], expected: int, **options: int
+) -> list[float]:
+    """Milliseconds of each query, its result read to the end.
 
     Raises:
-        SystemExit: one did not find as many trades as there are.
+        SystemExit: one did not find so many rows.
     """
-    took, market = [], Market()
-    for number in range(count):
-        exchange, symbol = market.symbol(number * 10)
-        of = SymbolTimes.parse(f"{exchange}:{symbol}" if number % 2 else symbol, None, None, datetime.now(UTC))
+    took = []
+    for sql, parameters in queries:
         began = time.perf_counter()
-        found = _rows(reader, Selection(of, LAST).sql, of.parameters, final=0)  # as the command asks
+        found = _rows(reader, sql, parameters, **options)
         took.append((time.perf_counter() - began) * 1e3)
         place.server_s()
-        if found != LAST:
-            raise SystemExit(f"{found} trades of {symbol}, there are {LAST} and more")
+        if found != expected:
+            raise SystemExit(f"{found} rows of {parameters['symbol']}, there are {expected} and more")
     return took
 
 
@@ -121,7 +139,7 @@ def _rows(reader: WarmReader, sql: str, parameters: Mapping[str, Any] | None = N
         return sum(len(block[0]) for block in result.blocks)
 
 
-def _reader(place: WarmPlace) -> AbstractContextManager[WarmReader]:
+def reader_of(place: WarmPlace) -> AbstractContextManager[WarmReader]:
     """A reader as the commands have it, of this place."""
     os.environ["K2_PREFIX"] = place.bench.names.prefix
     return warm_reader(QueryLimits())
