@@ -65,6 +65,7 @@ def _start(found: Measured) -> Table:
     memory = _memory(found)
     said = {
         "s from the start of a new sink to its first candle": f"{begun.first_s:.1f}",
+        "CPU s of the sink and of the server until then": f"{begun.sink_cpu_s:.1f} and {begun.server_cpu_s or 0.0:.1f}",
         f"s until all of {begun.trades:,} late trades are in": f"{begun.all_s:.1f}",
         "peak resident MB: the sink at a lag": f"{memory['sink']}",
         "the sink amid history": f"{memory['sink_history']}",
@@ -92,6 +93,10 @@ def numbers(found: Measured) -> Mapping[str, object]:
         "candles_1440_ms": {"p50": round(history.complete.p50_ms), "p99": round(history.complete.p99_ms)},
         "candles_1440_missing_ms": {"p50": round(history.incomplete.p50_ms), "p99": round(history.incomplete.p99_ms)},
         "start_s": round(history.begun.first_s, 1),
+        "start_cpu_s": {
+            "sink": round(history.begun.sink_cpu_s, 1),
+            "server": round(history.begun.server_cpu_s or 0.0, 1),
+        },
         "memory_mb": _memory(found),
     }
 

@@ -23,7 +23,7 @@ from k2_support.waiting import came_true
 CANDLES = 1_440
 BACK = timedelta(days=2)
 """How old the first trade is that a new sink takes; the last is of now."""
-_POLL_S = 0.05
+_POLL_S = 0.2  # each look costs the server some milliseconds of CPU
 _DAYS = f"SELECT DISTINCT toString(toDate(timestamp)) FROM {TABLE}"  # noqa: S608  # its name
 # A minute's candle first, then all timeframes of the minutes. They are of no partition of the topic, so that a sink
 # begins there at 0, and of offset 0, so that they have every trade but those that it takes from there.
@@ -60,9 +60,14 @@ _NEW = "SELECT 1 FROM candles WHERE timeframe = '1d' AND last_offset > 0 LIMIT 1
 
 @dataclass(frozen=True)
 class Begun:
-    """A start amid the history: the seconds until a candle was inserted and until all were, and the sink's memory."""
+    """A start amid the history: the seconds until a candle was inserted and until all were, and the sink's memory.
+
+    Of the first, CPU seconds: the sink's, and the server's, which is None where it is on another machine.
+    """
 
     first_s: float
+    sink_cpu_s: float
+    server_cpu_s: float | None
     all_s: float
     trades: int
     peak_mb: float
@@ -86,10 +91,10 @@ async def measure_history(rows: int, reads: int, trades: int, candles: int = CAN
     async with warm_place() as place:
         await _remembered(place)
         fill(place, rows)
-        fold(place)
+        _fold(place)
         await place.merged()
-        count = sum(number for number, _ in counts(place).values())
-        queries = last_candles(reads, candles)
+        count = sum(number for number, _ in _counts(place).values())
+        queries = _last_candles(reads, candles)
         with reader_of(place) as reader:
             complete = Reads.of(read_each(place, reader, queries, candles))
             place.tables.command(_LOSE)
@@ -111,19 +116,19 @@ async def _remembered(place: WarmPlace) -> None:
         sink.stop()
 
 
-def fold(place: WarmPlace) -> None:
+def _fold(place: WarmPlace) -> None:
     """Let the server make the candles of all trades."""
     given = {"names": [each.name for each in TIMEFRAMES], "widths": [each.width_us for each in TIMEFRAMES]}
     for (day,) in place.tables.ask(_DAYS):
         place.tables.client.command(_FOLD, {**given, "day": day})
 
 
-def counts(place: WarmPlace) -> dict[str, tuple[int, int]]:
+def _counts(place: WarmPlace) -> dict[str, tuple[int, int]]:
     """By timeframe, how many candles there are, and the trades that are in them."""
     return {timeframe: (int(candles), int(trades)) for timeframe, candles, trades in place.tables.ask(_COUNTS)}
 
 
-def last_candles(reads: int, candles: int) -> Sequence[Query]:
+def _last_candles(reads: int, candles: int) -> Sequence[Query]:
     """Queries of the last candles of a minute, as ``k2 ohlcv`` asks."""
     chosen = [Selection(of, timeframe_of("1m"), candles) for of in symbols(reads)]
     return [(each.sql, each.parameters) for each in chosen]
@@ -132,14 +137,16 @@ def last_candles(reads: int, candles: int) -> Sequence[Query]:
 async def _start(place: WarmPlace, trades: int) -> Begun:
     """Write trades of windows that have candles, and start a sink that has none of them in memory."""
     await write_gold(place.bench, trades, _late_market(trades))
-    sink = place.agent("warm_sink")
+    sink, server_s = place.agent("warm_sink"), place.server_s()
     began = time.monotonic()
     try:
         sink.start()
         watch = Watch(sink.pid)
         first_s = await _first_candle(place, sink) - began
+        sink_cpu_s, now_s = watch.look(), place.server_s()
+        server_cpu_s = None if server_s is None or now_s is None else now_s - server_s
         await until_inserted(sink, watch, trades)
-        return Begun(first_s, time.monotonic() - began, trades, watch.peak_mb)
+        return Begun(first_s, sink_cpu_s, server_cpu_s, time.monotonic() - began, trades, watch.peak_mb)
     finally:
         sink.stop()
 
@@ -172,6 +179,6 @@ def _check(place: WarmPlace, trades: int) -> None:
         SystemExit: one lacks some.
     """
     spared = place.bench.names.contract(GOLD).partitions  # of each partition offset 0, which the history has
-    for timeframe, (_, found) in counts(place).items():
+    for timeframe, (_, found) in _counts(place).items():
         if not trades - spared <= found <= trades:
             raise SystemExit(f"the candles of {timeframe} have {found:,} of {trades:,} trades")
