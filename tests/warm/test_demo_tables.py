@@ -71,7 +71,7 @@ async def test_a_change_in_a_table_is_named(filled: Filled) -> None:
     )
     found = await asyncio.to_thread(filled.tier.read)
     (unlike,), (missing,), (excess,) = found["gold_trades"].unlike, found["gaps"].missing, found["raw_trades"].excess
-    assert unlike.startswith(f"KRAKEN:BTC/USDT:1 at {topic}[0]@0 has price 7.5")
+    assert unlike.startswith(f"KRAKEN:ETH/USDT:1 at {topic}[0]@0 has price 7.5")
     assert missing.startswith("KRAKEN:BTC/USDT:1 to 3 ")
     assert excess.endswith("[0]@900")
     assert [name for name, rows in found.items() if not rows.is_exact] == ["gaps", "gold_trades", "raw_trades"]

@@ -50,6 +50,7 @@ NEED_THE_BROKER = (
     "probe-broker --after-restart marks",
     "init",
 )
+NEED_THE_CATALOG = ("sink status", "sink resolve gold_crypto_trades --dry-run", "lake reset --dry-run")
 NEED_CLICKHOUSE = (
     "sql SELECT(1)",
     "trades BTC/USD",
@@ -77,6 +78,8 @@ PRINT = (
     "migrate status",
     "sql SELECT(1)",
     "trades BTC/USD",
+    "sink status",
+    "lake reset --dry-run",
     "ohlcv BTC/USD 1m",
     "ohlcv BTC/USD 1m --chart",
     "ohlcv BTC/USD 1m --csv --follow",
@@ -110,7 +113,7 @@ for words in sys.argv[1:]:
 
 def test_no_command_is_left_out() -> None:
     """Each is here, but k2 status, which has tests of its own, and k2 stack and k2 demo, which start servers."""
-    needing = {words.split()[0] for words in (*NEED_THE_BROKER, *NEED_CLICKHOUSE)}
+    needing = {words.split()[0] for words in (*NEED_THE_BROKER, *NEED_THE_CATALOG, *NEED_CLICKHOUSE)}
     assert needing == COMMANDS.keys() - {"status", "stack", "demo"}
 
 
@@ -122,6 +125,17 @@ def test_without_clickhouse_one_line_says_what_to_do(words: str) -> None:
     assert (done.exit_code, done.stdout) == (4, "")
     assert done.stderr.count("\n") == 1
     assert f"ClickHouse at {nowhere} did not answer" in done.stderr
+
+
+@pytest.mark.usefixtures("topics")
+@pytest.mark.parametrize("words", NEED_THE_CATALOG)
+def test_without_the_catalog_one_line_says_what_to_do(words: str, names: Names) -> None:
+    """Exit code 4, and nothing of the library's."""
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    done = CliRunner().invoke(app, words.split(), env={"ICEBERG_CATALOG_URI": nowhere, "K2_PREFIX": names.prefix})
+    assert (done.exit_code, done.stdout) == (4, "")
+    assert done.stderr.count("\n") == 1
+    assert nowhere in done.stderr
 
 
 @pytest.mark.parametrize("words", NEED_THE_BROKER)
