@@ -1,7 +1,6 @@
 """The warm tier as the demo reads it, on the real servers: what the sink wrote is exact, and a change is named."""
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -13,7 +12,7 @@ from k2_shared.kafka.topics import Names
 from k2_support.plugin import Agents
 from k2_support.waiting import eventually
 from k2_support.warm_feeder import Feeder
-from k2_support.warm_tables import WarmTables, warm_tables
+from k2_support.warm_tables import WarmTables
 
 TRADES = 30
 
@@ -31,12 +30,6 @@ class Filled:
     @property
     def tier(self) -> WarmTier:
         return WarmTier(self.kafka, self.reader, self.names)
-
-
-@pytest.fixture
-def tables(names: Names) -> Iterator[WarmTables]:
-    with warm_tables(ClickHouseSettings.load(), names) as made:
-        yield made
 
 
 @pytest.fixture

@@ -56,6 +56,7 @@ NEED_CLICKHOUSE = (
     "trades BTC/USD",
     "ohlcv BTC/USD 1m",
     "ohlcv BTC/USD 1m --chart --follow",
+    "candles rebuild --yes",
     "migrate plan",
     "migrate apply",
     "migrate status",

@@ -1,0 +1,1 @@
+"""``k2 candles``: the candles made again."""
