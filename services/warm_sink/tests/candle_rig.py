@@ -101,7 +101,7 @@ class Sink:
         """Insert trades, and all that follows them."""
         if records:
             made = self.put("gold_trades", records)
-            self.candles.follow(made)
+            assert self.candles.follow(made)
             self.missing.follow_gold(made)
 
     def ledger(self, records: Sequence[FakeRecord]) -> None:

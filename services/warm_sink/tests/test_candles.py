@@ -99,6 +99,25 @@ def _miss_some(log: Log, chance: random.Random, sink: Sink) -> None:
         sink.letters(log.letters[before:])
 
 
+@pytest.mark.parametrize("has_inserted", [True, False])
+def test_no_candle_is_written_where_the_table_has_lost_rows(
+    start: Start, tables: WarmTables, log: Log, has_inserted: bool
+) -> None:
+    """What a fold reads there may lack trades for ever; before a sink's first insert it is known by the ends."""
+    for number in range(3):
+        log.trade(1, number + 1, number * 70 * MINUTE)
+    sink = start()
+    sink.gold(log.gold[1])
+    if not has_inserted:
+        sink = start()
+    tables.command("TRUNCATE TABLE candles")
+    log.trade(1, 4, 1)
+    assert not sink.candles.follow(sink.put("gold_trades", log.gold[1][3:]))
+    assert tables.ask("SELECT count() FROM candles") == [(0,)]
+    start().gold(log.gold[1])
+    assert_candles(tables)
+
+
 def test_a_batch_again_changes_nothing(start: Start, tables: WarmTables, log: Log) -> None:
     """Not even a row's version is written."""
     for number in range(20):

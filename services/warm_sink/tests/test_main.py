@@ -125,6 +125,22 @@ async def test_a_table_that_is_emptied_under_a_sink_is_filled_again(
     assert child.stop() == 0
 
 
+async def test_a_table_that_is_emptied_before_a_sinks_first_insert_is_filled_again(
+    feeder: Feeder, agents: Agents, tables: WarmTables
+) -> None:
+    """What it had at the sink's start is gone, and the sink has inserted nothing yet by which it would know."""
+    child = start(agents)
+    await feeder.everything(20)
+    await feeder.arrive(tables)
+    assert child.stop() == 0
+    child = start(agents)
+    for table in (*TABLES, "candles"):
+        tables.command(f"TRUNCATE TABLE {table}")
+    await feeder.everything(1)
+    await feeder.arrive(tables)
+    assert child.stop() == 0
+
+
 @pytest.mark.parametrize("is_running", [True, False])
 async def test_candles_that_were_emptied_are_made_again(
     feeder: Feeder, agents: Agents, tables: WarmTables, is_running: bool

@@ -15,7 +15,7 @@ from k2_shared.core.telemetry import CandleMetrics
 from k2_shared.warm.candle_rows import KEPT_DAYS, Keys, Pair, candle_table, gold_trades
 from warm_sink.adapters import Warehouse
 from warm_sink.candle_store import StoredCandles
-from warm_sink.rules import Filled, Source, Standing, new_sources
+from warm_sink.rules import Ends, Filled, Source, Standing, has_all, new_sources
 from warm_sink.sealing import refused
 
 TABLE = "candles"
@@ -60,8 +60,8 @@ class Candles:
         Raises:
             Halt: they are of another topic.
         """
-        (topic,) = sources
-        ends = {(topic, partition): int(end) for partition, end in self._warehouse.ask(_ENDS)}
+        (self._topic,) = sources
+        self._ends = ends = self._now()
         has_rows = bool(self._warehouse.ask(_HAS_ROWS))
         if not has_rows or new_sources(TABLE, Standing(self._warehouse.sources(TABLE), ends), sources):
             self._warehouse.remember(TABLE, sources)
@@ -71,27 +71,35 @@ class Candles:
         return Filled(TABLE, ends, _KEPT_HOURS if has_rows else None)
 
     def stand(self) -> bool:
-        """Whether the table has what was inserted last, or newer."""
+        """Whether the table has what was inserted last, or newer; before anything was, what it had at the beginning."""
         if (mark := self._mark) is None:
-            return True
+            return has_all(self._now(), self._ends)
         (exchange, symbol) = mark.pair
         of = {"timeframe": mark.timeframe, "exchange": exchange, "symbol": symbol}
         return bool(self._warehouse.ask(_STANDS, **of, start=mark.start, offset=mark.offset))
 
-    def follow(self, rows: pa.Table) -> None:
+    def follow(self, rows: pa.Table) -> bool:
         """Insert the candles that rows of gold change, which stand in its table; doing it again changes nothing.
+
+        False where the table has lost rows: those that were read to fold may lack trades, so nothing is inserted.
 
         Raises:
             Halt: a row cannot be folded.
         """
         trades = gold_trades(rows, self._keys)
         folded = self._fold.fold(trades)
+        if not self.stand():
+            return False
         if len(folded.changed):
             now_ms = time_ns() // 1_000_000
             self._warehouse.insert(TABLE, candle_table(folded.changed, self._keys, now_ms))
             self._mark = self._marked(folded.changed[-1:])
         self._fold.accept(folded)
         self._count(folded, refused(trades, folded.touched))
+        return True
+
+    def _now(self) -> Ends:
+        return {(self._topic, partition): int(end) for partition, end in self._warehouse.ask(_ENDS)}
 
     def _marked(self, row: CandleRows) -> _Mark:
         timeframe, key, start, offset = (

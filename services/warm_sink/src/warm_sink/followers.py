@@ -23,8 +23,10 @@ class Follower(Protocol):
     def stand(self) -> bool:
         """Whether what was written last still stands."""
 
-    def follow(self, rows: pa.Table) -> None:
+    def follow(self, rows: pa.Table) -> bool:
         """Take note of rows, which stand in the table; those that came before change nothing.
+
+        False where what follows was lost meanwhile: then no note is taken, since it would hide that.
 
         Raises:
             Halt: a row cannot be followed.
@@ -40,8 +42,8 @@ class Nothing:
     def stand(self) -> bool:
         return True
 
-    def follow(self, rows: pa.Table) -> None:
-        """Take no note."""
+    def follow(self, _rows: pa.Table) -> bool:
+        return True
 
 
 class OfGold(Nothing):
@@ -57,9 +59,11 @@ class OfGold(Nothing):
     def stand(self) -> bool:
         return self._candles.stand()
 
-    def follow(self, rows: pa.Table) -> None:
-        self._candles.follow(rows)
+    def follow(self, rows: pa.Table) -> bool:
+        if not self._candles.follow(rows):
+            return False
         self._missing.follow_gold(rows)
+        return True
 
 
 class OfLedger(Nothing):
@@ -72,12 +76,14 @@ class OfLedger(Nothing):
         self._missing.begin()
         return []
 
-    def follow(self, rows: pa.Table) -> None:
+    def follow(self, rows: pa.Table) -> bool:
         self._missing.follow_ledger(rows)
+        return True
 
 
 class OfLetters(OfLedger):
     """The missing ids follow the dead letters."""
 
-    def follow(self, rows: pa.Table) -> None:
+    def follow(self, rows: pa.Table) -> bool:
         self._missing.follow_letters(rows)
+        return True

@@ -28,6 +28,15 @@ class Standing:
     ends: Mapping[tuple[str, int], int]
 
 
+Ends = Mapping[tuple[str, int], int]
+"""By topic and partition, the offset behind the last row of a table."""
+
+
+def has_all(now: Ends, before: Ends) -> bool:
+    """Whether a table that had rows up to there before has not lost the last ones."""
+    return all(now.get(at, 0) >= end for at, end in before.items())
+
+
 @dataclass(frozen=True, slots=True)
 class Filled:
     """Up to where a table is filled: by partition the end of its rows, of which those expire that are so old.

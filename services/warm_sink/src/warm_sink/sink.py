@@ -27,7 +27,7 @@ from k2_shared.stages.table_sink import Feed, Positions, TableSink
 from warm_sink.adapters import Warehouse
 from warm_sink.followers import Follower
 from warm_sink.rows import by_days, landmark
-from warm_sink.rules import Evidence, Filled, Landmark, Source, Start, further_back, new_sources, start
+from warm_sink.rules import Ends, Evidence, Filled, Landmark, Source, Start, further_back, has_all, new_sources, start
 from warm_sink.settings import SERVICE, WarmSinkSettings
 
 T = TypeVar("T")
@@ -96,6 +96,7 @@ class WarmTableSink(TableSink):
         self._follower = follower
         self._committed_at = time.monotonic()
         self._landmark: Landmark | None = None
+        self._ends: Ends = {}
 
     def check(self) -> None:
         if said := self._table.topics.contradictions(self.feed.topics):
@@ -160,6 +161,7 @@ class WarmTableSink(TableSink):
         """Up to where all is filled, once the sources are known to be those that are there now. Blocks."""
         table, sources = self.feed.table, self._table.sources(self._names)
         found = self._warehouse.standing(table)
+        self._ends = found.ends
         if new := new_sources(table, found, sources):
             self._warehouse.remember(table, new)
         return [Filled(table, found.ends, self._table.contract.retention_hours), *self._follower.begin(sources)]
@@ -174,19 +176,22 @@ class WarmTableSink(TableSink):
         parts.clear()
         by, now_us = self._table.contract.partition_by, time.time_ns() // 1_000
         inserted = all(self._tried("written", partial(self._put, piece)) for piece in by_days(rows, by, _DAYS))
-        if inserted:
-            self._tried("followed", partial(self._follower.follow, rows))
+        if inserted and (inserted := self._tried("followed", partial(self._follower.follow, rows))):
             self._landmark = landmark(rows, by, range(now_us - _LASTING_US, now_us + _LASTING_US))
         give_back()
         return inserted
 
     def _put(self, piece: pa.Table) -> bool:
-        table = self.feed.table
-        stands = not self._landmark or self._warehouse.stands(table, self._landmark)
-        if not (stands and self._follower.stand()):
+        if not (self._stands() and self._follower.stand()):
             return False
-        self._warehouse.insert(table, piece)
+        self._warehouse.insert(self.feed.table, piece)
         return True
+
+    def _stands(self) -> bool:
+        """Whether the table has what was inserted last, or, before anything was, what it had at the beginning."""
+        if self._landmark:
+            return self._warehouse.stands(self.feed.table, self._landmark)
+        return has_all(self._warehouse.standing(self.feed.table).ends, self._ends)
 
     async def _starts(self, filled: Filled) -> dict[TopicPartition, Start]:
         """Where each partition is read on."""
