@@ -40,6 +40,7 @@ async def _changed(world: World, change: Change, is_running: bool) -> Done:
         if said := await own.settle():
             return Done(proven=False, proof=said[0])
         await own.load.pause()
+        await own.arrived()  # what was written since
         done = await _halted(own, world.rng.choice(_SHARED_BY_NONE), change, is_running)
         await asyncio.to_thread(own.tables.drop)
         return done
