@@ -65,7 +65,7 @@ async def test_without_a_sink_the_next_start_makes_them(
     assert tables.ask("SELECT count() FROM candles FINAL") == [(count,)]
     done = await asyncio.to_thread(k2, names, "--yes", "--wait-s=0")
     assert done.exit_code == 4
-    assert "candles are folded up to 0 of " in done.stderr
+    assert "candles are made of 0 of " in done.stderr
     assert "warm_sink makes the rest when it runs" in done.stderr
     agents.start("warm_sink", **FAST).wait_ready()
     await feeder.arrive(tables)

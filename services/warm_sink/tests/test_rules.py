@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k2_shared.core.errors import Halt
-from warm_sink.rules import HALF_LANDED, Evidence, Source, Standing, Start, further_back, new_sources, start
+from warm_sink.rules import HALF_LANDED, Evidence, Source, Standing, Start, further_back, has_all, new_sources, start
 
 AT = "gold_trades: gold[3]"
 TOPIC = "market.crypto.trades.gold"
@@ -129,3 +129,12 @@ def test_rows_of_a_topic_that_nobody_noted_halt() -> None:
     """Which topic that was cannot be told."""
     with pytest.raises(Halt, match="none in sink_state that says which topic that was"):
         new_sources("gold_trades", Standing({}, {(TOPIC, 3): 7}), {TOPIC: KNOWN})
+
+
+def test_a_table_that_ends_before_where_it_ended_has_lost_rows() -> None:
+    """In any partition; rows that came since are none that it lost."""
+    before = {("topic", 0): 7, ("topic", 1): 9}
+    assert has_all({("topic", 0): 7, ("topic", 1): 11, ("topic", 2): 1}, before)
+    assert not has_all({("topic", 0): 7, ("topic", 1): 8}, before)
+    assert not has_all({("topic", 1): 9}, before)
+    assert has_all({}, {})

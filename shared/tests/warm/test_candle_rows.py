@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from k2_shared.candles.rows import CANDLE, CandleRows
 from k2_shared.candles.wide import from_integers
+from k2_shared.core.errors import Halt
 from k2_shared.warm.candle_rows import Keys, candle_table, candles_of, gold_trades
 
 PAIRS = [("KRAKEN", "BTC/USDT"), ("BINANCE", "BTC/USDT"), ("KRAKEN", "币安人生/USDT")]
@@ -82,3 +83,10 @@ def test_gold_rows_are_trades(chunks: list[int]) -> None:
     assert trades.price.tolist() == [10**8, 999_999_999_900_000_000, 2 * 10**8]
     assert (trades.timestamp.tolist(), trades.offset.tolist()) == ([1, 2, 3], [70, 80, 90])
     assert of.partitions(trades.key).tolist() == [4, 5, 4]
+
+
+@pytest.mark.parametrize(("numbers", "partitions"), [([0, 0], [10, 3]), ([1], [10])])
+def test_a_symbol_in_two_partitions_halts(numbers: list[int], partitions: list[int]) -> None:
+    """Of one batch, or of two: its trades have no order by which they could be folded."""
+    with pytest.raises(Halt, match=r"BTC/USDT cannot be folded into candles: they are in partitions \d+ and 1\d "):
+        keys().place(np.array(numbers), np.array(partitions))

@@ -1,5 +1,6 @@
 """Gold's trades and candles between the warm tier's rows, which are Arrow, and the columns of the fold."""
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from k2_shared.candles.rows import CANDLE, CandleRows
 from k2_shared.candles.timeframes import TIMEFRAMES
 from k2_shared.candles.trades import GoldTrades
 from k2_shared.candles.wide import Words
+from k2_shared.core.errors import Halt
 from k2_shared.core.layout import Longs
 
 Pair = tuple[str, str]
@@ -55,12 +57,28 @@ class Keys:
         return found
 
     def place(self, numbers: Longs, partitions: Longs) -> None:
-        """Note in which partition of gold symbols are."""
+        """Note in which partition of gold symbols are.
+
+        Raises:
+            Halt: one is in two, so that offsets do not order its trades.
+        """
+        known = self._partitions[numbers]
         self._partitions[numbers] = partitions
+        wrong = (self._partitions[numbers] != partitions) | ((known >= 0) & (known != partitions))
+        if wrong.any():
+            raise Halt(_in_two(self.pairs[numbers[wrong][0]], {*known[wrong].tolist(), *partitions[wrong].tolist()}))
 
     def partitions(self, numbers: Longs) -> Any:
         """The partition of each of these symbols."""
         return self._partitions[numbers]
+
+
+def _in_two(pair: Pair, partitions: Collection[int]) -> str:
+    found = " and ".join(str(each) for each in sorted(partitions) if each >= 0)
+    return (
+        f"trades of {':'.join(pair)} cannot be folded into candles: they are in partitions {found} of gold, so that no "
+        "offset orders them; find the producer that wrote one of them under another key"
+    )
 
 
 def gold_trades(rows: pa.Table, keys: Keys) -> GoldTrades:

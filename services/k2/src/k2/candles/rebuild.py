@@ -9,29 +9,32 @@ from clickhouse_connect.driver.client import Client
 from k2_shared.core.errors import Unavailable
 
 _LOOK_S = 1.0
-_TRADES = "SELECT kafka_partition, max(kafka_offset) + 1 FROM gold_trades GROUP BY kafka_partition"
-_FOLDED = "SELECT kafka_partition, max(last_offset) + 1 FROM candles WHERE timeframe = '1d' GROUP BY kafka_partition"
+_TRADES = "SELECT kafka_partition, toDate(timestamp) AS day, count() FROM gold_trades FINAL GROUP BY ALL"
+_FOLDED = """
+SELECT kafka_partition, toDate(window_start) AS day, sum(trade_count) FROM candles FINAL WHERE timeframe = '1d'
+GROUP BY ALL
+"""
 _COUNT = "SELECT count() FROM candles FINAL"
 
-Ends = Mapping[int, int]
-"""By partition of gold, the offset behind the last one."""
+Trades = Mapping[tuple[int, str], int]
+"""By partition of gold and day, how many."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far candles are, by partition, and how far the table of trades was when they were emptied."""
+    """The trades that are in candles, and those that the table of trades had when these were deleted."""
 
-    folded: Ends
-    trades: Ends
+    folded: Trades
+    trades: Trades
 
     @property
     def is_done(self) -> bool:
         """Whether every trade of then is in its candles."""
-        return all(self.folded.get(partition, 0) >= end for partition, end in self.trades.items())
+        return all(self.folded.get(at, 0) >= count for at, count in self.trades.items())
 
     def __str__(self) -> str:
-        done = sum(min(self.folded.get(partition, 0), end) for partition, end in self.trades.items())
-        return f"folded up to {done:,} of {sum(self.trades.values()):,} offsets of gold"
+        done = sum(min(self.folded.get(at, 0), count) for at, count in self.trades.items())
+        return f"made of {done:,} of {sum(self.trades.values()):,} trades"
 
 
 def count(client: Client) -> int:
@@ -40,8 +43,8 @@ def count(client: Client) -> int:
 
 
 def empty(client: Client) -> Progress:
-    """Delete every candle; returns from where to where they are to be made again. Blocks."""
-    trades = _ends(client, _TRADES)
+    """Delete every candle; returns of which trades they are to be made again. Blocks."""
+    trades = _trades(client, _TRADES)
     client.command("TRUNCATE TABLE candles")
     return Progress({}, trades)
 
@@ -53,15 +56,15 @@ def follow(client: Client, begun: Progress, wait_s: float, show: Callable[[Progr
         Unavailable: there is something left to fold after that.
     """
     until = time.monotonic() + wait_s
-    while not (now := Progress(_ends(client, _FOLDED), begun.trades)).is_done:
+    while not (now := Progress(_trades(client, _FOLDED), begun.trades)).is_done:
         show(now)
         if time.monotonic() >= until:
             raise Unavailable(
                 f"candles are {now} after {wait_s:g} s: warm_sink makes the rest when it runs, and with the next trade "
-                "where it does; 'k2 status' says whether it is there"
+                "where it does; 'k2 status' says whether it is there. Where they stay behind, run this again"
             )
         time.sleep(_LOOK_S)
 
 
-def _ends(client: Client, sql: str) -> Ends:
-    return {int(partition): int(end) for partition, end in client.query(sql).result_rows}
+def _trades(client: Client, sql: str) -> Trades:
+    return {(int(partition), str(day)): int(count) for partition, day, count in client.query(sql).result_rows}
