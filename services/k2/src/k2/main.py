@@ -42,7 +42,7 @@ COMMANDS = {
     "tail": ("k2.tail.command:tail", "Print records, decoded."),
     "trades": ("k2.trades.command:trades", "Print a symbol's trades from the warm tier (ClickHouse)."),
     "ohlcv": ("k2.ohlcv.command:ohlcv", "Print or draw a symbol's candles from the warm tier (ClickHouse)."),
-    "candles": ("k2.candles.command:app", "Candles of the warm tier (ClickHouse): made again from gold."),
+    "candles": ("k2.candles.command:app", "Candles of the warm tier (ClickHouse)."),
     "sql": (
         "k2.sql.command:sql",
         "Query the warm tier (ClickHouse), read-only: every row once, decimals exact, times in UTC.",
