@@ -209,7 +209,8 @@ def test_what_an_older_version_left_is_looked_at(start: Start, tables: WarmTable
     sink.put("gaps", log.ledger)
     sink.put("dead_letters", log.letters)
     sink.gold(log.gold[1])
-    sink.missing.begin()
+    sink.missing.begin_ledger()
+    sink.missing.begin_letters()
     assert_candles(tables, log.missing())
 
 

@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import pyarrow as pa
+from clickhouse_connect.driver.binding import format_str
 from clickhouse_connect.driver.client import Client
 
 from k2_shared.core.retries import reason
 from k2_shared.core.settings import ClickHouseSettings
 from k2_shared.core.telemetry import logger
 from k2_shared.kafka.topics import Names
+from k2_shared.warm.candle_rows import Pair
 from k2_shared.warm.client import TooLarge, connect, database, failures
 from warm_sink.rules import Landmark, Source, Standing
 
@@ -179,6 +181,11 @@ class Warehouse:
             except BaseException:
                 self.close()  # whatever is left on its connection is not the next answer
                 raise
+
+
+def literal(pair: Pair) -> str:
+    """A venue and a symbol as a query spells them, without parentheses."""
+    return ", ".join(map(format_str, pair))
 
 
 def _known_by(rows: pa.Table) -> str:

@@ -6,13 +6,12 @@ from time import time_ns
 
 import numpy as np
 import pyarrow as pa
-from clickhouse_connect.driver.binding import format_str
 
 from k2_shared.candles.rows import Bucket, CandleRows, buckets, joined, of_no_trade
 from k2_shared.candles.timeframes import TIMEFRAMES
 from k2_shared.core.layout import Longs
 from k2_shared.warm.candle_rows import Keys, candles_of
-from warm_sink.adapters import Warehouse
+from warm_sink.adapters import Warehouse, literal
 from warm_sink.sealing import SEALED, horizons, is_behind, last_behind, sealed
 
 _AT_ONCE = 2_000  # buckets of one query
@@ -37,7 +36,7 @@ class StoredCandles:
 
     def newest(self, keys: Longs) -> CandleRows:
         """Of each of these keys and each timeframe the candle of the newest window, sealed where that is too old."""
-        pairs = ", ".join(f"({self._symbol(key)})" for key in keys.tolist())
+        pairs = ", ".join(f"({literal(self._keys.pairs[key])})" for key in keys.tolist())
         horizon = self._horizon()
         rows = self._read(_NEWEST.format(pairs=pairs), horizon)
         newest = {(timeframe, key): start for timeframe, key, start in buckets(rows)}
@@ -68,7 +67,4 @@ class StoredCandles:
     def _spelt(self, bucket: Bucket) -> str:
         timeframe, key, start = bucket
         at = datetime.fromtimestamp(start / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S")
-        return f"('{TIMEFRAMES[timeframe].name}', {self._symbol(key)}, '{at}')"
-
-    def _symbol(self, key: int) -> str:
-        return ", ".join(map(format_str, self._keys.pairs[key]))
+        return f"('{TIMEFRAMES[timeframe].name}', {literal(self._keys.pairs[key])}, '{at}')"

@@ -20,9 +20,6 @@ class Follower(Protocol):
             Halt: they followed other topics.
         """
 
-    def stand(self) -> bool:
-        """Whether what was written last still stands."""
-
     def follow(self, rows: pa.Table) -> bool:
         """Take note of rows, which stand in the table; those that came before change nothing.
 
@@ -39,9 +36,6 @@ class Nothing:
     def begin(self, _sources: Mapping[str, Source]) -> list[Filled]:
         return []
 
-    def stand(self) -> bool:
-        return True
-
     def follow(self, _rows: pa.Table) -> bool:
         return True
 
@@ -55,9 +49,6 @@ class OfGold(Nothing):
 
     def begin(self, sources: Mapping[str, Source]) -> list[Filled]:
         return [self._candles.begin(sources)]
-
-    def stand(self) -> bool:
-        return self._candles.stand()
 
     def follow(self, rows: pa.Table) -> bool:
         if not self._candles.follow(rows):
@@ -73,7 +64,7 @@ class OfLedger(Nothing):
         self._missing = missing
 
     def begin(self, _sources: Mapping[str, Source]) -> list[Filled]:
-        self._missing.begin()
+        self._missing.begin_ledger()
         return []
 
     def follow(self, rows: pa.Table) -> bool:
@@ -81,8 +72,15 @@ class OfLedger(Nothing):
         return True
 
 
-class OfLetters(OfLedger):
+class OfLetters(Nothing):
     """The missing ids follow the dead letters."""
+
+    def __init__(self, missing: MissingIds) -> None:
+        self._missing = missing
+
+    def begin(self, _sources: Mapping[str, Source]) -> list[Filled]:
+        self._missing.begin_letters()
+        return []
 
     def follow(self, rows: pa.Table) -> bool:
         self._missing.follow_letters(rows)

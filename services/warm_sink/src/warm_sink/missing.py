@@ -20,13 +20,12 @@ from k2_shared.feed.coverage.feed_records import Cause, GapRecord, GapState
 from k2_shared.feed.coverage.gap_log import GapFold
 from k2_shared.feed.coverage.intervals import Interval, IntervalSet
 from k2_shared.warm.candle_rows import Keys, Pair
-from warm_sink.adapters import Warehouse
+from warm_sink.adapters import Warehouse, literal
 
 TABLE = "missing_ids"
 _CLOCK = "SELECT toUnixTimestamp64Micro(now64(6))"
-_SYMBOLS = """
-SELECT DISTINCT exchange, symbol FROM gaps
-UNION DISTINCT
+_IN_LEDGER = "SELECT DISTINCT exchange, symbol FROM gaps"
+_IN_LETTERS = """
 SELECT DISTINCT splitByChar(':', message_key)[1], splitByChar(':', message_key)[2] FROM dead_letters
 WHERE source_sequence > 0
 """
@@ -72,9 +71,13 @@ class MissingIds:
     def __init__(self, warehouse: Warehouse) -> None:
         self._warehouse = warehouse
 
-    def begin(self) -> None:
-        """Look at every symbol that is in the ledger or has a letter: what was written may be of an older version."""
-        self.look([(exchange, symbol) for exchange, symbol in self._warehouse.ask(_SYMBOLS)])
+    def begin_ledger(self) -> None:
+        """Look at every symbol that is in the ledger: what was written may be of an older version."""
+        self._begin(_IN_LEDGER)
+
+    def begin_letters(self) -> None:
+        """Look at every symbol that has a letter: what was written may be of an older version."""
+        self._begin(_IN_LETTERS)
 
     def follow_ledger(self, rows: pa.Table) -> None:
         """Take note of rows of ``gaps``, which stand in it."""
@@ -101,10 +104,13 @@ class MissingIds:
             self._warehouse.insert(TABLE, _rows(found, int(asked_us)))
             pairs = list(self._in_gold(found))
 
+    def _begin(self, symbols: str) -> None:
+        self.look([(exchange, symbol) for exchange, symbol in self._warehouse.ask(symbols)])
+
     def _named(self, pairs: Iterable[Pair]) -> dict[Pair, IntervalSet]:
         """The ids that the ledger or a letter names, by symbol."""
         folds: dict[Pair, GapFold] = {pair: GapFold((GapState.OPENED, GapState.UNFILLABLE)) for pair in pairs}
-        spelt = ", ".join(f"({format_str(exchange)}, {format_str(symbol)})" for exchange, symbol in folds)
+        spelt = ", ".join(f"({literal(pair)})" for pair in folds)
         for exchange, symbol, state, first, last in self._warehouse.ask(_LEDGER.format(pairs=spelt)):
             folds[exchange, symbol].take(_record(exchange, symbol, state, first, last))
         found = {pair: IntervalSet([*fold.open, *fold[GapState.UNFILLABLE]]) for pair, fold in folds.items()}
@@ -132,15 +138,11 @@ class MissingIds:
 def _in_gold(named: Sequence[tuple[Pair, int, int]]) -> str:
     """The query for those of some ranges' ids that gold has."""
     return _IN_GOLD.format(
-        pairs=", ".join({f"({_spelt(pair)})" for pair, _, _ in named}),
+        pairs=", ".join({f"({literal(pair)})" for pair, _, _ in named}),
         first=min(first for _, first, _ in named),
         last=max(last for _, _, last in named),
-        ranges=", ".join(f"({_spelt(pair)}, {first}, {last})" for pair, first, last in named),
+        ranges=", ".join(f"({literal(pair)}, {first}, {last})" for pair, first, last in named),
     )
-
-
-def _spelt(pair: Pair) -> str:
-    return ", ".join(map(format_str, pair))
 
 
 def _record(exchange: Any, symbol: str, state: str, first: int, last: int) -> GapRecord:

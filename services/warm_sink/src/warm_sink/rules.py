@@ -20,16 +20,16 @@ class Source:
     partitions: int
 
 
+Ends = Mapping[tuple[str, int], int]
+"""By topic and partition, the offset behind the last row of a table."""
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What a table says of itself: the sources it was filled from by topic, and by partition the end of its rows."""
 
     sources: Mapping[str, Source]
-    ends: Mapping[tuple[str, int], int]
-
-
-Ends = Mapping[tuple[str, int], int]
-"""By topic and partition, the offset behind the last row of a table."""
+    ends: Ends
 
 
 def has_all(now: Ends, before: Ends) -> bool:
@@ -45,7 +45,7 @@ class Filled:
     """
 
     table: str
-    ends: Mapping[tuple[str, int], int]
+    ends: Ends
     kept_hours: int | None
 
 

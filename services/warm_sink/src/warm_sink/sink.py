@@ -182,7 +182,7 @@ class WarmTableSink(TableSink):
         return inserted
 
     def _put(self, piece: pa.Table) -> bool:
-        if not (self._stands() and self._follower.stand()):
+        if not self._stands():
             return False
         self._warehouse.insert(self.feed.table, piece)
         return True
