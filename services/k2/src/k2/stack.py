@@ -5,7 +5,6 @@ The stack's libraries are imported when a command runs.
 
 import json
 import shlex
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from k2.consent import Yes, ask
 from k2.interruption import telling
 from k2.terminal import Column, console, table
 from k2_local import child
@@ -100,11 +100,12 @@ def logs(
 
 
 @app.command()
-def reset(state: State = None, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+def reset(state: State = None, yes: Yes = False) -> None:
     """Stop the stack and delete its topics, schemas, tables and logs."""
     stack = _stack(state)
     if not yes:
-        _ask(f"Delete every topic, schema and table in {stack.settings.state}?")
+        everything = f"every topic, schema and table in {stack.settings.state}"
+        ask(f"Delete {everything}?", "reset deletes data and cannot ask here: pass --yes")
     with telling(lambda: left_running(stack)):
         stack.reset(_say)
 
@@ -169,12 +170,6 @@ def _parts(part: str | None) -> tuple[str, ...]:
     if part not in NAMES:
         raise ConfigError(f"there is no part {part!r}: it is one of {', '.join(NAMES)}")
     return (part,)
-
-
-def _ask(question: str) -> None:
-    if not sys.stdin.isatty():
-        raise ConfigError("reset deletes data and cannot ask here: pass --yes")
-    typer.confirm(question, abort=True, err=True)
 
 
 def _print_environment(environment: dict[str, str], as_json: bool) -> None:

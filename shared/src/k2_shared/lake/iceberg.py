@@ -5,6 +5,7 @@ from typing import Any
 
 from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.catalog.rest.auth import AuthManager
+from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
 from pyiceberg.io import PY_IO_IMPL, FileIO
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
@@ -97,6 +98,21 @@ def connect(settings: LakeSettings) -> Catalog:
     if settings.s3_cafile:
         own |= {CAFILE: str(settings.s3_cafile), PY_IO_IMPL: f"{ObjectStore.__module__}.{ObjectStore.__name__}"}
     return Catalog("k2", **properties(settings), **{name: value for name, value in own.items() if value})
+
+
+def find(catalog: RestCatalog, names: Names, name: str) -> Table | None:
+    """A table of a run as it stands; None where it does not."""
+    try:
+        table: Table = catalog.load_table((namespace(names), name))
+    except (NoSuchTableError, NoSuchNamespaceError):
+        return None
+    return table
+
+
+def row_count(table: Table) -> int:
+    """The rows of a table as its current snapshot says; 0 where it says nothing."""
+    head = table.current_snapshot()
+    return int(head.summary["total-records"] or 0) if head and head.summary else 0
 
 
 def properties(settings: LakeSettings) -> dict[str, str]:

@@ -5,15 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from k2.consent import DryRun, Yes, ask
 from k2.interruption import telling
-from k2_shared.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
 app = typer.Typer(help="Candles of the warm tier (ClickHouse).", no_args_is_help=True, add_completion=False)
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be deleted; change nothing.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 WaitS = Annotated[float, typer.Option(min=0, max=86_400, help="So many seconds at most for the candles to be made.")]
 
 
@@ -36,25 +34,14 @@ def rebuild(dry_run: DryRun = False, yes: Yes = False, wait_s: WaitS = 600.0) ->
 
 
 def _rebuild(client: "Client", *, dry_run: bool, yes: bool, wait_s: float) -> None:
-    from k2.candles import rebuild as work
+    from k2.candles.rebuild import count, empty, follow
 
-    sys.stderr.write(f"{work.count(client):,} candles are deleted, and made again from gold\n")
+    sys.stderr.write(f"{count(client):,} candles are deleted, and made again from gold\n")
     if dry_run:
         sys.stderr.write("nothing was deleted (--dry-run)\n")
         return
     if not yes:
-        _ask()
+        ask("Delete them?", "rebuild deletes candles and cannot ask here: pass --yes, or --dry-run to see how many")
     with telling(lambda: "warm_sink makes the candles again when it runs; 'k2 ohlcv' shows those that are made"):
-        work.follow(client, work.empty(client), wait_s, lambda progress: _say(f"{progress}\n"))
-    sys.stderr.write(f"{work.count(client):,} candles are made\n")
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(line)
-    sys.stderr.flush()
-
-
-def _ask() -> None:
-    if not sys.stdin.isatty():
-        raise ConfigError("rebuild deletes candles and cannot ask here: pass --yes, or --dry-run to see how many")
-    typer.confirm("Delete them?", abort=True, err=True)
+        follow(client, empty(client), wait_s, lambda progress: typer.echo(progress, err=True))
+    sys.stderr.write(f"{count(client):,} candles are made\n")

@@ -3,17 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
-
+from k2.catalog import connected
 from k2.running import run
 from k2_shared.core import contracts
-from k2_shared.core.errors import Unavailable
-from k2_shared.core.retries import reason
 from k2_shared.core.settings import KafkaSettings, LakeSettings, PrefixSettings
 from k2_shared.kafka import groups
 from k2_shared.kafka.topics import Names, administration
 from k2_shared.lake import iceberg
-from k2_shared.lake.retries import RETRYABLE
 
 
 class ResetSettings(KafkaSettings, LakeSettings, PrefixSettings):
@@ -40,11 +36,12 @@ def doomed(settings: ResetSettings) -> list[Doomed]:
         Unavailable: the catalog does not answer.
     """
     names = Names(settings.k2_prefix)
-    try:
-        catalog = iceberg.connect(settings)
-        return [Doomed(name, _rows(catalog, names, name), names.table_group(name)) for name in contracts.tables()]
-    except RETRYABLE as error:
-        raise _failed(settings, error) from None
+    with connected(settings) as catalog:
+        found = {name: iceberg.find(catalog, names, name) for name in contracts.tables()}
+    return [
+        Doomed(name, None if table is None else iceberg.row_count(table), names.table_group(name))
+        for name, table in found.items()
+    ]
 
 
 def reset(settings: ResetSettings, tables: Sequence[Doomed]) -> None:
@@ -56,14 +53,11 @@ def reset(settings: ResetSettings, tables: Sequence[Doomed]) -> None:
         Unavailable: catalog or broker do not answer.
     """
     names = Names(settings.k2_prefix)
-    try:
-        catalog = iceberg.connect(settings)
+    with connected(settings) as catalog:
         for table in tables:
             if table.rows is not None:
                 catalog.purge_table((iceberg.namespace(names), table.name))
             iceberg.create(catalog, names, contracts.tables()[table.name])
-    except RETRYABLE as error:
-        raise _failed(settings, error) from None
     run(_forget(settings, tables))
 
 
@@ -71,16 +65,3 @@ async def _forget(settings: ResetSettings, tables: Sequence[Doomed]) -> None:
     async with administration(settings) as admin:
         for table in tables:
             await groups.delete(admin, table.group)
-
-
-def _rows(catalog: iceberg.Catalog, names: Names, name: str) -> int | None:
-    try:
-        head = catalog.load_table((iceberg.namespace(names), name)).current_snapshot()
-    except (NoSuchTableError, NoSuchNamespaceError):
-        return None
-    return int(head.summary["total-records"] or 0) if head and head.summary else 0
-
-
-def _failed(settings: ResetSettings, error: Exception) -> Unavailable:
-    uri = settings.iceberg_catalog_uri
-    return Unavailable(f"the catalog at {uri} failed ({reason(error)}): check ICEBERG_CATALOG_URI")

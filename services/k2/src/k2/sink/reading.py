@@ -2,20 +2,20 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from uuid import uuid4
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from pyiceberg.exceptions import CommitFailedException, NoSuchNamespaceError, NoSuchTableError
+from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table
 
+from k2.catalog import connected
 from k2.running import run
 from k2.sink.resolution import Found, Resolution, Trust, resolve
 from k2_shared.core import contracts
 from k2_shared.core.contracts import TableContract
-from k2_shared.core.errors import ConfigError, Halt, Unavailable
+from k2_shared.core.errors import ConfigError, Halt
 from k2_shared.core.retries import reason
 from k2_shared.core.settings import KafkaSettings, PrefixSettings, SinkIdSettings
 from k2_shared.kafka import clients
@@ -25,7 +25,6 @@ from k2_shared.kafka.resumption import committed_all
 from k2_shared.kafka.topics import Names, administration
 from k2_shared.lake import iceberg
 from k2_shared.lake.history import nearest_state
-from k2_shared.lake.retries import RETRYABLE
 from k2_shared.lake.sink_state import SinkState, World
 from k2_shared.lake.transaction import append
 
@@ -97,7 +96,7 @@ class SinkReader:
             ConfigError: a topic does not exist.
         """
         kafka = run(self._kafka(tables))
-        with self._catalog() as catalog:
+        with connected(self._settings) as catalog:
             return [self._fill(catalog, name, kafka[name]) for name in tables]
 
     def resolve(self, name: str, trust: Trust | None, *, dry_run: bool) -> Resolution | None:
@@ -108,8 +107,8 @@ class SinkReader:
             Halt: somebody has committed to the table meanwhile.
         """
         kafka = run(self._kafka([name]))[name]
-        with self._catalog() as catalog:
-            table = self._load(catalog, name)
+        with connected(self._settings) as catalog:
+            table = iceberg.find(catalog, self._names, name)
             if table is None:
                 raise ConfigError(f"table {name} does not exist: run 'k2 init'")
             found = resolve(self._found(table, kafka), str(uuid4()), trust)
@@ -124,23 +123,8 @@ class SinkReader:
         except CommitFailedException as error:
             raise Halt(f"somebody has committed meanwhile ({reason(error)}): stop the sink, and ask again") from None
 
-    @contextmanager
-    def _catalog(self) -> Iterator[iceberg.Catalog]:
-        try:
-            yield iceberg.connect(self._settings)
-        except RETRYABLE as error:
-            uri = self._settings.iceberg_catalog_uri
-            raise Unavailable(f"the catalog at {uri} failed ({reason(error)}): check ICEBERG_CATALOG_URI") from None
-
-    def _load(self, catalog: iceberg.Catalog, name: str) -> Table | None:
-        try:
-            table: Table = catalog.load_table((iceberg.namespace(self._names), name))
-        except (NoSuchTableError, NoSuchNamespaceError):
-            return None
-        return table
-
     def _fill(self, catalog: iceberg.Catalog, name: str, kafka: Committed) -> TableFill:
-        table = self._load(catalog, name)
+        table = iceberg.find(catalog, self._names, name)
         if table is None:
             return TableFill(name, halt="it does not exist: run 'k2 init'")
         found, head = self._found(table, kafka), table.current_snapshot()
@@ -155,13 +139,12 @@ class SinkReader:
 
     def _found(self, table: Table, kafka: Committed) -> Found:
         metadata, sink_id = table.metadata, self._settings.sink_id
-        head = table.current_snapshot()
         prop, damage = _state(metadata.properties, sink_id)
         return Found(
             summary=nearest_state(metadata, sink_id),
             prop=prop,
             world=World(str(metadata.table_uuid), kafka.kafka, kafka.logs),
-            rows=int(head.summary["total-records"] or 0) if head and head.summary else 0,
+            rows=iceberg.row_count(table),
             committed=any(offset is not None for offset in kafka.offsets.values()),
             damage=damage,
         )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import aiohttp
-from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError, RESTError
+from pyiceberg.exceptions import RESTError
 from pyiceberg.table import Table as IcebergTable
 from requests.exceptions import ConnectionError as ConnectFailed
 from requests.exceptions import RequestException, Timeout
@@ -108,10 +108,8 @@ def _asked(settings: LakeSettings, names: Names, deadline: float) -> tuple[Part,
     for name in contracts.tables():
         if time.monotonic() > deadline:  # nobody waits for this thread any more
             raise TimeoutError
-        try:
-            found.append(_described(name, catalog.load_table((iceberg.namespace(names), name))))
-        except (NoSuchTableError, NoSuchNamespaceError):
-            found.append(Table(name, fault="does not exist"))
+        table = iceberg.find(catalog, names, name)
+        found.append(_described(name, table) if table else Table(name, fault="does not exist"))
     return Part(CATALOG, settings.iceberg_catalog_uri), found
 
 

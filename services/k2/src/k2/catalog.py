@@ -1,0 +1,24 @@
+"""The Iceberg catalog, and how a command fails that needs it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from k2_shared.core.errors import Unavailable
+from k2_shared.core.retries import reason
+from k2_shared.core.settings import LakeSettings
+from k2_shared.lake import iceberg
+from k2_shared.lake.retries import RETRYABLE
+
+
+@contextmanager
+def connected(settings: LakeSettings) -> Iterator[iceberg.Catalog]:
+    """The catalog, for the length of a block. Blocks.
+
+    Raises:
+        Unavailable: catalog or store do not answer.
+    """
+    try:
+        yield iceberg.connect(settings)
+    except RETRYABLE as error:
+        uri = settings.iceberg_catalog_uri
+        raise Unavailable(f"the catalog at {uri} failed ({reason(error)}): check ICEBERG_CATALOG_URI") from None
