@@ -33,10 +33,7 @@ class Filled:
 
 
 @pytest.fixture
-async def filled(
-    topics: dict[str, int], run_settings: RunSettings, names: Names, tables: WarmTables, agents: Agents
-) -> Filled:
-    feeder = Feeder(run_settings, names, next(iter(topics.values())))
+async def filled(feeder: Feeder, run_settings: RunSettings, names: Names, tables: WarmTables, agents: Agents) -> Filled:
     await feeder.everything(10)
     sink = agents.start("warm_sink").wait_ready()
     await feeder.arrive(tables)

@@ -2,11 +2,9 @@
 
 import asyncio
 
-import pytest
 from typer.testing import CliRunner, Result
 
 from k2.main import app
-from k2_shared.core.settings import RunSettings
 from k2_shared.kafka.topics import Names
 from k2_support.plugin import Agents
 from k2_support.waiting import eventually
@@ -15,11 +13,6 @@ from k2_support.warm_tables import WarmTables
 
 FAST = {"WARM_INTERVAL_S": "0.1", "WARM_OUTLIVE_S": "1"}
 WRONG = "SELECT count() FROM candles WHERE close = 7.5"
-
-
-@pytest.fixture
-def feeder(topics: dict[str, int], run_settings: RunSettings, names: Names) -> Feeder:
-    return Feeder(run_settings, names, next(iter(topics.values())))
 
 
 def k2(names: Names, *words: str) -> Result:

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from tests.contract.clickhouse.server import Embedded, serving
 
-from k2_shared.core.settings import RunSettings
 from k2_shared.kafka.topics import BRONZE, Names
 from k2_support.children import Child
 from k2_support.plugin import Agents
@@ -37,11 +36,6 @@ def tables(server: Embedded, names: Names) -> WarmTables:
     made = WarmTables(server.settings, names)
     made.create()
     return made
-
-
-@pytest.fixture
-def feeder(topics: dict[str, int], run_settings: RunSettings, names: Names) -> Feeder:
-    return Feeder(run_settings, names, next(iter(topics.values())))
 
 
 def large(count: int) -> list[bytes | None]:
