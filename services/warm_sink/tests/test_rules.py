@@ -64,6 +64,26 @@ def test_what_kafka_cannot_show_any_more_is_told(table_end: int, unproven: range
     assert begun(60, table_end, range(40, 100)) == Start(max(40, table_end), unproven)
 
 
+def folded(committed: int | None, table_end: int, first: int = 40) -> Start:
+    """Where the rest of a table is folded of a topic that begins there."""
+    return start(AT, Evidence(committed, table_end, range(first, 100), first, folded=True))
+
+
+@pytest.mark.parametrize("committed", [None, 39, 41, 60])
+def test_a_fold_of_what_is_left_of_a_topic_halts(committed: int | None) -> None:
+    """What it lacks would lack for ever; whoever sets the group to its first offset has agreed to that."""
+    with pytest.raises(Halt, match="starts at 40, and of what was before only 20 offsets are folded"):
+        folded(committed, table_end=20)
+    assert folded(40, table_end=20) == Start(40, range(20, 40))
+
+
+def test_a_fold_goes_on_where_all_that_is_gone_was_folded() -> None:
+    """As one that begins with the topic."""
+    assert folded(60, table_end=40) == Start(40)
+    assert folded(60, table_end=50) == Start(50)
+    assert folded(None, table_end=0, first=0) == Start(0)
+
+
 @pytest.mark.parametrize(("committed", "table_end"), [(101, 50), (50, 101), (None, 101)])
 def test_records_that_kafka_has_lost_halt(committed: int | None, table_end: int) -> None:
     """Their offsets will be given to other records."""

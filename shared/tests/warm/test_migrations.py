@@ -17,7 +17,7 @@ from k2_shared.warm.migrations import Migration
 from k2_support.ports import free_port
 
 TABLES = {"raw_trades", "bronze_trades", "silver_trades", "gold_trades", "dead_letters", "gaps", "sink_state"}
-OF_CANDLES = {"candles", "missing_ids", "candles_missing", "ohlcv"}
+OF_CANDLES = {"candle_rebuilds", "candles", "missing_ids", "candles_missing", "ohlcv"}
 VIEWS = {f"gold_ohlcv_{timeframe}" for timeframe in ("1m", "5m", "15m", "30m", "1h", "1d")}
 COLUMN_TYPES = {
     "string": {"String", "LowCardinality(String)", "Enum8('BUY' = 1, 'SELL' = 2)"},

@@ -22,9 +22,11 @@ TABLE = "candles"
 _KEPT_HOURS = (KEPT_DAYS[-1] - 1) * 24  # how far the candles are is told by those that are kept longest
 _STANDS = """
 SELECT 1 FROM candles WHERE timeframe = {timeframe:String} AND exchange = {exchange:String} AND symbol = {symbol:String}
-AND window_start = fromUnixTimestamp64Micro({start:Int64}, 'UTC') AND last_offset >= {offset:Int64} LIMIT 1
+AND window_start = fromUnixTimestamp64Micro({start:Int64}, 'UTC') AND last_offset >= {offset:Int64}
+AND {rebuilt:Int64} = (SELECT toUnixTimestamp64Micro(max(rebuilt_at)) FROM candle_rebuilds) LIMIT 1
 """
 _ENDS = "SELECT kafka_partition, max(last_offset) + 1 FROM candles WHERE timeframe = '1d' GROUP BY kafka_partition"
+_REBUILT = "SELECT toUnixTimestamp64Micro(max(rebuilt_at)) FROM candle_rebuilds"
 _HAS_ROWS = "SELECT 1 FROM candles LIMIT 1"
 _BEGUN = """
 SELECT toUnixTimestamp64Micro(min(began_at)) FROM sink_state FINAL WHERE table_name = 'candles'
@@ -66,17 +68,22 @@ class Candles:
         if not has_rows or new_sources(TABLE, Standing(self._warehouse.sources(TABLE), ends), sources):
             self._warehouse.remember(TABLE, sources)
         ((begun_us,),) = self._warehouse.ask(_BEGUN)
+        self._rebuilt = self._last_rebuild()
         self._keys, self._mark = Keys(), None
         self._fold = CandleFold(StoredCandles(self._warehouse, self._keys, int(begun_us)), self._most_older)
-        return Filled(TABLE, ends, _KEPT_HOURS if has_rows else None)
+        return Filled(TABLE, ends, _KEPT_HOURS if has_rows else None, folded=True)
 
     def stand(self) -> bool:
-        """Whether the table has what was inserted last, or newer; before anything was, what it had at the beginning."""
+        """Whether the table has what was inserted last, or newer; before anything was, what it had at the beginning.
+
+        Not after candles were made again: what was read of them may have been wrong.
+        """
         if (mark := self._mark) is None:
-            return has_all(self._now(), self._ends)
+            return has_all(self._now(), self._ends) and self._rebuilt == self._last_rebuild()
         (exchange, symbol) = mark.pair
         of = {"timeframe": mark.timeframe, "exchange": exchange, "symbol": symbol}
-        return bool(self._warehouse.ask(_STANDS, **of, start=mark.start, offset=mark.offset))
+        given = {**of, "start": mark.start, "offset": mark.offset, "rebuilt": self._rebuilt}
+        return bool(self._warehouse.ask(_STANDS, **given))
 
     def follow(self, rows: pa.Table) -> bool:
         """Insert the candles that rows of gold change, which stand in its table; doing it again changes nothing.
@@ -100,6 +107,10 @@ class Candles:
 
     def _now(self) -> Ends:
         return {(self._topic, partition): int(end) for partition, end in self._warehouse.ask(_ENDS)}
+
+    def _last_rebuild(self) -> int:
+        ((rebuilt,),) = self._warehouse.ask(_REBUILT)
+        return int(rebuilt)
 
     def _marked(self, row: CandleRows) -> _Mark:
         timeframe, key, start, offset = (

@@ -41,12 +41,14 @@ def has_all(now: Ends, before: Ends) -> bool:
 class Filled:
     """Up to where a table is filled: by partition the end of its rows, of which those expire that are so old.
 
-    None where none does, or none has.
+    None where none does, or none has. Of a table that is ``folded`` rows would be wrong for ever if records were left
+    out; of another one they lack.
     """
 
     table: str
     ends: Ends
     kept_hours: int | None
+    folded: bool = False
 
 
 def new_sources(table: str, standing: Standing, now: Mapping[str, Source]) -> dict[str, Source]:
@@ -96,13 +98,14 @@ class Evidence:
 
     ``committed`` is the group's offset; ``table_end`` is behind the last row of the table, 0 where it has none; ``log``
     are the offsets that Kafka has; ``kept`` is the first of them whose row would not be expired, ``log.stop`` where
-    every row would be.
+    every row would be. ``folded`` as of ``Filled``.
     """
 
     committed: int | None
     table_end: int
     log: range
     kept: int
+    folded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +124,14 @@ def start(at: str, seen: Evidence) -> Start:
     of which a part had landed: it is read again. Without an offset of the group all is read that is not expired.
 
     Raises:
-        Halt: Kafka has lost records that were read, or records that were not.
+        Halt: Kafka has lost records that were read, or records that were not; or some that rows are folded of.
     """
     committed, log = seen.committed, seen.log
+    is_unproven = seen.kept == log.start and seen.table_end < log.start
     if max(committed or 0, seen.table_end) > log.stop:
         raise Halt(_lost_by_kafka(at, seen))
+    if seen.folded and is_unproven and committed != log.start:
+        raise Halt(_cut(at, seen))
     if committed is None:
         return Start(seen.kept)
     if committed < log.start and seen.kept == log.start:
@@ -134,7 +140,6 @@ def start(at: str, seen: Evidence) -> Start:
             f"what the cold tables have of them stays there. Set the group's offset to {log.start} to go on without"
         )
     offset = max(log.start, min(committed, max(seen.table_end, seen.kept)))
-    is_unproven = seen.kept == log.start and seen.table_end < log.start
     return Start(offset, range(seen.table_end, log.start) if is_unproven else range(0))
 
 
@@ -146,6 +151,15 @@ def further_back(seen: Evidence, begun: Start) -> Start:
     """
     first = min(seen.kept, begun.offset)
     return Start(max(first, min(begun.offset, seen.table_end - HALF_LANDED)), begun.unproven)
+
+
+def _cut(at: str, seen: Evidence) -> str:
+    first = seen.log.start
+    return (
+        f"{at} starts at {first}, and of what was before only {seen.table_end} offsets are folded: rows made of the "
+        "rest would lack the others for ever. Restore the topic, or the table; or set the group's offset to "
+        f"{first} to go on, with first windows that lack what the topic has lost"
+    )
 
 
 def _lost_by_kafka(at: str, seen: Evidence) -> str:

@@ -216,7 +216,7 @@ class WarmTableSink(TableSink):
         found = {}
         for at, log in (await offset_ranges_now(self._settings, self.feed.partitions)).items():
             first = max(log.start, min(kept.get(at, log.stop), log.stop))
-            found[at] = Evidence(committed[at].offset, filled.ends.get(at, 0), log, first)
+            found[at] = Evidence(committed[at].offset, filled.ends.get(at, 0), log, first, filled.folded)
         return found
 
     async def _hold_a_record(self, offsets: Mapping[TopicPartition, range]) -> bool:

@@ -25,8 +25,8 @@ class SymbolTimes:
     end: datetime | None
 
     @classmethod
-    def parse(cls, text: str, start: str | None, end: str | None, now: datetime) -> Self:
-        """Read what the command line says.
+    def parse(cls, text: str | None, start: str | None, end: str | None, now: datetime) -> Self:
+        """Read what the command line says; without a symbol, the empty one is meant.
 
         Raises:
             ConfigError: it is no symbol, a time is none, or the end is not after the start.
