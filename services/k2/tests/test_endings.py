@@ -268,7 +268,8 @@ def test_interrupted_while_the_broker_is_silent_what_may_be_left_is_said(words: 
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         address = f"127.0.0.1:{deaf.getsockname()[1]}"
         with started(*words.split(), KAFKA_BOOTSTRAP_SERVERS=address) as running:
-            with deaf.accept()[0]:  # which stays open: one that is closed is an answer
+            connection, _ = deaf.accept()  # which stays open: one that is closed is an answer
+            with connection:
                 code, said = interrupted(running)
     assert code == 130
     (line,) = said.splitlines()
