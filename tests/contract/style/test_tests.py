@@ -43,6 +43,7 @@ PACED = {
     "tests/warm/limits.py": 1,  # the server is away for minutes
     "tests/warm/load.py": 1,  # records are written at a pace
     "shared/tests/feed/test_transport.py": 2,  # a server's parts go out apart, at turns of the loop
+    "shared/tests/stages/test_table_sink.py": 1,  # a poll without records takes its time
     "shared/tests/stages/test_membership.py": 1,  # several intervals of the broker's clock pass
 }
 """Tests that make time pass, and how often: the pace of a load, the length of an outage, a sampling."""

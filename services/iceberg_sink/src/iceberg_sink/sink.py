@@ -20,9 +20,9 @@ from k2_shared.lake.sink_state import SinkState, World, check_world
 from k2_shared.lake.table import Commit, LakeTable, Superseded
 from k2_shared.lake.tally import Tally
 from k2_shared.stages.row_batch import BatchLimits, RowBatch, ToRows
-from k2_shared.stages.table_sink import Feed, Positions, TableSink
+from k2_shared.stages.table_sink import Feed, TableSink
 
-_FETCH = clients.Fetch(partition_bytes=256 * 1024, total_bytes=4 * 1024 * 1024, wait_ms=500)
+_FETCH = clients.Fetch(partition_bytes=1024 * 1024, total_bytes=4 * 1024 * 1024, wait_ms=500)
 
 
 @dataclass(frozen=True)
@@ -69,16 +69,16 @@ class LakeTableSink(TableSink):
     async def begin(self) -> None:
         await self._take_position(await asyncio.to_thread(self._sink_table.table.state))
 
-    async def write(self, batch: RowBatch) -> Positions | None:
+    async def write(self, batch: RowBatch) -> bool:
         try:
             with self._measures.commit_seconds.labels(self.feed.table).time():
                 await asyncio.to_thread(self._write, batch)
-        except Superseded as other:
-            return other.offsets
+        except Superseded:
+            return False
         finally:
             self._count(self._sink_table.table.tally())
         self._measures.newest.labels(self.feed.table).set(batch.newest_ms / 1_000)
-        return None
+        return True
 
     def _count(self, tally: Tally) -> None:
         self._measures.files.labels(self.feed.table).inc(tally.files)

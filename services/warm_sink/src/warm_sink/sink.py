@@ -103,18 +103,18 @@ class WarmTableSink(TableSink):
             raise Halt("; ".join(said))
 
     async def begin(self) -> None:
-        self.rewind(await self._found())
+        found = await self._found()
+        self._landmark = None
+        self.rewind(found)
 
-    async def write(self, batch: RowBatch) -> Positions | None:
+    async def write(self, batch: RowBatch) -> bool:
         if not await asyncio.to_thread(self._insert, batch.parts):
-            moved = await self._found()
-            self._landmark = None
-            return moved
+            return False
         self._metrics.warm.newest.labels(self.feed.table).set(batch.newest_ms / 1_000)
-        return None
+        return True
 
     async def between(self, *, wrote: bool) -> None:
-        if time.monotonic() - self._committed_at >= _COMMIT_AGAIN_S:
+        if not wrote and time.monotonic() - self._committed_at >= _COMMIT_AGAIN_S:
             self.positions.update({at: await self.reader.position(at) for at in self.feed.partitions})
             await self._commit()
 

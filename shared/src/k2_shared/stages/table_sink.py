@@ -1,14 +1,20 @@
-"""What fills one table from its topics: reads, collects rows until there are enough or it is time, has them written."""
+"""What fills one table from its topics: collects rows until there are enough or it is time, and has them written.
+
+The next rows are collected while those before are written: whoever waits for a catalog or a server has a core to spare.
+So at most two batches are in memory, and one is written at a time.
+"""
 
 import asyncio
 import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
 from mode import Service
 
 from k2_shared.core.errors import K2Error, Unavailable
@@ -58,7 +64,8 @@ class Feed:
 class TableSink(Service):  # type: ignore[misc]
     """A Faust service that fills one table; where it fails for good, the other tables' go on.
 
-    What is read goes to ``write``, and once that has it the offsets behind it are committed to Kafka.
+    What is read goes to ``write``, and once that has it the offsets behind it are committed to Kafka. ``begin`` and
+    what is ``between`` batches without rows run alone; ``write`` runs beside the reader, whose position is ahead of it.
     """
 
     def __init__(self, stage: str, settings: KafkaSettings, feed: Feed, retries: RetryBudget, metrics: Metrics) -> None:
@@ -73,10 +80,12 @@ class TableSink(Service):  # type: ignore[misc]
         self._metrics = metrics
         self._running = False
         self._wrote = False
+        self._read: dict[TopicPartition, int] = {}  # the next offset of what was collected, written or not
+        self._writing: asyncio.Task[bool] | None = None
 
     @abstractmethod
     async def begin(self) -> None:
-        """Find out where the table is filled up to, and ``rewind`` to there.
+        """Find out where the table is filled up to, and ``rewind`` to there; at a start, and after a failed ``write``.
 
         Raises:
             K2Error: it cannot be filled: the table's end.
@@ -84,10 +93,10 @@ class TableSink(Service):  # type: ignore[misc]
         """
 
     @abstractmethod
-    async def write(self, batch: RowBatch) -> Positions | None:
-        """Write a batch, whatever fails meanwhile.
+    async def write(self, batch: RowBatch) -> bool:
+        """Write a batch, whatever fails meanwhile; beside the reader, which it does not use.
 
-        None where all of it is written; else nothing is, and reading goes on at the positions that are returned.
+        False where the table is not as it was left: nothing of the batch counts, and all begins anew.
 
         Raises:
             K2Error: it cannot be written: the table's end.
@@ -95,7 +104,7 @@ class TableSink(Service):  # type: ignore[misc]
         """
 
     async def between(self, *, wrote: bool) -> None:
-        """Do what is to be done after a batch, which may be written, or after a second without records."""
+        """Do what is to be done after a batch was written, beside the reader, or after a second without records."""
 
     def check(self) -> None:
         """See that nothing speaks against going on; asked every second and before a batch is written.
@@ -126,7 +135,7 @@ class TableSink(Service):  # type: ignore[misc]
     def rewind(self, moved: Positions | None = None) -> None:
         """Drop what was read and not written: every partition is read again from its position, or where it moved."""
         for at in self.feed.partitions:
-            self.positions[at] = (moved or {}).get(at, self.positions.get(at, 0))
+            self.positions[at] = self._read[at] = (moved or {}).get(at, self.positions.get(at, 0))
             self.reader.seek(at, self.positions[at])
 
     async def _work(self) -> None:
@@ -140,12 +149,14 @@ class TableSink(Service):  # type: ignore[misc]
             self._failed(error)
             logger().error(ENDED, table=self.feed.table, reason=str(error))
         finally:
+            if self._writing:
+                await asyncio.wait([self._writing])
             self._running = False
             self.done.set()
 
     async def _keep_up(self) -> None:
         failures = 0
-        while not self.should_stop:
+        while not self.should_stop or self._writing:
             try:
                 self.check()
                 await (self._batch() if self._running else self._begin())
@@ -161,7 +172,7 @@ class TableSink(Service):  # type: ignore[misc]
                         f"{error!r}: check KAFKA_BOOTSTRAP_SERVERS"
                     ) from None
                 if self._running:
-                    self.rewind()
+                    await self._read_again()
                 await self.sleep(_RETRY_S)
 
     def _failed(self, error: Exception) -> None:
@@ -173,42 +184,70 @@ class TableSink(Service):  # type: ignore[misc]
         self._running = True
 
     async def _batch(self) -> None:
+        """Collect rows, and have them written once those before are; at the stop those before are the last."""
         batch = await self.collect()
-        wrote = bool(batch.parts) and await self._written(batch)
-        if not self.should_stop:
-            await self.between(wrote=wrote)
+        if not await self._settled():
+            await self._superseded()
+        elif batch.parts:
+            self.check()
+            self._writing = asyncio.create_task(self._written(batch))
+        elif not self.should_stop:
+            await self.between(wrote=False)
+
+    async def _settled(self) -> bool:
+        """Wait for the batch that is being written; False where the table is not as it was left.
+
+        Raises:
+            Exception: what writing it raised.
+        """
+        writing, self._writing = self._writing, None
+        return writing is None or await writing
+
+    async def _read_again(self) -> None:
+        """Read what is not written again, once nothing is being written."""
+        with suppress(KafkaError, OSError):  # of which the one that it is read again for was counted
+            await self._settled()
+        self.rewind()
 
     async def _written(self, batch: RowBatch) -> bool:
-        self.check()
         with self._metrics.duration.labels(self._stage).time():
-            moved = await self.write(batch)
-        await (self._committed(batch) if moved is None else self._superseded(moved))
-        return moved is None
+            wrote = await self.write(batch)
+        if wrote:
+            await self._committed(batch)
+            if not self.should_stop:
+                await self.between(wrote=True)
+        return wrote
+
+    def _has_failed(self) -> bool:
+        """Whether the batch before was not written, so that what is collected is read in vain."""
+        writing = self._writing
+        return writing is not None and writing.done() and (bool(writing.exception()) or not writing.result())
 
     async def collect(self) -> RowBatch:
         """Rows within the limits of a batch, of which time is one, and the stop; after a poll, maybe none."""
         batch, deadline, limits = RowBatch(), float("inf"), self.feed.limits
         interval = limits.interval_s if self._wrote else min(limits.first_s, limits.interval_s)
-        while batch.has_capacity(limits) and time.monotonic() < deadline and not self.should_stop:
+        while (
+            batch.has_capacity(limits) and time.monotonic() < deadline and not (self.should_stop or self._has_failed())
+        ):
             wait_ms = min(_POLL_MS, max(0.0, deadline - time.monotonic()) * 1_000)
             limit = min(_CHUNK, limits.rows - batch.count)
             if found := await self.reader.getmany(timeout_ms=int(wait_ms), max_records=limit):
                 await self._take(batch, found)
                 if deadline == float("inf"):
-                    deadline = time.monotonic() + interval * (_BEHIND if self._is_behind(batch) else 1)
+                    deadline = time.monotonic() + interval * (_BEHIND if self._is_behind() else 1)
             elif not batch.parts:
                 break
         return batch
 
-    def _is_behind(self, batch: RowBatch) -> bool:
-        """Whether what the broker has beyond a batch, as far as it has told, is more than another one."""
+    def _is_behind(self) -> bool:
+        """Whether what the broker has beyond what was collected, as far as it has told, is more than another batch."""
         ends = {at: self.reader.highwater(at) or 0 for at in self.feed.partitions}
-        waiting = (end - batch.touched.get(at, self.positions.get(at, 0)) for at, end in ends.items())
-        return sum(max(0, each) for each in waiting) > self.feed.limits.rows
+        return sum(max(0, end - self._read.get(at, 0)) for at, end in ends.items()) > self.feed.limits.rows
 
     async def _take(self, batch: RowBatch, found: Mapping[TopicPartition, Sequence[Any]]) -> None:
         for at, records in found.items():
-            batch.touched[at] = await self.reader.position(at)
+            batch.touched[at] = self._read[at] = await self.reader.position(at)
             if schemas := self.feed.schemas.get(at.topic):
                 await schemas.learn(records)
         batch.take(found.values(), await asyncio.to_thread(self._to_rows, found))
@@ -216,10 +255,10 @@ class TableSink(Service):  # type: ignore[misc]
     def _to_rows(self, found: Mapping[TopicPartition, Sequence[Any]]) -> pa.Table:
         return self.feed.rows([record for records in found.values() for record in records])
 
-    async def _superseded(self, moved: Positions) -> None:
+    async def _superseded(self) -> None:
         logger().warning(SUPERSEDED, table=self.feed.table)
         self._metrics.tables.commits.labels(self.feed.table, "superseded").inc()
-        self.rewind(moved)
+        await self.begin()
 
     async def _committed(self, batch: RowBatch) -> None:
         self._wrote = True

@@ -1,0 +1,63 @@
+"""A lake of a benchmark's own: topics, tables, and the agents that fill them."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyiceberg.table import Table
+from tests.bench.harness import Bench, own_topics
+
+from k2_shared.core import contracts
+from k2_shared.core.settings import LakeSettings
+from k2_shared.kafka.topics import Names
+from k2_shared.lake import iceberg
+from k2_support.children import Child
+
+READY_S = 120.0
+
+
+@dataclass(frozen=True)
+class LakePlace:
+    """Where a benchmark writes and reads."""
+
+    bench: Bench
+    catalog: iceberg.Catalog
+    folder: Path
+
+    async def sink(self) -> Child:
+        """A sink of this place, which is ready."""
+        child = Child.agent("iceberg_sink", {"K2_PREFIX": self.bench.names.prefix}, self.folder).start()
+        await asyncio.to_thread(child.wait_ready, READY_S)
+        return child
+
+    def table(self, name: str) -> Table:
+        """A table of the sink's, as it stands now."""
+        return self.catalog.load_table((iceberg.namespace(self.bench.names), name))
+
+
+@asynccontextmanager
+async def lake_place() -> AsyncIterator[LakePlace]:
+    """Topics and tables for the length of the block."""
+    async with own_topics() as bench:
+        with tempfile.TemporaryDirectory() as folder:
+            place = LakePlace(bench, iceberg.connect(LakeSettings.load()), Path(folder))
+            made = [iceberg.create(place.catalog, bench.names, each) for each in contracts.tables().values()]
+            try:
+                yield place
+            finally:
+                for table in made:
+                    place.catalog.drop_table(table.name())
+
+
+@asynccontextmanager
+async def plain_table(place: LakePlace, name: str) -> AsyncIterator[Table]:
+    """A table of the same contract that no sink fills."""
+    names = Names(f"plain-{place.bench.names.prefix}")
+    made = iceberg.create(place.catalog, names, contracts.tables()[name])
+    try:
+        yield made
+    finally:
+        place.catalog.drop_table(made.name())
