@@ -19,7 +19,7 @@ CORE_TESTS = $(wildcard services/*/tests/test_domain.py services/*/tests/test_fa
 MANIFESTS = requirements.lock Makefile $(MEMBERS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cores test-repeat test-first-run test-crashes test-protocols test-alerts test-service test-feeds test-feed-kills soak-feeds test-exactly-once test-warm test-candles bench-cli bench-core bench-feeds bench-fold bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state bench-clickhouse bench-warm bench-candles check lint format lock clean
+.PHONY: help demo test test-cores test-repeat test-first-run test-crashes test-protocols test-alerts test-service test-feeds test-feed-kills soak-feeds test-exactly-once test-warm test-candles bench-cli bench-core bench-feeds bench-fold bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state bench-clickhouse bench-lake bench-warm bench-candles check lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -140,6 +140,9 @@ bench-sink-commits: .venv/.dev ## a commit of the Iceberg sink after 20,000 othe
 
 bench-sink-rows: .venv/.dev ## rows per CPU second of the Iceberg sink, by column and as it made them before, in one run
 	@.venv/bin/k2 stack exec --state $(STATE)/bench -- .venv/bin/python -m tests.bench.sink_rows $(ARGS)
+
+bench-lake: .venv/.dev ## rows a second into bronze and gold beside a plain append, freshness at 10k/s for 10 minutes, an hour read (ARGS="--minutes 1")
+	@.venv/bin/k2 stack exec --state $(STATE)/bench -- .venv/bin/python -m tests.bench.lake $(ARGS)
 
 bench-clickhouse: .venv/.dev ## embedded ClickHouse: point reads beside a heavy query, rows a second, memory, idle CPU
 	@.venv/bin/python -m tests.bench.clickhouse $(ARGS)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from tests.bench.harness import Watch
+from tests.bench.lag import write_trades
 from tests.bench.market import Market
-from tests.bench.warm_inserts import write_gold
 from tests.bench.warm_place import READY_S, TABLE, WarmPlace, started, until_inserted, warm_place
 from tests.bench.warm_reads import Query, Reads, fill, read_each, reader_of, symbols
 
@@ -136,7 +136,7 @@ def _last_candles(reads: int, candles: int) -> Sequence[Query]:
 
 async def _start(place: WarmPlace, trades: int) -> Begun:
     """Write trades of windows that have candles, and start a sink that has none of them in memory."""
-    await write_gold(place.bench, trades, _late_market(trades))
+    await write_trades(place.bench, GOLD, trades, _late_market(trades))
     sink, server_s = place.agent("warm_sink"), place.server_s()
     began = time.monotonic()
     try:

@@ -11,8 +11,9 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ HEAD_START_NS = 1_000_000_000
 
 @dataclass(frozen=True)
 class Load:
-    """What to write: trades of both exchanges to the topics of a pattern."""
+    """What to write: trades of both exchanges to the topics of a pattern, all of them again for each of the cycles."""
 
     prefix: str
     topic: str
@@ -40,6 +41,7 @@ class Load:
     seconds: float
     symbols: int = Market.symbols
     first_id: int = Market.first_id
+    cycles: int = 1
 
     @property
     def ticks(self) -> int:
@@ -111,27 +113,27 @@ class Generator:
 async def generate(load: Load) -> Written:
     """Write what is due, tick by tick, until the load's end."""
     settings, names = RunSettings.load(k2_prefix=load.prefix), Names(load.prefix)
-    prepared = deque(_prepared(load, names, tick) for tick in range(load.ticks))
+    prepared = [_prepared(load, names, tick) for tick in range(load.ticks)]
     gc.freeze()  # the prepared records stay: a collection need not look at each of them
     async with clients.started(clients.producer(settings), settings) as sender:
         begin_ns, cpu_s = time.time_ns() + HEAD_START_NS, time.process_time()
         _tell(str(begin_ns))
-        late = await _write(sender, prepared, begin_ns)
+        late = await _write(sender, chain.from_iterable(repeat(prepared, load.cycles)), begin_ns)
         cpu_s = time.process_time() - cpu_s
-    seconds, count = (time.time_ns() - begin_ns) / 1e9, load.due(load.ticks).start
+    seconds, count = (time.time_ns() - begin_ns) / 1e9, load.due(load.ticks).start * load.cycles
     p50, p99 = (float(ms) for ms in np.quantile(late, (0.5, 0.99), method="inverted_cdf"))
     return Written(count, distinct(count), seconds, p50, p99, cpu_s)
 
 
-async def _write(sender: Any, prepared: deque[list[EncodedBatch]], begin_ns: int) -> list[float]:
+async def _write(sender: Any, prepared: Iterable[list[EncodedBatch]], begin_ns: int) -> list[float]:
     """Write each tick's batches when they are due; returns how late each tick was (ms)."""
     late: list[float] = []
     pending: deque[asyncio.Future[Any]] = deque()
-    while prepared:
+    for batches in prepared:
         due_ns = begin_ns + int(len(late) * TICK_S * 1e9)
         await asyncio.sleep(max(0.0, (due_ns - time.time_ns()) / 1e9))
         late.append((time.time_ns() - due_ns) / 1e6)
-        pending.extend([await _send(sender, batch, due_ns) for batch in prepared.popleft()])
+        pending.extend([await _send(sender, batch, due_ns) for batch in batches])
         while len(pending) > MAX_BATCHES_IN_FLIGHT:
             await pending.popleft()
     await asyncio.gather(*pending)

@@ -27,12 +27,12 @@ LIMIT_S = 500.0
 T = TypeVar("T")
 
 
-def bounded(work: Coroutine[Any, Any, T]) -> T:
+def bounded(work: Coroutine[Any, Any, T], limit_s: float = LIMIT_S) -> T:
     """Run a benchmark, which stops by itself whatever happens."""
     try:
-        return asyncio.run(asyncio.wait_for(work, LIMIT_S))
+        return asyncio.run(asyncio.wait_for(work, limit_s))
     except TimeoutError:
-        raise SystemExit(f"not done after {LIMIT_S:.0f} s: the machine is too busy, or something hangs") from None
+        raise SystemExit(f"not done after {limit_s:.0f} s: the machine is too busy, or something hangs") from None
 
 
 @dataclass(frozen=True)

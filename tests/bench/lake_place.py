@@ -27,9 +27,10 @@ class LakePlace:
     catalog: iceberg.Catalog
     folder: Path
 
-    async def sink(self) -> Child:
+    async def sink(self, **settings: str) -> Child:
         """A sink of this place, which is ready."""
-        child = Child.agent("iceberg_sink", {"K2_PREFIX": self.bench.names.prefix}, self.folder).start()
+        given = {"K2_PREFIX": self.bench.names.prefix, **settings}
+        child = Child.agent("iceberg_sink", given, self.folder).start()
         await asyncio.to_thread(child.wait_ready, READY_S)
         return child
 

@@ -7,17 +7,16 @@ from time import process_time
 
 import pyarrow as pa
 from tests.bench.harness import Bench, Watch
+from tests.bench.lag import write_trades
 from tests.bench.market import Market
 from tests.bench.warm_place import TABLE, WarmPlace, started, until_inserted, warm_place
 
 from k2_shared.core import contracts
-from k2_shared.core.origin import HEADER, Origin
-from k2_shared.core.records import Outgoing, RecordBatch
-from k2_shared.core.trade import contract_under, encode, wire_prefix
-from k2_shared.feed.coverage.feed_records import now_us
-from k2_shared.kafka.topics import GOLD, partition_for
+from k2_shared.core.records import RecordBatch
+from k2_shared.core.trade import contract_under
+from k2_shared.kafka.topics import GOLD
 from k2_shared.warm.client import connect
-from k2_support.topics import read, write
+from k2_support.topics import read
 from warm_sink.rows import of_table
 from warm_sink.settings import WarmSinkSettings
 
@@ -65,7 +64,7 @@ async def _sink(place: WarmPlace, count: int, market: Market) -> InsertCost:
         await started(sink)
         watch = Watch(sink.pid)
         with watch.paused():
-            await write_gold(place.bench, count, market)
+            await write_trades(place.bench, GOLD, count, market)
         client_s, server_s = watch.look(), place.server_s()
         await until_inserted(sink, watch, count)
         client_s = watch.look() - client_s
@@ -91,18 +90,6 @@ async def _since(place: WarmPlace, before_s: float | None) -> float | None:
     await place.merged()
     now_s = place.server_s()
     return None if now_s is None or before_s is None else now_s - before_s
-
-
-async def write_gold(bench: Bench, count: int, market: Market) -> None:
-    """Write so many trades to gold, each received now, in batches as large as gold's own."""
-    prefix, by_partition = wire_prefix(bench.schema_id), dict[int, list[Outgoing]]()
-    for trade in map(market.trade, range(count)):
-        received = now_us()
-        header = (HEADER, Origin(received * 1_000, connection_id=1, frame_number=1).pack())
-        record = Outgoing(GOLD, trade.key, encode(trade, received, prefix), received // 1_000, (header,))
-        by_partition.setdefault(partition_for(trade.key, bench.names.contract(GOLD).partitions), []).append(record)
-    for partition, records in by_partition.items():
-        await write(bench.settings, bench.names, records, partition)
 
 
 def ready_rows(bench: Bench, records: RecordBatch) -> list[pa.Table]:
