@@ -57,6 +57,8 @@ NEED_CLICKHOUSE = (
     "ohlcv BTC/USD 1m",
     "ohlcv BTC/USD 1m --chart --follow",
     "candles rebuild --yes",
+    "schema plan",
+    "schema apply --yes",
     "migrate plan",
     "migrate apply",
     "migrate status",

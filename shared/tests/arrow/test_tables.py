@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from k2_shared.arrow.envelopes import envelopes
 from k2_shared.arrow.letters import letters
 from k2_shared.arrow.tables import DERIVED, QUOTE_VOLUME, as_table, quote_volume
-from k2_shared.arrow.trades import decode_values
+from k2_shared.arrow.trades import TRADE_ROWS, decode_values
 from k2_shared.core import contracts
 from k2_shared.core.contracts import TableContract
 from k2_support.records import SCHEMAS, trade, value
@@ -79,8 +79,21 @@ def test_columns_come_in_the_tables_types() -> None:
 
 
 def test_what_a_type_cannot_hold_is_an_error() -> None:
-    """No digit is rounded away, and no column is made up."""
+    """No digit is rounded away."""
     with pytest.raises(pa.ArrowInvalid, match="data loss"):
         as_table(ROWS, pa.schema([("price", pa.decimal128(18, 0))]))
-    with pytest.raises(KeyError, match="vwap"):
-        as_table(ROWS, pa.schema([("vwap", DECIMAL)]))
+
+
+def test_a_column_that_another_engine_added_is_null() -> None:
+    """Whatever its type; no row says anything of it."""
+    found = as_table(ROWS, pa.schema([("exchange", pa.string()), ("vwap", DECIMAL)]))
+    assert found["vwap"].to_pylist() == [None] * len(ROWS)
+    assert found["vwap"].type == DECIMAL
+
+
+@pytest.mark.parametrize("name", contracts.tables())
+def test_every_column_of_a_contract_has_a_source(name: str) -> None:
+    """Of a record, or derived: none of ours is null because nobody makes it."""
+    contract = contracts.tables()[name]
+    of = {"envelope": envelopes([]), "letter": letters([]), "trade_v3": TRADE_ROWS.empty_table()}[contract.rows]
+    assert {column.name for column in contract.columns} <= {*of.column_names, *DERIVED}

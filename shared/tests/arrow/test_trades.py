@@ -4,17 +4,32 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from k2_shared.arrow import trades as module
-from k2_shared.arrow.trades import TRADE_ROWS, decode_trades, decode_values
+from k2_shared.arrow.trades import TRADE_ROWS, column, decode_trades, decode_values, validated_trades
 from k2_shared.core import contracts
+from k2_shared.core.errors import Halt
+from k2_shared.core.layout import TRADE_FIELDS, lay_out
 from k2_shared.core.trade import Schemas, readable
 from k2_support.foreign import by_fastavro
-from k2_support.records import SCHEMAS, FakeRecord, encoded, fields, trade, trade_fields, value, with_exchanges
+from k2_support.records import (
+    ADDED,
+    SCHEMAS,
+    FakeRecord,
+    encoded,
+    fields,
+    newer_schema,
+    older_schema,
+    trade,
+    trade_fields,
+    value,
+    with_exchanges,
+)
 from k2_support.spellings import NAMED, PLAIN, Spelling, spellings
 
 GOOD = value(trade())
@@ -166,3 +181,29 @@ def test_columns_are_the_contracts() -> None:
             "vendor_data": "map<large_string, large_string>",
         }.items()
     )
+
+
+def test_records_of_an_older_contract_are_decoded_by_column_too() -> None:
+    """What they lack is null, side by side with records that have it."""
+    older = encoded(fields(trade()), 8, older_schema())
+    found = decode_values([older, GOOD, older], {**SCHEMAS, 8: readable(older_schema())})
+    missing = {**fields(trade()), "vendor_data": None}
+    assert cells(found.rows) == [missing, fields(trade()), missing]
+
+
+def test_a_text_that_may_be_null_is_a_column() -> None:
+    """Null, empty, or said."""
+    values = [encoded({**fields(trade()), "fee": said}, 8, newer_schema()) for said in ("0.1", None, "币")] + [GOOD]
+    found = lay_out(values, {**SCHEMAS, 8: readable(newer_schema())}, [*TRADE_FIELDS, ("fee", ADDED["type"])])
+    assert column(found, np.arange(4), "fee", ADDED["type"]).to_pylist() == ["0.1", None, "币", None]
+
+
+def test_a_row_that_would_lack_what_is_not_known_here_halts() -> None:
+    """By its place; a schema that nobody has used yet is no harm, and rows that keep the value whole are made."""
+    schemas = {"topic": {**SCHEMAS, 8: readable(newer_schema())}}
+    newer = encoded({**fields(trade()), "fee": "0.1"}, 8, newer_schema())
+    batch = [FakeRecord(b"", each, "topic", 3, offset) for offset, each in enumerate((GOOD, newer), 41)]
+    assert cells(validated_trades(batch[:1], schemas)) == [fields(trade())]
+    assert cells(decode_trades(batch, schemas).rows) == [fields(trade())] * 2
+    with pytest.raises(Halt, match=r"topic\[3\]@42 has fields that this version does not know \(fee\)"):
+        validated_trades(batch, schemas)

@@ -10,9 +10,19 @@ from hypothesis import strategies as st
 
 from k2_shared.core import contracts
 from k2_shared.core.avro import RECORD_BYTES
-from k2_shared.core.layout import Layout, Span, is_text, lay_out, words
+from k2_shared.core.layout import TRADE_FIELDS, Layout, Span, is_text, lay_out, words
 from k2_shared.core.trade import decode, readable
-from k2_support.records import SCHEMAS, encoded, fields, trade, trade_fields, value, with_exchanges
+from k2_support.records import (
+    ADDED,
+    SCHEMAS,
+    encoded,
+    fields,
+    newer_schema,
+    trade,
+    trade_fields,
+    value,
+    with_exchanges,
+)
 
 GOOD = value(trade())
 FIELDS = {field["name"]: field["type"] for field in contracts.trade_schema()["fields"]}
@@ -69,6 +79,29 @@ def test_exchanges_are_numbers_of_the_rows_own_schema() -> None:
     assert [said(found, row)["exchange"] for row in range(2)] == ["KRAKEN", "KRAKEN"]
     assert found.numbers["exchange"].tolist() == [1, 1]
     assert [found.writers[number].exchanges[0] for number in found.writer] == ["TOY", "BINANCE"]
+
+
+def test_a_field_that_a_records_schema_lacks_is_absent() -> None:
+    """Beside records that have it, or have it null; all are plain."""
+    values = [encoded({**fields(trade()), "fee": said}, 8, newer_schema()) for said in ("0.1", None, "")] + [GOOD]
+    schemas = {**SCHEMAS, 8: readable(newer_schema())}
+    found = lay_out(values, schemas, [*TRADE_FIELDS, ("fee", ADDED["type"])])
+    assert found.plain.all()
+    assert found.present["fee"].tolist() == [True, False, True, False]
+    start, length = found.places["fee"]
+    assert [bytes(found.data[at : at + count]) for at, count in zip(start, length, strict=True)] == [
+        b"0.1",
+        b"",
+        b"",
+        b"",
+    ]
+    assert said(found, 3) == fields(trade())
+
+
+def test_a_field_that_is_not_known_is_not_plain() -> None:
+    """Whoever decodes it alone passes over it."""
+    data = encoded({**fields(trade()), "fee": "0.1"}, 8, newer_schema())
+    assert lay_out([GOOD, data], {**SCHEMAS, 8: readable(newer_schema())}).plain.tolist() == [True, False]
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,14 @@ from k2_shared.core.trade import (
     decode_as_contract,
     encode,
     fits,
+    is_addition,
     message_id,
     readable,
     schema_ids,
     wire_prefix,
 )
 from k2_support.records import (
+    ADDED,
     RECEIVED_NS,
     SCHEMA_ID,
     SCHEMAS,
@@ -28,6 +30,8 @@ from k2_support.records import (
     decimals,
     encoded,
     fields,
+    newer_schema,
+    older_schema,
     trade,
     trades,
     value,
@@ -211,13 +215,61 @@ def test_documentation_alone_is_no_difference() -> None:
     assert readable(schema) is not None
 
 
+def test_a_field_that_a_newer_contract_added_is_passed_over() -> None:
+    """It is named, so that whoever would lose it can refuse; the record is the same."""
+    found = readable(newer_schema())
+    assert found is not None
+    assert found.unknown == ("fee",)
+    data = encoded({**fields(trade()), "fee": "1"}, 8, newer_schema())
+    assert decode(data, {8: found}) == fields(trade())
+
+
+def test_a_field_that_an_older_contract_had_not_is_null() -> None:
+    """As all that its records have."""
+    found = readable(older_schema())
+    assert found is not None
+    assert found.unknown == ()
+    data = encoded(fields(trade()), 8, older_schema())
+    assert decode(data, {8: found}) == {**fields(trade()), "vendor_data": None}
+
+
+@pytest.mark.parametrize(
+    ("change", "addable"),
+    [
+        ({}, True),
+        ({"type": ["null", "long"]}, True),
+        ({"type": ["null", {"type": "map", "values": "string"}]}, True),
+        ({"type": ["null", "bytes"]}, False),
+        ({"type": "string"}, False),
+        ({"type": ["string", "null"]}, False),
+        ({"default": ""}, False),
+    ],
+)
+def test_what_can_be_added_is_null_by_default_and_of_a_known_type(change: dict[str, Any], addable: bool) -> None:
+    """A field without a default cannot."""
+    assert is_addition({**ADDED, **change}) is addable
+    assert not is_addition({name: said for name, said in {**ADDED, **change}.items() if name != "default"})
+
+
 def unlike() -> dict[str, Any]:
     """Schemas that a record of the contract's is not laid out by, or that mean something else."""
-    more, scale, side = with_exchanges("KRAKEN"), with_exchanges("KRAKEN"), with_exchanges("KRAKEN")
-    more["fields"].append({"name": "fee", "type": ["null", "long"], "default": None})
+    made = (with_exchanges("KRAKEN") for _ in range(6))
+    required, number, between, without, scale, side = made
+    required["fields"].append({"name": "fee", "type": "long"})
+    number["fields"].append({"name": "fee", "type": ["null", "double"], "default": None})
+    between["fields"].insert(3, {"name": "fee", "type": ["null", "long"], "default": None})
+    del without["fields"][10:]
     scale["fields"][5]["type"]["scale"] = 4
     side["fields"][8]["type"]["symbols"] = ["SELL", "BUY"]
-    return {"a field more": more, "another scale": scale, "sides in another order": side, "no record": "string"}
+    return {
+        "a field that must be there": required,
+        "a field of a type that is not read": number,
+        "a field among the others": between,
+        "a required field less": without,
+        "another scale": scale,
+        "sides in another order": side,
+        "no record": "string",
+    }
 
 
 @pytest.mark.parametrize("name", unlike())

@@ -18,6 +18,7 @@ PACED = {
     "tests/bench/commits.py": 1,  # the pause between two commits is what is compared
     "tests/bench/feeds_plain.py": 1,  # a plain feed's linger, beside which ours is measured
     "tests/bench/generator.py": 1,  # records are written when they are due
+    "tests/bench/lake_arrivals.py": 1,  # tables are looked at now and then
     "tests/bench/latency.py": 1,  # load is measured from one time to another
     "tests/bench/recovery.py": 2,  # a process settles before it is killed
     "tests/bench/sink_commits.py": 2,  # an idle sink is measured over a time

@@ -33,11 +33,9 @@ def apply(settings: InitSettings) -> str:
         Halt: one of them refused.
     """
     names = Names(settings.k2_prefix)
-    run(_topics_and_subjects(settings, names))
-    try:
-        changed = _tables(settings, names)
-    except (RESTError, RequestException, UsedUp) as error:
-        raise Unavailable(f"the Iceberg catalog at {settings.iceberg_catalog_uri} failed: {error}") from None
+    run(_topics(settings, names))
+    run(register_subjects(settings, names))
+    changed = align_tables(settings, names)
     working.work(settings, names, migrations.apply)
     where = f" under {settings.k2_prefix}" if settings.k2_prefix else ""
     stands = (
@@ -47,20 +45,36 @@ def apply(settings: InitSettings) -> str:
     return "\n".join([*changed, stands])
 
 
-def _tables(settings: InitSettings, names: Names) -> list[str]:
-    """Create the lake's tables, or bring them to their contracts; a line for each that was changed."""
-    catalog, changed = iceberg.connect(settings), []
-    for contract in contracts.tables().values():
-        iceberg.create(catalog, names, contract)
-        if said := align(catalog, names, contract):
-            changed.append(f"{contract.name} now has {'; '.join(said)}")
+def align_tables(settings: InitSettings, names: Names) -> list[str]:
+    """Create the lake's tables, or bring them to their contracts; a line for each that was changed. Blocks.
+
+    Raises:
+        Unavailable: the catalog did not answer, or others changed a table all the while.
+    """
+    changed = []
+    try:
+        catalog = iceberg.connect(settings)
+        for contract in contracts.tables().values():
+            iceberg.create(catalog, names, contract)
+            if said := align(catalog, names, contract):
+                changed.append(f"{contract.name} now has {'; '.join(said)}")
+    except (RESTError, RequestException, UsedUp) as error:
+        raise Unavailable(f"the Iceberg catalog at {settings.iceberg_catalog_uri} failed: {error}") from None
     return changed
 
 
-async def _topics_and_subjects(settings: InitSettings, names: Names) -> None:
-    wanted = list(contracts.topics().values())
-    async with topics.administration(settings) as admin:
-        await topics.create(admin, names, wanted, settings.kafka_replication_factor)
-        await topics.check(admin, names, contracts.topics())
+async def register_subjects(settings: InitSettings, names: Names) -> None:
+    """Register every schema that a topic's contract names, under the topic's subject.
+
+    Raises:
+        Unavailable: the registry did not answer.
+        Halt: it refused.
+    """
     async with SchemaRegistry.connect(settings) as registry:
-        await topics.apply_subjects(registry, names, wanted)
+        await topics.apply_subjects(registry, names, contracts.topics().values())
+
+
+async def _topics(settings: InitSettings, names: Names) -> None:
+    async with topics.administration(settings) as admin:
+        await topics.create(admin, names, list(contracts.topics().values()), settings.kafka_replication_factor)
+        await topics.check(admin, names, contracts.topics())

@@ -23,6 +23,7 @@ COMMANDS = {
         "k2.init_command:init",
         "Create every topic, registry subject and table that the contracts name; safe to repeat.",
     ),
+    "schema": ("k2.schema.command:app", "A change of the contracts: what it changes where."),
     "migrate": ("k2.migrate.command:app", "Tables of the warm tier (ClickHouse), by numbered migrations."),
     "stack": ("k2.stack:app", "Kafka, schema registry, S3, Iceberg catalog and ClickHouse on this machine."),
     "status": (

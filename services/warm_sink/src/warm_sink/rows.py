@@ -11,7 +11,7 @@ from k2_shared.arrow.arrays import TEXT, days, times
 from k2_shared.arrow.envelopes import envelopes
 from k2_shared.arrow.letters import letters
 from k2_shared.arrow.tables import quote_volume
-from k2_shared.arrow.trades import DecodedTrades, decode_trades, validated_trades
+from k2_shared.arrow.trades import TRADE_ROWS, DecodedTrades, decode_trades, validated_trades
 from k2_shared.core.contracts import WarmTableContract
 from k2_shared.core.errors import Halt, InvalidRecord
 from k2_shared.core.records import Consumed, RecordBatch
@@ -22,7 +22,7 @@ from warm_sink.rules import Landmark
 
 _MILLISECONDS = pa.timestamp("ms", tz="UTC")
 _DELIVERED = ("trade_id", "timestamp", "price", "quantity", "side", "source_sequence")
-_VALIDATED = ("exchange", "symbol", *_DELIVERED, "currency", "ingestion_timestamp")
+_VALIDATED = [name for name in TRADE_ROWS.names if name not in ("message_id", "vendor_data")]
 _GAP_TEXTS = ("exchange", "symbol", "state", "cause")
 _REFUSED = ("reason", "detail", "stage", "service", "version", "refused_at")
 _NAMED = r"^(?P<key>.+):(?P<id>[0-9]{1,18}): "  # as a trade that no schema holds is refused

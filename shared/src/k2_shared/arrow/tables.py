@@ -29,13 +29,16 @@ DERIVED: Mapping[str, Callable[[pa.Table], pa.Array | pa.ChunkedArray]] = {
 def as_table(rows: pa.Table, schema: pa.Schema) -> pa.Table:
     """The columns that a table has, in its types: strings may be its dictionaries, and whatever casts exactly.
 
+    One that rows neither have nor derive, as another engine may have added it, is null.
+
     Raises:
-        KeyError: the table has a column that rows neither have nor derive.
         pyarrow.ArrowInvalid: a value does not fit its type.
     """
     return pa.table([_column(rows, field) for field in schema], schema=schema)
 
 
 def _column(rows: pa.Table, field: pa.Field) -> pa.Array | pa.ChunkedArray:
+    if field.name not in rows.column_names and field.name not in DERIVED:
+        return pa.nulls(len(rows), field.type)
     column = rows[field.name] if field.name in rows.column_names else DERIVED[field.name](rows)
     return column if column.type.equals(field.type, check_metadata=True) else column.cast(field.type)

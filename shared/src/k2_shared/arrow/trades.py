@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from k2_shared.arrow.arrays import TEXT, TEXT_MAP, TIME, chosen, decimals, text_maps, texts, times
-from k2_shared.core.contracts import column_type, trade_schema
+from k2_shared.core.contracts import column_type
 from k2_shared.core.errors import Halt, InvalidRecord
-from k2_shared.core.layout import EXCHANGE_FIELD, Entries, Layout, Longs, Span, keep_texts, lay_out, words
+from k2_shared.core.layout import EXCHANGE_FIELD, TRADE_FIELDS, Entries, Layout, Longs, Span, keep_texts, lay_out, words
 from k2_shared.core.records import RecordBatch
-from k2_shared.core.trade import DECIMAL_PRECISION, DECIMAL_SCALE, Schemas, decode, fits
+from k2_shared.core.trade import DECIMAL_PRECISION, DECIMAL_SCALE, Schemas, claimed_schema, decode, fits
 
 _DECIMAL = pa.decimal128(DECIMAL_PRECISION, DECIMAL_SCALE)
 _UNSCALED_LIMIT = 10**DECIMAL_PRECISION
@@ -29,8 +30,7 @@ _ARROW_TYPES = {
     f"decimal({DECIMAL_PRECISION}, {DECIMAL_SCALE})": _DECIMAL,
     "map<string, string>": TEXT_MAP,
 }
-_FIELDS = [(field["name"], field["type"]) for field in trade_schema()["fields"]]
-TRADE_ROWS = pa.schema([(name, _ARROW_TYPES[column_type(kind)]) for name, kind in _FIELDS])
+TRADE_ROWS = pa.schema([(name, _ARROW_TYPES[column_type(kind)]) for name, kind in TRADE_FIELDS])
 """The columns of decoded trades."""
 _DECIMALS = [field.name for field in TRADE_ROWS if field.type == _DECIMAL]
 
@@ -59,14 +59,32 @@ def validated_trades(batch: RecordBatch, schemas: Mapping[str, Schemas]) -> pa.T
     """Decode records that silver has let through, as ``decode_trades``.
 
     Raises:
-        Halt: one is no trade, so somebody else wrote it; says where it stands.
+        Halt: one is no trade, so somebody else wrote it; or one has a field that is not known here, which a row would
+            lack. Says where it stands.
     """
+    _check_known(batch, schemas)
     found = decode_trades(batch, schemas)
     for number, error in found.refused.items():
         record = batch[number]
         where = f"{record.topic}[{record.partition}]@{record.offset}"
         raise Halt(f"{where} should hold a validated trade but cannot be decoded: {error}")
     return found.rows
+
+
+def _check_known(batch: RecordBatch, schemas: Mapping[str, Schemas]) -> None:
+    newer = {
+        topic: {schema_id for schema_id, each in known.items() if each and each.unknown}
+        for topic, known in schemas.items()
+    }
+    for record in batch if any(newer.values()) else ():
+        if (claimed := claimed_schema(record.value)) in newer[record.topic] and (
+            schema := schemas[record.topic][claimed]
+        ):
+            where = f"{record.topic}[{record.partition}]@{record.offset}"
+            raise Halt(
+                f"{where} has fields that this version does not know ({', '.join(schema.unknown)}), and a row without "
+                "them would lack them for ever: install the version of k2 that knows them; it goes on from there"
+            )
 
 
 def decode_values(values: Sequence[bytes | None], schemas: Schemas) -> DecodedTrades:
@@ -116,11 +134,11 @@ def _text_places(found: Layout) -> list[Span]:
 
 def _plain_rows(found: Layout) -> pa.Table:
     rows = np.flatnonzero(found.plain)
-    return pa.table([_column(found, rows, name, kind) for name, kind in _FIELDS], schema=TRADE_ROWS)
+    return pa.table([column(found, rows, name, kind) for name, kind in TRADE_FIELDS], schema=TRADE_ROWS)
 
 
-def _column(found: Layout, rows: Longs, name: str, kind: Any) -> pa.Array:
-    """A field of the plain rows."""
+def column(found: Layout, rows: Longs, name: str, kind: Any) -> pa.Array:
+    """A field of some of the rows that are plain, which has a type of the contract's."""
     match kind:
         case "string":
             return texts(found.data, _at(rows, found.places[name]))
@@ -132,6 +150,9 @@ def _column(found: Layout, rows: Longs, name: str, kind: Any) -> pa.Array:
             return times(found.numbers[name][rows])
         case ["null", "long"]:
             return pa.array(found.numbers[name][rows], mask=~found.present[name][rows])
+        case ["null", "string"]:
+            said = texts(found.data, _at(rows, found.places[name]))
+            return pc.if_else(pa.array(found.present[name][rows]), said, pa.scalar(None, TEXT))
     entries = found.maps[name]
     places = [(_at(rows, key), _at(rows, value)) for key, value in entries.texts]
     return text_maps(found.data, Entries(entries.counts[rows], places), found.present[name][rows])

@@ -26,7 +26,8 @@ Span = tuple[Longs, Longs]
 
 EXCHANGE_FIELD = "exchange"
 """Its symbols may differ from schema to schema."""
-_FIELDS = [(each["name"], each["type"]) for each in trade_schema()["fields"]]
+TRADE_FIELDS = [(each["name"], each["type"]) for each in trade_schema()["fields"]]
+"""The fields of a trade, and their types."""
 _WORD_BYTES = 8
 _MAP_ENTRIES = 8
 _PADDING = bytes(64)  # whatever a broken record claims, a step ends within it
@@ -59,8 +60,10 @@ class Layout:
     maps: dict[str, Entries] = field(default_factory=dict)
 
 
-def lay_out(values: Sequence[bytes | None], schemas: Schemas) -> Layout:
-    """Walk a batch of record values in the registry's wire format."""
+def lay_out(
+    values: Sequence[bytes | None], schemas: Schemas, fields: Sequence[tuple[str, Any]] = TRADE_FIELDS
+) -> Layout:
+    """Walk a batch of record values in the registry's wire format; ``fields`` are a contract's, with their types."""
     known = [value or b"" for value in values]
     lengths = np.fromiter(map(len, known), np.int64, len(known))
     end = np.cumsum(lengths)
@@ -69,7 +72,7 @@ def lay_out(values: Sequence[bytes | None], schemas: Schemas) -> Layout:
     data = np.frombuffer(b"".join([*known, _PADDING]), np.uint8)
     found = Layout(data, plain, *_writers(data, plain, start, schemas))
     walk = _Walk(found, start, end)
-    for name, kind in _FIELDS:
+    for name, kind in fields:
         walk.pass_over(name, kind)
     plain &= walk.at == end
     return found
@@ -153,12 +156,20 @@ class _Walk:
             case {"symbols": symbols}:
                 found.numbers[name] = self._index(self._exchanges if name == EXCHANGE_FIELD else len(symbols))
             case ["null", "long"]:
-                found.present[name] = self._index(2) == 1
+                found.present[name] = self._present(name)
                 found.numbers[name] = self._number(found.present[name])
+            case ["null", "string"]:
+                found.present[name] = self._present(name)
+                found.places[name] = self._span(found.present[name])
             case _:
-                found.present[name] = self._index(2) == 1
+                found.present[name] = self._present(name)
                 found.maps[name] = self._entries(found.present[name])
                 found.places[name] = start, self.at - start
+
+    def _present(self, name: str) -> Flags:
+        """Read whether a field is not null, which one that a record's schema lacks is."""
+        written = np.array([name in writer.fields for writer in self._found.writers])[self._found.writer]
+        return np.asarray(self._index(2, None if written.all() else written) == 1, np.bool_)
 
     def _number(self, active: Flags | None = None, *, most: int = LONG_BYTES) -> Longs:
         """Read a zig-zag variable-length integer of at most so many bytes; where not ``active``, stay and give 0."""
@@ -189,9 +200,9 @@ class _Walk:
     def _keep(self, sound: Flags) -> None:
         self._plain &= sound
 
-    def _index(self, count: int | Longs) -> Longs:
+    def _index(self, count: int | Longs, active: Flags | None = None) -> Longs:
         """Read the number of an enum's symbol or a union's branch; one below ``count``, which may differ by record."""
-        found = self._number(most=INT_BYTES)
+        found = self._number(active, most=INT_BYTES)
         self._keep((found >= 0) & (found < count))
         return found
 

@@ -29,22 +29,31 @@ _MAGIC = 0
 _WIRE = struct.Struct(">BI")
 WIRE_PREFIX_BYTES = _WIRE.size
 
+FIELDS = tuple(field["name"] for field in trade_schema()["fields"])
+"""Of a trade, by the contract."""
 _PARSED = parse_schema(trade_schema())
 _EXCHANGE_ENUM = "Exchange"
+_ADDABLE = ("long", "string", {"type": "map", "values": "string"})
 
 
 @dataclass(frozen=True, slots=True)
 class WriterSchema:
-    """A schema that trades are written with: the exchanges of its enum, in order, and the reader of its records."""
+    """A schema that trades are written with: the exchanges of its enum, in order, its fields, and its records' reader.
+
+    ``unknown`` are the fields that a newer contract added, which are passed over here.
+    """
 
     exchanges: tuple[str, ...]
+    fields: tuple[str, ...]
+    unknown: tuple[str, ...]
     read: Callable[[bytes, int], tuple[dict[str, Any], int]]
 
     @classmethod
     def of(cls, schema: Mapping[str, Any]) -> Self:
         """What a schema of trades says."""
         (exchanges,) = (field["type"]["symbols"] for field in schema["fields"] if field["name"] == "exchange")
-        return cls(tuple(exchanges), avro.reader(schema))
+        fields = tuple(field["name"] for field in schema["fields"])
+        return cls(tuple(exchanges), fields, fields[len(FIELDS) :], avro.reader(schema))
 
 
 CONTRACT_SCHEMA = WriterSchema.of(trade_schema())
@@ -69,11 +78,27 @@ def _but_exchanges(schema: Any) -> Any:
 
 
 def readable(schema: Any) -> WriterSchema | None:
-    """What a registered schema says; None where it differs from the contract's in more than its exchanges.
+    """What a registered schema says; None where it differs from the contract's in more than time brings.
 
-    Those may be fewer or more, in any order: a venue was added after or before the records were written.
+    Exchanges may be fewer or more, in any order: a venue was added after or before the records were written. So may be
+    nullable fields at the end.
     """
-    return WriterSchema.of(schema) if _but_exchanges(schema) == _but_exchanges(trade_schema()) else None
+    found, contract = _but_exchanges(schema), _but_exchanges(trade_schema())
+    if not isinstance(found, dict) or {**found, "fields": contract["fields"]} != contract:
+        return None
+    fields, shared = found["fields"], min(len(FIELDS), len(found["fields"]))
+    added = fields[shared:] or contract["fields"][shared:]
+    if fields[:shared] != contract["fields"][:shared] or not all(map(is_addition, added)):
+        return None
+    return WriterSchema.of(schema)
+
+
+def is_addition(field: Mapping[str, Any]) -> bool:
+    """Whether a field can be added to the contract: null by default, and of a type that is read and laid out."""
+    match field:
+        case {"type": ["null", kind], "default": None}:
+            return any(kind == known for known in _ADDABLE)
+    return False
 
 
 class Trade(NamedTuple):
@@ -161,7 +186,9 @@ def schema_ids(records: Iterable[Record]) -> set[int]:
 
 
 def decode(value: bytes | None, schemas: Schemas) -> dict[str, Any]:
-    """Decode a record value in any legal spelling: the schema's twelve fields, times as int64 microseconds.
+    """Decode a record value in any legal spelling: the contract's fields, times as int64 microseconds.
+
+    A field that its schema lacks is null; one that the contract lacks is passed over.
 
     Raises:
         InvalidRecord: with one of the reasons ``null_value``, ``bad_magic``, ``unknown_schema``,
@@ -180,7 +207,7 @@ def decode(value: bytes | None, schemas: Schemas) -> dict[str, Any]:
     record, end = schema.read(value, WIRE_PREFIX_BYTES)
     if end != len(value):
         raise InvalidRecord("trailing_bytes", f"{len(value) - end} bytes after the record")
-    return record
+    return record if schema.fields == FIELDS else {name: record.get(name) for name in FIELDS}
 
 
 def decode_as_contract(value: bytes | None) -> dict[str, Any]:

@@ -52,6 +52,10 @@ class SchemaRegistry:
             raise Halt(f"the registry keeps mode {found} for {subject}; its contract says {contract.compatibility}")
         return int(answer["id"])
 
+    async def has(self, contract: TopicContract, subject: str) -> bool:
+        """Whether a topic's schema stands under its subject."""
+        return await self._call("POST", f"/subjects/{subject}", _body(contract), absent_ok=True) is not None
+
     async def schema_id(self, contract: TopicContract, subject: str) -> int:
         """The id under which a topic's schema stands.
 

@@ -1,4 +1,7 @@
-"""Brings a table that stands to its contract: comments, sort order, properties; columns and files stay as they are."""
+"""Brings a table that stands to its contract: columns that it lacks, comments, sort order, properties.
+
+Files, and the columns that it has, stay as they are.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -8,6 +11,7 @@ from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.sorting import SortField
+from pyiceberg.types import NestedField
 
 from k2_shared.core.contracts import TableContract
 from k2_shared.core.retries import RetryBudget
@@ -20,14 +24,16 @@ _ATTEMPTS = 10
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """What a table has not as its contract says: properties and columns' comments by name, and its sort order."""
+    """What a table has not as its contract says: its columns that lack, properties and comments by name, its order."""
 
+    columns: tuple[NestedField, ...]
     properties: Mapping[str, str]
     comments: Mapping[str, str]
     sort_fields: tuple[SortField, ...] | None
 
     def told(self, contract: TableContract) -> Iterator[str]:
         """What is changed to make it so, for people."""
+        yield from (f"column {field.name} ({field.field_type})" for field in self.columns)
         yield from (f"{name} = {value}" for name, value in self.properties.items())
         if self.comments:
             yield f"comments on {', '.join(self.comments)}"
@@ -42,6 +48,7 @@ def differences(metadata: TableMetadata, contract: TableContract) -> Differences
     wanted = tuple(iceberg.order_of(contract, schema).fields)
     order = metadata.sort_order_by_id(metadata.default_sort_order_id)
     return Differences(
+        columns=tuple(field for field in iceberg.schema_of(contract).fields if field.name not in standing),
         properties={
             name: value
             for name, value in iceberg.properties_of(contract).items()
@@ -80,10 +87,14 @@ def _change(table: Table, found: Differences) -> None:
     with table.transaction() as transaction:
         if found.properties:
             transaction.set_properties(dict(found.properties))
+        if found.columns:
+            with transaction.update_schema() as schema:
+                for column in found.columns:
+                    schema.add_column(column.name, column.field_type, column.doc)
         if found.comments:
             with transaction.update_schema() as schema:
-                for column, comment in found.comments.items():
-                    schema.update_column(column, doc=comment)
+                for name, comment in found.comments.items():
+                    schema.update_column(name, doc=comment)
         if found.sort_fields is not None:
             with transaction.update_sort_order() as order:
                 for field in found.sort_fields:

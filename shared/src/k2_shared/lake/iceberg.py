@@ -157,23 +157,27 @@ def create(catalog: RestCatalog, names: Names, contract: TableContract) -> Table
 
 
 def check(table: Table, contract: TableContract) -> None:
-    """Refuse a table whose columns are not its contract's.
+    """Refuse a table that lacks a column of its contract, or has one that no row can be written without.
+
+    Another engine's columns stay null.
 
     Raises:
         ConfigError: names the table and what differs.
     """
-    wanted, found = _spelt(schema_of(contract)), _spelt(table.schema())
-    if wanted != found:
-        differs = sorted(set(wanted) ^ set(found))
+    wanted, found = spelt(schema_of(contract)), spelt(table.schema())
+    lacks = [f"{name} ({kind})" for name, kind in wanted.items() if found.get(name) != kind]
+    demands = [field.name for field in table.schema().fields if field.required and field.name not in wanted]
+    if lacks or demands:
+        said = [f"lacks {', '.join(lacks)}"] * bool(lacks) + [f"demands {', '.join(demands)}"] * bool(demands)
         raise ConfigError(
-            f"table {'.'.join(table.name())} differs from its contract in {differs}: alter its columns, or run the "
-            "version of k2 that wrote it"
+            f"table {'.'.join(table.name())} {' and '.join(said)}: 'k2 schema apply' adds what lacks and alters "
+            "nothing; a column of another type, or a required one, is to be altered by hand"
         )
 
 
-def _spelt(schema: Schema) -> list[tuple[str, str]]:
-    """Names and types, without the ids inside of the types: those are the catalog's to give."""
-    return [(field.name, _INNER_ID.sub("", str(field.field_type))) for field in schema.fields]
+def spelt(schema: Schema) -> dict[str, str]:
+    """Types by columns' names, without the ids inside of the types: those are the catalog's to give."""
+    return {field.name: _INNER_ID.sub("", str(field.field_type)) for field in schema.fields}
 
 
 def schema_of(contract: TableContract) -> Schema:

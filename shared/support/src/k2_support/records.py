@@ -36,6 +36,25 @@ def with_exchanges(*exchanges: str) -> dict[str, Any]:
     return schema
 
 
+ADDED = {"name": "fee", "type": ["null", "string"], "default": None, "doc": "what it cost"}
+"""A field as a contract may get one."""
+
+
+def newer_schema() -> dict[str, Any]:
+    """The contract's schema as a newer one may be: with a field more."""
+    return with_fields(*contracts.trade_schema()["fields"], ADDED)
+
+
+def older_schema() -> dict[str, Any]:
+    """The contract's schema as an older one may have been: without its last field."""
+    return with_fields(*contracts.trade_schema()["fields"][:-1])
+
+
+def with_fields(*fields: Any) -> dict[str, Any]:
+    """The contract's schema with other fields."""
+    return contracts.trade_schema() | {"fields": list(fields)}
+
+
 @dataclass(frozen=True)
 class FakeRecord:
     """A consumed record; what is not given is as a feed would write it."""
