@@ -14,7 +14,7 @@ import pytest
 from tests.e2e.demos import PATIENCE_S, Demos, RunningDemo, alive
 from tests.e2e.recordings import kraken
 
-from k2_local.stack import NAMES
+from k2_local.stack import KINDS
 from k2_local.targets import Targets
 from k2_shared.core.records import Outgoing
 from k2_shared.core.settings import RunSettings
@@ -59,7 +59,7 @@ async def test_a_difference_is_exit_1_and_what_is_kept_stays_until_it_is_stopped
     processes += [
         psutil.Process(part["pid"]) for part in json.loads(k2(demo, "stack", "status", "--json").stdout)["parts"]
     ]
-    assert len(processes) == len(AGENTS) + len(NAMES)
+    assert len(processes) == len(AGENTS) + len(KINDS["seaweed"])
 
     for _ in range(2):  # the second time there is nothing left to stop
         assert k2(demo, "demo", "--stop", str(demo.folder)).returncode == 0

@@ -21,6 +21,7 @@ from k2_local.artifacts import Artifact, Cache, pinned
 from k2_shared.core.errors import ConfigError
 
 JAR, TAR = "org.one:first:1.0:jar", "org.two:app:2.0:tar.gz:all"
+ABSENT = Artifact("0" * 64, 1, "org.none:nothing:1.0:jar")
 
 
 def _tarball() -> bytes:
@@ -38,10 +39,11 @@ class Central:
     def __init__(self, folder: Path) -> None:
         self.requests: Counter[str] = Counter()
         files = {"org/one/first/1.0/first-1.0.jar": b"jar" * 1000, "org/two/app/2.0/app-2.0-all.tar.gz": _tarball()}
-        self.artifacts = [
+        jar, archive = (
             Artifact(hashlib.sha256(data).hexdigest(), len(data), coordinate)
             for coordinate, data in zip((JAR, TAR), files.values(), strict=True)
-        ]
+        )
+        self.artifacts = {"kafka": [jar], "registry": [archive], "rest_catalog": [ABSENT]}
         for path, data in files.items():
             (folder / path).parent.mkdir(parents=True)
             (folder / path).write_bytes(data)
@@ -85,12 +87,16 @@ def _quiet(_line: str) -> None:
 
 
 def test_everything_is_pinned() -> None:
-    """The lock lists Kafka, its logging and the registry, each once, with sha256 and size."""
-    names = [artifact.name for artifact in pinned()]
-    assert len(set(names)) == len(names)
-    expected = {"kafka_2.13-4.1.1.jar", "log4j-slf4j-impl-2.24.3.jar", "apicurio-registry-app-3.0.9-all.tar.gz"}
-    assert expected <= set(names)
-    assert all(len(artifact.sha256) == 64 and artifact.size > 0 for artifact in pinned())
+    """The lock lists what each part runs from, each file once, with sha256 and size, and one file in one way."""
+    found = pinned()
+    names = {part: [artifact.name for artifact in each] for part, each in found.items()}
+    assert all(len(set(each)) == len(each) for each in names.values())
+    assert {"kafka_2.13-4.1.1.jar", "log4j-slf4j-impl-2.24.3.jar"} <= set(names["kafka"])
+    assert names["registry"] == ["apicurio-registry-app-3.0.9-all.tar.gz"]
+    assert {"iceberg-core-1.11.0.jar", "postgresql-42.7.7.jar"} <= set(names["rest_catalog"])
+    every = {artifact for each in found.values() for artifact in each}
+    assert len(every) == len({artifact.name for artifact in every})
+    assert all(len(artifact.sha256) == 64 and artifact.size > 0 for artifact in every)
 
 
 def test_downloads_are_kept(central: Central, tmp_path: Path) -> None:
@@ -107,8 +113,8 @@ def test_downloads_are_kept(central: Central, tmp_path: Path) -> None:
 
 def test_wrong_hash_names_the_file_and_leaves_nothing(central: Central, tmp_path: Path) -> None:
     """A file that is not what was pinned is discarded."""
-    jar, archive = central.artifacts
-    tampered = [Artifact("0" * 64, jar.size, jar.coordinate), archive]
+    (jar,) = central.artifacts["kafka"]
+    tampered = {**central.artifacts, "kafka": [Artifact("0" * 64, jar.size, jar.coordinate)]}
     with pytest.raises(ConfigError, match=r"first-1\.0\.jar is not what was pinned"):
         Cache(tmp_path / "cache", _quiet, tampered).fetch()
     assert _visible(tmp_path / "cache") == set()
@@ -135,9 +141,15 @@ def test_no_network_is_one_line_with_exit_code_2(central: Central, tmp_path: Pat
 
 def test_missing_artifact_is_one_line(central: Central, tmp_path: Path) -> None:
     """A repository that does not have the file is told from one that does not answer."""
-    absent = [Artifact("0" * 64, 1, "org.none:nothing:1.0:jar"), central.artifacts[1]]
     with pytest.raises(ConfigError, match=r"cannot download org\.none:nothing:1\.0:jar .*not found there"):
-        Cache(tmp_path / "cache", _quiet, absent).fetch()
+        Cache(tmp_path / "cache", _quiet, central.artifacts).fetch(["kafka", "rest_catalog"])
+
+
+def test_what_no_part_runs_from_is_not_downloaded(central: Central, tmp_path: Path) -> None:
+    """The jars of a catalog that nobody asked for are neither there nor missed."""
+    downloads = Cache(tmp_path / "cache", _quiet, central.artifacts).fetch(["kafka", "registry", "seaweed"])
+    assert downloads.rest_catalog_classpath == []
+    assert _visible(tmp_path / "cache" / "jars") == {"first-1.0.jar"}
 
 
 def test_full_disk_is_one_line_and_leaves_nothing(

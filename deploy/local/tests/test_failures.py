@@ -6,15 +6,14 @@ import pytest
 
 from k2_local import Stack, StackSettings
 from k2_local.identity import identity_of
-from k2_local.stack import NAMES
 from k2_local.stack_state import StackState
 from k2_local.status import whole
 from k2_shared.core.errors import ConfigError, Halt, Unavailable
 
 
 def _is_down(settings: StackSettings) -> bool:
-    state = StackState(settings.state)
-    return whole(Stack(settings).status()) == "down" and not any(map(state.process, NAMES))
+    stack, state = Stack(settings), StackState(settings.state)
+    return whole(stack.status()) == "down" and not any(map(state.process, stack.names))
 
 
 def _write_storage(settings: StackSettings, cluster_id: str, node: int) -> None:

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 import pytest
 
 from k2_local.ports import GRPC, PORTS, PortClaims, assign, choose
-from k2_local.settings import StackSettings
+from k2_local.settings import Catalog, StackSettings
 from k2_shared.core.errors import ConfigError
 from k2_support.ports import is_free
 
@@ -25,16 +25,17 @@ def claims() -> Iterator[PortClaims]:
         yield held
 
 
+@pytest.mark.parametrize("catalog", PORTS)
 def test_chosen_ports_are_free_distinct_and_below_those_of_outgoing_connections(
-    settings: StackSettings, claims: PortClaims
+    settings: StackSettings, claims: PortClaims, catalog: Catalog
 ) -> None:
     """All parts together get a different free port each, and SeaweedFS' gRPC ports are free too."""
-    known: dict[str, int] = {}
-    for part in PORTS:
+    settings, known = settings.model_copy(update={"k2_catalog": catalog}), dict[str, int]()
+    for part in PORTS[catalog]:
         known |= assign(settings, part, known, print, claims)
     assert len(set(known.values())) == len(known)
     assert all(is_free(port) and port + GRPC < 32_768 for port in known.values())
-    assert all(is_free(known[name] + GRPC) for name in PORTS["seaweed"])
+    assert all(is_free(known[name] + GRPC) for name in PORTS[catalog]["seaweed"])
 
 
 def test_what_one_stack_has_chosen_no_other_takes_before_it_listens_there(claims: PortClaims) -> None:

@@ -13,7 +13,6 @@ from k2_local.disk import write_json
 from k2_local.identity import Identity
 from k2_local.kafka import Kafka
 from k2_local.parts import NotReadyError, Site
-from k2_local.stack import NAMES
 from k2_local.stack_state import StackState
 from k2_local.status import whole
 
@@ -25,7 +24,7 @@ def _state(stack: Stack) -> StackState:
 def test_every_part_is_up_with_its_process_and_port(stack: Stack) -> None:
     """Status names pid, port, memory and start of each part."""
     parts = stack.status()
-    assert [part.part for part in parts] == list(NAMES)
+    assert [part.part for part in parts] == list(stack.names)
     assert whole(parts) == "up"
     assert all(part.pid and part.port and part.resident_mb and part.since for part in parts)
 
@@ -108,7 +107,7 @@ def test_another_process_on_our_port_is_not_taken_for_ours(stack: Stack, setting
         settings.state / "identity.json", {"cluster_id": "x", "s3_access_key_id": "", "s3_secret_access_key": ""}
     )
     own = psutil.Process()
-    for name in NAMES:
+    for name in stack.names:
         write_json(settings.state / "run" / f"{name}.json", {"pid": own.pid, "started": own.create_time()})
     assert {part.state for part in Stack(settings).status()} == {"not answering"}
 

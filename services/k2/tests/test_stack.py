@@ -14,7 +14,7 @@ import pytest
 
 from k2.stack import left_running
 from k2_local import Stack, StackSettings
-from k2_local.stack import NAMES
+from k2_local.stack import KINDS
 from k2_local.targets import Targets
 from k2_support.pseudo_terminal import on_terminal
 from k2_support.signals import sigint
@@ -22,6 +22,7 @@ from k2_support.waiting import wait_for
 
 K2 = [sys.executable, "-c", "from k2.main import main; main()"]
 DEADLINE_S = 90.0
+NAMES = [kind.name for kind in KINDS["seaweed"]]
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 PRINTS_ENVIRONMENT_AND_WAITS = """
 import json, os, signal, sys

@@ -5,10 +5,10 @@ import os
 import tarfile
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from shutil import rmtree
@@ -25,6 +25,7 @@ from k2_shared.core.errors import ConfigError
 _AT_ONCE = 4
 _TIMEOUT_S = 60
 _STAGING = ".staging-"
+_TOLD = {"kafka": "Kafka", "rest_catalog": "the Iceberg catalog"}  # the parts that run from jars
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,16 @@ class Artifact:
         return f"{'-'.join([artifact, version, *classifier])}.{packaging}"
 
 
-def pinned() -> list[Artifact]:
-    """Every artifact of ``artifacts.lock``."""
-    lines = files("k2_local").joinpath("artifacts.lock").read_text().splitlines()
-    rows = [line.split() for line in lines if line and not line.startswith("#")]
-    return [Artifact(sha256, int(size), coordinate) for sha256, size, coordinate in rows]
+def pinned() -> dict[str, list[Artifact]]:
+    """Every artifact of ``artifacts.lock``, by the name of the part that it is for."""
+    found: dict[str, list[Artifact]] = {}
+    for line in files("k2_local").joinpath("artifacts.lock").read_text().splitlines():
+        if line.startswith("["):
+            found[line.strip("[]")] = part = list[Artifact]()
+        elif line and not line.startswith("#"):
+            sha256, size, coordinate = line.split()
+            part.append(Artifact(sha256, int(size), coordinate))
+    return found
 
 
 @dataclass(frozen=True)
@@ -55,30 +61,32 @@ class Downloads:
 
     kafka_classpath: list[Path]
     registry_home: Path
+    rest_catalog_classpath: list[Path] = field(default_factory=list)
 
 
 class Cache:
     """The downloads of one cache folder; several processes may use it at once."""
 
-    def __init__(self, folder: Path, report: Report, artifacts: Iterable[Artifact] | None = None) -> None:
+    def __init__(self, folder: Path, report: Report, artifacts: Mapping[str, Sequence[Artifact]] | None = None) -> None:
         self._folder, self._report = folder, report
-        everything = pinned() if artifacts is None else list(artifacts)
-        self._jars = [artifact for artifact in everything if artifact.name.endswith(".jar")]
-        (self._archive,) = (artifact for artifact in everything if artifact not in self._jars)
+        self._artifacts = pinned() if artifacts is None else artifacts
+        (self._archive,) = self._artifacts["registry"]
 
-    def fetch(self) -> Downloads:
-        """Download what is missing, which takes seconds to minutes; what is whole and checked is kept.
+    def fetch(self, parts: Collection[str] = ("kafka", "registry")) -> Downloads:
+        """Download what some parts lack, which takes seconds to minutes; what is whole and checked is kept.
 
         Raises:
             ConfigError: the network, the disk, the folder or a checksum is in the way.
         """
-        downloads = Downloads([self._path(jar) for jar in self._jars], self._home)
+        jars = {part: self._artifacts[part] for part in _TOLD if part in parts}
         with explained(self._folder, "K2_CACHE_DIR"):
-            if self._missing() or not self._home.is_dir():
+            if any(map(self._missing, jars.values())) or not self._home.is_dir():
                 with self._exclusive() as staging:
-                    self._add_jars(staging)
+                    for part, wanted in jars.items():
+                        self._add_jars(_TOLD[part], wanted, staging)
                     self._add_archive(staging)
-        return downloads
+        kafka, catalog = ([*map(self._path, jars.get(part, ()))] for part in _TOLD)
+        return Downloads(kafka, self._home, catalog)
 
     @property
     def _home(self) -> Path:
@@ -87,8 +95,8 @@ class Cache:
     def _path(self, jar: Artifact) -> Path:
         return self._folder / "jars" / jar.name
 
-    def _missing(self) -> list[Artifact]:
-        return [jar for jar in self._jars if not _is_whole(self._path(jar), jar)]
+    def _missing(self, jars: Iterable[Artifact]) -> list[Artifact]:
+        return [jar for jar in jars if not _is_whole(self._path(jar), jar)]
 
     @contextmanager
     def _exclusive(self) -> Iterator[Path]:
@@ -100,9 +108,9 @@ class Cache:
             with tempfile.TemporaryDirectory(prefix=_STAGING, dir=self._folder) as staging:
                 yield Path(staging)
 
-    def _add_jars(self, staging: Path) -> None:
-        missing = self._missing()
-        paths = self._download("Kafka", missing, staging)
+    def _add_jars(self, what: str, jars: Iterable[Artifact], staging: Path) -> None:
+        missing = self._missing(jars)
+        paths = self._download(what, missing, staging)
         (self._folder / "jars").mkdir(exist_ok=True)
         for jar, path in zip(missing, paths, strict=True):
             path.replace(self._path(jar))

@@ -18,9 +18,9 @@ class Identity:
     s3_access_key_id: str
     s3_secret_access_key: str
 
-    def password_of(self, user: str) -> str:
-        """The password of a user of ClickHouse: derived, so that it needs no place of its own."""
-        return hmac.new(self.s3_secret_access_key.encode(), f"clickhouse:{user}".encode(), "sha256").hexdigest()
+    def password_of(self, user: str, server: str = "clickhouse") -> str:
+        """The password of a user of a server: derived, so that it needs no place of its own."""
+        return hmac.new(self.s3_secret_access_key.encode(), f"{server}:{user}".encode(), "sha256").hexdigest()
 
 
 def identity_of(state: Path) -> Identity:

@@ -1,6 +1,7 @@
 """What every part of the stack has in common."""
 
 import os
+import signal
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,6 +48,8 @@ class Part(ABC):
 
     name: str
     answers_at: str  # the port, by its name in ``ports.PORTS``, that tells whether the process is ours
+    needs: tuple[str, ...] = ()  # the parts that must work before it starts
+    ended_by = signal.SIGTERM  # what it takes for an order to stop at once
 
     def __init__(self, site: Site) -> None:
         self.site = site

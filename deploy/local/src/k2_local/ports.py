@@ -7,18 +7,24 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from types import TracebackType
 from typing import Self
 
-from k2_local.settings import StackSettings
+from k2_local.settings import Catalog, StackSettings
 from k2_shared.core.errors import ConfigError
 from k2_support.ports import claim, is_free
 
 GRPC = 10_000  # SeaweedFS listens for gRPC at each of its ports plus this
 
-PORTS = {
+_OF_PARTS = {
     "kafka": ("kafka", "kafka_controller"),
     "registry": ("registry",),
-    "seaweed": ("s3", "iceberg", "seaweed_master", "seaweed_volume", "seaweed_filer", "seaweed_admin"),
     "clickhouse": ("clickhouse",),
+    "seaweed": ("s3", "seaweed_master", "seaweed_volume", "seaweed_filer", "seaweed_admin"),
 }
+PORTS: Mapping[Catalog, Mapping[str, tuple[str, ...]]] = {
+    "seaweed": {**_OF_PARTS, "seaweed": (*_OF_PARTS["seaweed"], "iceberg")},
+    "postgres": {**_OF_PARTS, "postgres": ("postgres",), "rest_catalog": ("iceberg",)},
+}
+"""The ports of each part, by the catalog of the stack."""
+
 # With GRPC added they meet neither each other nor the ports that kernels give to outgoing connections.
 _CHOICES = range(11_000, 21_000)
 _ATTEMPTS = 1_000
@@ -65,26 +71,27 @@ def assign(
     Raises:
         ConfigError: a port that was set by hand is busy; names the variable, the port and what to do.
     """
-    taken = {port for name, port in remembered.items() if name not in PORTS[part]}
+    names = PORTS[settings.catalog][part]
+    taken = {port for name, port in remembered.items() if name not in names}
     chosen: dict[str, int] = {}
-    for name in PORTS[part]:
+    for name in names:
         port = _by_hand(settings, part, name, taken, claims) or _remembered(part, name, remembered, report, claims)
         chosen[name] = port or choose(part, taken, claims)
         taken.add(chosen[name])
     return chosen
 
 
-def await_release(part: str, remembered: Mapping[str, int]) -> None:
+def await_release(settings: StackSettings, part: str, remembered: Mapping[str, int]) -> None:
     """Wait a moment for the ports of a part that crashed: its last threads hold them until they are gone."""
     deadline = time.monotonic() + _RELEASE_S
-    held = [remembered[name] for name in PORTS[part] if name in remembered]
+    held = [remembered[name] for name in PORTS[settings.catalog][part] if name in remembered]
     while any(not is_free(one) for port in held for one in _with_it(part, port)) and time.monotonic() < deadline:
         time.sleep(0.1)
 
 
 def contradiction(settings: StackSettings, part: str, remembered: Mapping[str, int]) -> str | None:
     """Which port set by hand a part that already runs does not have, in a sentence; None if there is none."""
-    for name in PORTS[part]:
+    for name in PORTS[settings.catalog][part]:
         port = settings.port_set_by_hand(name)
         if port is not None and port != remembered.get(name):
             running = f"{part} already runs with {name} on port {remembered.get(name)}"

@@ -1,6 +1,7 @@
 """Child processes that outlive their parent, and are told apart from strangers by pid and start time."""
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Mapping
@@ -54,8 +55,8 @@ class Process:
             return _activity(found) if found else Activity()
         return Activity()
 
-    def stop(self, timeout: IdleTimeout) -> str | None:
-        """End it: SIGTERM, and SIGKILL when the timeout expires. Returns why it was killed, None if it ended by itself.
+    def stop(self, timeout: IdleTimeout, by: signal.Signals = signal.SIGTERM) -> str | None:
+        """End it: a signal, and SIGKILL when the timeout expires. Returns why it was killed, None if it ended in order.
 
         Blocks until it is gone. A process that is not ours is left alone.
         """
@@ -64,7 +65,7 @@ class Process:
             return None
         with suppress(psutil.NoSuchProcess):
             watch = timeout.watch(self)
-            found.terminate()
+            found.send_signal(by)
             if reason := self._not_ended(watch):
                 found.kill()
                 self._not_ended(IdleTimeout(_KILL_S, _KILL_S).watch(self))

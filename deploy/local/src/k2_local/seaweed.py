@@ -1,7 +1,8 @@
-"""SeaweedFS: S3 and the Iceberg REST catalog in one process."""
+"""SeaweedFS: S3, and where the stack has no other the Iceberg REST catalog, in one process."""
 
 import os
 import sysconfig
+from collections.abc import Mapping
 from pathlib import Path
 
 import requests
@@ -18,7 +19,7 @@ _CHECK_TIMEOUT_S = 3
 
 
 class Seaweed(Part):
-    """S3 with our keys only, and the catalog of the warehouse bucket."""
+    """S3 with our keys only."""
 
     name = "seaweed"
     answers_at = "s3"
@@ -35,10 +36,10 @@ class Seaweed(Part):
         return Launch([_binary(), "-logtostderr=true", "mini", *self._options(data)], keys)
 
     def check(self) -> None:
-        """Ready when S3 and the catalog both know our keys, the warehouse exists, and what is stored can be read."""
+        """Ready when S3, and the catalog if it has one, know our keys, and what is stored can be read."""
         try:
             self._check_s3()
-            self._check_catalog()
+            self.check_catalog()
             self._check_volumes()
         except requests.RequestException as error:
             raise NotReadyError(f"no answer yet ({type(error).__name__})") from None
@@ -51,21 +52,12 @@ class Seaweed(Part):
         if not answer.ok:
             raise NotReadyError(f"S3 answers {answer.status_code} for the bucket {BUCKET}")
 
-    def _check_catalog(self) -> None:
-        identity = self.site.identity
-        base = f"http://{HOST}:{self.site.ports['iceberg']}/v1"
-        login = {
-            "grant_type": "client_credentials",
-            "client_id": identity.s3_access_key_id,
-            "client_secret": identity.s3_secret_access_key,
-            "scope": "catalog",
-        }
-        answer = requests.post(f"{base}/oauth/tokens", data=login, timeout=_CHECK_TIMEOUT_S)
-        if answer.ok:
-            bearer = {"Authorization": f"Bearer {answer.json()['access_token']}"}
-            answer = requests.get(f"{base}/{WAREHOUSE}/namespaces", headers=bearer, timeout=_CHECK_TIMEOUT_S)
-        if not answer.ok:
-            raise NotReadyError(f"the Iceberg catalog answers {answer.status_code}")
+    def check_catalog(self) -> None:
+        """It has none."""
+
+    def catalog_options(self) -> Mapping[str, object]:
+        """What is told the server of its catalog, by option: not to have one."""
+        return {"s3.port.iceberg": 0}
 
     def _check_volumes(self) -> None:
         """The master learns of volumes a moment after S3 answers: objects in them are not found till then."""
@@ -85,9 +77,7 @@ class Seaweed(Part):
             "ip": HOST,
             "ip.bind": HOST,
             "bucket": BUCKET,
-            "tableBucket": WAREHOUSE,
             "s3.port": ports["s3"],
-            "s3.port.iceberg": ports["iceberg"],
             "s3.port.lance": 0,
             "master.port": ports["seaweed_master"],
             "volume.port": ports["seaweed_volume"],
@@ -98,7 +88,32 @@ class Seaweed(Part):
             "master.telemetry": "false",
             "volume.preStopSeconds": 0,
         }
-        return [f"-{name}={value}" for name, value in options.items()]
+        return [f"-{name}={value}" for name, value in {**options, **self.catalog_options()}.items()]
+
+
+class SeaweedCatalog(Seaweed):
+    """The same with the catalog of its warehouse bucket."""
+
+    def catalog_options(self) -> Mapping[str, object]:
+        """Its port and its warehouse."""
+        return {"tableBucket": WAREHOUSE, "s3.port.iceberg": self.site.ports["iceberg"]}
+
+    def check_catalog(self) -> None:
+        """It knows our keys, and the warehouse exists."""
+        identity = self.site.identity
+        base = f"http://{HOST}:{self.site.ports['iceberg']}/v1"
+        login = {
+            "grant_type": "client_credentials",
+            "client_id": identity.s3_access_key_id,
+            "client_secret": identity.s3_secret_access_key,
+            "scope": "catalog",
+        }
+        answer = requests.post(f"{base}/oauth/tokens", data=login, timeout=_CHECK_TIMEOUT_S)
+        if answer.ok:
+            bearer = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+            answer = requests.get(f"{base}/{WAREHOUSE}/namespaces", headers=bearer, timeout=_CHECK_TIMEOUT_S)
+        if not answer.ok:
+            raise NotReadyError(f"the Iceberg catalog answers {answer.status_code}")
 
 
 def _binary() -> str:

@@ -3,12 +3,15 @@
 import os
 import shlex
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
 from k2_local.idle_timeout import IdleTimeout
 from k2_shared.core.settings import Settings
 
+Catalog = Literal["seaweed", "postgres"]
+DEFAULT_CATALOG: Catalog = "seaweed"
 HIGHEST_PORT = 55_535  # SeaweedFS adds 10,000 to each of its ports for gRPC
 PORT = Field(None, ge=1024, le=HIGHEST_PORT, description="a free port; default: one is chosen and remembered")
 
@@ -23,6 +26,9 @@ class StackSettings(Settings):
 
     k2_state_dir: Path = Field(Path(".k2/stack"), description="folder of this stack's data, logs and ports")
     k2_cache_dir: Path = Field(default_factory=_user_cache, description="folder of the downloads, shared by stacks")
+    k2_catalog: Catalog | None = Field(
+        None, description="Iceberg catalog of a new stack: SeaweedFS' own, which is the default, or one on PostgreSQL"
+    )
     k2_kafka_port: int | None = PORT
     k2_kafka_controller_port: int | None = PORT
     k2_registry_port: int | None = PORT
@@ -33,6 +39,7 @@ class StackSettings(Settings):
     k2_seaweed_filer_port: int | None = PORT
     k2_seaweed_admin_port: int | None = PORT
     k2_clickhouse_port: int | None = PORT
+    k2_postgres_port: int | None = PORT
     k2_kafka_heap_mb: int = Field(512, ge=256, le=65_536, description="MiB")
     k2_registry_heap_mb: int = Field(384, ge=192, le=16_384, description="MiB")
     k2_clickhouse_memory_mb: int = Field(2_048, ge=512, le=65_536, description="MiB, of which one query gets half")
@@ -44,6 +51,11 @@ class StackSettings(Settings):
     def state(self) -> Path:
         """The state folder, absolute: the parts run elsewhere."""
         return self.k2_state_dir.expanduser().absolute()
+
+    @property
+    def catalog(self) -> Catalog:
+        """Which Iceberg catalog the stack has."""
+        return self.k2_catalog or DEFAULT_CATALOG
 
     @property
     def up_command(self) -> str:

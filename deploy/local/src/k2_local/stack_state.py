@@ -6,6 +6,7 @@ from pathlib import Path
 
 from k2_local.disk import read_json, write_json
 from k2_local.processes import Process
+from k2_local.settings import DEFAULT_CATALOG, Catalog
 
 
 class StackState:
@@ -13,6 +14,7 @@ class StackState:
 
     def __init__(self, state: Path) -> None:
         self._ports = state / "ports.json"
+        self._catalog = state / "catalog.json"
         self._run = state / "run"
 
     def ports(self) -> dict[str, int]:
@@ -22,6 +24,15 @@ class StackState:
     def remember_ports(self, ports: Mapping[str, int]) -> None:
         """Replace the remembered ports."""
         write_json(self._ports, dict(ports))
+
+    def catalog(self) -> Catalog | None:
+        """Which catalog the stack has; None for a new one."""
+        known: Catalog | None = read_json(self._catalog)
+        return known or (DEFAULT_CATALOG if self._ports.exists() else None)  # ports alone: it had no choice yet
+
+    def remember_catalog(self, catalog: Catalog) -> None:
+        """Keep which catalog the stack has."""
+        write_json(self._catalog, catalog)
 
     def process(self, part: str) -> Process | None:
         """The process last started for a part and not ended by ``forget``; it may be gone."""

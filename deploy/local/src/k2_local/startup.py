@@ -39,6 +39,7 @@ class Startup:
             ConfigError: the disk became full.
             Unavailable: a part ended early or was not ready in time; names it and shows its log's end.
         """
+        self._works = {part.name: threading.Event() for part in parts}
         with ThreadPoolExecutor(len(parts)) as pool:
             futures = [pool.submit(self._bring_up, part, downloads) for part in parts]
             try:
@@ -49,6 +50,7 @@ class Startup:
             future.result()
 
     def _bring_up(self, part: Part, downloads: Downloads) -> None:
+        self._await_needed(part)
         began = time.monotonic()
         process = self._state.process(part.name)
         if process is None or not process.running:
@@ -58,13 +60,23 @@ class Startup:
             process = self._spawn(part, downloads)
         self._await(part, process)
         self._state.established(part.name)
+        self._works[part.name].set()
         self._report(f"{part.name} is up on port {part.port} ({time.monotonic() - began:.1f} s)")
+
+    def _await_needed(self, part: Part) -> None:
+        for name in part.needs:
+            while not self._works[name].wait(_POLL_S):
+                self._check_pursued(part)
+
+    def _check_pursued(self, part: Part) -> None:
+        if self._abandoned.is_set():
+            raise _AbandonedError(part.name)
 
     def _run_recovery(self, part: Part, downloads: Downloads) -> None:
         self._report(f"{part.name} did not end in order: it starts and stops once before anybody may reach it")
         process = self._spawn(part, downloads)
         self._await(part, process)
-        if reason := process.stop(part.site.settings.stopping):
+        if reason := process.stop(part.site.settings.stopping, part.ended_by):
             raise Unavailable(f"{part.name} did not stop after its recovery {reason}: start it again")
 
     def _spawn(self, part: Part, downloads: Downloads) -> Process:
@@ -89,8 +101,8 @@ class Startup:
                 raise Unavailable(_with_log(part, f"{part.name} ended while it was starting"))
             if reason := watch.expired():
                 raise Unavailable(_with_log(part, f"{part.name} was not ready {reason}: {lacking}"))
-            if self._abandoned.wait(_POLL_S):
-                raise _AbandonedError(part.name)
+            self._abandoned.wait(_POLL_S)
+            self._check_pursued(part)
 
 
 def why_not_ready(part: Part, process: Process) -> str | None:

@@ -45,13 +45,21 @@ State = Annotated[
     Path | None,
     typer.Option("--state", help="Folder of the stack's data, logs and ports.", show_default=".k2/stack"),
 ]
+Catalog = Annotated[
+    str | None,
+    typer.Option(
+        "--catalog",
+        help="Iceberg catalog of a new stack: seaweed, or postgres (downloads 80 MB once).",
+        show_default="seaweed",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
-def up(state: State = None, as_json: Json = False) -> None:
+def up(state: State = None, catalog: Catalog = None, as_json: Json = False) -> None:
     """Start the stack, wait until every part works, and print its clients' environment."""
-    stack = _stack(state)
+    stack = _stack(state, catalog)
     with child.terminable(), telling(lambda: left_running(stack)):
         _print_environment(stack.up(_say), as_json)
 
@@ -91,7 +99,8 @@ def logs(
     """Print the ends of the parts' logs."""
     from k2_local.logs import follow, last
 
-    stack, wanted = _stack(state), _parts(part)
+    stack = _stack(state)
+    wanted = _parts(stack, part)
     files = {name: stack.log(name) for name in wanted}
     if not any(file.exists() for file in files.values()):
         _say(f"there is no log of {', '.join(wanted)} in {stack.log(wanted[0]).parent}: {_elsewhere()}")
@@ -118,10 +127,10 @@ def env(state: State = None, as_json: Json = False) -> None:
 
 @app.command(context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True})
 def exec(  # noqa: A001  # the command's name
-    command: Annotated[list[str], typer.Argument(metavar="-- CMD…")], state: State = None
+    command: Annotated[list[str], typer.Argument(metavar="-- CMD…")], state: State = None, catalog: Catalog = None
 ) -> None:
     """Run a command in the stack's environment, starting what does not run and stopping that afterwards."""
-    stack = _stack(state)
+    stack = _stack(state, catalog)
     with child.terminable(), _started(stack):
         code = child.run(command, stack.env())
     raise typer.Exit(code)
@@ -138,10 +147,11 @@ def _started(stack: "Stack") -> Iterator[None]:
             stack.down(_say, only=started)
 
 
-def _stack(state: Path | None) -> "Stack":
+def _stack(state: Path | None, catalog: str | None = None) -> "Stack":
     from k2_local import Stack, StackSettings
 
-    return Stack(StackSettings.load(**({"k2_state_dir": state} if state else {})))
+    given = {"k2_state_dir": state, "k2_catalog": catalog}
+    return Stack(StackSettings.load(**{name: value for name, value in given.items() if value}))
 
 
 def left_running(stack: "Stack") -> str:
@@ -162,13 +172,12 @@ def _elsewhere() -> str:
     return "'k2 stack up' starts one, --state or K2_STATE_DIR name another folder"
 
 
-def _parts(part: str | None) -> tuple[str, ...]:
-    from k2_local.stack import NAMES
-
+def _parts(stack: "Stack", part: str | None) -> tuple[str, ...]:
+    names = stack.names
     if part is None:
-        return NAMES
-    if part not in NAMES:
-        raise ConfigError(f"there is no part {part!r}: it is one of {', '.join(NAMES)}")
+        return names
+    if part not in names:
+        raise ConfigError(f"there is no part {part!r}: it is one of {', '.join(names)}")
     return (part,)
 
 
