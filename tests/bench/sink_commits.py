@@ -23,8 +23,8 @@ from tests.bench.harness import Bench, Watch, bounded, counter, own_topics, repo
 from iceberg_sink.rows import envelope
 from iceberg_sink.settings import SinkSettings
 from k2_shared.core import contracts
+from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.core.records import Outgoing
-from k2_shared.core.settings import LakeSettings
 from k2_shared.kafka.identities import Identity
 from k2_shared.kafka.topics import BRONZE, EXCHANGES, GOLD, SILVER, Names
 from k2_shared.lake import iceberg

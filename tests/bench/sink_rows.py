@@ -23,8 +23,8 @@ from tests.bench.sink_commits import until_rows, write_lag
 from iceberg_sink import rows
 from k2_shared.core import contracts
 from k2_shared.core.gc_tuning import tune_gc
+from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.core.records import RecordBatch
-from k2_shared.core.settings import LakeSettings
 from k2_shared.lake import iceberg
 from k2_shared.stages.row_batch import ToRows
 from k2_support.children import Child

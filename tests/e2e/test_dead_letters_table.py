@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from k2_shared.core import contracts
+from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.core.records import Outgoing
-from k2_shared.core.settings import LakeSettings, RunSettings
+from k2_shared.core.settings import RunSettings
 from k2_shared.kafka.topics import BRONZE, Names
 from k2_shared.lake import iceberg
 from k2_support.plugin import Agents

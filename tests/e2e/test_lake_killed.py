@@ -11,8 +11,9 @@ from tests.own_stack import own_stack
 
 from k2_local import Stack
 from k2_shared.core import contracts
+from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.core.records import Outgoing
-from k2_shared.core.settings import LakeSettings, RunSettings
+from k2_shared.core.settings import RunSettings
 from k2_shared.kafka.topics import GOLD, Names
 from k2_shared.lake import iceberg
 from k2_support.children import Child

@@ -1,69 +1,25 @@
 """The Iceberg catalog of a stack: which one it has, and what is true of the one on PostgreSQL."""
 
 import ipaddress
-import signal
 from collections.abc import Iterator
 
 import psutil
 import pyarrow as pa
 import pytest
-from pyiceberg.catalog import Catalog, load_catalog
+from deploy.local.tests.lake_parts import Lake
 
 from k2_local import Stack, StackSettings
-from k2_local.artifacts import Cache
-from k2_local.environment import environment
-from k2_local.identity import Identity, identity_of
-from k2_local.parts import NotReadyError, Part, Site
-from k2_local.ports import PORTS, PortClaims, assign
+from k2_local.identity import Identity
+from k2_local.parts import NotReadyError, Site
+from k2_local.ports import PORTS
 from k2_local.postgres import Postgres, password
-from k2_local.processes import Process
-from k2_local.rest_catalog import RestCatalog
-from k2_local.seaweed import Seaweed
 from k2_local.stack_state import StackState
-from k2_local.startup import Startup
 from k2_shared.core.errors import ConfigError
+from k2_shared.core.lake_settings import LakeSettings
+from k2_shared.lake import iceberg
 from k2_support.ports import is_free
 
 ROWS = pa.table({"id": [1, 2, 3]})
-
-
-class Lake:
-    """What of a stack is the lake: store, database and catalog."""
-
-    def __init__(self, settings: StackSettings) -> None:
-        self.state = StackState(settings.state)
-        known: dict[str, int] = {}
-        with PortClaims() as claims:
-            for kind in (Seaweed, Postgres, RestCatalog):
-                known |= assign(settings, kind.name, known, print, claims)
-        site = Site(
-            settings, identity_of(settings.state), known | dict.fromkeys(("kafka", "registry", "clickhouse"), 1)
-        )
-        self.site, self.parts = site, [kind(site) for kind in (Seaweed, Postgres, RestCatalog)]
-
-    def up(self) -> None:
-        """Start what does not run."""
-        downloads = Cache(self.site.settings.cache, print).fetch([part.name for part in self.parts])
-        with PortClaims() as claims:
-            Startup(self.state, claims, print).run(self.parts, downloads)
-
-    def process(self, part: str) -> Process:
-        """The process of a part."""
-        found = self.state.process(part)
-        assert found is not None
-        return found
-
-    def end(self, part: Part, by: signal.Signals) -> str | None:
-        """End a part; why it was killed instead, if it was."""
-        return self.process(part.name).stop(self.site.settings.stopping, by)
-
-    def catalog(self) -> Catalog:
-        """A client of the catalog."""
-        found = environment(self.site)
-        store = {"s3.endpoint": found["S3_ENDPOINT"], "s3.region": found["S3_REGION"]}
-        keys = {"s3.access-key-id": found["S3_ACCESS_KEY_ID"], "s3.secret-access-key": found["S3_SECRET_ACCESS_KEY"]}
-        given = {"uri": found["ICEBERG_CATALOG_URI"], "warehouse": found["ICEBERG_WAREHOUSE"]}
-        return load_catalog("k2", type="rest", **given, **store, **keys)
 
 
 def kill(pid: int) -> None:
@@ -76,15 +32,8 @@ def kill(pid: int) -> None:
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
     """A lake that is up, whose catalog is on PostgreSQL; a test that breaks a part mends it with ``up``."""
-    state = tmp_path_factory.mktemp("lake")
-    made = Lake(StackSettings.load(k2_state_dir=state, k2_catalog="postgres"))
-    try:
-        made.up()
+    with Lake(tmp_path_factory.mktemp("lake")).running() as made:
         yield made
-    finally:
-        for part in reversed(made.parts):
-            if made.state.process(part.name):
-                made.end(part, part.ended_by)
 
 
 def test_a_stack_keeps_its_catalog(settings: StackSettings) -> None:
@@ -140,7 +89,7 @@ def test_the_password_stands_in_no_log_and_no_open_file(lake: Lake) -> None:
 def test_acknowledged_commits_survive_kill_9(lake: Lake, killed: list[str]) -> None:
     """Of any of its parts: every one, and every row; a client goes on, and only what ended is started again."""
     name = "_".join(killed)
-    client = lake.catalog()
+    client = iceberg.connect(LakeSettings.load(**lake.settings()))
     client.create_namespace_if_not_exists("crash")
     made = client.create_table(f"crash.{name}", ROWS.schema)
     for commits in (1, 2):
@@ -160,7 +109,7 @@ def test_it_stops_in_order_also_while_it_has_clients(lake: Lake) -> None:
     assert lake.end(database, database.ended_by) is None
     assert is_free(database.port)
     lake.up()
-    assert lake.catalog().list_namespaces() is not None
+    assert iceberg.connect(LakeSettings.load(**lake.settings())).list_namespaces() is not None
 
 
 def test_the_database_is_not_root(lake: Lake) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from k2_shared.core import contracts
+from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.core.records import Outgoing
-from k2_shared.core.settings import LakeSettings, RunSettings
+from k2_shared.core.settings import RunSettings
 from k2_shared.kafka.topics import BRONZE, GOLD, Names
 from k2_shared.lake import iceberg
 from k2_support.lake import long, make_batch, table, wrap_commit

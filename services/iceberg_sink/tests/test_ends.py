@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from k2_shared.core.errors import Halt, Unavailable
-from k2_shared.core.settings import LakeSettings
+from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.lake import iceberg
 from k2_shared.stages.table_sinks import worst
 from k2_support.children import Child

@@ -16,9 +16,10 @@ from k2.lineage.path import Hop, Lineage, MessageId
 from k2.main import app
 from k2_shared.core import contracts
 from k2_shared.core.errors import ConfigError, InvalidRecord
+from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.core.origin import HEADER, Origin
 from k2_shared.core.records import Outgoing
-from k2_shared.core.settings import LakeSettings, RunSettings
+from k2_shared.core.settings import RunSettings
 from k2_shared.kafka import clients
 from k2_shared.kafka.dlq import Refuser
 from k2_shared.kafka.sending import send_all

@@ -13,8 +13,9 @@ from typer.testing import CliRunner, Result
 
 from k2.main import app
 from k2_shared.core import contracts
+from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.core.records import Outgoing
-from k2_shared.core.settings import LakeSettings, RunSettings
+from k2_shared.core.settings import RunSettings
 from k2_shared.kafka import clients
 from k2_shared.kafka.topics import DLQ, GOLD, Names, administration
 from k2_shared.lake import iceberg

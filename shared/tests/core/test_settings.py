@@ -9,15 +9,10 @@ import pytest
 from pydantic import Field
 
 from k2_shared.core.errors import ConfigError
+from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.core.print_config import print_config
 from k2_shared.core.setting_fields import HIDDEN
-from k2_shared.core.settings import (
-    AgentSettings,
-    KafkaSettings,
-    LakeSettings,
-    RegistrySettings,
-    Settings,
-)
+from k2_shared.core.settings import AgentSettings, KafkaSettings, RegistrySettings, Settings
 from k2_shared.feed.venue.settings import FeedSettings, Symbols
 from k2_shared.stages.settings import ProcessorSettings
 

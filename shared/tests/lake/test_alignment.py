@@ -9,7 +9,8 @@ from pyiceberg.exceptions import CommitFailedException
 
 from k2_shared.core import contracts
 from k2_shared.core.contracts import TableContract
-from k2_shared.core.settings import LakeSettings, RunSettings
+from k2_shared.core.lake_settings import LakeSettings
+from k2_shared.core.settings import RunSettings
 from k2_shared.kafka.topics import Names
 from k2_shared.lake import iceberg
 from k2_shared.lake.alignment import align, differences

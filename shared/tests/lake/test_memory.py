@@ -7,7 +7,7 @@ from typing import Any
 
 from pyiceberg.io.pyarrow import PyArrowFileIO
 
-from k2_shared.core.settings import LakeSettings
+from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.lake import iceberg
 from k2_shared.lake.memory import Turns, give_back
 

@@ -13,8 +13,9 @@ import pytest
 from aiokafka.errors import UnsupportedCodecError
 
 from k2_shared.core import contracts
+from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.core.records import Outgoing
-from k2_shared.core.settings import LakeSettings, RunSettings
+from k2_shared.core.settings import RunSettings
 from k2_shared.core.trade import message_id
 from k2_shared.kafka import clients
 from k2_shared.kafka.codecs import CODECS

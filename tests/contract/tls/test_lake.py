@@ -10,7 +10,7 @@ from tests.contract.tls.authority import Authority
 from tests.contract.tls.conftest import Environment
 
 from k2_shared.core import contracts
-from k2_shared.core.settings import LakeSettings
+from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.kafka.topics import Names
 from k2_shared.lake import iceberg
 from k2_shared.lake.iceberg import Catalog

@@ -11,7 +11,8 @@ from tests.e2e import recordings
 
 from k2.demo import agents
 from k2.demo.agents import Fleet, Simulator
-from k2_shared.core.settings import LakeSettings, RunSettings
+from k2_shared.core.lake_settings import LakeSettings
+from k2_shared.core.settings import RunSettings
 from k2_shared.kafka.topics import GOLD, Names
 from k2_shared.lake import iceberg
 from k2_support.topics import read

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import NoReturn
 
-from pyiceberg.catalog.rest import RestCatalog
+from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchTableError
 
 from iceberg_sink import rows
@@ -58,7 +58,7 @@ class IcebergSink(TableSinks):
             ) from None
 
     def _sink_table(
-        self, catalog: RestCatalog, contract: TableContract, kafka: Identity, schemas: dict[str, SubjectSchemas]
+        self, catalog: Catalog, contract: TableContract, kafka: Identity, schemas: dict[str, SubjectSchemas]
     ) -> SinkTable:
         identifier = (iceberg.namespace(self._names), contract.name)
         try:

@@ -2,7 +2,8 @@
 
 from pydantic import Field
 
-from k2_shared.core.settings import AgentSettings, SinkIdSettings
+from k2_shared.core.lake_settings import SinkIdSettings
+from k2_shared.core.settings import AgentSettings
 
 SERVICE = "iceberg_sink"
 

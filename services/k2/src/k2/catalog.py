@@ -3,15 +3,17 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pyiceberg.catalog import Catalog
+
 from k2_shared.core.errors import Unavailable
+from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.core.retries import reason
-from k2_shared.core.settings import LakeSettings
 from k2_shared.lake import iceberg
 from k2_shared.lake.retries import RETRYABLE
 
 
 @contextmanager
-def connected(settings: LakeSettings) -> Iterator[iceberg.Catalog]:
+def connected(settings: LakeSettings) -> Iterator[Catalog]:
     """The catalog, for the length of a block. Blocks.
 
     Raises:

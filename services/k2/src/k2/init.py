@@ -9,8 +9,9 @@ from requests.exceptions import RequestException
 from k2.running import run
 from k2_shared.core import contracts
 from k2_shared.core.errors import Unavailable
+from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.core.retries import UsedUp
-from k2_shared.core.settings import ClickHouseSettings, LakeSettings, RunSettings
+from k2_shared.core.settings import ClickHouseSettings, RunSettings
 from k2_shared.kafka import topics
 from k2_shared.kafka.registry import SchemaRegistry
 from k2_shared.kafka.topics import Names

@@ -143,32 +143,6 @@ class RegistrySettings(Settings):
     schema_registry_timeout_s: float = Field(10.0, gt=0, le=120, description="for one answer, in seconds")
 
 
-class LakeSettings(Settings):
-    """How to reach the Iceberg REST catalog and its object store."""
-
-    iceberg_catalog_uri: str = Field("http://127.0.0.1:8181", pattern=r"^https?://", description="the REST catalog")
-    iceberg_warehouse: str = Field("s3://warehouse", description="which of the catalog's warehouses")
-    iceberg_credential: SecretStr | None = Field(None, description="key:secret for the catalog's OAuth2")
-    iceberg_oauth2_server_uri: str | None = Field(None, description="where the catalog's tokens come from")
-    iceberg_timeout_s: float = Field(30.0, gt=0, le=300, description="for one answer of the catalog, in seconds")
-    iceberg_cafile: CaFile | None = Field(None, description="PEM file of the authorities to trust, for the catalog")
-    s3_endpoint: str = Field("http://127.0.0.1:8333", pattern=r"^https?://", description="the object store")
-    s3_access_key_id: str | None = Field(None, description="key of the object store")
-    s3_secret_access_key: SecretStr | None = Field(None, description="that key's secret")
-    s3_region: str = Field("us-east-1", description="region that requests are signed for")
-    s3_cafile: CaFile | None = Field(None, description="PEM file of the authorities to trust, for the object store")
-
-
-class SinkIdSettings(LakeSettings):
-    """The lake, and which sink's state in its tables is meant."""
-
-    sink_id: str = Field(
-        "k2",
-        pattern=r"^[a-z0-9-]{1,40}$",
-        description="names the sink's state in the tables; another id starts from nothing and doubles every row",
-    )
-
-
 class ClickHouseSettings(Settings):
     """How to reach ClickHouse (HTTP), and which database holds the warm tier."""
 

@@ -6,7 +6,7 @@ Files, and the columns that it has, stay as they are.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from pyiceberg.catalog.rest import RestCatalog
+from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table
 from pyiceberg.table.metadata import TableMetadata
@@ -63,7 +63,7 @@ def differences(metadata: TableMetadata, contract: TableContract) -> Differences
     )
 
 
-def align(catalog: RestCatalog, names: Names, contract: TableContract) -> list[str]:
+def align(catalog: Catalog, names: Names, contract: TableContract) -> list[str]:
     """Bring a table to its contract in one commit, and say what changed; a sink may commit to it meanwhile. Blocks.
 
     Raises:

@@ -3,16 +3,15 @@
 import re
 from typing import Any
 
-from pyiceberg.catalog.rest import RestCatalog
-from pyiceberg.catalog.rest.auth import AuthManager
+from pydantic import SecretStr
+from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
-from pyiceberg.io import PY_IO_IMPL, FileIO
+from pyiceberg.io import PY_IO_IMPL
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table
 from pyiceberg.table.sorting import NullOrder, SortDirection, SortField, SortOrder
 from pyiceberg.transforms import DayTransform, IdentityTransform, Transform
-from pyiceberg.typedef import EMPTY_DICT, Properties
 from pyiceberg.types import (
     BinaryType,
     DateType,
@@ -27,17 +26,17 @@ from pyiceberg.types import (
     StructType,
     TimestamptzType,
 )
-from requests import PreparedRequest, Response, Session
-from requests.adapters import HTTPAdapter
 
+from k2_shared.core.catalog_properties import passed_on
 from k2_shared.core.contracts import TableContract
 from k2_shared.core.errors import ConfigError
-from k2_shared.core.settings import LakeSettings
+from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.kafka.topics import Names
 from k2_shared.lake.object_store import CAFILE, ObjectStore
+from k2_shared.lake.rest import RestLake
+from k2_shared.lake.store_clients import KEYS_FILE
 
 NAMESPACE = "market_data"
-_OF_A_STORE = ("s3.", "client.", "py-io-impl")
 _TYPES: dict[str, IcebergType] = {
     "string": StringType(),
     "binary": BinaryType(),
@@ -51,56 +50,46 @@ _INNER_ID = re.compile(r"\d+: ")
 _TRANSFORMS: dict[str, Transform[Any, Any]] = {"day": DayTransform(), "identity": IdentityTransform()}
 
 
-class _Deadline(HTTPAdapter):
-    """An HTTP adapter whose every request has a time limit, and trusts the authorities that it was told."""
-
-    def __init__(self, timeout_s: float, cafile: str | None) -> None:
-        self._timeout_s = timeout_s
-        self._cafile = cafile
-        super().__init__()
-
-    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
-        kwargs["timeout"] = self._timeout_s
-        if self._cafile:  # here, where no REQUESTS_CA_BUNDLE of the environment wins over it
-            kwargs["verify"] = self._cafile
-        return super().send(request, *args, **kwargs)
-
-
-class Catalog(RestCatalog):
-    """A REST catalog that cannot wait for ever, and whose tables share a client of their object store.
-
-    The library makes a client for every table that it loads, also when it loads one again: each holds memory, threads
-    and connections until garbage is looked for.
-    """
-
-    def __init__(self, name: str, **properties: str) -> None:
-        self._stores: dict[tuple[tuple[str, str], ...], FileIO] = {}
-        super().__init__(name, **properties)
-
-    def _load_file_io(self, properties: Properties = EMPTY_DICT, location: str | None = None) -> FileIO:
-        given = {**self.properties, **properties}
-        how = tuple(sorted((name, str(value)) for name, value in given.items() if name.startswith(_OF_A_STORE)))
-        if how not in self._stores:
-            self._stores = {how: super()._load_file_io(properties, location)}  # credentials are renewed, not gathered
-        return self._stores[how]
-
-    def _create_legacy_oauth2_auth_manager(self, session: Session) -> AuthManager:
-        """The library makes this first of a session, and asks for a token at once."""
-        deadline = _Deadline(float(self.properties["timeout-s"]), self.properties.get("cafile"))
-        session.mount("http://", deadline)
-        session.mount("https://", deadline)
-        return super()._create_legacy_oauth2_auth_manager(session)
-
-
 def connect(settings: LakeSettings) -> Catalog:
-    """Open the catalog; reads its configuration from the server."""
-    own = {"cafile": settings.iceberg_cafile and str(settings.iceberg_cafile)}
+    """Open the catalog; reads its configuration from the server. Blocks.
+
+    Raises:
+        ConfigError: a package that this kind of catalog needs is not installed.
+    """
+    try:
+        return (_sql if settings.has_sql_catalog else _rest)(settings)
+    except ModuleNotFoundError as error:
+        extra = "lake-sql" if settings.has_sql_catalog else "lake-sigv4"
+        raise ConfigError(
+            f"{error.name} is not installed, and the catalog at {settings.iceberg_catalog_uri} needs it: "
+            f"install k2-shared[{extra}]"
+        ) from None
+
+
+def _rest(settings: LakeSettings) -> Catalog:
+    return RestLake(settings.iceberg_catalog_name, **properties(settings), **_own(settings))
+
+
+def _sql(settings: LakeSettings) -> Catalog:
+    from k2_shared.lake.sql import SqlLake
+
+    return SqlLake(settings.iceberg_catalog_name, **properties(settings), **_own(settings))
+
+
+def _own(settings: LakeSettings) -> dict[str, str]:
+    """What our catalogs are told that the library knows nothing of."""
+    given: dict[str, object] = {
+        "timeout-s": settings.iceberg_timeout_s,
+        "cafile": settings.iceberg_cafile,
+        "rest.sigv4.max-retries": "0",  # attempts are counted by who makes them
+        KEYS_FILE: settings.s3_credentials_file,
+    }
     if settings.s3_cafile:
-        own |= {CAFILE: str(settings.s3_cafile), PY_IO_IMPL: f"{ObjectStore.__module__}.{ObjectStore.__name__}"}
-    return Catalog("k2", **properties(settings), **{name: value for name, value in own.items() if value})
+        given |= {CAFILE: settings.s3_cafile, PY_IO_IMPL: f"{ObjectStore.__module__}.{ObjectStore.__name__}"}
+    return {name: str(value) for name, value in given.items() if value}
 
 
-def find(catalog: RestCatalog, names: Names, name: str) -> Table | None:
+def find(catalog: Catalog, names: Names, name: str) -> Table | None:
     """A table of a run as it stands; None where it does not."""
     try:
         table: Table = catalog.load_table((namespace(names), name))
@@ -117,23 +106,42 @@ def row_count(table: Table) -> int:
 
 def properties(settings: LakeSettings) -> dict[str, str]:
     """The catalog's properties as pyiceberg names them, keys included."""
-    secret = settings.s3_secret_access_key
+    passed = passed_on(settings.iceberg_properties)
     given = {
         "uri": settings.iceberg_catalog_uri,
         "warehouse": settings.iceberg_warehouse,
-        "credential": settings.iceberg_credential and settings.iceberg_credential.get_secret_value(),
+        **_login(settings),
         "oauth2-server-uri": settings.iceberg_oauth2_server_uri,
         "scope": "catalog",
-        "timeout-s": str(settings.iceberg_timeout_s),
         "s3.endpoint": settings.s3_endpoint,
-        "s3.access-key-id": settings.s3_access_key_id,
-        "s3.secret-access-key": secret and secret.get_secret_value(),
+        **_keys(settings, "s3"),
+        **(_keys(settings, "client") if "rest.sigv4-enabled" in passed else {}),
         "s3.region": settings.s3_region,
         "s3.force-virtual-addressing": "false",
         "s3.connect-timeout": str(settings.iceberg_timeout_s),
         "s3.request-timeout": str(settings.iceberg_timeout_s),
+        **passed,
     }
     return {name: value for name, value in given.items() if value}
+
+
+def _login(settings: LakeSettings) -> dict[str, str | None]:
+    """A token takes the place of a credential, by which the library would ask for another one."""
+    if settings.iceberg_token:
+        return {"token": _revealed(settings.iceberg_token)}
+    return {"credential": _revealed(settings.iceberg_credential)}
+
+
+def _keys(settings: LakeSettings, of: str) -> dict[str, str | None]:
+    return {
+        f"{of}.access-key-id": settings.s3_access_key_id,
+        f"{of}.secret-access-key": _revealed(settings.s3_secret_access_key),
+        f"{of}.session-token": _revealed(settings.s3_session_token),
+    }
+
+
+def _revealed(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret else None
 
 
 def namespace(names: Names) -> str:
@@ -142,7 +150,7 @@ def namespace(names: Names) -> str:
     return f"{own}_{NAMESPACE}" if own else NAMESPACE
 
 
-def create(catalog: RestCatalog, names: Names, contract: TableContract) -> Table:
+def create(catalog: Catalog, names: Names, contract: TableContract) -> Table:
     """Create a table by its contract; one that stands is returned as it is."""
     catalog.create_namespace_if_not_exists(namespace(names))
     schema = schema_of(contract)

@@ -7,11 +7,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from pyarrow import fs
-from pyiceberg.catalog.rest import RestCatalog
+from pyiceberg.catalog import Catalog
 
 from k2_shared.core import contracts
+from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.core.retries import RetryBudget
-from k2_shared.core.settings import LakeSettings, RunSettings
+from k2_shared.core.settings import RunSettings
 from k2_shared.kafka.identities import Identity
 from k2_shared.kafka.topics import Names
 from k2_shared.lake import iceberg
@@ -33,7 +34,7 @@ class Lake:
         self.catalog = self.connect()
         self.create()
 
-    def connect(self) -> RestCatalog:
+    def connect(self) -> Catalog:
         return iceberg.connect(LakeSettings.load())
 
     def create(self) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from k2.demo.tables import EXTENSIONS, attaching
 from k2_local.targets import Targets
-from k2_shared.core.settings import ClickHouseReaderSettings, ClickHouseSettings, LakeSettings
+from k2_shared.core.lake_settings import LakeSettings
+from k2_shared.core.settings import ClickHouseReaderSettings, ClickHouseSettings
 from k2_shared.kafka.topics import Names
 from k2_shared.lake import iceberg
 from k2_shared.warm.client import database

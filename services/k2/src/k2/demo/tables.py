@@ -11,7 +11,7 @@ import duckdb
 
 from k2_shared.core import contracts
 from k2_shared.core.contracts import TableContract
-from k2_shared.core.settings import LakeSettings
+from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.kafka.topics import Names
 from k2_shared.lake import iceberg
 
@@ -88,15 +88,19 @@ def attaching(settings: LakeSettings) -> Sequence[str]:
     """The statements by which DuckDB has the catalog under the name ``lake``; the keys stand in them."""
     secret = settings.s3_secret_access_key.get_secret_value() if settings.s3_secret_access_key else ""
     scheme, _, host = settings.s3_endpoint.partition("://")
-    credential = settings.iceberg_credential.get_secret_value() if settings.iceberg_credential else ":"
-    client_id, _, client_secret = credential.partition(":")
-    return (
+    store = (
         f"CREATE SECRET (TYPE s3, KEY_ID '{settings.s3_access_key_id}', SECRET '{secret}', URL_STYLE 'path', "
-        f"ENDPOINT '{host}', USE_SSL {scheme == 'https'}, REGION '{settings.s3_region}')",
+        f"ENDPOINT '{host}', USE_SSL {scheme == 'https'}, REGION '{settings.s3_region}')"
+    )
+    warehouse, endpoint = f"ATTACH '{settings.iceberg_warehouse}' AS lake", f"ENDPOINT '{settings.iceberg_catalog_uri}'"
+    if settings.iceberg_credential is None:
+        return store, f"{warehouse} (TYPE iceberg, AUTHORIZATION_TYPE 'none', {endpoint})"
+    client_id, _, client_secret = settings.iceberg_credential.get_secret_value().partition(":")
+    return (
+        store,
         f"CREATE SECRET catalog (TYPE iceberg, CLIENT_ID '{client_id}', CLIENT_SECRET '{client_secret}', "
         f"OAUTH2_SERVER_URI '{settings.iceberg_oauth2_server_uri}', OAUTH2_SCOPE 'catalog')",
-        f"ATTACH '{settings.iceberg_warehouse}' AS lake "
-        f"(TYPE iceberg, SECRET catalog, ENDPOINT '{settings.iceberg_catalog_uri}')",
+        f"{warehouse} (TYPE iceberg, SECRET catalog, {endpoint})",
     )
 
 

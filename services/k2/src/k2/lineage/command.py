@@ -62,7 +62,7 @@ def _rows(names: Any, message_id: Any, trade: dict[str, Any] | None) -> tuple[li
 
     from k2.lineage.rows import rows
     from k2_shared.core.errors import K2Error
-    from k2_shared.core.settings import LakeSettings
+    from k2_shared.core.lake_settings import LakeSettings
 
     if trade is None:
         return [], []

@@ -10,7 +10,7 @@ from pyiceberg.table import Table
 
 from k2.lineage.path import Hop, MessageId
 from k2_shared.core import contracts
-from k2_shared.core.settings import LakeSettings
+from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.kafka.topics import Names
 from k2_shared.lake import iceberg
 

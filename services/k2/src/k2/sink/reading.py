@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table
 
@@ -16,8 +17,9 @@ from k2.sink.resolution import Found, Resolution, Trust, resolve
 from k2_shared.core import contracts
 from k2_shared.core.contracts import TableContract
 from k2_shared.core.errors import ConfigError, Halt
+from k2_shared.core.lake_settings import SinkIdSettings
 from k2_shared.core.retries import reason
-from k2_shared.core.settings import KafkaSettings, PrefixSettings, SinkIdSettings
+from k2_shared.core.settings import KafkaSettings, PrefixSettings
 from k2_shared.kafka import clients
 from k2_shared.kafka.identities import Identity, identify
 from k2_shared.kafka.offsets import offset_ranges
@@ -123,7 +125,7 @@ class SinkReader:
         except CommitFailedException as error:
             raise Halt(f"somebody has committed meanwhile ({reason(error)}): stop the sink, and ask again") from None
 
-    def _fill(self, catalog: iceberg.Catalog, name: str, kafka: Committed) -> TableFill:
+    def _fill(self, catalog: Catalog, name: str, kafka: Committed) -> TableFill:
         table = iceberg.find(catalog, self._names, name)
         if table is None:
             return TableFill(name, halt="it does not exist: run 'k2 init'")

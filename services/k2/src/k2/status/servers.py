@@ -15,7 +15,8 @@ from requests.exceptions import RequestException, Timeout
 from k2.status.agents import reason
 from k2.status.facts import CATALOG, REGISTRY, STORE, WARM, Part, Table
 from k2_shared.core import contracts
-from k2_shared.core.settings import ClickHouseSettings, LakeSettings, RegistrySettings
+from k2_shared.core.lake_settings import LakeSettings
+from k2_shared.core.settings import ClickHouseSettings, RegistrySettings
 from k2_shared.kafka.topics import Names
 from k2_shared.lake import iceberg
 

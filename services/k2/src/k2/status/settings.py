@@ -10,7 +10,8 @@ from pydantic import Field
 from k2_local import StackSettings
 from k2_local.targets import FILE, Targets
 from k2_shared.core.errors import ConfigError
-from k2_shared.core.settings import ClickHouseReaderSettings, LakeSettings, RunSettings
+from k2_shared.core.lake_settings import LakeSettings
+from k2_shared.core.settings import ClickHouseReaderSettings, RunSettings
 
 
 class StatusSettings(RunSettings, LakeSettings, ClickHouseReaderSettings):
