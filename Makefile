@@ -19,7 +19,7 @@ CORE_TESTS = $(wildcard services/*/tests/test_domain.py services/*/tests/test_fa
 MANIFESTS = requirements.lock Makefile $(MEMBERS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cores test-repeat test-first-run test-crashes test-protocols test-alerts test-service test-feeds test-feed-kills soak-feeds test-exactly-once test-warm test-candles bench-cli bench-core bench-feeds bench-fold bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state bench-clickhouse bench-lake bench-warm bench-candles check lint format lock clean
+.PHONY: help demo test test-cores test-repeat test-first-run test-crashes test-protocols test-alerts test-service test-feeds test-feed-kills soak-feeds test-exactly-once test-warm test-candles test-lake bench-cli bench-core bench-feeds bench-fold bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state bench-clickhouse bench-lake bench-warm bench-candles check lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -104,6 +104,10 @@ test-candles: .venv/.dev ## every candle is exact and says what it lacks, whatev
 	@.venv/bin/python -m pytest shared/tests/candles tests/candles
 	@.venv/bin/k2 stack exec --state $(STATE)/test -- .venv/bin/python -m pytest -m long tests/candles/test_histories.py
 	@.venv/bin/python -m tests.candles.run --state $(STATE)/candles $(ARGS)
+
+test-lake: .venv/.dev ## each Iceberg table has its topics' rows, whatever dies, on both catalogs (ARGS="--seed 7 --rounds 20 --catalog both")
+	@.venv/bin/k2 stack exec --state $(STATE)/test-postgres --catalog postgres -- .venv/bin/python -m pytest shared/tests/lake services/iceberg_sink
+	@.venv/bin/python -m tests.lake.run --state $(STATE)/lake $(ARGS)
 
 .venv-bench/.ready: .venv/.dev tests/bench/requirements.lock
 	@$(PYTHON) -m venv .venv-bench

@@ -3,8 +3,8 @@
 import functools
 
 from tests.candles.world import CandleWorld
+from tests.rounds import Done, Fault
 from tests.warm.disorder import disorders, emptied, group_set, lost, two_sinks_by_half
-from tests.warm.faults import Done, Fault
 from tests.warm.kills import MOMENTS, kills, server_comes_back, sink_dies
 from tests.warm.world import World
 

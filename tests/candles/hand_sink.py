@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tests.candles.comparison import Comparison
 from tests.candles.history import History
+from tests.committed import CommittedRecords
 from tests.faults.supervisor import until
 from tests.warm.faults import half_of, inserting
 from tests.warm.kills import Moment
@@ -125,5 +126,5 @@ def hand_sink(settings: RunSettings, proxy: HttpProxy, schema_id: int) -> HandSi
     names = Names(settings.k2_prefix)
     tables = WarmTables(ClickHouseSettings.load(), names)
     tables.create()
-    oracle = Oracle(settings, names, schema_id)
+    oracle = Oracle(CommittedRecords(settings, names), schema_id)
     return HandSink(settings, tables, proxy, oracle, History(7, schema_id), random.Random(7))

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from tests.warm.faults import PARTITIONED, WIDE_DAYS, Done, Fault, half_of, inserting, met
+from tests.by_hand import To, set_group
+from tests.rounds import Done, Fault
+from tests.warm.faults import PARTITIONED, WIDE_DAYS, half_of, inserting, met
 from tests.warm.kills import server_dies
 from tests.warm.world import TABLES, World
 
 from k2_support.http_proxy import Change, ProxyRule
 
-To = Literal["0", "random offsets", "the ends"]
 Sink = Literal["dead", "running"]
 _STORM = 4
 
@@ -97,29 +97,10 @@ async def group_set(world: World, to: To, table: str = "") -> Done:
     await world.sink.end(signal.SIGKILL)
     await world.flow(4)
     table = table or world.rng.choice(list(TABLES))
-    moved = await _move(world, table, to)
+    every = [at for topic in TABLES[table].topics for at in world.names.partitions(topic)]
+    moved = await set_group(world.settings, world.names.warm_group(table), every, to, world.rng)
     await world.sink_up()
     return Done(bool(moved), f"{table}, {len(moved)} partitions")
-
-
-async def _move(world: World, table: str, to: To) -> dict[TopicPartition, int]:
-    every = [at for topic in TABLES[table].topics for at in world.names.partitions(topic)]
-    reader = AIOKafkaConsumer(
-        bootstrap_servers=world.settings.kafka_bootstrap_servers,
-        group_id=world.names.warm_group(table),
-        isolation_level="read_committed",
-        enable_auto_commit=False,
-    )
-    await reader.start()
-    try:
-        reader.assign(every)
-        ends = await reader.end_offsets(every)
-        targets = {"0": lambda _end: 0, "random offsets": lambda end: world.rng.randint(0, end), "the ends": int}
-        moved = {at: targets[to](end) for at, end in ends.items()}
-        await reader.commit(moved)
-        return moved
-    finally:
-        await reader.stop()
 
 
 async def emptied(world: World, sink: Sink, table: str = "") -> Done:

@@ -1,37 +1,17 @@
-"""A fault of the warm tier and its outcome, and what faults share: which requests are inserts, and halves of them."""
+"""What the faults of the warm tier share: which requests are inserts, and halves of them."""
 
 import functools
 import random
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from tests.faults.supervisor import until
 from tests.warm.halves import some_days, some_rows
-from tests.warm.world import TABLES, World
+from tests.warm.world import TABLES
 
 from k2_support.http_proxy import Change, ProxyRule, Which
 
 PARTITIONED = [name for name, table in TABLES.items() if table.partition_by]
 WIDE_DAYS = 40
 """How far back the days of a batch lie where an insert is to be many parts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What came of a fault: whether it is proven, and by what."""
-
-    proven: bool
-    proof: str
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One kind of fault at one seam, and how often it comes beside others."""
-
-    name: str
-    seam: str
-    weight: int
-    inject: Callable[[World], Awaitable[Done]]
 
 
 def inserting(table: str = "") -> Which:

@@ -6,12 +6,12 @@ import uuid
 from typing import Literal
 
 from aiokafka.admin import NewPartitions
-from tests.faults.supervisor import until
-from tests.warm.faults import Done, Fault
+from tests.by_hand import recreate_topic
+from tests.rounds import Done, Fault
 from tests.warm.world import TABLES, World, running
 
 from k2_shared.core import contracts
-from k2_shared.kafka.topics import administration, create
+from k2_shared.kafka.topics import administration
 
 Change = Literal["made anew", "repartitioned"]
 _HALT = 3
@@ -51,7 +51,7 @@ async def _halted(own: World, table: str, change: Change, is_running: bool) -> D
     if not is_running:
         await own.stop_sinks()
     before = await asyncio.to_thread(own.tables.rows, table)
-    await (_recreate(own, topic) if change == "made anew" else _repartition(own, topic))
+    await (recreate_topic(own.settings, own.names, topic) if change == "made anew" else _repartition(own, topic))
     if not is_running:
         own.sink.start()
     ended = await own.sink.wait_end()
@@ -61,19 +61,6 @@ async def _halted(own: World, table: str, change: Change, is_running: bool) -> D
     codes = {ended.exit_code, again.exit_code}
     said = next((each for each in reversed(again.log.read_text().splitlines()) if "warm_sink: " in each), "")
     return Done(codes <= {_HALT, 2} and untouched and topic in said, f"{table}, exits {codes}: {said[:160]}")
-
-
-async def _recreate(own: World, topic: str) -> None:
-    name = own.names.topic(topic)
-    async with administration(own.settings) as admin:
-        await admin.delete_topics([name])
-
-        async def is_gone() -> bool:
-            (found,) = await admin.describe_topics([name])
-            return bool(found["error_code"])
-
-        await until(is_gone, "the deletion")
-        await create(admin, own.names, [contracts.topics()[topic]], 1)
 
 
 async def _repartition(own: World, topic: str) -> None:

@@ -9,7 +9,8 @@ from typing import Literal
 
 from tests.faults.apis import OFFSET_COMMIT
 from tests.faults.supervisor import until
-from tests.warm.faults import PARTITIONED, WIDE_DAYS, Done, Fault, half_of, inserting, met
+from tests.rounds import Done, Fault
+from tests.warm.faults import PARTITIONED, WIDE_DAYS, half_of, inserting, met
 from tests.warm.halves import places
 from tests.warm.world import TABLES, World
 

@@ -2,14 +2,14 @@
 
 import asyncio
 import functools
-import os
 import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 
+from tests.disk import fill
 from tests.faults.supervisor import until
-from tests.warm.faults import WIDE_DAYS, Done, Fault
+from tests.rounds import Done, Fault
+from tests.warm.faults import WIDE_DAYS
 from tests.warm.world import TABLES, World
 
 from k2_shared.core.errors import Unavailable
@@ -17,7 +17,6 @@ from k2_shared.core.errors import Unavailable
 AWAY_S = 125.0
 _LITTLE_MEMORY = 2_097_152
 _REFUSED_S = 120.0
-_BLOCK = 1_048_576
 _FEW_PARTS = {"parts_to_delay_insert": 2, "parts_to_throw_insert": 3}
 _NO_SPACE = {"min_free_disk_bytes_to_perform_insert": 10**15}
 
@@ -104,7 +103,7 @@ async def _full(world: World, *, is_killed: bool = False) -> Done:
     if not world.has_own_disk:
         return await _kept_free(world)
     ballast = world.server.data / "ballast"
-    filled = await asyncio.to_thread(_fill, ballast)
+    filled = await asyncio.to_thread(fill, ballast)
     try:
         done = await _refused(world, "attempt")
         if is_killed:
@@ -114,18 +113,6 @@ async def _full(world: World, *, is_killed: bool = False) -> Done:
     await world.server_up()
     await world.sink_up()
     return Done(done.proven and filled > 0, f"{filled >> 20} MiB of ballast; {done.proof}")
-
-
-def _fill(ballast: Path) -> int:
-    """Write a file until there is no space left, down to the last byte; returns its size."""
-    with ballast.open("wb", buffering=0) as file:
-        for size in (_BLOCK, 1):
-            try:
-                while True:
-                    file.write(os.urandom(size) if size == 1 else bytes(size))
-            except OSError:
-                continue
-        return file.tell()
 
 
 async def _refused(world: World, reason: str, table: str = "") -> Done:

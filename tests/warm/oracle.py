@@ -7,19 +7,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from fastavro import parse_schema, schemaless_reader
+from tests.committed import CommittedRecords
 
 from k2_shared.core import contracts
 from k2_shared.core.errors import InvalidRecord
-from k2_shared.core.settings import RunSettings
 from k2_shared.core.trade import Schemas, WriterSchema
-from k2_shared.kafka.topics import Names
 from k2_support.warm_rows import expected
 from k2_support.warm_tables import Row
 
 _UNIX_BEGAN = datetime(1970, 1, 1, tzinfo=UTC)
-_POLL_MS = 500
 
 Place = tuple[bytes, int, int]
 """A record's topic, partition and offset."""
@@ -29,25 +26,14 @@ Place = tuple[bytes, int, int]
 class Oracle:
     """Every committed record of the topics that feed the tables, and the rows that follow from them."""
 
-    settings: RunSettings
-    names: Names
+    committed: CommittedRecords
     schema_id: int
     rows: dict[str, dict[Place, Row]] = field(default_factory=dict)
-    _next: dict[TopicPartition, int] = field(default_factory=dict)
 
     async def read_on(self) -> None:
-        """Read to the topics' ends as they are now, on a consumer of its own."""
-        reader = AIOKafkaConsumer(
-            bootstrap_servers=self.settings.kafka_bootstrap_servers,
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-        )
-        await reader.start()
-        try:
-            for table, contract in contracts.warm_tables().items():
-                self._note(table, await self._new(reader, contract.topics))
-        finally:
-            await reader.stop()
+        """Read to the topics' ends as they are now."""
+        for table, contract in contracts.warm_tables().items():
+            self._note(table, await self.committed.read_on(table, contract.topics))
 
     def _note(self, table: str, records: list[Any]) -> None:
         known = self.rows.setdefault(table, {})
@@ -55,20 +41,6 @@ class Oracle:
         known |= {place(row): row for row in found}
         if table == "gold_trades":
             self.rows[table] = latest_of_each(known)
-
-    async def _new(self, reader: AIOKafkaConsumer, topics: tuple[str, ...]) -> list[Any]:
-        """Records of topics that were not read before."""
-        every = [at for topic in topics for at in self.names.partitions(topic)]
-        reader.assign(every)
-        ends = await reader.end_offsets(every)
-        for at in every:
-            reader.seek(at, self._next.setdefault(at, 0))
-        found: list[Any] = []
-        while any(self._next[at] < ends[at] for at in every):
-            for batch in (await reader.getmany(timeout_ms=_POLL_MS)).values():
-                found += batch
-            self._next |= {at: await reader.position(at) for at in every}
-        return found
 
 
 def place(row: Row) -> Place:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
+from tests.committed import CommittedRecords
 from tests.contract.clickhouse.server import Embedded
 from tests.faults.proxy import Proxy
 from tests.faults.supervisor import SupervisedAgent, until
@@ -74,6 +75,11 @@ class World:
         if not self.sink.running:
             self.sink.start()
         await self.sink.ready()
+
+    async def mend(self) -> None:
+        """Start the server and the sink if they are not there."""
+        await self.server_up()
+        await self.sink_up()
 
     async def server_up(self) -> None:
         """Start the server if it is not there, and wait until it answers."""
@@ -173,7 +179,7 @@ async def running(
             settings, server, {"CLICKHOUSE_URL": proxy.url, "KAFKA_BOOTSTRAP_SERVERS": broker.address}, folder
         )
         load = Load(settings, names, kind.content(seed, schema_id))
-        oracle = Oracle(settings, names, schema_id)
+        oracle = Oracle(CommittedRecords(settings, names), schema_id)
         world = kind(
             settings, names, stack, server, proxy, tables, sinks, load, oracle, folder, random.Random(seed), broker
         )

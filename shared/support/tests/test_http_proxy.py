@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from http.client import RemoteDisconnected
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
@@ -67,3 +68,29 @@ def test_a_rule_applies_as_often_as_it_says(proxy: HttpProxy, bodies: list[bytes
                 ask(proxy, b"lost")
         assert ask(proxy, b"body") == b"body"
     assert (bodies, rule.done) == ([b"body"], 2)
+
+
+def test_a_changed_request_may_be_answered(proxy: HttpProxy, bodies: list[bytes]) -> None:
+    """Then the client notices nothing but the change, of the requests that have what the rule asks for."""
+    rule = ProxyRule(lambda _m, _p: True, None, after=True, change=bytes.upper, answered=True, containing=b"od")
+    with proxy.ruled(rule):
+        assert ask(proxy, b"body") == b"BODY"
+        assert ask(proxy, b"other") == b"other"
+    assert (bodies, rule.done) == ([b"BODY", b"other"], 1)
+
+
+def test_a_slow_server_answers(proxy: HttpProxy) -> None:
+    """Late, and with what it has."""
+    with proxy.slow(0.05) as rule:
+        assert ask(proxy, b"body") == b"body"
+    assert rule.done == 1
+
+
+def test_a_refusal_may_say_why(proxy: HttpProxy, bodies: list[bytes]) -> None:
+    """As an object store does that is asked too often."""
+    with (
+        proxy.ruled(ProxyRule(lambda _m, _p: True, 503, said=b"<Code>SlowDown</Code>")),
+        pytest.raises(HTTPError) as no,
+    ):
+        ask(proxy, b"body")
+    assert (no.value.code, no.value.read(), bodies) == (503, b"<Code>SlowDown</Code>", [])

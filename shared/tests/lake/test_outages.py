@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from k2_shared.core.errors import Halt, Unavailable
+from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.core.retries import Interrupted
-from k2_shared.core.settings import LakeSettings
 from k2_shared.lake.retries import at_table
 from k2_shared.lake.table import LakeTable
 from k2_support.http_proxy import HttpProxy, ProxyRule
+from k2_support.lake_requests import commit, data_file, manifest, path_has, read_table
 
 TOPIC = "market.crypto.trades.binance"
 
@@ -55,32 +56,23 @@ def owner(table: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Owner]:
         yield made
 
 
-def path_has(*parts: str, method: str) -> Callable[[str, str], bool]:
-    """Requests of one method whose path contains all of these."""
-    return lambda given, path: given == method and all(part in path for part in parts)
-
-
-WRITE = path_has("/data/", method="PUT")
-MANIFEST = path_has("/metadata/", method="PUT")
-REFRESH = path_has("/tables/", method="GET")
-COMMIT = path_has("/tables/", method="POST")
 FAULTS: dict[str, Callable[[Owner], AbstractContextManager[ProxyRule]]] = {
-    "the store refuses rows by 503": lambda owner: owner.store.refusing(503, WRITE),
-    "the store refuses rows by 403": lambda owner: owner.store.refusing(403, WRITE),
-    "the store refuses manifests by 503": lambda owner: owner.store.refusing(503, MANIFEST),
+    "the store refuses rows by 503": lambda owner: owner.store.refusing(503, data_file()),
+    "the store refuses rows by 403": lambda owner: owner.store.refusing(403, data_file()),
+    "the store refuses manifests by 503": lambda owner: owner.store.refusing(503, manifest()),
     "the store is cut": lambda owner: owner.store.cut(),
     "the catalog is cut": lambda owner: owner.catalog.cut(),
-    "the catalog refuses a commit by 500": lambda owner: owner.catalog.refusing(500, COMMIT),
-    "the catalog refuses a commit by 403": lambda owner: owner.catalog.refusing(403, COMMIT),
-    "the catalog's replies to commits are lost": lambda owner: owner.catalog.cut(COMMIT, after=True),
+    "the catalog refuses a commit by 500": lambda owner: owner.catalog.refusing(500, commit()),
+    "the catalog refuses a commit by 403": lambda owner: owner.catalog.refusing(403, commit()),
+    "the catalog's replies to commits are lost": lambda owner: owner.catalog.cut(commit(), after=True),
 }
 
 
 UNREADABLE: dict[str, Callable[[Owner], AbstractContextManager[ProxyRule]]] = {
     "the catalog is cut": lambda owner: owner.catalog.cut(),
-    "the catalog refuses to be read by 503": lambda owner: owner.catalog.refusing(503, REFRESH),
-    "the catalog answers what is no answer": lambda owner: owner.catalog.refusing(200, REFRESH),
-    "the catalog refuses to read by 501": lambda owner: owner.catalog.refusing(501, REFRESH),
+    "the catalog refuses to be read by 503": lambda owner: owner.catalog.refusing(503, read_table()),
+    "the catalog answers what is no answer": lambda owner: owner.catalog.refusing(200, read_table()),
+    "the catalog refuses to read by 501": lambda owner: owner.catalog.refusing(501, read_table()),
 }
 
 
@@ -140,7 +132,7 @@ def test_a_first_commit_and_its_state_outlive_the_fault(owner: Owner, table: Any
 def test_after_an_own_commit_the_table_is_not_read_again(owner: Owner, table: Any, make_batch: Any) -> None:
     """What the catalog answered to the commit is what there is; after another's commit it is read."""
     owner.table.commit(make_batch(0, 5))
-    with owner.catalog.refusing(503, REFRESH) as rule:
+    with owner.catalog.refusing(503, read_table()) as rule:
         owner.table.commit(make_batch(5, 7))
         assert rule.done == 0
     table.owner().commit(make_batch(0, 3, partition=1))

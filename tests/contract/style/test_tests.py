@@ -14,6 +14,8 @@ FOUND = {path.relative_to(ROOT) for folder in FOLDERS for path in (ROOT / folder
 FILES = sorted(path.as_posix() for path in FOUND if "tests" in path.parts)
 
 PACED = {
+    "shared/tests/feed/test_transport.py": 2,  # a server's parts go out apart, at turns of the loop
+    "shared/tests/stages/test_membership.py": 1,  # several intervals of the broker's clock pass
     "tests/bench/clickhouse.py": 1,  # an idle server is measured over a time
     "tests/bench/commits.py": 1,  # the pause between two commits is what is compared
     "tests/bench/feeds_plain.py": 1,  # a plain feed's linger, beside which ours is measured
@@ -39,13 +41,13 @@ PACED = {
     "tests/feeds/test_outages.py": 3,  # outages of a given length, through which the feed is looked at
     "tests/feeds/test_restart.py": 2,  # a process is killed at a random time
     "tests/feeds/watch.py": 1,  # an alert's rule is fed with scrapes at its interval
+    "tests/lake/kills.py": 1,  # a process lives for a random time
+    "tests/lake/limits.py": 2,  # outages of given lengths
     "tests/outage/test_broker_away.py": 1,  # the broker is away for a minute
     "tests/warm/kills.py": 1,  # a process is killed at a random time
     "tests/warm/limits.py": 1,  # the server is away for minutes
     "tests/warm/load.py": 1,  # records are written at a pace
-    "shared/tests/feed/test_transport.py": 2,  # a server's parts go out apart, at turns of the loop
     "shared/tests/stages/test_table_sink.py": 1,  # a poll without records takes its time
-    "shared/tests/stages/test_membership.py": 1,  # several intervals of the broker's clock pass
 }
 """Tests that make time pass, and how often: the pace of a load, the length of an outage, a sampling."""
 

@@ -2,6 +2,7 @@
 
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,8 +32,9 @@ def _nothing() -> None:
 class ProxyRule:
     """What is done to the requests it applies to: a status and nothing else, or a broken connection.
 
-    ``after`` passes them on first, changed, and withholds the server's reply; ``meanwhile`` is done before the
-    connection breaks. ``done`` counts those that were met, of which there are ``times`` at most.
+    ``after`` passes them on first, changed, and withholds the server's reply, unless it is ``answered``; ``meanwhile``
+    is done before the connection breaks. ``said`` is what comes with a status. It applies to a request whose body has
+    ``containing``; ``done`` counts those that were met, of which there are ``times`` at most.
     """
 
     which: Which
@@ -40,6 +42,9 @@ class ProxyRule:
     after: bool = False
     change: Change = _unchanged
     meanwhile: Callable[[], None] = _nothing
+    answered: bool = False
+    said: bytes = b"refused by the gate"
+    containing: bytes = b""
     times: float = float("inf")
     done: int = 0
 
@@ -86,6 +91,17 @@ class HttpProxy:
             yield rule
 
     @contextmanager
+    def slow(self, seconds: float, which: Which = lambda _method, _path: True) -> Iterator[ProxyRule]:
+        """Have some requests wait before they are passed on and answered."""
+
+        def late(body: bytes) -> bytes:
+            time.sleep(seconds)
+            return body
+
+        with self.ruled(ProxyRule(which, None, after=True, change=late, answered=True)) as rule:
+            yield rule
+
+    @contextmanager
     def ruled(self, rule: ProxyRule) -> Iterator[ProxyRule]:
         """Apply a rule for the length of the block."""
         self.rules.append(rule)
@@ -94,10 +110,11 @@ class HttpProxy:
         finally:
             self.rules.remove(rule)
 
-    def rule_for(self, method: str, path: str) -> ProxyRule | None:
+    def rule_for(self, method: str, path: str, body: bytes = b"") -> ProxyRule | None:
         """The rule that a request meets, if any; it is counted."""
         with self._counting:
-            found = next((rule for rule in self.rules if rule.done < rule.times and rule.which(method, path)), None)
+            left = (rule for rule in self.rules if rule.done < rule.times and rule.containing in body)
+            found = next((rule for rule in left if rule.which(method, path)), None)
             if found:
                 found.done += 1
             return found
@@ -120,9 +137,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def pass_on(self) -> None:
         body = self._body()
-        rule = self.proxy.rule_for(self.command, self.path)
+        rule = self.proxy.rule_for(self.command, self.path, body)
         if rule and rule.status:
-            self._answer(rule.status, {"Content-Type": "text/plain"}, b"refused by the gate")
+            self._answer(rule.status, {"Content-Type": "text/plain"}, rule.said)
             return
         if rule and not rule.after:
             self._hang_up(rule)
@@ -132,7 +149,7 @@ class _Handler(BaseHTTPRequestHandler):
         except (OSError, HTTPException):
             self._hang_up(rule)  # the server is away: so is the proxy
             return
-        if rule:
+        if rule and not rule.answered:
             self._hang_up(rule)
         else:
             self._answer(status, headers, reply)

@@ -1,4 +1,4 @@
-"""A disk of the server's own, small enough to be filled: memory, mounted over its folder where the system allows it."""
+"""A disk of a server's own, small enough to be filled: memory, mounted over its folder where the system allows it."""
 
 import os
 import subprocess
@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _SIZE = "1500m"
+_BLOCK = 1_048_576
 
 
 @contextmanager
@@ -27,3 +28,15 @@ def disk(folder: Path) -> Iterator[bool]:
 
 def _ran(*words: str | Path) -> bool:
     return subprocess.run(words, check=False, capture_output=True, timeout=120).returncode == 0  # fixed words
+
+
+def fill(ballast: Path) -> int:
+    """Write a file until there is no space left, down to the last byte; returns its size."""
+    with ballast.open("wb", buffering=0) as file:
+        for size in (_BLOCK, 1):
+            try:
+                while True:
+                    file.write(os.urandom(size) if size == 1 else bytes(size))
+            except OSError:
+                continue
+        return file.tell()

@@ -1,0 +1,33 @@
+"""Requests by which a table's owner works, as a proxy before catalog or store sees them."""
+
+from k2_support.http_proxy import Which
+
+
+def path_has(*parts: str, method: str) -> Which:
+    """Requests of one method whose path contains all of these."""
+    return lambda given, path: given == method and all(part in path for part in parts)
+
+
+def data_file(table: str = "") -> Which:
+    """Rows that are written to the store."""
+    return path_has(f"{table}/data/" if table else "/data/", method="PUT")
+
+
+def manifest(table: str = "") -> Which:
+    """Manifests and lists of them that are written to the store."""
+    return path_has(f"{table}/metadata/" if table else "/metadata/", method="PUT")
+
+
+def manifest_list(table: str = "") -> Which:
+    """Lists of manifests that are written to the store: the last thing before a commit."""
+    return path_has(f"{table}/metadata/snap-" if table else "/metadata/snap-", method="PUT")
+
+
+def read_table(table: str = "") -> Which:
+    """A table that is read from the catalog."""
+    return path_has(f"/tables/{table}", method="GET")
+
+
+def commit(table: str = "") -> Which:
+    """A commit to a table: of rows, of what expires, of anything."""
+    return path_has(f"/tables/{table}", method="POST")
