@@ -17,6 +17,7 @@ from k2_shared.lake.history import ancestors
 
 _CONFIGURATION, _HALT, _AWAY = 2, 3, 4
 _BACK = 5  # snapshots
+_ENDS_S = 240.0  # a reader tries a minute and more before it gives up
 
 
 def foreign() -> list[Fault]:
@@ -119,7 +120,7 @@ async def _topic_recreated(world: World) -> Done:
         topic = own.rng.choice(TABLES[table].topics)
         await recreate_topic(own.settings, own.names, topic)
         own.committed.begin_anew(topic)
-        ended = await own.sink.wait_end()
+        ended = await own.sink.wait_end(_ENDS_S)
         own.sink.start()
         again = await own.sink.wait_end()
         done = await _resolved(own, table, again, "", "--offsets", "drop")
