@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table
 from tests.bench.harness import Bench, own_topics
 
 from k2_shared.core import contracts
-from k2_shared.core.settings import LakeSettings
+from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.kafka.topics import Names
 from k2_shared.lake import iceberg
 from k2_support.children import Child
@@ -24,7 +25,7 @@ class LakePlace:
     """Where a benchmark writes and reads."""
 
     bench: Bench
-    catalog: iceberg.Catalog
+    catalog: Catalog
     folder: Path
 
     async def sink(self, **settings: str) -> Child:

@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table
 from pyiceberg.types import DoubleType, StringType
 from tests.evolution.newer import MIGRATION, NewerVersion, newer_version
 
 from k2_shared.core import contracts
+from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.core.records import Outgoing
-from k2_shared.core.settings import LakeSettings, RunSettings
+from k2_shared.core.settings import RunSettings
 from k2_shared.feed.coverage.feed_records import now_us
 from k2_shared.kafka.registry import SchemaRegistry
 from k2_shared.kafka.topics import GOLD, Names
@@ -36,7 +38,7 @@ def newer(tmp_path: Path) -> NewerVersion:
 
 
 @pytest.fixture
-def lake(names: Names) -> Iterator[iceberg.Catalog]:
+def lake(names: Names) -> Iterator[Catalog]:
     """The lake's tables, as this version makes them."""
     catalog = iceberg.connect(LakeSettings.load())
     made = [iceberg.create(catalog, names, contract) for contract in contracts.tables().values()]
@@ -45,7 +47,7 @@ def lake(names: Names) -> Iterator[iceberg.Catalog]:
         catalog.drop_table(table.name())
 
 
-def gold(catalog: iceberg.Catalog, names: Names) -> Table:
+def gold(catalog: Catalog, names: Names) -> Table:
     """The lake's table of gold, as it stands now."""
     return catalog.load_table((iceberg.namespace(names), "gold_crypto_trades"))
 
@@ -60,7 +62,7 @@ async def written(settings: RunSettings, names: Names, schema_id: int, schema: A
     await write(settings, names, records, 3)
 
 
-def cut_short(newer: NewerVersion, lake: iceberg.Catalog, names: Names) -> None:
+def cut_short(newer: NewerVersion, lake: Catalog, names: Names) -> None:
     """Leave what a run leaves that is killed in its midst: a migration applied, and one column of one table added."""
     assert newer.k2(["migrate", "apply"], K2_PREFIX=names.prefix).returncode == 0
     with gold(lake, names).update_schema() as schema:
@@ -77,7 +79,7 @@ async def newest(settings: RunSettings, names: Names) -> int:
 
 async def test_a_field_reaches_every_tier(
     newer: NewerVersion,
-    lake: iceberg.Catalog,
+    lake: Catalog,
     tables: WarmTables,
     topics: dict[str, int],
     run_settings: RunSettings,
@@ -128,7 +130,7 @@ async def test_a_field_reaches_every_tier(
 
 
 async def test_a_column_that_another_engine_added_is_taken_as_it_is(
-    lake: iceberg.Catalog, topics: dict[str, int], run_settings: RunSettings, names: Names, agents: Agents
+    lake: Catalog, topics: dict[str, int], run_settings: RunSettings, names: Names, agents: Agents
 ) -> None:
     """Under a sink that runs, and at its next start: its rows say nothing of it."""
     (schema_id, *_) = topics.values()

@@ -7,7 +7,7 @@ from pyiceberg.catalog import Catalog
 
 from k2_shared.core.errors import Unavailable
 from k2_shared.core.lake_settings import LakeSettings
-from k2_shared.core.retries import reason
+from k2_shared.core.retries import UsedUp, reason
 from k2_shared.lake import iceberg
 from k2_shared.lake.retries import RETRYABLE
 
@@ -17,10 +17,10 @@ def connected(settings: LakeSettings) -> Iterator[Catalog]:
     """The catalog, for the length of a block. Blocks.
 
     Raises:
-        Unavailable: catalog or store do not answer.
+        Unavailable: catalog or store do not answer, or no attempt at a table succeeded.
     """
     try:
         yield iceberg.connect(settings)
-    except RETRYABLE as error:
+    except (*RETRYABLE, UsedUp) as error:
         uri = settings.iceberg_catalog_uri
         raise Unavailable(f"the catalog at {uri} failed ({reason(error)}): check ICEBERG_CATALOG_URI") from None

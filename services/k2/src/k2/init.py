@@ -3,14 +3,11 @@ their contracts; safe to repeat.
 """
 
 from pydantic import Field
-from pyiceberg.exceptions import RESTError
-from requests.exceptions import RequestException
 
+from k2.catalog import connected
 from k2.running import run
 from k2_shared.core import contracts
-from k2_shared.core.errors import Unavailable
 from k2_shared.core.lake_settings import LakeSettings
-from k2_shared.core.retries import UsedUp
 from k2_shared.core.settings import ClickHouseSettings, RunSettings
 from k2_shared.kafka import topics
 from k2_shared.kafka.registry import SchemaRegistry
@@ -53,14 +50,11 @@ def align_tables(settings: InitSettings, names: Names) -> list[str]:
         Unavailable: the catalog did not answer, or others changed a table all the while.
     """
     changed = []
-    try:
-        catalog = iceberg.connect(settings)
+    with connected(settings) as catalog:
         for contract in contracts.tables().values():
             iceberg.create(catalog, names, contract)
             if said := align(catalog, names, contract):
                 changed.append(f"{contract.name} now has {'; '.join(said)}")
-    except (RESTError, RequestException, UsedUp) as error:
-        raise Unavailable(f"the Iceberg catalog at {settings.iceberg_catalog_uri} failed: {error}") from None
     return changed
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from pyiceberg.catalog import Catalog
+
 from k2.catalog import connected
 from k2.init import InitSettings, align_tables, register_subjects
 from k2.running import run
@@ -61,7 +63,7 @@ def _tables(settings: SchemaSettings, names: Names) -> list[Step]:
         return [step for contract in contracts.tables().values() for step in _table(catalog, names, contract)]
 
 
-def _table(catalog: iceberg.Catalog, names: Names, contract: contracts.TableContract) -> Iterator[Step]:
+def _table(catalog: Catalog, names: Names, contract: contracts.TableContract) -> Iterator[Step]:
     table = iceberg.find(catalog, names, contract.name)
     if table is None:
         yield Step("Iceberg", contract.name, "to be created")
