@@ -19,7 +19,7 @@ from tests.bench.harness import Machine, Watch, broker_pid, counter
 from tests.bench.lake_place import LakePlace, lake_place
 from tests.bench.lake_speed import TOPICS
 
-from k2_shared.core.settings import SinkIdSettings
+from k2_shared.core.lake_settings import SinkIdSettings
 from k2_shared.kafka.topics import Names, partition_for
 from k2_support.children import Child
 from k2_support.waiting import came_true
