@@ -37,7 +37,7 @@ class Tables:
 
     def read(self) -> dict[str, TableRows]:
         """Every table of the contracts."""
-        connection = self._connect()
+        connection = connect(self._settings)
         try:
             return {name: self._table(connection, contract) for name, contract in contracts.tables().items()}
         finally:
@@ -53,7 +53,7 @@ class Tables:
         table = iceberg.connect(self._settings).load_table((self._namespace, "gold_crypto_trades"))
         committed = {snapshot.snapshot_id: snapshot.timestamp_ms for snapshot in table.snapshots()}
         ages = array("d")
-        connection = self._connect()
+        connection = connect(self._settings)
         for entry in table.inspect.entries().to_pylist():
             found = connection.execute(
                 "select epoch_us(ingestion_timestamp) from read_parquet(?)", [entry["data_file"]["file_path"]]
@@ -73,15 +73,15 @@ class Tables:
         ids = Counter(dict(found))
         return TableRows(ids.total(), ids)
 
-    def _connect(self) -> duckdb.DuckDBPyConnection:
-        connection = duckdb.connect(
-            config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
-        )
-        for name in EXTENSIONS:
-            connection.load_extension(str(_extension(name)))
-        for statement in attaching(self._settings):
-            connection.execute(statement)
-        return connection
+
+def connect(settings: LakeSettings) -> duckdb.DuckDBPyConnection:
+    """A DuckDB of its own that has the catalog under the name ``lake``; nothing is installed. Blocks."""
+    connection = duckdb.connect(config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"})
+    for name in EXTENSIONS:
+        connection.load_extension(str(_extension(name)))
+    for statement in attaching(settings):
+        connection.execute(statement)
+    return connection
 
 
 def attaching(settings: LakeSettings) -> Sequence[str]:
