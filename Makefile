@@ -16,10 +16,11 @@ CORE_TESTS = $(wildcard services/*/tests/test_domain.py services/*/tests/test_fa
 	$(wildcard shared/tests/arrow/test_*.py) \
 	$(wildcard shared/tests/candles/test_*.py) \
 	$(patsubst %,shared/tests/feed/test_%.py,encoder blocks checkpoint coverage feed_records gap_log listings patterns recent rest silent)
+SPARK_MEMBERS = $(foreach m,./shared[lake] ./shared/support[testing] ./deploy/local ./services/iceberg_sink ./deploy/spark,--editable '$(m)')
 MANIFESTS = requirements.lock Makefile $(MEMBERS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cores test-repeat test-first-run test-crashes test-protocols test-alerts test-service test-feeds test-feed-kills soak-feeds test-exactly-once test-warm test-candles test-lake bench-cli bench-core bench-feeds bench-fold bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state bench-clickhouse bench-lake bench-warm bench-candles check lint format lock clean
+.PHONY: help demo test test-cores test-repeat test-first-run test-crashes test-protocols test-alerts test-service test-feeds test-feed-kills soak-feeds test-exactly-once test-warm test-candles test-lake test-spark bench-cli bench-core bench-feeds bench-fold bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state bench-clickhouse bench-lake bench-warm bench-candles check lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -109,6 +110,18 @@ test-lake: .venv/.dev ## each Iceberg table has its topics' rows, whatever dies,
 	@.venv/bin/k2 stack exec --state $(STATE)/test-postgres --catalog postgres -- .venv/bin/python -m pytest shared/tests/lake services/iceberg_sink
 	@.venv/bin/python -m tests.lake.run --state $(STATE)/lake $(ARGS)
 
+.venv-spark/.ready: .venv/.dev deploy/spark/requirements.lock deploy/spark/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info >= (3, 14))' || { \
+		echo "k2: Spark 3.5 was tried on Python 3.11 to 3.13: make test-spark PYTHON=python3.11" >&2; exit 2; }
+	@$(PYTHON) -m venv .venv-spark
+	$(STEP) "installing Spark (once, 317 MB)" .venv/bin/uv pip install --compile-bytecode --python .venv-spark/bin/python \
+		--constraint deploy/spark/requirements.lock --build-constraint requirements.lock $(SPARK_MEMBERS) || { \
+		echo "k2: could not install Spark: check the network and the disk, then run make again" >&2; exit 2; }
+	@touch $@
+
+test-spark: .venv-spark/.ready ## Spark reads every table of the lake to the last digit, and others what it has compacted
+	@.venv/bin/k2 stack exec --state $(STATE)/test -- .venv-spark/bin/python -m pytest deploy/spark/tests $(ARGS)
+
 .venv-bench/.ready: .venv/.dev tests/bench/requirements.lock
 	@$(PYTHON) -m venv .venv-bench
 	@.venv/bin/uv pip install --quiet --python .venv-bench/bin/python --constraint tests/bench/requirements.lock \
@@ -167,6 +180,11 @@ lock: .venv/bin/uv ## pin every dependency again, with hashes
 	@echo 'quixstreams' | .venv/bin/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
 		--python-version 3.11 --no-emit-package k2-shared shared/pyproject.toml services/silver/pyproject.toml - \
 		--output-file tests/bench/requirements.lock
+	@.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 \
+		--extra arrow --extra lake --extra testing --constraint requirements.lock --no-emit-package k2-shared \
+		--no-emit-package k2-support --no-emit-package k2-local shared/pyproject.toml shared/support/pyproject.toml \
+		deploy/local/pyproject.toml services/iceberg_sink/pyproject.toml deploy/spark/pyproject.toml \
+		--output-file deploy/spark/requirements.lock
 	@echo 'uv' | .venv/bin/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
 		--python-version 3.11 - --output-file deploy/local/uv.lock
 

@@ -94,6 +94,7 @@ def test_everything_is_pinned() -> None:
     assert {"kafka_2.13-4.1.1.jar", "log4j-slf4j-impl-2.24.3.jar"} <= set(names["kafka"])
     assert names["registry"] == ["apicurio-registry-app-3.0.9-all.tar.gz"]
     assert {"iceberg-core-1.11.0.jar", "postgresql-42.7.7.jar"} <= set(names["rest_catalog"])
+    assert names["spark"] == ["iceberg-spark-runtime-3.5_2.12-1.11.0.jar", "iceberg-aws-bundle-1.11.0.jar"]
     every = {artifact for each in found.values() for artifact in each}
     assert len(every) == len({artifact.name for artifact in every})
     assert all(len(artifact.sha256) == 64 and artifact.size > 0 for artifact in every)
@@ -150,6 +151,17 @@ def test_what_no_part_runs_from_is_not_downloaded(central: Central, tmp_path: Pa
     downloads = Cache(tmp_path / "cache", _quiet, central.artifacts).fetch(["kafka", "registry", "seaweed"])
     assert downloads.rest_catalog_classpath == []
     assert _visible(tmp_path / "cache" / "jars") == {"first-1.0.jar"}
+
+
+def test_what_runs_beside_the_stack_is_downloaded_alone_and_once(central: Central, tmp_path: Path) -> None:
+    """Neither Kafka nor the registry comes with it, and the second time nobody is asked."""
+    artifacts = {**central.artifacts, "kafka": [ABSENT], "spark": central.artifacts["kafka"]}
+    (jar,) = Cache(tmp_path / "cache", _quiet, artifacts).jars("spark")
+    assert jar.read_bytes() == b"jar" * 1000
+    assert _visible(tmp_path / "cache") == {"jars/first-1.0.jar"}
+    asked = central.requests.total()
+    assert Cache(tmp_path / "cache", pytest.fail, artifacts).jars("spark") == [jar]
+    assert central.requests.total() == asked
 
 
 def test_full_disk_is_one_line_and_leaves_nothing(

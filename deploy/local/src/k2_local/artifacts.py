@@ -25,7 +25,7 @@ from k2_shared.core.errors import ConfigError
 _AT_ONCE = 4
 _TIMEOUT_S = 60
 _STAGING = ".staging-"
-_TOLD = {"kafka": "Kafka", "rest_catalog": "the Iceberg catalog"}  # the parts that run from jars
+_TOLD = {"kafka": "Kafka", "rest_catalog": "the Iceberg catalog", "spark": "Iceberg for Spark"}  # what runs from jars
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,21 @@ class Cache:
                     for part, wanted in jars.items():
                         self._add_jars(_TOLD[part], wanted, staging)
                     self._add_archive(staging)
-        kafka, catalog = ([*map(self._path, jars.get(part, ()))] for part in _TOLD)
+        kafka, catalog = ([*map(self._path, jars.get(part, ()))] for part in ("kafka", "rest_catalog"))
         return Downloads(kafka, self._home, catalog)
+
+    def jars(self, part: str) -> list[Path]:
+        """The jars of what runs beside the stack, downloaded as ``fetch`` does.
+
+        Raises:
+            ConfigError: the network, the disk, the folder or a checksum is in the way.
+        """
+        wanted = self._artifacts[part]
+        with explained(self._folder, "K2_CACHE_DIR"):
+            if self._missing(wanted):
+                with self._exclusive() as staging:
+                    self._add_jars(_TOLD[part], wanted, staging)
+        return [*map(self._path, wanted)]
 
     @property
     def _home(self) -> Path:

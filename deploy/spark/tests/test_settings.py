@@ -1,0 +1,54 @@
+"""What Spark is told of the lake follows from our settings."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from k2_shared.core.settings import LakeSettings
+from k2_spark.settings import CATALOG, catalog_options, spark_options
+
+KEY, SECRET, CREDENTIAL = "the-key", "the-secret", "the-user:the-password"
+
+
+def lake(**changes: Any) -> LakeSettings:
+    given = {"s3_access_key_id": KEY, "s3_secret_access_key": SECRET, "iceberg_credential": CREDENTIAL, **changes}
+    return LakeSettings.load(**given)
+
+
+def test_the_catalog_is_that_of_our_settings() -> None:
+    """In Java's words: another name for the region, milliseconds for seconds, paths in place of virtual hosts."""
+    found = catalog_options(lake(s3_region="eu-west-1", s3_endpoint="https://s3:1", iceberg_timeout_s=2.5))
+    assert (found["client.region"], found["s3.endpoint"]) == ("eu-west-1", "https://s3:1")
+    assert found["rest.client.socket-timeout-ms"] == found["rest.client.connection-timeout-ms"] == "2500"
+    assert found["s3.path-style-access"] == "true"
+    assert (found["credential"], found["s3.secret-access-key"]) == (CREDENTIAL, SECRET)
+
+
+def test_what_has_no_setting_is_not_told() -> None:
+    """A catalog without a credential is not given an empty one."""
+    found = catalog_options(lake(iceberg_credential=None, iceberg_oauth2_server_uri=None, s3_secret_access_key=None))
+    assert not {"credential", "oauth2-server-uri", "s3.secret-access-key"} & set(found)
+
+
+def test_tables_are_not_cached() -> None:
+    """The sink commits every few seconds, and a session would read what it had seen first."""
+    assert catalog_options(lake())["cache-enabled"] == "false"
+
+
+def test_the_jars_are_on_the_class_paths_of_drivers_and_executors() -> None:
+    """And are not sent to each executor at its first job."""
+    found = spark_options(lake(), [Path("/jars/one.jar"), Path("/jars/two.jar")])
+    paths = {found[f"spark.{each}.extraClassPath"] for each in ("driver", "executor")}
+    assert paths == {"/jars/one.jar:/jars/two.jar"}
+    assert "spark.jars" not in found
+
+
+def test_no_option_shows_a_key() -> None:
+    """In logs and on pages Spark blackens what its pattern finds, and it finds an option with a secret by its name."""
+    found = spark_options(lake(), [])
+    hidden = re.compile(found["spark.redaction.regex"].removeprefix("(?i)"), re.IGNORECASE)
+    secret = {name for name, value in found.items() if value in (KEY, SECRET, CREDENTIAL)}
+    assert secret == {
+        f"spark.sql.catalog.{CATALOG}.{n}" for n in ("s3.access-key-id", "s3.secret-access-key", "credential")
+    }
+    assert all(hidden.search(name) for name in secret)
