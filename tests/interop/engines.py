@@ -7,7 +7,8 @@ import polars as pl
 from tests.interop.tables import Row, Written
 
 from k2.demo import tables as duck
-from k2_shared.core.settings import ClickHouseSettings, LakeSettings
+from k2_shared.core.lake_settings import LakeSettings
+from k2_shared.core.settings import ClickHouseSettings
 
 Reading = Callable[[Written], list[Row]]
 

@@ -12,8 +12,8 @@ from pyiceberg.catalog import Catalog
 from iceberg_sink.rows import gathered, of_table
 from k2_shared.core import contracts
 from k2_shared.core.contracts import TableContract
+from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.core.origin import HEADER
-from k2_shared.core.settings import LakeSettings
 from k2_shared.kafka.identities import Identity
 from k2_shared.kafka.topics import Names
 from k2_shared.lake import iceberg

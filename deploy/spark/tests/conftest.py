@@ -10,7 +10,7 @@ from tests.interop.tables import lake_tables
 
 from k2_local.artifacts import Cache
 from k2_local.settings import StackSettings
-from k2_shared.core.settings import LakeSettings
+from k2_shared.core.lake_settings import LakeSettings
 from k2_spark.session import session
 
 lake = pytest.fixture(scope="session")(lake_tables)

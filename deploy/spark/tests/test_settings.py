@@ -4,7 +4,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from k2_shared.core.settings import LakeSettings
+import pytest
+
+from k2_shared.core.errors import ConfigError
+from k2_shared.core.lake_settings import LakeSettings
 from k2_spark.settings import CATALOG, catalog_options, spark_options
 
 KEY, SECRET, CREDENTIAL = "the-key", "the-secret", "the-user:the-password"
@@ -26,8 +29,29 @@ def test_the_catalog_is_that_of_our_settings() -> None:
 
 def test_what_has_no_setting_is_not_told() -> None:
     """A catalog without a credential is not given an empty one."""
-    found = catalog_options(lake(iceberg_credential=None, iceberg_oauth2_server_uri=None, s3_secret_access_key=None))
-    assert not {"credential", "oauth2-server-uri", "s3.secret-access-key"} & set(found)
+    found = catalog_options(lake(iceberg_credential=None, iceberg_oauth2_server_uri=None))
+    assert not {"credential", "oauth2-server-uri", "token", "s3.session-token"} & set(found)
+
+
+def test_a_token_takes_the_place_of_a_credential_and_properties_are_passed_on() -> None:
+    """As for the sink."""
+    found = catalog_options(lake(iceberg_token="the-token", iceberg_properties="scope=lakekeeper,header.x=y"))
+    assert (found["token"], found["scope"], found["header.x"]) == ("the-token", "lakekeeper", "y")
+    assert "credential" not in found
+
+
+def test_a_catalog_that_is_a_database_is_refused() -> None:
+    """The text says what is wanted in its place."""
+    with pytest.raises(ConfigError, match=r"postgresql://db/k2.*name a REST catalog"):
+        catalog_options(lake(iceberg_catalog_uri="postgresql://db/k2"))
+
+
+def test_keys_in_a_file_are_refused(tmp_path: Path) -> None:
+    """Spark would not notice that they change."""
+    file = tmp_path / "keys"
+    file.write_text("[default]\naws_access_key_id = a\naws_secret_access_key = b\n")
+    with pytest.raises(ConfigError, match=r"S3_CREDENTIALS_FILE is .*keys.*AWS_SHARED_CREDENTIALS_FILE"):
+        catalog_options(lake(s3_access_key_id=None, s3_secret_access_key=None, s3_credentials_file=file))
 
 
 def test_tables_are_not_cached() -> None:

@@ -4,7 +4,11 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from k2_shared.core.settings import LakeSettings
+from pydantic import SecretStr
+
+from k2_shared.core.catalog_properties import passed_on
+from k2_shared.core.errors import ConfigError
+from k2_shared.core.lake_settings import LakeSettings
 
 CATALOG = "lake"
 """The catalog's name in Spark's SQL: ``lake.market_data.gold_crypto_trades``."""
@@ -15,14 +19,17 @@ def catalog_options(lake: LakeSettings) -> dict[str, str]:
     """The options of an Iceberg catalog as Java has them; they hold the keys.
 
     Tables are read anew from the catalog each time: the sink commits every few seconds.
+
+    Raises:
+        ConfigError: the catalog is a database, or keys are in a file.
     """
-    secret, credential = lake.s3_secret_access_key, lake.iceberg_credential
+    _check(lake)
     timeout_ms = str(int(lake.iceberg_timeout_s * 1_000))
     given = {
         "type": "rest",
         "uri": lake.iceberg_catalog_uri,
         "warehouse": lake.iceberg_warehouse,
-        "credential": credential and credential.get_secret_value(),
+        **_login(lake),
         "oauth2-server-uri": lake.iceberg_oauth2_server_uri,
         "scope": "catalog",
         "cache-enabled": "false",
@@ -32,10 +39,36 @@ def catalog_options(lake: LakeSettings) -> dict[str, str]:
         "s3.endpoint": lake.s3_endpoint,
         "s3.path-style-access": "true",
         "s3.access-key-id": lake.s3_access_key_id,
-        "s3.secret-access-key": secret and secret.get_secret_value(),
+        "s3.secret-access-key": _revealed(lake.s3_secret_access_key),
+        "s3.session-token": _revealed(lake.s3_session_token),
         "client.region": lake.s3_region,
+        **passed_on(lake.iceberg_properties),
     }
     return {name: value for name, value in given.items() if value}
+
+
+def _check(lake: LakeSettings) -> None:
+    if lake.has_sql_catalog:
+        raise ConfigError(
+            f"ICEBERG_CATALOG_URI is {lake.iceberg_catalog_uri}, and Spark is given no driver for a database: "
+            "name a REST catalog, http://… or https://…"
+        )
+    if lake.s3_credentials_file:
+        raise ConfigError(
+            f"S3_CREDENTIALS_FILE is {lake.s3_credentials_file}, which Spark would read once: leave it out and "
+            "name the file by AWS_SHARED_CREDENTIALS_FILE, or set S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY"
+        )
+
+
+def _login(lake: LakeSettings) -> dict[str, str | None]:
+    """A token takes the place of a credential, by which another one would be asked for."""
+    if lake.iceberg_token:
+        return {"token": _revealed(lake.iceberg_token)}
+    return {"credential": _revealed(lake.iceberg_credential)}
+
+
+def _revealed(secret: SecretStr | None) -> str | None:
+    return secret and secret.get_secret_value()
 
 
 def spark_options(lake: LakeSettings, jars: Sequence[Path]) -> dict[str, str]:
@@ -54,7 +87,7 @@ def spark_options(lake: LakeSettings, jars: Sequence[Path]) -> dict[str, str]:
         catalog: "org.apache.iceberg.spark.SparkCatalog",
         **_prefixed(catalog, catalog_options(lake)),
         # The keys are no one's to read in logs and on pages.
-        "spark.redaction.regex": "(?i)secret|password|token|access[.-]?key|credential",
+        "spark.redaction.regex": "(?i)secret|password|token|access[.-]?key|credential|header",
     }
 
 
