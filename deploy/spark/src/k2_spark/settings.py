@@ -68,7 +68,7 @@ def _login(lake: LakeSettings) -> dict[str, str | None]:
 
 
 def _revealed(secret: SecretStr | None) -> str | None:
-    return secret and secret.get_secret_value()
+    return secret.get_secret_value() if secret else None
 
 
 def spark_options(lake: LakeSettings, jars: Sequence[Path]) -> dict[str, str]:
