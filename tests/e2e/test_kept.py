@@ -25,7 +25,7 @@ from k2_support.records import trade
 from k2_support.topics import write
 from k2_support.waiting import wait_for
 
-pytestmark = pytest.mark.timeout(900)  # as the waits in it add up
+pytestmark = [pytest.mark.timeout(900), pytest.mark.long]  # its waits add up, and it is a stack and six agents more
 AGENTS = {"exchange_sim", "feed_kraken", "silver", "gold", "iceberg_sink", "warm_sink"}
 PROGRAM = re.compile(r"^(?P<title>\w+)[^\n]*:\n(?P<program>\S+ - <<'EOF'\n.*?\nEOF\n)", re.MULTILINE | re.DOTALL)
 PAGE = re.compile(r"^  (\w+) +(http://\S+)/metrics$", re.MULTILINE)
