@@ -53,12 +53,18 @@ def _speeds(found: Measured) -> Table:
 
 def _arrivals(found: Measured) -> Table:
     made = table(
-        "from receipt to a reader that finds it", "SINK_INTERVAL_S, table", "s", "p50 ms", "p99 ms", "commits an hour"
+        "from receipt to a reader that finds it",
+        "SINK_INTERVAL_S, table",
+        "s",
+        "p50 ms",
+        "p99 ms",
+        "commits an hour",
+        "files an hour",
     )
     for interval_s, arrivals in found.arrivals.items():
         for name, each in arrivals.tables.items():
-            hourly = f"{each.commits * 3_600 / arrivals.seconds:,.0f}"
-            shown = (f"{arrivals.seconds:,.0f}", f"{each.p50_ms:,.0f}", f"{each.p99_ms:,.0f}", hourly)
+            hourly = [f"{count * 3_600 / arrivals.seconds:,.0f}" for count in (each.commits, each.files)]
+            shown = (f"{arrivals.seconds:,.0f}", f"{each.p50_ms:,.0f}", f"{each.p99_ms:,.0f}", *hourly)
             made.add_row(f"{interval_s:g}: {name}", *shown)
     return made
 

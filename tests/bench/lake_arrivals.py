@@ -38,9 +38,13 @@ Place = tuple[str, int]
 
 @dataclass
 class Sightings:
-    """The batches of a table: by partition from which to which offset, and when a reader found it first (µs)."""
+    """The batches of a table by snapshot: by partition from which to which offset, and when a reader found it (µs).
+
+    ``files`` are all data files that they brought.
+    """
 
     found: dict[int, tuple[Mapping[Place, tuple[int, int]], int]] = field(default_factory=dict)
+    files: int = 0
 
     def look(self, table: Table) -> None:
         """Note what the table's head has now."""
@@ -52,16 +56,18 @@ class Sightings:
             if snapshot.snapshot_id not in self.found:
                 batch = json.loads(said.get(f"sink.{sink_id}.batch", "{}"))
                 self.found[snapshot.snapshot_id] = (dict(_ranges(batch)), now_us)
+                self.files += int(said.get("added-data-files", 0))
 
 
 @dataclass(frozen=True)
 class Fresh:
-    """How long rows of a table took (ms), and in how many commits they came."""
+    """How long rows of a table took (ms), and in how many commits and files they came."""
 
     rows: int
     p50_ms: float
     p99_ms: float
     commits: int
+    files: int
 
 
 @dataclass(frozen=True)
@@ -140,7 +146,7 @@ def _lag(sink: Child, watch: Watch, rows: int) -> int:
 
 def _fresh(seen: Sightings, delays: npt.NDArray[np.float64]) -> Fresh:
     p50, p99 = (float(ms) for ms in np.quantile(delays, QUANTILES, method="inverted_cdf"))
-    return Fresh(len(delays), p50, p99, len(seen.found))
+    return Fresh(len(delays), p50, p99, len(seen.found), seen.files)
 
 
 def delays_ms(seen: Sightings, load: Load, begin_us: int) -> npt.NDArray[np.float64]:
