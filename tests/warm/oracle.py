@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +12,7 @@ from tests.committed import CommittedRecords
 
 from k2_shared.core import contracts
 from k2_shared.core.errors import InvalidRecord
-from k2_shared.core.trade import Schemas, WriterSchema
+from k2_shared.core.trade import CONTRACT_SCHEMA, Schemas
 from k2_support.warm_rows import expected
 from k2_support.warm_tables import Row
 
@@ -68,7 +68,7 @@ def by_fastavro(schema_id: int) -> Schemas:
             raise InvalidRecord("undecodable", str(error)) from None
         return {name: _plain(each) for name, each in found.items()}, at + rest.tell()
 
-    return {schema_id: WriterSchema((), read)}
+    return {schema_id: replace(CONTRACT_SCHEMA, read=read)}
 
 
 def _plain(value: Any) -> Any:
