@@ -105,6 +105,7 @@ def _starts(stack: Stack) -> list[str]:
     return [line for line in log if "Transition from STARTING to STARTED" in line and "BrokerServer" in line]
 
 
+@pytest.mark.long
 def test_acknowledged_schemas_survive_kill_9_of_the_registry(stack: Stack) -> None:
     """Every id is still its subject's, a new subject gets a new id, and only the registry is started again."""
     stack.up()

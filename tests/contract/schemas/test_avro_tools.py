@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tests.contract.schemas.avro_tools import AvroTools
@@ -46,6 +47,7 @@ def read_by_us(data: bytes, of: list[Trade]) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.long  # a Java for each example
 @few
 @given(of=many_trades)
 def test_java_reads_our_bytes(avro_tools: AvroTools, of: list[Trade]) -> None:
@@ -54,6 +56,7 @@ def test_java_reads_our_bytes(avro_tools: AvroTools, of: list[Trade]) -> None:
     assert avro_tools.decode(bare(of)) == expected
 
 
+@pytest.mark.long  # a Java for each example
 @few
 @given(of=many_trades)
 def test_we_read_javas_bytes(avro_tools: AvroTools, of: list[Trade]) -> None:
