@@ -6,7 +6,7 @@ import pytest
 
 from k2_shared.core.settings import ClickHouseSettings
 from k2_support.children import Child
-from k2_support.http_proxy import HttpProxy
+from k2_support.http_proxy import HttpProxy, ProxyRule
 from k2_support.plugin import Agents
 from k2_support.waiting import eventually
 from k2_support.warm_feeder import Feeder
@@ -88,6 +88,33 @@ async def test_a_sink_that_is_killed_between_trades_and_candles_leaves_neither_o
 
 def _inserts_candles(method: str, path: str) -> bool:
     return method == "POST" and "candles" in path and "INSERT" in path.upper()
+
+
+async def test_a_table_that_is_emptied_while_rows_go_into_it_is_filled_again(
+    feeder: Feeder, agents: Agents, tables: WarmTables, server: HttpProxy
+) -> None:
+    """Between the sink's look at it and the insert, whose rows then stand alone and say nothing of those before."""
+    child = start(agents, server)
+    await feeder.everything(10)
+    await feeder.arrive(tables)
+    emptied: list[int] = []
+
+    def empty(body: bytes) -> bytes:
+        emptied.append(tables.count("raw_trades"))
+        tables.command("TRUNCATE TABLE raw_trades")
+        return body
+
+    rule = ProxyRule(_inserts_frames, None, after=True, change=empty, answered=True, times=1)
+    with server.ruled(rule):
+        await feeder.trades(3)
+        await eventually(lambda: len(emptied) == 1 and tables.count("raw_trades") > 0, "rows in the emptied table")
+    await feeder.arrive(tables)
+    assert emptied[0] > 0
+    assert child.stop() == 0
+
+
+def _inserts_frames(method: str, path: str) -> bool:
+    return method == "POST" and "raw_trades" in path and "INSERT" in path.upper()
 
 
 async def test_a_start_without_a_server_waits(

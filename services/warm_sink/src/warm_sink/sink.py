@@ -96,6 +96,7 @@ class WarmTableSink(TableSink):
         self._follower = follower
         self._committed_at = time.monotonic()
         self._landmark: Landmark | None = None
+        self._hides_a_hole = False
         self._ends: Ends = {}
 
     def check(self) -> None:
@@ -104,7 +105,7 @@ class WarmTableSink(TableSink):
 
     async def begin(self) -> None:
         found = await self._found()
-        self._landmark = None
+        self._landmark, self._hides_a_hole = None, False
         self.rewind(found)
 
     async def write(self, batch: RowBatch) -> bool:
@@ -164,7 +165,8 @@ class WarmTableSink(TableSink):
         self._ends = found.ends
         if new := new_sources(table, found, sources):
             self._warehouse.remember(table, new)
-        return [Filled(table, found.ends, self._table.contract.retention_hours), *self._follower.begin(sources)]
+        ends = {} if self._hides_a_hole else found.ends
+        return [Filled(table, ends, self._table.contract.retention_hours), *self._follower.begin(sources)]
 
     def _insert(self, parts: list[pa.Table]) -> bool:
         """Insert the rows of parts, which are emptied, and give back the memory that they took. Blocks.
@@ -185,7 +187,9 @@ class WarmTableSink(TableSink):
         if not self._stands():
             return False
         self._warehouse.insert(self.feed.table, piece)
-        return True
+        # Emptied between the two, the table has these rows, and its end says nothing of those before.
+        self._hides_a_hole = not (self._landmark is None or self._warehouse.stands(self.feed.table, self._landmark))
+        return not self._hides_a_hole
 
     def _stands(self) -> bool:
         """Whether the table has what was inserted last, or, before anything was, what it had at the beginning."""
