@@ -12,6 +12,7 @@ from tests.faults.supervisor import SupervisedAgent, until
 from tests.lake.kills import ROWS, steps
 from tests.lake.world import TABLES, World
 from tests.rounds import Done, Fault
+from tests.sinks_under_load import either_dies
 
 from k2_shared.lake.table import CONFLICT
 from k2_shared.lake.transaction import append
@@ -74,12 +75,7 @@ async def _two_sinks(world: World) -> Done:
     other.start()
     await other.ready()
     await until(lambda: any("table_sink_superseded" in _log(sink) for sink in world.sinks), "a sink that is superseded")
-    one, two = world.rng.sample(world.sinks, 2)
-    await one.end(signal.SIGKILL)
-    await world.flow(4)
-    ended = await two.end(signal.SIGKILL)
-    await world.sink_up()
-    return Done(ended is not None, f"{one.name} ended first")
+    return await either_dies(world)
 
 
 async def _overtaken(world: World) -> Done:

@@ -9,13 +9,12 @@ from tests.faults.apis import OFFSET_COMMIT
 from tests.faults.supervisor import until
 from tests.lake.world import World
 from tests.rounds import Done, Fault
+from tests.sinks_under_load import ended, killed_at_start, stopped
 
 from k2_support import lake_requests
 from k2_support.http_proxy import HttpProxy, ProxyRule, Which
 from k2_support.lake_history import lengthen
 
-_KILLED = -signal.SIGKILL
-_LONGEST_START_S = 4.0
 _HISTORY = 150
 _MET_S = 240.0  # a broker on a busy machine may keep the load waiting for a minute
 ROWS, EXPIRY = b"add-snapshot", b"remove-snapshots"
@@ -64,8 +63,8 @@ def kills() -> list[Fault]:
         Fault("sink killed", "before an expiry", 2, functools.partial(_at_expiry, after=False)),
         Fault("sink killed", "expired, not answered", 2, functools.partial(_at_expiry, after=True)),
         Fault("sink killed", "while it reads a table at its start", 2, _at_reading),
-        Fault("sink killed", "at its start", 2, _at_start),
-        Fault("sink stopped", "in order, under load", 1, _stopped),
+        Fault("sink killed", "at its start", 2, killed_at_start),
+        Fault("sink stopped", "in order, under load", 1, stopped),
     ]
 
 
@@ -104,7 +103,7 @@ async def _killed(world: World, step: Step, what: str) -> Done:
     )
     with step.proxy(world).ruled(rule):
         await until(lambda: rule.done, f"{step.name} {what}", _MET_S)
-        return await _ended(world, what)
+        return await ended(world, what)
 
 
 async def _at_offsets(world: World) -> Done:
@@ -113,29 +112,4 @@ async def _at_offsets(world: World) -> Done:
     await until(lambda: lost.done, "a commit of offsets whose answer is lost")
     world.sink.send(signal.SIGKILL)
     world.broker.clear()
-    return await _ended(world, "of any table")
-
-
-async def _at_start(world: World) -> Done:
-    """Twice, at a random moment."""
-    for _ in range(2):
-        await world.sink.end(signal.SIGKILL)
-        world.sink.start()
-        await asyncio.sleep(world.rng.uniform(0.5, _LONGEST_START_S))
-    world.sink.send(signal.SIGKILL)
-    return await _ended(world, "")
-
-
-async def _stopped(world: World) -> Done:
-    world.sink.send(signal.SIGTERM)
-    ended = await world.sink.wait_end()
-    await world.flow(4)
-    await world.sink_up()
-    return Done(ended.exit_code == 0, f"exit {ended.exit_code}")
-
-
-async def _ended(world: World, what: str) -> Done:
-    ended = await world.sink.wait_end()
-    await world.flow(4)
-    await world.sink_up()
-    return Done(ended.exit_code == _KILLED, f"exit {ended.exit_code} {what}")
+    return await ended(world, "of any table")

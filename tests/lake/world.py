@@ -3,7 +3,6 @@
 import asyncio
 import os
 import random
-import signal
 import subprocess
 import sys
 from collections import Counter
@@ -22,13 +21,13 @@ from tests.faults.proxy import Proxy
 from tests.faults.supervisor import SupervisedAgent, until
 from tests.lake.expected import Row, expected
 from tests.lake.reading import TableReader
+from tests.sinks_under_load import SinksUnderLoad
 from tests.warm.content import Content
 from tests.warm.load import Load
 from tests.warm.oracle import by_fastavro
 
 from k2_local import Stack
 from k2_shared.core import contracts
-from k2_shared.core.errors import Unavailable
 from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.core.settings import RunSettings
 from k2_shared.kafka.topics import Names
@@ -52,7 +51,7 @@ _FAST = {
 
 
 @dataclass
-class World:
+class World(SinksUnderLoad):
     """The sinks are behind proxies before catalog, store and broker; the first is the one that is up between faults."""
 
     settings: RunSettings
@@ -71,11 +70,6 @@ class World:
     disk: Path | None = None
     wanted: dict[str, Counter[Row]] = field(default_factory=dict)
     _readers: dict[str, TableReader] = field(default_factory=dict)
-
-    @property
-    def sink(self) -> SupervisedAgent:
-        """The one that is up between faults."""
-        return self.sinks[0]
 
     @property
     def records(self) -> int:
@@ -102,36 +96,6 @@ class World:
         """Start what is to be up and is not."""
         await asyncio.to_thread(self.stack.up)
         await self.sink_up()
-
-    async def sink_up(self) -> None:
-        """Start the sink if it is not there, and wait until it keeps every table up."""
-        self.sink.note()
-        if not self.sink.running:
-            self.sink.start()
-        await self.sink.ready()
-
-    async def stop_sinks(self) -> None:
-        """End every sink at once."""
-        for sink in self.sinks:
-            await sink.end(signal.SIGKILL)
-
-    async def flow(self, batches: int = 8) -> None:
-        """Let so many batches of the load be written."""
-        wanted = self.load.batches + batches
-        await until(lambda: self.load.batches >= wanted, f"{batches} batches of the load")
-
-    async def settle(self) -> list[str]:
-        """Let everything arrive, compare each table with its topics, and go on; what is not equal, or nothing."""
-        await self.load.pause()
-        try:
-            await self.arrived()
-        except Unavailable as error:
-            said = [str(error)]
-        else:
-            said = []
-        said += await self.compared()
-        self.load.resume()
-        return said
 
     async def arrived(self) -> None:
         """Wait until the tables have as many rows as Kafka has records now."""

@@ -10,6 +10,7 @@ from typing import Literal
 
 from tests.by_hand import To, set_group
 from tests.rounds import Done, Fault
+from tests.sinks_under_load import either_dies
 from tests.warm.faults import PARTITIONED, WIDE_DAYS, half_of, inserting, met
 from tests.warm.kills import server_dies
 from tests.warm.world import TABLES, World
@@ -68,12 +69,7 @@ async def _two_sinks(world: World) -> Done:
     other.start()
     await other.ready()
     await world.flow(12)
-    one, two = world.rng.sample(world.sinks, 2)
-    await one.end(signal.SIGKILL)
-    await world.flow(4)
-    ended = await two.end(signal.SIGKILL)
-    await world.sink_up()
-    return Done(ended is not None, f"{one.name} ended first")
+    return await either_dies(world)
 
 
 async def two_sinks_by_half(world: World, table: str = "") -> Done:

@@ -10,6 +10,7 @@ from typing import Literal
 from tests.faults.apis import OFFSET_COMMIT
 from tests.faults.supervisor import until
 from tests.rounds import Done, Fault
+from tests.sinks_under_load import ended, killed_at_start, stopped
 from tests.warm.faults import PARTITIONED, WIDE_DAYS, half_of, inserting, met
 from tests.warm.halves import places
 from tests.warm.world import TABLES, World
@@ -18,8 +19,6 @@ from k2_support.http_proxy import ProxyRule
 
 Moment = Literal["before the insert", "between its halves", "landed, not answered"]
 MOMENTS: tuple[Moment, ...] = ("before the insert", "between its halves", "landed, not answered")
-_KILLED = -signal.SIGKILL
-_LONGEST_START_S = 4.0
 _LONGEST_INSERT_S = 0.06
 
 
@@ -29,8 +28,8 @@ def kills() -> list[Fault]:
         *(Fault("sink killed", moment, 3, functools.partial(sink_dies, moment=moment)) for moment in MOMENTS),
         Fault("sink killed", "committed, not answered", 3, _sink_at_commit),
         Fault("sink killed", "after a commit", 2, _sink_after_commit),
-        Fault("sink killed", "at its start", 2, _sink_at_start),
-        Fault("sink stopped", "in order, under load", 1, _sink_stopped),
+        Fault("sink killed", "at its start", 2, killed_at_start),
+        Fault("sink stopped", "in order, under load", 1, stopped),
         *(Fault("server killed", moment, 3, functools.partial(server_comes_back, moment=moment)) for moment in MOMENTS),
         Fault("server killed", "within an insert of many days", 3, _server_within),
         Fault("server killed", "while the sink starts", 2, _server_at_start),
@@ -61,7 +60,7 @@ async def at(world: World, moment: Moment, meanwhile: Callable[[], object], tabl
 async def sink_dies(world: World, moment: Moment, table: str = "") -> Done:
     """Kill the sink at a moment of the next insert, and start it again."""
     await at(world, moment, lambda: world.sink.send(signal.SIGKILL), table)
-    return await _ended(world)
+    return await ended(world)
 
 
 async def _sink_at_commit(world: World) -> Done:
@@ -70,7 +69,7 @@ async def _sink_at_commit(world: World) -> Done:
     await until(lambda: lost.done, "a commit whose answer is lost")
     world.sink.send(signal.SIGKILL)
     world.broker.clear()
-    return await _ended(world)
+    return await ended(world)
 
 
 async def _sink_after_commit(world: World) -> Done:
@@ -79,32 +78,7 @@ async def _sink_after_commit(world: World) -> Done:
     await until(lambda: passed.felt, "a commit")
     world.sink.send(signal.SIGKILL)
     world.broker.clear()
-    return await _ended(world)
-
-
-async def _sink_at_start(world: World) -> Done:
-    """Twice, at a random moment of its start."""
-    for _ in range(2):
-        await world.sink.end(signal.SIGKILL)
-        world.sink.start()
-        await asyncio.sleep(world.rng.uniform(0.5, _LONGEST_START_S))
-    world.sink.send(signal.SIGKILL)
-    return await _ended(world)
-
-
-async def _sink_stopped(world: World) -> Done:
-    world.sink.send(signal.SIGTERM)
-    ended = await world.sink.wait_end()
-    await world.flow(4)
-    await world.sink_up()
-    return Done(ended.exit_code == 0, f"exit {ended.exit_code}")
-
-
-async def _ended(world: World) -> Done:
-    ended = await world.sink.wait_end()
-    await world.flow(4)
-    await world.sink_up()
-    return Done(ended.exit_code == _KILLED, f"exit {ended.exit_code}")
+    return await ended(world)
 
 
 async def server_dies(world: World, moment: Moment, table: str = "") -> None:

@@ -21,6 +21,14 @@ def k2(names: Names, *words: str) -> Result:
     return CliRunner().invoke(app, ["candles", "rebuild", *words], env={"K2_PREFIX": names.prefix})
 
 
+async def filled(feeder: Feeder, tables: WarmTables, agents: Agents, count: int) -> None:
+    """Have a sink fill the tables, and stop it."""
+    sink = agents.start("warm_sink", **FAST).wait_ready()
+    await feeder.everything(count)
+    await feeder.arrive(tables)
+    assert sink.stop() == 0
+
+
 async def spoilt(feeder: Feeder, tables: WarmTables) -> int:
     """Have candles of trades whose close is wrong; returns how many."""
     await feeder.everything(20)
@@ -69,10 +77,7 @@ async def test_a_sink_that_read_wrong_candles_goes_on_from_those_that_were_made_
     feeder: Feeder, agents: Agents, tables: WarmTables, names: Names
 ) -> None:
     """Of one symbol, then of the rest: it is told that what it remembers is not what stands."""
-    sink = agents.start("warm_sink", **FAST).wait_ready()
-    await feeder.everything(20)
-    await feeder.arrive(tables)
-    assert sink.stop() == 0
+    await filled(feeder, tables, agents, 20)
     tables.command("ALTER TABLE candles UPDATE low = 0.00000001 WHERE 1 SETTINGS mutations_sync = 1")
     sink = agents.start("warm_sink", **FAST).wait_ready()
     offsets = tables.ask("SELECT sum(last_offset) FROM candles FINAL")
@@ -99,10 +104,7 @@ async def test_without_a_sink_candles_are_made_again_from_trades(
     feeder: Feeder, agents: Agents, tables: WarmTables, names: Names
 ) -> None:
     """One that lacks, one of a window without trades, one that says that it knows more; a dry run counts them."""
-    sink = agents.start("warm_sink", **FAST).wait_ready()
-    await feeder.everything(5)
-    await feeder.arrive(tables)
-    assert sink.stop() == 0
+    await filled(feeder, tables, agents, 5)
     ((count,),) = tables.ask("SELECT count() FROM candles FINAL WHERE timeframe IN ('1m', '5m', '15m')")
     for timeframe, change in (("1m", "last_offset + 9 AS last_offset"), ("5m", "window_start + 600 AS window_start")):
         tables.command(
@@ -126,10 +128,7 @@ async def test_candles_that_nobody_can_judge_are_left(
     feeder: Feeder, agents: Agents, tables: WarmTables, names: Names
 ) -> None:
     """Where none stand, where trades were lost, where trades may have expired, and of a symbol that is not there."""
-    sink = agents.start("warm_sink", **FAST).wait_ready()
-    await feeder.everything(5)
-    await feeder.arrive(tables)
-    assert sink.stop() == 0
+    await filled(feeder, tables, agents, 5)
     unknown = await asyncio.to_thread(k2, names, "--symbol=KRAKEN:NOT/USD")
     assert (unknown.exit_code, "neither trades nor candles of KRAKEN:NOT/USD" in unknown.stderr) == (2, True)
     tables.command("ALTER TABLE gold_trades DELETE WHERE kafka_offset > 2 SETTINGS mutations_sync = 1")

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import signal
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from tests.committed import CommittedRecords
 from tests.contract.clickhouse.server import Embedded
 from tests.faults.proxy import Proxy
 from tests.faults.supervisor import SupervisedAgent, until
+from tests.sinks_under_load import SinksUnderLoad
 from tests.warm.content import Content
 from tests.warm.load import Load
 from tests.warm.oracle import Oracle
@@ -46,7 +46,7 @@ FROM {table:Identifier} GROUP BY 1, 2, 3 HAVING count() > 1
 
 
 @dataclass
-class World:
+class World(SinksUnderLoad):
     """The sinks are behind a proxy before the server; the first is the one that is always up between faults."""
 
     settings: RunSettings
@@ -64,18 +64,6 @@ class World:
     has_own_disk: bool = False
     content: ClassVar[type[Content]] = Content
 
-    @property
-    def sink(self) -> SupervisedAgent:
-        """The one that is always up between faults."""
-        return self.sinks[0]
-
-    async def sink_up(self) -> None:
-        """Start the sink if it is not there, and wait until it keeps every table up."""
-        self.sink.note()
-        if not self.sink.running:
-            self.sink.start()
-        await self.sink.ready()
-
     async def mend(self) -> None:
         """Start the server and the sink if they are not there."""
         await self.server_up()
@@ -91,24 +79,6 @@ class World:
     async def server_down(self) -> None:
         """Kill the server."""
         await asyncio.to_thread(self.server.kill)
-
-    async def flow(self, batches: int = 8) -> None:
-        """Let so many batches of the load be written."""
-        wanted = self.load.batches + batches
-        await until(lambda: self.load.batches >= wanted, f"{batches} batches of the load")
-
-    async def settle(self) -> list[str]:
-        """Let everything arrive, compare each table with its topics, and go on; what is not equal, or nothing."""
-        await self.load.pause()
-        try:
-            await self.arrived()
-        except Unavailable as error:
-            said = [str(error)]
-        else:
-            said = []
-        said += await self.compared()
-        self.load.resume()
-        return said
 
     async def compared(self) -> list[str]:
         """What of the tables is not as their topics say, once everything has arrived."""
@@ -129,11 +99,6 @@ class World:
     def counted(self) -> int:
         """How many rows the tables have."""
         return sum(self.tables.count(table) for table in TABLES)
-
-    async def stop_sinks(self) -> None:
-        """End every sink at once."""
-        for sink in self.sinks:
-            await sink.end(signal.SIGKILL)
 
     @property
     def records(self) -> int:
