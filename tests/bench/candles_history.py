@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from tests.bench.harness import Watch
+from tests.bench.harness import Watch, until_table_has
 from tests.bench.lag import write_trades
 from tests.bench.market import Market
-from tests.bench.warm_place import READY_S, TABLE, WarmPlace, started, until_inserted, warm_place
+from tests.bench.warm_place import READY_S, TABLE, WarmPlace, started, warm_place
 from tests.bench.warm_reads import Query, Reads, fill, read_each, reader_of, symbols
 
 from k2.ohlcv.selection import Selection, timeframe_of
@@ -145,7 +145,7 @@ async def _start(place: WarmPlace, trades: int) -> Begun:
         first_s = await _first_candle(place, sink) - began
         sink_cpu_s, now_s = watch.look(), place.server_s()
         server_cpu_s = None if server_s is None or now_s is None else now_s - server_s
-        await until_inserted(sink, watch, trades)
+        await until_table_has(sink, watch, TABLE, trades)
         return Begun(first_s, sink_cpu_s, server_cpu_s, time.monotonic() - began, trades, watch.peak_mb)
     finally:
         sink.stop()

@@ -20,8 +20,11 @@ from k2_shared.core.settings import RunSettings
 from k2_shared.kafka.topics import Names
 from k2_support.children import Child
 from k2_support.topics import lasting_topics
+from k2_support.waiting import came_true
 
 PROBE_TIMEOUT_S = 5.0
+PATIENCE_S = 180.0
+POLL_S = 0.5  # a page of metrics costs a sink some milliseconds of CPU
 LIMIT_S = 500.0
 
 T = TypeVar("T")
@@ -120,6 +123,26 @@ def counter(agent: Child, name: str, **labels: str) -> float:
         families = text_string_to_metric_families(page.read().decode())
         samples = [sample for family in families for sample in family.samples]
     return float(sum(s.value for s in samples if s.name == f"{name}_total" and labels.items() <= s.labels.items()))
+
+
+async def until_table_has(sink: Child, watch: Watch, name: str, least: int, poll_s: float = POLL_S) -> int:
+    """Watch a sink until it has written so many rows to a table; returns how many they are then.
+
+    Raises:
+        SystemExit: it did not in time.
+    """
+
+    def rows() -> int:
+        return int(counter(sink, "k2_table_rows", table=name))
+
+    def written() -> bool:
+        sink.check()
+        watch.look()
+        return rows() >= least
+
+    if not await came_true(written, PATIENCE_S, poll_s):
+        raise SystemExit(f"{name} lacks some of {least:,} rows {PATIENCE_S:.0f} s after the last trade")
+    return rows()
 
 
 def table(title: str, *columns: str) -> Table:

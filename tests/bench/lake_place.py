@@ -12,10 +12,10 @@ from pyiceberg.table import Table
 from tests.bench.harness import Bench, own_topics
 
 from k2_shared.core import contracts
-from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.kafka.topics import Names
 from k2_shared.lake import iceberg
 from k2_support.children import Child
+from k2_support.lake_tables import lake_tables
 
 READY_S = 120.0
 
@@ -44,14 +44,8 @@ class LakePlace:
 async def lake_place() -> AsyncIterator[LakePlace]:
     """Topics and tables for the length of the block."""
     async with own_topics() as bench:
-        with tempfile.TemporaryDirectory() as folder:
-            place = LakePlace(bench, iceberg.connect(LakeSettings.load()), Path(folder))
-            made = [iceberg.create(place.catalog, bench.names, each) for each in contracts.tables().values()]
-            try:
-                yield place
-            finally:
-                for table in made:
-                    place.catalog.drop_table(table.name())
+        with lake_tables(bench.names) as catalog, tempfile.TemporaryDirectory() as folder:
+            yield LakePlace(bench, catalog, Path(folder))
 
 
 @asynccontextmanager

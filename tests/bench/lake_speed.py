@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 
 import pyarrow as pa
-from tests.bench.harness import Watch, counter
+from tests.bench.harness import Watch, until_table_has
 from tests.bench.lag import write_trades
 from tests.bench.lake_place import LakePlace, lake_place, plain_table
 from tests.bench.market import Market
@@ -16,14 +16,11 @@ from k2_shared.core import contracts
 from k2_shared.core.trade import contract_under
 from k2_shared.kafka.topics import BRONZE, GOLD
 from k2_shared.lake import iceberg
-from k2_support.children import Child
 from k2_support.topics import read
-from k2_support.waiting import came_true
 
 TOPICS = {"bronze_crypto_trades": BRONZE, "gold_crypto_trades": GOLD}
+_POLL_S = 0.1  # a batch is written in a few of these
 CHUNK = 10_000  # records of which rows are made at a time
-_PATIENCE_S = 300.0
-_POLL_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -61,33 +58,11 @@ async def _sink(place: LakePlace, name: str, count: int) -> Speed:
         with watch.paused():
             await write_trades(place.bench, TOPICS[name], count, Market())
             before_s, began = watch.look(), time.monotonic()
-        rows = await _committed(sink, watch, name, count - SinkSettings.load().sink_max_rows)
+        # the rest of the lag is no full batch, and waits for its time
+        rows = await until_table_has(sink, watch, name, count - SinkSettings.load().sink_max_rows, _POLL_S)
         return Speed(rows, time.monotonic() - began, watch.look() - before_s, watch.peak_mb)
     finally:
         sink.stop()
-
-
-async def _committed(sink: Child, watch: Watch, name: str, least: int) -> int:
-    """Watch a sink until it has committed so many rows to a table; returns how many they are then.
-
-    The rest of a lag is no full batch, and waits for its time.
-
-    Raises:
-        SystemExit: it did not in time.
-    """
-
-    def committed() -> bool:
-        sink.check()
-        watch.look()
-        return _rows(sink, name) >= least
-
-    if not await came_true(committed, _PATIENCE_S, _POLL_S):
-        raise SystemExit(f"{name} lacks some of {least:,} rows after {_PATIENCE_S:.0f} s")
-    return _rows(sink, name)
-
-
-def _rows(sink: Child, name: str) -> int:
-    return int(counter(sink, "k2_table_rows", table=name))
 
 
 async def _plain(place: LakePlace, name: str) -> Speed:

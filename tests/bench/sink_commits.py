@@ -190,9 +190,6 @@ async def first_commit(child: Child, began: float) -> float:
 
 async def measure_process(bench: Bench, folder: Path, each: int) -> Process:
     """A lag, an idle time, and a start with something to commit."""
-    catalog = iceberg.connect(LakeSettings.load())
-    for contract in contracts.tables().values():
-        iceberg.create(catalog, bench.names, contract)
     lag = await write_lag(bench, each)
     settings = {"K2_PREFIX": bench.names.prefix}
     child = Child.agent("iceberg_sink", settings, folder).start()
@@ -215,8 +212,6 @@ async def measure_process(bench: Bench, folder: Path, each: int) -> Process:
         child.stop()
     finally:
         child.kill()
-        for name in contracts.tables():
-            catalog.drop_table((iceberg.namespace(bench.names), name))
     return Process(lag, seconds, ready_mb, peak_mb, idle.peak_mb, idle_cpu, restart_s)
 
 

@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyiceberg.catalog.rest import RestCatalog
 from rich.table import Table
 from tests.bench.contenders import listed_sink
 from tests.bench.harness import Bench, Watch, bounded, own_topics, report, table
@@ -23,11 +22,11 @@ from tests.bench.sink_commits import until_rows, write_lag
 from iceberg_sink import rows
 from k2_shared.core import contracts
 from k2_shared.core.gc_tuning import tune_gc
-from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.core.records import RecordBatch
 from k2_shared.lake import iceberg
 from k2_shared.stages.row_batch import ToRows
 from k2_support.children import Child
+from k2_support.lake_tables import lake_tables
 from k2_support.records import SCHEMAS, FakeRecord, value
 
 TABLES = ("bronze_crypto_trades", "silver_kraken_trades", "gold_crypto_trades")
@@ -91,15 +90,9 @@ def measure_rows(name: str, count: int) -> Rates:
 async def measure_sink(module: str, each: int) -> float:
     """Rows per CPU second of a sink's process, with a lag of ``each`` records in every topic."""
     async with own_topics() as bench:
-        catalog = iceberg.connect(LakeSettings.load())
-        for contract in contracts.tables().values():
-            iceberg.create(catalog, bench.names, contract)
-        try:
-            with tempfile.TemporaryDirectory() as folder:
-                child = Child.agent(module, {"K2_PREFIX": bench.names.prefix}, Path(folder))
-                return await _catch_up(bench, child, each)
-        finally:
-            _drop(bench, catalog)
+        with lake_tables(bench.names), tempfile.TemporaryDirectory() as folder:
+            child = Child.agent(module, {"K2_PREFIX": bench.names.prefix}, Path(folder))
+            return await _catch_up(bench, child, each)
 
 
 async def _catch_up(bench: Bench, child: Child, each: int) -> float:
@@ -114,11 +107,6 @@ async def _catch_up(bench: Bench, child: Child, each: int) -> float:
         return lag / (watch.look() - before)
     finally:
         child.kill()
-
-
-def _drop(bench: Bench, catalog: RestCatalog) -> None:
-    for name in contracts.tables():
-        catalog.drop_table((iceberg.namespace(bench.names), name))
 
 
 async def measure_sinks(each: int) -> Rates:

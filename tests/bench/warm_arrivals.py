@@ -15,8 +15,8 @@ import numpy.typing as npt
 from clickhouse_connect.driver.client import Client
 from tests.bench.clickhouse import beside
 from tests.bench.generator import Generator, Load
-from tests.bench.harness import Machine, Watch, broker_pid
-from tests.bench.warm_place import TABLE, WarmPlace, started, until_inserted, warm_place
+from tests.bench.harness import Machine, Watch, broker_pid, until_table_has
+from tests.bench.warm_place import TABLE, WarmPlace, started, warm_place
 
 from k2_shared.kafka.topics import GOLD
 from k2_shared.warm.client import connect
@@ -104,7 +104,7 @@ async def _under_load(place: WarmPlace, agents: Sequence[Child], load: Load) -> 
                 used = await _used(place, agents, begin_ns / 1e9 + load.seconds)
                 written = await asyncio.to_thread(generator.result)
                 rows = written.records if load.topic == GOLD else written.distinct
-                await until_inserted(sink, Watch(sink.pid), rows)
+                await until_table_has(sink, Watch(sink.pid), TABLE, rows)
             seen.look(client)
             found = delays_ms(seen, client.query(_ROWS).result_rows, load, begin_ns // 1_000)
         finally:

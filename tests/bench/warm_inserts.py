@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from time import process_time
 
 import pyarrow as pa
-from tests.bench.harness import Bench, Watch
+from tests.bench.harness import Bench, Watch, until_table_has
 from tests.bench.lag import write_trades
 from tests.bench.market import Market
-from tests.bench.warm_place import TABLE, WarmPlace, started, until_inserted, warm_place
+from tests.bench.warm_place import TABLE, WarmPlace, started, warm_place
 
 from k2_shared.core import contracts
 from k2_shared.core.records import RecordBatch
@@ -66,7 +66,7 @@ async def _sink(place: WarmPlace, count: int, market: Market) -> InsertCost:
         with watch.paused():
             await write_trades(place.bench, GOLD, count, market)
         client_s, server_s = watch.look(), place.server_s()
-        await until_inserted(sink, watch, count)
+        await until_table_has(sink, watch, TABLE, count)
         client_s = watch.look() - client_s
         _check_candles(place, count)
         return InsertCost(count, client_s, await _since(place, server_s), watch.peak_mb)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.bench.harness import Bench, Watch, counter, listener, own_topics
+from tests.bench.harness import PATIENCE_S, POLL_S, Bench, Watch, listener, own_topics
 
 from k2_shared.core.settings import ClickHouseReaderSettings
 from k2_support.children import Child
@@ -17,8 +17,6 @@ from k2_support.warm_tables import WarmTables, warm_tables
 
 TABLE = "gold_trades"
 READY_S = 120.0
-_PATIENCE_S = 180.0
-_POLL_S = 0.5  # a page of metrics costs a sink some milliseconds of CPU
 _MERGES = "SELECT count() FROM system.merges WHERE database = {database:String}"
 
 
@@ -42,13 +40,13 @@ class WarmPlace:
 
     async def merged(self) -> None:
         """Wait until the server has merged what it began to merge, or for some minutes."""
-        await came_true(lambda: self.tables.ask(_MERGES, database=self.tables.database) == [(0,)], _PATIENCE_S, _POLL_S)
+        await came_true(lambda: self.tables.ask(_MERGES, database=self.tables.database) == [(0,)], PATIENCE_S, POLL_S)
 
 
 @asynccontextmanager
 async def warm_place() -> AsyncIterator[WarmPlace]:
     """Topics and tables for the length of the block."""
-    settings = ClickHouseReaderSettings.load(clickhouse_timeout_s=_PATIENCE_S)
+    settings = ClickHouseReaderSettings.load(clickhouse_timeout_s=PATIENCE_S)
     pid = listener(urlsplit(settings.clickhouse_url).port or 0)
     async with own_topics() as bench:
         with warm_tables(settings, bench.names) as tables, tempfile.TemporaryDirectory() as folder:
@@ -61,19 +59,3 @@ async def started(*agents: Child) -> None:
         agent.start()
     for agent in agents:
         await asyncio.to_thread(agent.wait_ready, READY_S)
-
-
-async def until_inserted(sink: Child, watch: Watch, rows: int) -> None:
-    """Watch a sink until it has inserted so many rows into the table.
-
-    Raises:
-        SystemExit: it did not in time.
-    """
-
-    def inserted() -> bool:
-        sink.check()
-        watch.look()
-        return counter(sink, "k2_table_rows", table=TABLE) >= rows
-
-    if not await came_true(inserted, _PATIENCE_S, _POLL_S):
-        raise SystemExit(f"{TABLE} lacks some of {rows:,} rows {_PATIENCE_S:.0f} s after the last trade")

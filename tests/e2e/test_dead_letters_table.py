@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
-from k2_shared.core import contracts
-from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.core.records import Outgoing
 from k2_shared.core.settings import RunSettings
 from k2_shared.kafka.topics import BRONZE, Names
 from k2_shared.lake import iceberg
+from k2_support.lake_tables import lake_tables
 from k2_support.plugin import Agents
 from k2_support.records import ORIGIN, encoded, fields, trade
 from k2_support.topics import read, write
@@ -37,12 +36,8 @@ class Lake:
 
 @pytest.fixture
 def lake(names: Names) -> Any:
-    catalog = iceberg.connect(LakeSettings.load())
-    for contract in contracts.tables().values():
-        iceberg.create(catalog, names, contract)
-    yield Lake(names, catalog)
-    for name in contracts.tables():
-        catalog.drop_table((iceberg.namespace(names), name))
+    with lake_tables(names) as catalog:
+        yield Lake(names, catalog)
 
 
 def delivered(schema_id: int) -> list[Outgoing]:

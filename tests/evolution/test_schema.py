@@ -12,13 +12,13 @@ from pyiceberg.types import DoubleType, StringType
 from tests.evolution.newer import MIGRATION, NewerVersion, newer_version
 
 from k2_shared.core import contracts
-from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.core.records import Outgoing
 from k2_shared.core.settings import RunSettings
 from k2_shared.feed.coverage.feed_records import now_us
 from k2_shared.kafka.registry import SchemaRegistry
 from k2_shared.kafka.topics import GOLD, Names
 from k2_shared.lake import iceberg
+from k2_support.lake_tables import lake_tables
 from k2_support.plugin import Agents
 from k2_support.records import encoded, fields, trade
 from k2_support.topics import write
@@ -40,11 +40,8 @@ def newer(tmp_path: Path) -> NewerVersion:
 @pytest.fixture
 def lake(names: Names) -> Iterator[Catalog]:
     """The lake's tables, as this version makes them."""
-    catalog = iceberg.connect(LakeSettings.load())
-    made = [iceberg.create(catalog, names, contract) for contract in contracts.tables().values()]
-    yield catalog
-    for table in made:
-        catalog.drop_table(table.name())
+    with lake_tables(names) as catalog:
+        yield catalog
 
 
 def gold(catalog: Catalog, names: Names) -> Table:

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from pyiceberg.catalog import Catalog
 
-from k2_shared.core import contracts
-from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.core.records import Outgoing
 from k2_shared.core.settings import RunSettings
 from k2_shared.kafka.topics import BRONZE, GOLD, Names
 from k2_shared.lake import iceberg
 from k2_support.lake import long, make_batch, table, wrap_commit
+from k2_support.lake_tables import lake_tables
 from k2_support.records import ORIGIN, trade, value
 from k2_support.topics import write
 
@@ -22,11 +22,9 @@ BRONZE_TOPIC = BRONZE.format(exchange="kraken")
 class Tables:
     """Every table of the contracts, under this test's prefix."""
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Names, catalog: Catalog) -> None:
         self.names = names
-        self.catalog = iceberg.connect(LakeSettings.load())
-        for contract in contracts.tables().values():
-            iceberg.create(self.catalog, names, contract)
+        self.catalog = catalog
 
     def load(self, name: str) -> Any:
         return self.catalog.load_table((iceberg.namespace(self.names), name))
@@ -34,18 +32,11 @@ class Tables:
     def column(self, name: str, column: str) -> list[Any]:
         return sorted(self.load(name).scan(selected_fields=(column,)).to_arrow()[column].to_pylist())
 
-    def drop(self) -> None:
-        for name in contracts.tables():
-            identifier = (iceberg.namespace(self.names), name)
-            if self.catalog.table_exists(identifier):
-                self.catalog.drop_table(identifier)
-
 
 @pytest.fixture
 def tables(names: Names) -> Iterator[Tables]:
-    made = Tables(names)
-    yield made
-    made.drop()
+    with lake_tables(names) as catalog:
+        yield Tables(names, catalog)
 
 
 class Feeder:

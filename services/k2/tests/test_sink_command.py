@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin.records_to_delete import RecordsToDelete
+from pyiceberg.catalog import Catalog
 from typer.testing import CliRunner, Result
 
 from k2.main import app
 from k2_shared.core import contracts
-from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.core.records import Outgoing
 from k2_shared.core.settings import RunSettings
 from k2_shared.kafka import clients
@@ -21,6 +21,7 @@ from k2_shared.kafka.topics import DLQ, GOLD, Names, administration
 from k2_shared.lake import iceberg
 from k2_shared.lake.sink_state import SinkState
 from k2_shared.lake.transaction import append
+from k2_support.lake_tables import lake_tables
 from k2_support.plugin import Agents
 from k2_support.records import trade, value
 from k2_support.topics import write
@@ -33,12 +34,10 @@ TABLE = "gold_crypto_trades"
 class Lake:
     """The tables of this test's prefix, and the sink that fills them."""
 
-    def __init__(self, settings: RunSettings, names: Names, agents: Agents, schema_id: int) -> None:
+    def __init__(self, settings: RunSettings, names: Names, catalog: Catalog, agents: Agents, schema_id: int) -> None:
         self.settings, self.names, self._agents, self._schema_id = settings, names, agents, schema_id
-        self.catalog = iceberg.connect(LakeSettings.load())
+        self.catalog = catalog
         self.sent = 0
-        for contract in contracts.tables().values():
-            iceberg.create(self.catalog, names, contract)
 
     @property
     def at(self) -> tuple[str, int]:
@@ -76,10 +75,8 @@ class Lake:
 
 @pytest.fixture
 def lake(topics: dict[str, int], run_settings: RunSettings, names: Names, agents: Agents) -> Iterator[Lake]:
-    made = Lake(run_settings, names, agents, topics[names.subject(names.topic(GOLD))])
-    yield made
-    for table in contracts.tables():
-        made.catalog.drop_table((iceberg.namespace(names), table))
+    with lake_tables(names) as catalog:
+        yield Lake(run_settings, names, catalog, agents, topics[names.subject(names.topic(GOLD))])
 
 
 @pytest.fixture

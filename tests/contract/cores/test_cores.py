@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from k2_shared.core import contracts
+from k2_support.source import parsed
 
 ROOT = Path(__file__).resolve().parents[3]
 LISTED: list[str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["coverage"]["report"]["include"]
@@ -46,7 +47,7 @@ def test_of_an_agent_all_but_its_shell_is_core(agent: str) -> None:
 @pytest.mark.parametrize("core", CORES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_a_core_does_no_io(core: Path) -> None:
     """It imports nothing that reads, writes or waits."""
-    imports = [node for node in ast.walk(ast.parse(core.read_text())) if isinstance(node, ast.Import | ast.ImportFrom)]
+    imports = [node for node in ast.walk(parsed(core)) if isinstance(node, ast.Import | ast.ImportFrom)]
     named = {alias.name for node in imports if isinstance(node, ast.Import) for alias in node.names}
     named |= {node.module or "" for node in imports if isinstance(node, ast.ImportFrom)}
     assert {name.partition(".")[0] for name in named} & IO == set()

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from k2_support.source import parsed
+
 ROOT = Path(__file__).resolve().parents[3]
 FOLDERS = ("deploy", "schemas", "services", "shared", "tests")
 METRICS = ROOT / "shared/src/k2_shared/core/telemetry.py"
@@ -31,7 +33,7 @@ def names(path: Path, root: Path = ROOT) -> Iterator[Named]:
     """The module's name, and all that it defines: classes, functions, arguments, variables, fields, labels."""
     place = str(path.relative_to(root))
     yield from (Named(place, 1, part) for part in path.relative_to(root).with_suffix("").parts)
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parsed(path)
     for node in ast.walk(tree):
         yield from (Named(place, getattr(node, "lineno", 1), name) for name in _defined(node))
     yield from (Named(place, line, label) for line, label in _labels(tree, everywhere=path == METRICS))
@@ -40,7 +42,7 @@ def names(path: Path, root: Path = ROOT) -> Iterator[Named]:
 def definitions(path: Path, root: Path = ROOT) -> Iterator[Named]:
     """The classes and the type aliases of a module."""
     place = str(path.relative_to(root))
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    for node in parsed(path).body:
         if isinstance(node, ast.ClassDef):
             yield Named(place, node.lineno, node.name)
         elif isinstance(node, ast.Assign):

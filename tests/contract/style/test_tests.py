@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from k2_support.source import parsed
+
 ROOT = Path(__file__).resolve().parents[3]
 FOLDERS = ("deploy", "services", "shared", "tests")
 FOUND = {path.relative_to(ROOT) for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")}
@@ -41,10 +43,9 @@ PACED = {
     "tests/feeds/test_outages.py": 3,  # outages of a given length, through which the feed is looked at
     "tests/feeds/test_restart.py": 2,  # a process is killed at a random time
     "tests/feeds/watch.py": 1,  # an alert's rule is fed with scrapes at its interval
-    "tests/lake/kills.py": 1,  # a process lives for a random time
     "tests/lake/limits.py": 2,  # outages of given lengths
     "tests/outage/test_broker_away.py": 1,  # the broker is away for a minute
-    "tests/warm/kills.py": 1,  # a process is killed at a random time
+    "tests/sinks_under_load.py": 1,  # a process is killed at a random time
     "tests/warm/limits.py": 1,  # the server is away for minutes
     "tests/warm/load.py": 1,  # records are written at a pace
     "shared/tests/stages/test_table_sink.py": 1,  # a poll without records takes its time
@@ -66,7 +67,7 @@ FOREIGN = {
 @cache
 def tree(path: str) -> ast.Module:
     """A file's syntax tree."""
-    return ast.parse((ROOT / path).read_text())
+    return parsed(ROOT / path)
 
 
 def sleeps(path: str) -> int:

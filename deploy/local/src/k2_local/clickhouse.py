@@ -2,16 +2,13 @@
 
 import sys
 
-import requests
-
 from k2_local.artifacts import Downloads
 from k2_local.embedded_clickhouse.limits import MIB
-from k2_local.parts import Launch, NotReadyError, Part
+from k2_local.parts import Launch, Part, check_answer
 from k2_support.ports import HOST
 
 DATABASE = "k2"
 OWNER, READER = "k2", "reader"
-_CHECK_TIMEOUT_S = 3
 
 
 class ClickHouse(Part):
@@ -43,10 +40,4 @@ class ClickHouse(Part):
     def check(self) -> None:
         """Ready when it answers a query of its owner: the directory is open and the password is ours."""
         login = (OWNER, self.site.identity.password_of(OWNER))
-        url = f"http://{HOST}:{self.port}/"
-        try:
-            answer = requests.get(url, params={"query": "SELECT 1"}, auth=login, timeout=_CHECK_TIMEOUT_S)
-        except requests.RequestException as error:
-            raise NotReadyError(f"no answer yet ({type(error).__name__})") from None
-        if not answer.ok:
-            raise NotReadyError(f"ClickHouse answers {answer.status_code}: {answer.text[:200]}")
+        check_answer("ClickHouse", f"http://{HOST}:{self.port}/?query=SELECT+1", login)

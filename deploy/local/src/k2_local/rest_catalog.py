@@ -8,11 +8,9 @@ import os
 from importlib.resources import files
 from xml.sax.saxutils import escape
 
-import requests
-
 from k2_local.artifacts import Downloads
 from k2_local.disk import write_whole
-from k2_local.parts import Launch, NotReadyError, Part, java
+from k2_local.parts import Launch, Part, check_answer, java
 from k2_local.postgres import DATABASE, USER, password
 from k2_local.seaweed import BUCKET, REGION
 from k2_support.ports import HOST
@@ -20,7 +18,6 @@ from k2_support.ports import HOST
 LOCATION = f"s3://{BUCKET}/warehouse"
 _NAME = "k2"  # in the database: a SQL catalog of this name shares the tables
 _HEAP_MB = 256
-_CHECK_TIMEOUT_S = 3
 
 
 class RestCatalog(Part):
@@ -45,12 +42,7 @@ class RestCatalog(Part):
 
     def check(self) -> None:
         """Ready when it lists its namespaces, which are in the database."""
-        try:
-            answer = requests.get(f"http://{HOST}:{self.port}/v1/namespaces", timeout=_CHECK_TIMEOUT_S)
-        except requests.RequestException as error:
-            raise NotReadyError(f"no answer yet ({type(error).__name__})") from None
-        if not answer.ok:
-            raise NotReadyError(f"the Iceberg catalog answers {answer.status_code}: {answer.text[:200]}")
+        check_answer("the Iceberg catalog", f"http://{HOST}:{self.port}/v1/namespaces")
 
     def _settings(self) -> list[tuple[str, str]]:
         ports, identity = self.site.ports, self.site.identity

@@ -1,14 +1,13 @@
 """The stored candles, as a fold reads them."""
 
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
 from time import time_ns
 
 import numpy as np
 import pyarrow as pa
 
 from k2_shared.candles.rows import Bucket, CandleRows, buckets, joined, of_no_trade
-from k2_shared.candles.timeframes import TIMEFRAMES
+from k2_shared.candles.timeframes import TIMEFRAMES, window_text
 from k2_shared.core.layout import Longs
 from k2_shared.warm.candle_rows import Keys, candles_of
 from warm_sink.adapters import Warehouse, literal
@@ -66,5 +65,4 @@ class StoredCandles:
 
     def _spelt(self, bucket: Bucket) -> str:
         timeframe, key, start = bucket
-        at = datetime.fromtimestamp(start / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S")
-        return f"('{TIMEFRAMES[timeframe].name}', {literal(self._keys.pairs[key])}, '{at}')"
+        return f"('{TIMEFRAMES[timeframe].name}', {literal(self._keys.pairs[key])}, '{window_text(start)}')"

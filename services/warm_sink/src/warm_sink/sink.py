@@ -186,10 +186,14 @@ class WarmTableSink(TableSink):
     def _put(self, piece: pa.Table) -> bool:
         if not self._stands():
             return False
+        # Emptied from here on, the table may have these rows, and its end says nothing of those before. Of an insert
+        # whose answer is lost that holds too, so it is said first.
+        self._hides_a_hole = self._landmark is not None
         self._warehouse.insert(self.feed.table, piece)
-        # Emptied between the two, the table has these rows, and its end says nothing of those before.
-        self._hides_a_hole = not (self._landmark is None or self._warehouse.stands(self.feed.table, self._landmark))
-        return not self._hides_a_hole
+        if self._landmark and not self._warehouse.stands(self.feed.table, self._landmark):
+            return False
+        self._hides_a_hole = False
+        return True
 
     def _stands(self) -> bool:
         """Whether the table has what was inserted last, or, before anything was, what it had at the beginning."""

@@ -1,5 +1,6 @@
 """The six timeframes of candles, in windows of UTC."""
 
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 
@@ -24,3 +25,8 @@ TIMEFRAMES = (
 A candle says its timeframe by the place in here. Windows begin at multiples of the width since the Unix epoch, which is
 a midnight of UTC.
 """
+
+
+def window_text(start_us: int) -> str:
+    """A window's start as a statement spells it, in UTC; windows begin at whole seconds."""
+    return f"{datetime.fromtimestamp(start_us / 1e6, UTC):%Y-%m-%d %H:%M:%S}"

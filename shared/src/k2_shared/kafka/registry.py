@@ -52,20 +52,21 @@ class SchemaRegistry:
             raise Halt(f"the registry keeps mode {found} for {subject}; its contract says {contract.compatibility}")
         return int(answer["id"])
 
-    async def has(self, contract: TopicContract, subject: str) -> bool:
-        """Whether a topic's schema stands under its subject."""
-        return await self._call("POST", f"/subjects/{subject}", _body(contract), absent_ok=True) is not None
+    async def find(self, contract: TopicContract, subject: str) -> int | None:
+        """The id under which a topic's schema stands; None where the subject does not hold it."""
+        answer = await self._call("POST", f"/subjects/{subject}", _body(contract), absent_ok=True)
+        return None if answer is None else int(answer["id"])
 
     async def schema_id(self, contract: TopicContract, subject: str) -> int:
-        """The id under which a topic's schema stands.
+        """As ``find``, of a schema that must be there.
 
         Raises:
             ConfigError: the subject does not hold the contract's schema.
         """
-        answer = await self._call("POST", f"/subjects/{subject}", _body(contract), absent_ok=True)
-        if answer is None:
+        found = await self.find(contract, subject)
+        if found is None:
             raise ConfigError(f"the registry has no schema {contract.schema} under {subject}: run 'k2 init'")
-        return int(answer["id"])
+        return found
 
     async def versions(self, subject: str) -> list[int]:
         """The numbers of a subject's versions; none where there is no such subject."""

@@ -36,11 +36,7 @@ warnings.filterwarnings("ignore", message=r"Parquet writer option\(s\) .*bloom-f
 
 
 class Superseded(Exception):
-    """Another owner has committed rows of these partitions; carries the offsets that the table has now."""
-
-    def __init__(self, offsets: TableOffsets) -> None:
-        super().__init__("another owner has committed")
-        self.offsets = offsets
+    """Another owner has committed rows of these partitions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +170,7 @@ class LakeTable:
             return self._counted(current, effort)  # an attempt whose reply was lost
         if superseded(current, batch.start):
             self._drop(effort.files)
-            raise Superseded(current.offsets if current else {})
+            raise Superseded("another owner has committed")
         effort.files = effort.files or self._write(batch.rows, effort.id)
         return self._append(batch, current, effort)
 

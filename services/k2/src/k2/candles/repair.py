@@ -1,6 +1,6 @@
 """Candles made again from the warm tier's trades, a day of a symbol at a time. Every function blocks."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from time import time_ns
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from clickhouse_connect.driver.client import Client
 from k2.candles.wanted import FIRST, Wanted
 from k2_shared.candles.recomputation import Differences, Recomputation
 from k2_shared.candles.rows import CandleRows
-from k2_shared.candles.timeframes import TIMEFRAMES
+from k2_shared.candles.timeframes import TIMEFRAMES, window_text
 from k2_shared.core.errors import Unavailable
 from k2_shared.warm.candle_rows import Keys, candle_table, candles_of, gold_trades
 
@@ -138,5 +138,5 @@ def _store(client: Client, unit: Unit, found: Differences, keys: Keys) -> None:
 
 
 def _spelt(row: CandleRows) -> str:
-    at = datetime.fromtimestamp(int(row["window_start"]) / 1e6, UTC)
-    return f"('{TIMEFRAMES[row['timeframe']].name}', '{at:%Y-%m-%d %H:%M:%S}', {row['last_offset']})"
+    start = window_text(int(row["window_start"]))
+    return f"('{TIMEFRAMES[row['timeframe']].name}', '{start}', {row['last_offset']})"

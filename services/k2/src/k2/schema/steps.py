@@ -76,6 +76,6 @@ async def _subjects(settings: SchemaSettings, names: Names) -> list[Step]:
     async with SchemaRegistry.connect(settings) as registry:
         for contract in contracts.topics().values():
             subject = names.subject(names.topic(contract.name))
-            if contract.schema and not await registry.has(contract, subject):
+            if contract.schema and await registry.find(contract, subject) is None:
                 found.append(Step("registry", subject, contract.schema))
     return found
