@@ -14,25 +14,19 @@ from tests.e2e.recordings import binance, kraken
 from k2_support.waiting import wait_for
 
 pytestmark = pytest.mark.timeout(900)  # as the waits in it add up
+RATES = ("--duplicates", "0.05", "--invalid", "0.02", "--speed", "10", "--json")
 KILLED = ("silver", "gold", "iceberg_sink", "warm_sink")
 
 
-def test_other_recordings_reconcile_and_demos_run_side_by_side(demos: Demos, tmp_path: Path) -> None:
-    """Two demos at once, each of other symbols and days, each end reconciled with exactly their own trades.
+def test_other_recordings_reconcile(demos: Demos, tmp_path: Path) -> None:
+    """Of other symbols and days; ids that a venue never sent are fetched, and gold comes back after kill -9."""
+    binance(tmp_path / "recorded", "shibusdt", 900, unfit=3)
+    kraken(tmp_path / "recorded", "xbtusd", 300)
+    demo = demos.start("--recordings", str(tmp_path / "recorded"), *RATES)
 
-    In both, ids that a venue never sent are fetched, and gold comes back after kill -9.
-    """
-    one, other = tmp_path / "one", tmp_path / "other"
-    binance(one, "shibusdt", 900, unfit=3)
-    kraken(one, "xbtusd", 300)
-    kraken(other, "ethusdt", 600)
-    rates = ("--duplicates", "0.05", "--invalid", "0.02", "--speed", "10", "--json")
-    started = [demos.start("--recordings", str(folder), *rates) for folder in (one, other)]
+    code, found = demo.result()
 
-    (code, found), (other_code, other_found) = (demo.result() for demo in started)
-
-    assert (code, other_code) == (0, 0)
-    assert found["reconciled"] is True
+    assert (code, found["reconciled"]) == (0, True)
     assert found["recorded"] == {"BINANCE:SHIB/USDT": 900, "KRAKEN:BTC/USD": 300}
     assert found["stages"]["gold"] == found["tables"]["gold_crypto_trades"] == 1_197
     assert _warm_as_stages(found)
@@ -40,15 +34,28 @@ def test_other_recordings_reconcile_and_demos_run_side_by_side(demos: Demos, tmp
     assert found["age_ms"]["warm"]["p50"] > 0
     assert found["tables"]["silver_dlq_trades"] == found["stages"]["dlq"] > 3
     assert found["stages"]["silver"] > found["stages"]["gold"]
-    for candles in (found["candles"], other_found["candles"]):
-        assert list(candles) == ["1m", "5m", "15m", "30m", "1h", "1d"]
-        assert all(each["rows"] and not each["mismatches"] for each in candles.values())
-    assert [(f["faults"]["dropped_ids"], f["faults"]["gaps_filled"]) for f in (found, other_found)] == [(6, 2), (3, 1)]
-    for faults in (found["faults"], other_found["faults"]):
-        assert (faults["gold_killed"], faults["problems"]) == (1, [])
-        assert faults["back_after_s"] > 0
+    assert list(found["candles"]) == ["1m", "5m", "15m", "30m", "1h", "1d"]
+    assert all(each["rows"] and not each["mismatches"] for each in found["candles"].values())
+    faults = found["faults"]
+    assert (faults["dropped_ids"], faults["gaps_filled"], faults["gold_killed"], faults["problems"]) == (6, 2, 1, [])
+    assert faults["back_after_s"] > 0
+    assert list((demo.cwd / ".k2").iterdir()) == []
+
+
+@pytest.mark.long
+def test_demos_run_side_by_side(demos: Demos, tmp_path: Path) -> None:
+    """Two at once, each end reconciled with exactly their own trades."""
+    kraken(tmp_path / "one", "xbtusd", 300)
+    kraken(tmp_path / "other", "ethusdt", 600)
+    started = [demos.start("--recordings", str(tmp_path / each), *RATES) for each in ("one", "other")]
+
+    (code, found), (other_code, other_found) = (demo.result() for demo in started)
+
+    assert (code, other_code) == (0, 0)
+    assert found["recorded"] == {"KRAKEN:BTC/USD": 300}
     assert other_found["recorded"] == {"KRAKEN:ETH/USDT": 600}
     assert other_found["stages"]["gold"] == other_found["tables"]["gold_crypto_trades"] == 600
+    assert [(f["faults"]["dropped_ids"], f["faults"]["gaps_filled"]) for f in (found, other_found)] == [(3, 1), (3, 1)]
     assert [list((demo.cwd / ".k2").iterdir()) for demo in started] == [[], []]
 
 
@@ -102,6 +109,7 @@ def _kill(demo: RunningDemo, agent: str) -> None:
     wait_for(lambda: not alive(victim), 60, f"the end of {agent}")
 
 
+@pytest.mark.long
 def test_ctrl_c_stops_everything(demos: Demos) -> None:
     """Ctrl-C in the middle ends the demo with 130 and leaves no process behind."""
     demo = demos.start()
