@@ -1,14 +1,14 @@
-"""The faults that come every day, at both venues: what every change of the feeds is held against."""
+"""The faults that come every day: what every change of the feeds is held against, at one venue and later at both."""
 
 from tests.feeds.conftest import Begin
-from tests.feeds.marks import BOTH
+from tests.feeds.marks import BINANCE_DAILY, KRAKEN_DAILY
 from tests.feeds.sim import BTC
 
 from k2_shared.core.trade import Exchange
 from k2_shared.feed.coverage.feed_records import Cause, EventKind, GapState
 
 
-@BOTH
+@KRAKEN_DAILY
 async def test_a_dropped_connection_loses_nothing(begin: Begin, venue: Exchange) -> None:
     """It is made anew, and what was missed meanwhile comes by REST or by the venue's snapshot."""
     rig = await begin(venue)
@@ -19,7 +19,7 @@ async def test_a_dropped_connection_loses_nothing(begin: Begin, venue: Exchange)
     assert all(not account.open for account in accounts.values())
 
 
-@BOTH
+@BINANCE_DAILY
 async def test_ids_that_the_sockets_drop_in_silence_come_by_rest(begin: Begin, venue: Exchange) -> None:
     """The gap is opened with its cause, and filled."""
     rig = await begin(venue)
@@ -31,7 +31,7 @@ async def test_ids_that_the_sockets_drop_in_silence_come_by_rest(begin: Begin, v
     assert accounts[BTC].rest_records == last - first + 1
 
 
-@BOTH
+@KRAKEN_DAILY
 async def test_a_killed_process_goes_on_where_bronze_ends(begin: Begin, venue: Exchange) -> None:
     """What the venue traded while there was no feed is backfilled."""
     rig = await begin(venue)
@@ -41,7 +41,7 @@ async def test_a_killed_process_goes_on_where_bronze_ends(begin: Begin, venue: E
     assert sum(account.rest_records for account in accounts.values()) > 0
 
 
-@BOTH
+@BINANCE_DAILY
 async def test_what_one_socket_drops_the_other_has(begin: Begin, venue: Exchange) -> None:
     """There is no gap, and nothing to ask of REST."""
     rig = await begin(venue, FEED_SOCKETS="2")
@@ -52,7 +52,7 @@ async def test_what_one_socket_drops_the_other_has(begin: Begin, venue: Exchange
     assert accounts[BTC].rest_records == 0
 
 
-@BOTH
+@KRAKEN_DAILY
 async def test_a_rotation_by_age_misses_nothing(begin: Begin, venue: Exchange) -> None:
     """The new socket delivers before the old one closes, time after time."""
     rig = await begin(venue, FEED_ROTATE_AFTER_S="1.5")
@@ -62,7 +62,7 @@ async def test_a_rotation_by_age_misses_nothing(begin: Begin, venue: Exchange) -
     assert await rig.events(EventKind.DISCONNECTED) == []
 
 
-@BOTH
+@BINANCE_DAILY
 async def test_ids_that_nobody_has_become_unfillable(begin: Begin, venue: Exchange) -> None:
     """They are said to be, and are not asked for again after a restart."""
     rig = await begin(venue)

@@ -176,6 +176,7 @@ def test_half_dead_stack_is_named_part_by_part(stack: Stack) -> None:
     stack.up()
 
 
+@pytest.mark.long
 async def test_state_survives_a_restart_on_other_ports(stack: Stack, occupied: Occupied) -> None:
     """Topics, schemas and tables are there after a restart that had to replace remembered, busy ports."""
     stack.up()

@@ -84,6 +84,7 @@ async def test_a_table_recreated_between_two_runs_halts_with_3(feeder: Any, agen
     assert "table gold_crypto_trades holds no state of this sink, yet group" in child.log.read_text()
 
 
+@pytest.mark.long
 async def test_two_sinks_on_one_table_lose_and_double_nothing(feeder: Any, agents: Agents, tables: Any) -> None:
     """Each is superseded now and then, on some of its partitions; every row is there once."""
     children = [agents.start("iceberg_sink", SINK_INTERVAL_S="0.1").wait_ready() for _ in range(2)]

@@ -54,6 +54,7 @@ async def test_every_table_equals_its_topics(feeder: Feeder, agents: Agents, tab
     assert child.stop() == 0
 
 
+@pytest.mark.long
 async def test_a_sink_that_is_killed_leaves_no_hole_and_no_double(
     feeder: Feeder, agents: Agents, tables: WarmTables
 ) -> None:
@@ -67,6 +68,7 @@ async def test_a_sink_that_is_killed_leaves_no_hole_and_no_double(
     assert child.stop() == 0
 
 
+@pytest.mark.long
 async def test_two_sinks_change_nothing(feeder: Feeder, agents: Agents, tables: WarmTables) -> None:
     """Each inserts every row, and a reader finds it once."""
     children = [start(agents) for _ in range(2)]
@@ -77,6 +79,7 @@ async def test_two_sinks_change_nothing(feeder: Feeder, agents: Agents, tables: 
     assert [child.stop() for child in children] == [0, 0]
 
 
+@pytest.mark.long
 async def test_a_group_that_was_set_back_changes_nothing(
     feeder: Feeder, agents: Agents, tables: WarmTables, run_settings: RunSettings, names: Names
 ) -> None:
