@@ -6,10 +6,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
@@ -33,6 +33,34 @@ def wait_until(condition: Callable[[], bool], timeout_s: float, what: str, poll_
         time.sleep(poll_s)
 
 
+class Process(Protocol):
+    """A process that was started, as ``subprocess.Popen`` says of its own."""
+
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, number: int, /) -> None: ...
+    def kill(self) -> None: ...
+
+
+Start = Callable[[str, Sequence[str], Mapping[str, str], Path], Process]
+"""Starts a module with arguments and an environment, its output added to a file, in a session of its own."""
+
+
+def spawned(module: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> Process:
+    """Start a module with ``python -m``."""
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
 @dataclass
 class Child:
     """One agent's process. ``module`` is run with ``python -m``; its output goes to ``log``."""
@@ -42,26 +70,19 @@ class Child:
     log: Path
     web_port: int
     arguments: tuple[str, ...] = ()
-    process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    starts: Start = spawned
+    process: Process | None = field(default=None, init=False)
 
     @classmethod
-    def agent(cls, module: str, environment: Mapping[str, str], folder: Path) -> Self:
+    def agent(cls, module: str, environment: Mapping[str, str], folder: Path, starts: Start = spawned) -> Self:
         """An agent on a free web port, logging into ``folder``."""
         port = free_port()
         own = {"WEB_PORT": str(port), "WEB_HOST": HOST}
-        return cls(module, {**environment, **own}, folder / f"{module}.log", port)
+        return cls(module, {**environment, **own}, folder / f"{module}.log", port, starts=starts)
 
     def start(self) -> Self:
         """Start the process in a session of its own, so that a terminal's Ctrl-C does not reach it."""
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", self.module, *self.arguments],
-                env={**os.environ, **self.environment},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        self.process = self.starts(self.module, self.arguments, {**os.environ, **self.environment}, self.log)
         return self
 
     @property

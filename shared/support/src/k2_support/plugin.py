@@ -12,7 +12,8 @@ import pytest
 from k2_shared.core.errors import K2Error
 from k2_shared.core.settings import KafkaSettings, RunSettings
 from k2_shared.kafka.topics import Names
-from k2_support.children import Child
+from k2_support.children import Child, spawned
+from k2_support.fork_server import forked
 from k2_support.ordering import dealt
 from k2_support.probe import demand
 from k2_support.topics import lasting_topics
@@ -77,8 +78,12 @@ class Agents:
         self.started: list[Child] = []
 
     def start(self, module: str, **environment: str) -> Child:
-        """Start an agent; its readiness is the caller's to await."""
-        child = Child.agent(module, {"K2_PREFIX": self._prefix, **environment}, self._folder)
+        """Start an agent; its readiness is the caller's to await.
+
+        Modules of another place (``PYTHONPATH``) are a new interpreter's to import.
+        """
+        starts = spawned if "PYTHONPATH" in environment else forked
+        child = Child.agent(module, {"K2_PREFIX": self._prefix, **environment}, self._folder, starts)
         self.started.append(child.start())
         return child
 
