@@ -5,8 +5,9 @@ from decimal import Decimal
 
 import pytest
 
+from k2_shared.candles.timeframes import TIMEFRAMES
 from k2_shared.core import contracts
-from k2_shared.core.contracts import TopicContract
+from k2_shared.core.contracts import ColdTableContract, TopicContract
 from k2_shared.core.errors import InvalidRecord
 from k2_shared.core.trade import Trade, decode, encode, wire_prefix
 from k2_shared.kafka.topics import (
@@ -84,14 +85,49 @@ def test_a_replay_is_remembered_for_as_long_as_its_letter_may_be_there() -> None
 
 
 @pytest.mark.parametrize("table", contracts.tables().values(), ids=lambda table: table.name)
-def test_table_contract_refers_to_what_is_there(table: contracts.TableContract) -> None:
-    """A table reads topics that exist and is laid out by columns that it has."""
-    columns = {column.name for column in table.columns}
+def test_a_table_of_the_sink_is_filled_from_topics_that_exist(table: contracts.TableContract) -> None:
+    """Each of them has a contract."""
+    assert table.topics
     assert set(table.topics) <= set(contracts.topics())
+
+
+@pytest.mark.parametrize("table", contracts.iceberg_tables(), ids=lambda table: table.name)
+def test_table_contract_refers_to_what_is_there(table: contracts.IcebergContract) -> None:
+    """A table is laid out by columns that it has."""
+    columns = {column.name for column in table.columns}
     assert {field.column for field in table.partition_by} | set(table.sort_by) <= columns
     assert len(columns) == len(table.columns)
     assert all(column.comment for column in table.columns)
     assert table.purpose
+
+
+def test_the_sinks_tables_and_the_cold_ones_are_apart() -> None:
+    """Who fills tables from topics has none to do with the cold ones; no two have a name."""
+    assert not contracts.tables().keys() & contracts.cold_tables().keys()
+    assert [table.name for table in contracts.iceberg_tables()] == [*contracts.tables(), *contracts.cold_tables()]
+    assert {table.namespace for table in contracts.tables().values()} == {"market_data"}
+    assert {table.namespace for table in contracts.cold_tables().values()} == {"cold"}
+
+
+def test_there_are_nine_cold_tables() -> None:
+    """Raw, bronze, silver, and candles of six timeframes."""
+    candles = {f"gold_ohlcv_{timeframe.name}" for timeframe in TIMEFRAMES}
+    assert contracts.cold_tables().keys() == {"raw_trades", "bronze_trades", "silver_trades"} | candles
+    for name in candles:
+        table = contracts.cold_tables()[name]
+        assert (table.relation, table.purpose.split()[2]) == (name, name.removeprefix("gold_ohlcv_"))
+
+
+@pytest.mark.parametrize("table", contracts.cold_tables().values(), ids=lambda table: table.name)
+def test_a_cold_table_is_offloaded_by_the_hours_that_it_is_partitioned_by(table: ColdTableContract) -> None:
+    """By hours, or what is made of whole hours, so that an hour is rewritten in one partition of each venue."""
+    time, venue = table.partition_by
+    assert (time.column, venue.column, venue.transform) == (table.hour_by, "exchange", "identity")
+    assert time.transform in {"hour", "day", "month"}
+    assert {column.name: column.type for column in table.columns}[table.hour_by] == "timestamptz"
+    assert table.warm_retention_hours >= 48
+    assert table.properties["history.expire.max-snapshot-age-ms"] == str(7 * 86_400_000)
+    assert table.properties["write.parquet.compression-codec"] == "zstd"
 
 
 def test_trade_tables_begin_with_the_schemas_fields() -> None:

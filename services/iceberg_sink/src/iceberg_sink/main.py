@@ -60,7 +60,7 @@ class IcebergSink(TableSinks):
     def _sink_table(
         self, catalog: Catalog, contract: TableContract, kafka: Identity, schemas: dict[str, SubjectSchemas]
     ) -> SinkTable:
-        identifier = (iceberg.namespace(self._names), contract.name)
+        identifier = iceberg.identifier(self._names, contract)
         try:
             loaded = catalog.load_table(identifier)
         except NoSuchTableError:

@@ -37,8 +37,9 @@ def apply(settings: InitSettings) -> str:
     working.work(settings, names, migrations.apply)
     where = f" under {settings.k2_prefix}" if settings.k2_prefix else ""
     stands = (
-        f"{len(contracts.topics())} topics, their schemas, {len(contracts.tables())} tables of the lake and "
-        f"{len(migrations.migrations())} migrations of the warm tier stand{where}"
+        f"{len(contracts.topics())} topics, their schemas, {len(contracts.tables())} tables of the lake, "
+        f"{len(contracts.cold_tables())} cold tables and {len(migrations.migrations())} migrations of the warm tier "
+        f"stand{where}"
     )
     return "\n".join([*changed, stands])
 
@@ -51,7 +52,7 @@ def align_tables(settings: InitSettings, names: Names) -> list[str]:
     """
     changed = []
     with connected(settings) as catalog:
-        for contract in contracts.tables().values():
+        for contract in contracts.iceberg_tables():
             iceberg.create(catalog, names, contract)
             if said := align(catalog, names, contract):
                 changed.append(f"{contract.name} now has {'; '.join(said)}")

@@ -1,13 +1,13 @@
 """The contracts in ``schemas/``, read once; code never repeats what stands there."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import yaml
 
@@ -97,21 +97,46 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class TableContract:
-    """One Iceberg table: where its rows come from and how they are laid out.
+class IcebergContract:
+    """One Iceberg table as its catalog is told of it: where it stands and how it is laid out.
 
-    ``properties`` are those of all tables and its own.
+    ``properties`` are those of all tables of its kind and its own.
     """
 
+    namespace: ClassVar[str]
     name: str
     purpose: str
-    topics: tuple[str, ...]
-    rows: Literal["envelope", "trade_v3", "letter"]
     columns: tuple[Column, ...]
     partition_by: tuple[PartitionField, ...]
     sort_by: tuple[str, ...]
-    retention_days: int | None
     properties: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class TableContract(IcebergContract):
+    """One table of the Iceberg sink: where its rows come from."""
+
+    namespace: ClassVar[str] = "market_data"
+    topics: tuple[str, ...]
+    rows: Literal["envelope", "trade_v3", "letter"]
+    retention_days: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ColdTableContract(IcebergContract):
+    """One cold table: what of the warm tier outlives it, hour by hour.
+
+    ``relation`` is the table or view of the warm tier whose columns it has, ``hour_by`` the one of them whose hours, in
+    UTC, are offloaded. ``kept_in`` is the table that the warm tier deletes rows of, the relation or what is behind it:
+    those whose ``kept_by`` is ``warm_retention_hours`` ago.
+    """
+
+    namespace: ClassVar[str] = "cold"
+    relation: str
+    hour_by: str
+    kept_in: str
+    kept_by: str
+    warm_retention_hours: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,16 +210,46 @@ def _topic(document: Mapping[str, Any]) -> TopicContract:
 
 def _table(document: Mapping[str, Any]) -> TableContract:
     return TableContract(
-        name=document["name"],
-        purpose=document["purpose"],
+        **_layout(document, _columns(document), "table_properties.yaml"),
         topics=tuple(document["topics"]),
         rows=document["rows"],
-        columns=tuple(_columns(document)),
-        partition_by=tuple(PartitionField(**field) for field in document["partition_by"]),
-        sort_by=tuple(document["sort_by"]),
         retention_days=document["retention_days"],
-        properties={**yaml.safe_load(_read("table_properties.yaml")), **document["properties"]},
     )
+
+
+def _layout(document: Mapping[str, Any], columns: Iterable[Column], *common: str) -> dict[str, Any]:
+    """What the contracts of all Iceberg tables say alike; ``common`` are files of properties of several tables."""
+    shared = {name: value for path in common for name, value in yaml.safe_load(_read(path)).items()}
+    return {
+        "name": document["name"],
+        "purpose": document["purpose"],
+        "columns": tuple(columns),
+        "partition_by": tuple(PartitionField(**field) for field in document["partition_by"]),
+        "sort_by": tuple(document["sort_by"]),
+        "properties": {**shared, **document["properties"]},
+    }
+
+
+def _cold_table(document: Mapping[str, Any]) -> ColdTableContract:
+    columns = [Column(**column) for column in document["columns"]]
+    return ColdTableContract(
+        **_layout(document, columns, "table_properties.yaml", "cold_table_properties.yaml"),
+        relation=document["relation"],
+        hour_by=document["hour_by"],
+        kept_in=document.get("kept_in", document["relation"]),
+        kept_by=document["kept_by"],
+        warm_retention_hours=document["warm_retention_hours"],
+    )
+
+
+def _of_timeframes(text: str) -> Iterator[dict[str, Any]]:
+    """The contracts of a file: one for each timeframe where it says how long each is kept, as no warm contract does."""
+    document = yaml.safe_load(text)
+    if "warm_retention_hours" not in document:
+        yield {**document, "warm_retention_hours": warm_tables()[document["relation"]].retention_hours}
+        return
+    for timeframe, hours in document["warm_retention_hours"].items():
+        yield {**yaml.safe_load(text.replace("{timeframe}", timeframe)), "warm_retention_hours": hours}
 
 
 def _columns(document: Mapping[str, Any]) -> Iterator[Column]:
@@ -251,8 +306,20 @@ def topics() -> Mapping[str, TopicContract]:
 
 @cache
 def tables() -> Mapping[str, TableContract]:
-    """Every table contract by name."""
+    """The contracts of the Iceberg sink's tables by name."""
     return {document["name"]: _table(document) for document in _documents("tables")}
+
+
+@cache
+def cold_tables() -> Mapping[str, ColdTableContract]:
+    """The contracts of the cold tables by name, candles from the narrowest timeframe to the widest."""
+    documents = [document for text in _texts("tables/cold").values() for document in _of_timeframes(text)]
+    return {document["name"]: _cold_table(document) for document in documents}
+
+
+def iceberg_tables() -> Sequence[IcebergContract]:
+    """The contracts of all Iceberg tables, of the sink and cold."""
+    return [*tables().values(), *cold_tables().values()]
 
 
 @cache

@@ -13,7 +13,7 @@ from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.sorting import SortField
 from pyiceberg.types import NestedField
 
-from k2_shared.core.contracts import TableContract
+from k2_shared.core.contracts import IcebergContract
 from k2_shared.core.retries import RetryBudget
 from k2_shared.kafka.topics import Names
 from k2_shared.lake import iceberg
@@ -31,7 +31,7 @@ class Differences:
     comments: Mapping[str, str]
     sort_fields: tuple[SortField, ...] | None
 
-    def told(self, contract: TableContract) -> Iterator[str]:
+    def told(self, contract: IcebergContract) -> Iterator[str]:
         """What is changed to make it so, for people."""
         yield from (f"column {field.name} ({field.field_type})" for field in self.columns)
         yield from (f"{name} = {value}" for name, value in self.properties.items())
@@ -41,7 +41,7 @@ class Differences:
             yield f"sorted by {', '.join(contract.sort_by) or 'nothing'}"
 
 
-def differences(metadata: TableMetadata, contract: TableContract) -> Differences:
+def differences(metadata: TableMetadata, contract: IcebergContract) -> Differences:
     """Compare a table with its contract. Pure."""
     schema = metadata.schema()
     standing = {field.name: field.doc for field in schema.fields}
@@ -63,19 +63,19 @@ def differences(metadata: TableMetadata, contract: TableContract) -> Differences
     )
 
 
-def align(catalog: Catalog, names: Names, contract: TableContract) -> list[str]:
+def align(catalog: Catalog, names: Names, contract: IcebergContract) -> list[str]:
     """Bring a table to its contract in one commit, and say what changed; a sink may commit to it meanwhile. Blocks.
 
     Raises:
         UsedUp: others' commits were faster every time.
         RESTError: the catalog refuses.
     """
-    identifier = (iceberg.namespace(names), contract.name)
+    identifier = iceberg.identifier(names, contract)
     again = RetryBudget(_ATTEMPTS, retryable=(), contended=(CommitFailedException,))
     return again.spend(lambda: _align(catalog.load_table(identifier), contract))
 
 
-def _align(table: Table, contract: TableContract) -> list[str]:
+def _align(table: Table, contract: IcebergContract) -> list[str]:
     found = differences(table.metadata, contract)
     said = list(found.told(contract))
     if said:

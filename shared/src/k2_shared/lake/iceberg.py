@@ -11,9 +11,10 @@ from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table
 from pyiceberg.table.sorting import NullOrder, SortDirection, SortField, SortOrder
-from pyiceberg.transforms import DayTransform, IdentityTransform, Transform
+from pyiceberg.transforms import DayTransform, HourTransform, IdentityTransform, MonthTransform, Transform
 from pyiceberg.types import (
     BinaryType,
+    BooleanType,
     DateType,
     DecimalType,
     IcebergType,
@@ -28,7 +29,7 @@ from pyiceberg.types import (
 )
 
 from k2_shared.core.catalog_properties import passed_on
-from k2_shared.core.contracts import TableContract
+from k2_shared.core.contracts import IcebergContract, TableContract
 from k2_shared.core.errors import ConfigError
 from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.kafka.topics import Names
@@ -36,18 +37,25 @@ from k2_shared.lake.object_store import CAFILE, ObjectStore
 from k2_shared.lake.rest import RestLake
 from k2_shared.lake.store_clients import KEYS_FILE
 
-NAMESPACE = "market_data"
 _TYPES: dict[str, IcebergType] = {
     "string": StringType(),
     "binary": BinaryType(),
+    "boolean": BooleanType(),
     "int": IntegerType(),
     "long": LongType(),
     "date": DateType(),
     "timestamptz": TimestamptzType(),
     "decimal(18, 8)": DecimalType(18, 8),
+    "decimal(38, 8)": DecimalType(38, 8),
+    "decimal(38, 16)": DecimalType(38, 16),
 }
 _INNER_ID = re.compile(r"\d+: ")
-_TRANSFORMS: dict[str, Transform[Any, Any]] = {"day": DayTransform(), "identity": IdentityTransform()}
+_TRANSFORMS: dict[str, Transform[Any, Any]] = {
+    "hour": HourTransform(),
+    "day": DayTransform(),
+    "month": MonthTransform(),
+    "identity": IdentityTransform(),
+}
 
 
 def connect(settings: LakeSettings) -> Catalog:
@@ -89,10 +97,10 @@ def _own(settings: LakeSettings) -> dict[str, str]:
     return {name: str(value) for name, value in given.items() if value}
 
 
-def find(catalog: Catalog, names: Names, name: str) -> Table | None:
+def find(catalog: Catalog, names: Names, contract: IcebergContract) -> Table | None:
     """A table of a run as it stands; None where it does not."""
     try:
-        table: Table = catalog.load_table((namespace(names), name))
+        table: Table = catalog.load_table(identifier(names, contract))
     except (NoSuchTableError, NoSuchNamespaceError):
         return None
     return table
@@ -144,18 +152,23 @@ def _revealed(secret: SecretStr | None) -> str | None:
     return secret.get_secret_value() if secret else None
 
 
-def namespace(names: Names) -> str:
-    """The namespace of a run's tables."""
+def namespace(names: Names, of: type[IcebergContract] = TableContract) -> str:
+    """The namespace of a run's tables of one kind, which are those of the sink or cold."""
     own = names.prefix.rstrip(".").replace("-", "_")
-    return f"{own}_{NAMESPACE}" if own else NAMESPACE
+    return f"{own}_{of.namespace}" if own else of.namespace
 
 
-def create(catalog: Catalog, names: Names, contract: TableContract) -> Table:
+def identifier(names: Names, contract: IcebergContract) -> tuple[str, str]:
+    """A run's table by its namespace and its name."""
+    return namespace(names, type(contract)), contract.name
+
+
+def create(catalog: Catalog, names: Names, contract: IcebergContract) -> Table:
     """Create a table by its contract; one that stands is returned as it is."""
-    catalog.create_namespace_if_not_exists(namespace(names))
+    catalog.create_namespace_if_not_exists(namespace(names, type(contract)))
     schema = schema_of(contract)
     table: Table = catalog.create_table_if_not_exists(
-        (namespace(names), contract.name),
+        identifier(names, contract),
         schema=schema,
         partition_spec=_spec(contract, schema),
         sort_order=order_of(contract, schema),
@@ -164,7 +177,7 @@ def create(catalog: Catalog, names: Names, contract: TableContract) -> Table:
     return table
 
 
-def check(table: Table, contract: TableContract) -> None:
+def check(table: Table, contract: IcebergContract) -> None:
     """Refuse a table that lacks a column of its contract, or has one that no row can be written without.
 
     Another engine's columns stay null.
@@ -188,7 +201,7 @@ def spelt(schema: Schema) -> dict[str, str]:
     return {field.name: _INNER_ID.sub("", str(field.field_type)) for field in schema.fields}
 
 
-def schema_of(contract: TableContract) -> Schema:
+def schema_of(contract: IcebergContract) -> Schema:
     """A contract's columns as an Iceberg schema, field ids from 1 in their order."""
     inner = len(contract.columns) + 1
     return Schema(
@@ -211,7 +224,7 @@ def _type(kind: str, inner: int) -> IcebergType:
     return _TYPES[kind]
 
 
-def _spec(contract: TableContract, schema: Schema) -> PartitionSpec:
+def _spec(contract: IcebergContract, schema: Schema) -> PartitionSpec:
     fields = (
         PartitionField(
             schema.find_field(field.column).field_id,
@@ -224,7 +237,7 @@ def _spec(contract: TableContract, schema: Schema) -> PartitionSpec:
     return PartitionSpec(*fields)
 
 
-def order_of(contract: TableContract, schema: Schema) -> SortOrder:
+def order_of(contract: IcebergContract, schema: Schema) -> SortOrder:
     """A contract's sort order by the ids of a schema's columns."""
     fields = (
         SortField(schema.find_field(column).field_id, IdentityTransform(), SortDirection.ASC, NullOrder.NULLS_FIRST)
@@ -233,6 +246,6 @@ def order_of(contract: TableContract, schema: Schema) -> SortOrder:
     return SortOrder(*fields, order_id=1 if contract.sort_by else 0)
 
 
-def properties_of(contract: TableContract) -> dict[str, str]:
+def properties_of(contract: IcebergContract) -> dict[str, str]:
     """A contract's properties, the comment on the table among them."""
     return {"comment": contract.purpose, **contract.properties}

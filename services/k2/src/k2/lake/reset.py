@@ -38,7 +38,7 @@ def doomed(settings: ResetSettings) -> list[Doomed]:
     """
     names = Names(settings.k2_prefix)
     with connected(settings) as catalog:
-        found = {name: iceberg.find(catalog, names, name) for name in contracts.tables()}
+        found = {name: iceberg.find(catalog, names, contract) for name, contract in contracts.tables().items()}
     return [
         Doomed(name, None if table is None else iceberg.row_count(table), names.table_group(name))
         for name, table in found.items()
@@ -57,7 +57,7 @@ def reset(settings: ResetSettings, tables: Sequence[Doomed]) -> None:
     with connected(settings) as catalog:
         for table in tables:
             if table.rows is not None:
-                catalog.purge_table((iceberg.namespace(names), table.name))
+                catalog.purge_table(iceberg.identifier(names, contracts.tables()[table.name]))
             iceberg.create(catalog, names, contracts.tables()[table.name])
     run(_forget(settings, tables))
 

@@ -27,7 +27,7 @@ def rows(settings: LakeSettings, names: Names, of: MessageId, timestamp_us: int)
         if contract.rows == "trade_v3" and any(
             of.exchange.lower() in topic or "gold" in topic for topic in contract.topics
         ):
-            table = catalog.load_table((iceberg.namespace(names), contract.name))
+            table = catalog.load_table(iceberg.identifier(names, contract))
             found += [Hop("table", contract.name, at_us, said=said) for at_us, said in _rows(table, of, timestamp_us)]
     return found
 

@@ -60,11 +60,11 @@ def apply(settings: SchemaSettings) -> None:
 
 def _tables(settings: SchemaSettings, names: Names) -> list[Step]:
     with connected(settings) as catalog:
-        return [step for contract in contracts.tables().values() for step in _table(catalog, names, contract)]
+        return [step for contract in contracts.iceberg_tables() for step in _table(catalog, names, contract)]
 
 
-def _table(catalog: Catalog, names: Names, contract: contracts.TableContract) -> Iterator[Step]:
-    table = iceberg.find(catalog, names, contract.name)
+def _table(catalog: Catalog, names: Names, contract: contracts.IcebergContract) -> Iterator[Step]:
+    table = iceberg.find(catalog, names, contract)
     if table is None:
         yield Step("Iceberg", contract.name, "to be created")
         return

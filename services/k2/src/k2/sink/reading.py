@@ -110,7 +110,7 @@ class SinkReader:
         """
         kafka = run(self._kafka([name]))[name]
         with connected(self._settings) as catalog:
-            table = iceberg.find(catalog, self._names, name)
+            table = iceberg.find(catalog, self._names, contracts.tables()[name])
             if table is None:
                 raise ConfigError(f"table {name} does not exist: run 'k2 init'")
             found = resolve(self._found(table, kafka), str(uuid4()), trust)
@@ -126,7 +126,7 @@ class SinkReader:
             raise Halt(f"somebody has committed meanwhile ({reason(error)}): stop the sink, and ask again") from None
 
     def _fill(self, catalog: Catalog, name: str, kafka: Committed) -> TableFill:
-        table = iceberg.find(catalog, self._names, name)
+        table = iceberg.find(catalog, self._names, contracts.tables()[name])
         if table is None:
             return TableFill(name, halt="it does not exist: run 'k2 init'")
         found, head = self._found(table, kafka), table.current_snapshot()

@@ -106,10 +106,10 @@ def _unanswered(settings: LakeSettings, fault: str) -> Part:
 def _asked(settings: LakeSettings, names: Names, deadline: float) -> tuple[Part, Sequence[Table]]:
     catalog = iceberg.connect(settings)
     found = []
-    for name in contracts.tables():
+    for name, contract in contracts.tables().items():
         if time.monotonic() > deadline:  # nobody waits for this thread any more
             raise TimeoutError
-        table = iceberg.find(catalog, names, name)
+        table = iceberg.find(catalog, names, contract)
         found.append(_described(name, table) if table else Table(name, fault="does not exist"))
     return Part(CATALOG, settings.iceberg_catalog_uri), found
 
