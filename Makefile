@@ -15,6 +15,7 @@ CORE_TESTS = $(wildcard services/*/tests/test_domain.py services/*/tests/test_fa
 	$(patsubst %,shared/tests/core/test_%.py,avro columns headers layout symbol trade) \
 	$(wildcard shared/tests/arrow/test_*.py) \
 	$(wildcard shared/tests/candles/test_*.py) \
+	shared/tests/cold/test_rows.py \
 	$(patsubst %,shared/tests/feed/test_%.py,encoder blocks checkpoint coverage feed_records gap_log listings patterns recent rest silent)
 SPARK_MEMBERS = $(foreach m,./shared[lake] ./shared/support[testing] ./deploy/local ./services/iceberg_sink ./deploy/spark,--editable '$(m)')
 MANIFESTS = requirements.lock Makefile $(MEMBERS:%=%/pyproject.toml)
@@ -107,7 +108,7 @@ test-candles: .venv/.dev ## every candle is exact and says what it lacks, whatev
 	@.venv/bin/python -m tests.candles.run --state $(STATE)/candles $(ARGS)
 
 test-lake: .venv/.dev ## each Iceberg table has its topics' rows, whatever dies, on both catalogs (ARGS="--seed 7 --rounds 20 --catalog both")
-	@.venv/bin/k2 stack exec --state $(STATE)/test-postgres --catalog postgres -- .venv/bin/python -m pytest shared/tests/lake services/iceberg_sink
+	@.venv/bin/k2 stack exec --state $(STATE)/test-postgres --catalog postgres -- .venv/bin/python -m pytest shared/tests/lake shared/tests/cold services/iceberg_sink
 	@.venv/bin/python -m tests.lake.run --state $(STATE)/lake $(ARGS)
 
 .venv-spark/.ready: .venv/.dev deploy/spark/requirements.lock deploy/spark/pyproject.toml

@@ -12,6 +12,7 @@ from k2_shared.candles.rows import CANDLE, CandleRows
 from k2_shared.candles.timeframes import TIMEFRAMES
 from k2_shared.candles.trades import GoldTrades
 from k2_shared.candles.wide import Words
+from k2_shared.core.contracts import cold_tables
 from k2_shared.core.errors import Halt
 from k2_shared.core.layout import Longs
 
@@ -20,7 +21,7 @@ Pair = tuple[str, str]
 PRICES = ("open", "high", "low", "close")
 TIMES = ("window_start", "open_ts", "close_ts")
 NUMBERS = ("open_id", "close_id", "lowest_id", "highest_id", "last_offset")
-KEPT_DAYS = (30, 30, 30, 30, 90, 365)
+KEPT_DAYS = tuple(cold_tables()[f"gold_ohlcv_{each.name}"].warm_retention_hours // 24 for each in TIMEFRAMES)
 """How many days after it was written a candle expires, by the place of its timeframe; as the migration says."""
 _PRICE, _VOLUME, _QUOTE_VOLUME = pa.decimal128(18, 8), pa.decimal128(38, 8), pa.decimal256(76, 16)
 _MILLISECONDS = pa.timestamp("ms", tz="UTC")

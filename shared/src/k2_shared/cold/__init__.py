@@ -1,0 +1,1 @@
+"""The cold tier: what of the warm one outlives it, in Iceberg."""
