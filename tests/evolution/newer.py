@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 import k2_shared
 from k2_shared.warm.migrations import migrations
 from k2_support.records import ADDED
@@ -17,12 +19,16 @@ from k2_support.records import ADDED
 NUMBER = {"name": "maker_sequence", "type": ["null", "long"], "default": None, "doc": "the maker's order"}
 FIELDS = (ADDED, NUMBER)
 MIGRATION = f"{len(migrations()) + 1:04}_more_fields"
+COLD = "silver_trades"
+"""The cold table that has the fields of trades."""
 _PATIENCE_S = 240.0
+_FIELDS = (("fee", "String", "what it cost"), ("maker_sequence", "Int64", "of the order"))
 _COLUMNS = "".join(
     f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {name} Nullable({kind}) COMMENT '{comment}';\n"
     for table in ("silver_trades", "gold_trades")
-    for name, kind, comment in (("fee", "String", "what it cost"), ("maker_sequence", "Int64", "of the order"))
+    for name, kind, comment in _FIELDS
 )
+_COLD_TYPES = {"String": "string", "Int64": "long"}
 
 
 @dataclass(frozen=True)
@@ -62,4 +68,11 @@ def newer_version(folder: Path) -> NewerVersion:
     schema = json.loads(contract.read_text())
     contract.write_text(json.dumps({**schema, "fields": [*schema["fields"], *FIELDS]}))
     (folder / f"k2_shared/schemas/clickhouse/{MIGRATION}.sql").write_text(_COLUMNS)
+    _add_to_cold(folder / f"k2_shared/schemas/tables/cold/{COLD}.yaml")
     return NewerVersion(folder)
+
+
+def _add_to_cold(file: Path) -> None:
+    contract = yaml.safe_load(file.read_text())
+    more = [{"name": name, "type": _COLD_TYPES[kind], "comment": comment} for name, kind, comment in _FIELDS]
+    file.write_text(yaml.safe_dump({**contract, "columns": [*contract["columns"], *more]}))

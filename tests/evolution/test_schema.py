@@ -9,7 +9,7 @@ import pytest
 from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table
 from pyiceberg.types import DoubleType, StringType
-from tests.evolution.newer import MIGRATION, NewerVersion, newer_version
+from tests.evolution.newer import COLD, MIGRATION, NewerVersion, newer_version
 
 from k2_shared.core import contracts
 from k2_shared.core.records import Outgoing
@@ -39,8 +39,8 @@ def newer(tmp_path: Path) -> NewerVersion:
 
 @pytest.fixture
 def lake(names: Names) -> Iterator[Catalog]:
-    """The lake's tables, as this version makes them."""
-    with lake_tables(names) as catalog:
+    """The lake's tables, cold ones among them, as this version makes them."""
+    with lake_tables(names, *contracts.cold_tables().values()) as catalog:
         yield catalog
 
 
@@ -88,7 +88,7 @@ async def test_a_field_reaches_every_tier(
     planned = newer.k2(["schema", "plan", "--json"], K2_PREFIX=names.prefix)
     assert planned.returncode == 1, planned.stderr
     steps = [(step["where"], step["name"], step["change"]) for step in json.loads(planned.stdout)]
-    trades = ("silver_binance_trades", "silver_kraken_trades", "gold_crypto_trades")
+    trades = ("silver_binance_trades", "silver_kraken_trades", "gold_crypto_trades", COLD)
     assert steps[0] == ("ClickHouse", "migration", MIGRATION)
     lacking = [("column fee (string)", "column maker_sequence (long)")] * len(trades)
     assert {step[1:] for step in steps if step[0] == "Iceberg"} == {

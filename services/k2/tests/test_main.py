@@ -9,7 +9,12 @@ import pytest
 from typer.testing import CliRunner
 
 from k2.main import COMMANDS, app, loaded
+from k2_shared.core import contracts
+from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.core.settings import RunSettings
+from k2_shared.kafka.topics import Names
+from k2_shared.lake import iceberg
+from k2_shared.warm.migrations import migrations
 from k2_support.forks import Asked, Done, answers
 
 MISUSED = {
@@ -137,9 +142,12 @@ def k2(words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, env=given, capture_output=True, text=True, timeout=120, check=False)
 
 
-def test_init_repeats_harmlessly_and_says_what_stands(run_settings: RunSettings) -> None:
-    """The second time everything is there, and nothing of it is touched."""
+def test_init_repeats_harmlessly_and_says_what_stands(run_settings: RunSettings, names: Names) -> None:
+    """The second time everything is there, and nothing of it is touched; cold tables are among it."""
     said = [k2("init", K2_PREFIX=run_settings.k2_prefix) for _ in range(2)]
     assert [(done.returncode, done.stdout) for done in said] == [(0, ""), (0, "")], said
     assert said[0].stderr.splitlines()[-1] == said[1].stderr.splitlines()[-1]
+    assert f"5 tables of the lake, 9 cold tables and {len(migrations())} migrations of the warm tier " in said[1].stderr
     assert f"stand under {run_settings.k2_prefix}" in said[1].stderr
+    catalog = iceberg.connect(LakeSettings.load())
+    assert [each.name for each in contracts.iceberg_tables() if not iceberg.find(catalog, names, each)] == []

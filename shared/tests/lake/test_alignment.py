@@ -67,10 +67,10 @@ def test_comments_order_and_properties_become_the_contracts(standing: Standing) 
 def test_a_created_table_is_as_its_contract(names: Names, run_settings: RunSettings) -> None:
     """Nothing is left to be changed, of any table."""
     catalog = iceberg.connect(LakeSettings.load())
-    for contract in contracts.tables().values():
+    for contract in contracts.iceberg_tables():
         made = iceberg.create(catalog, names, contract)
         assert list(differences(made.metadata, contract).told(contract)) == []
-        catalog.drop_table((iceberg.namespace(names), contract.name))
+        catalog.drop_table(iceberg.identifier(names, contract))
 
 
 def test_what_others_set_stays(standing: Standing) -> None:

@@ -12,7 +12,7 @@ from tests.contract.compose.composefile import ROOT
 LOAD = """
 from k2_shared.core import contracts
 print(contracts.__file__)
-print(sorted(contracts.topics()), sorted(contracts.tables()), contracts.schema_text("trade_v3.avsc"))
+print(sorted(contracts.topics()), contracts.iceberg_tables(), contracts.schema_text("trade_v3.avsc"))
 """
 
 

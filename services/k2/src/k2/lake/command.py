@@ -18,7 +18,7 @@ def _lake() -> None:
 
 @app.command()
 def reset(dry_run: DryRun = False, yes: Yes = False) -> None:
-    """Delete every row of the lake and begin again from what Kafka still has. Stop the sink first."""
+    """Delete every row of the lake that is from Kafka and begin again from what it still has. Stop the sink first."""
     from k2.lake import reset as work
 
     settings = work.ResetSettings.load()
