@@ -31,6 +31,12 @@ SERVICES = {*(venue.service for venue in VENUES), "silver", "gold", "iceberg_sin
 TOPICS = list(contracts.topics().values())
 TRADE_TOPICS = [topic for topic in TOPICS if topic.name.startswith("market.crypto.trades.")]
 TRADE_EXAMPLES = sorted({path for topic in TOPICS if topic.schema for path in topic.examples})
+SORTED = {
+    "raw": ("ingestion_timestamp", "kafka_offset"),
+    "bronze": ("symbol", "timestamp", "source_sequence"),
+    "silver": ("symbol", "timestamp", "source_sequence"),
+    "gold": ("symbol", "window_start"),
+}
 INVALID = sorted(entry.name for entry in (contracts.ROOT / "examples/invalid").iterdir())
 
 
@@ -118,12 +124,18 @@ def test_there_are_nine_cold_tables() -> None:
         assert (table.relation, table.purpose.split()[2]) == (name, name.removeprefix("gold_ohlcv_"))
 
 
+def tier(table: ColdTableContract) -> str:
+    """Raw, bronze, silver or gold."""
+    return table.name.partition("_")[0]
+
+
 @pytest.mark.parametrize("table", contracts.cold_tables().values(), ids=lambda table: table.name)
 def test_a_cold_table_is_offloaded_by_the_hours_that_it_is_partitioned_by(table: ColdTableContract) -> None:
     """By hours, or what is made of whole hours, so that an hour is rewritten in one partition of each venue."""
     time, venue = table.partition_by
     assert (time.column, venue.column, venue.transform) == (table.hour_by, "exchange", "identity")
-    assert time.transform in {"hour", "day", "month"}
+    assert time.transform == {"raw": "hour", "bronze": "day", "silver": "day", "gold": "month"}[tier(table)]
+    assert table.sort_by == SORTED[tier(table)]
     assert {column.name: column.type for column in table.columns}[table.hour_by] == "timestamptz"
     assert table.warm_retention_hours >= 48
     assert table.properties["history.expire.max-snapshot-age-ms"] == str(7 * 86_400_000)
