@@ -14,7 +14,7 @@ from tests.lake.world import TABLES, World
 from tests.rounds import Done, Fault
 from tests.sinks_under_load import either_dies
 
-from k2_shared.lake.table import CONFLICT
+from k2_shared.lake.owned import CONFLICT
 from k2_shared.lake.transaction import append
 from k2_support import lake_requests
 from k2_support.http_proxy import ProxyRule

@@ -1,59 +1,36 @@
 """What catalog and store do to a table's owner, on the real ones behind gates: nothing is lost, doubled or given up."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from k2_shared.core.errors import Halt, Unavailable
-from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.core.retries import Interrupted
 from k2_shared.lake.retries import at_table
 from k2_shared.lake.table import LakeTable
-from k2_support.http_proxy import HttpProxy, ProxyRule
+from k2_support.gates import Gates
+from k2_support.http_proxy import ProxyRule
 from k2_support.lake_requests import commit, data_file, manifest, path_has, read_table
 
 TOPIC = "market.crypto.trades.binance"
 
 
 @dataclass
-class Owner:
-    """A table's owner behind gates before its catalog and store; each failed attempt is kept."""
+class Owner(Gates):
+    """A table's owner behind gates before its catalog and store."""
 
-    catalog: HttpProxy
-    store: HttpProxy
-    errors: list[Exception] = field(default_factory=list)
-    lifting: ExitStack = field(default_factory=ExitStack)
-    lift_after: int = 2
     table: LakeTable = field(init=False)
-
-    def hear(self, error: Exception) -> None:
-        """Note a failed attempt; after some the fault is over."""
-        self.errors.append(error)
-        if len(self.errors) == self.lift_after:
-            self.lifting.close()
-
-    def suffer(self, fault: AbstractContextManager[ProxyRule]) -> ProxyRule:
-        """Let a fault last for two failed attempts."""
-        return self.lifting.enter_context(fault)
 
 
 @pytest.fixture
-def owner(table: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Owner]:
+def owner(table: Any, gates: Gates) -> Owner:
     """An owner with 30 attempts."""
-    settings = LakeSettings.load()
-    with (
-        HttpProxy(settings.iceberg_catalog_uri).listening() as catalog,
-        HttpProxy(settings.s3_endpoint).listening() as store,
-    ):
-        monkeypatch.setenv("ICEBERG_CATALOG_URI", catalog.url)
-        monkeypatch.setenv("ICEBERG_OAUTH2_SERVER_URI", f"{catalog.url}/v1/oauth/tokens")
-        monkeypatch.setenv("S3_ENDPOINT", store.url)
-        made = Owner(catalog, store)
-        made.table = table.owner(retries=at_table(30, made.hear))
-        yield made
+    made = Owner(gates.catalog, gates.store)
+    made.table = table.owner(retries=at_table(30, made.hear))
+    return made
 
 
 FAULTS: dict[str, Callable[[Owner], AbstractContextManager[ProxyRule]]] = {

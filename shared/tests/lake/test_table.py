@@ -12,8 +12,9 @@ from structlog.testing import capture_logs
 
 from k2_shared.core.errors import Halt, Unavailable
 from k2_shared.kafka.identities import Identity
+from k2_shared.lake.owned import CONFLICT
 from k2_shared.lake.sink_state import SinkState, World, check_world
-from k2_shared.lake.table import CONFLICT, LakeTable, Superseded
+from k2_shared.lake.table import LakeTable, Superseded
 
 TOPIC = "market.crypto.trades.binance"
 KAFKA = Identity("cluster-1", {TOPIC: "topic-1"})

@@ -1,10 +1,12 @@
 """A table's snapshots from the newest back: a sink's last state in them, and whether a commit is among them; pure."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.snapshots import Snapshot
 
+from k2_shared.lake.offload_state import OffloadedHour
 from k2_shared.lake.sink_state import SinkState
 
 
@@ -42,3 +44,18 @@ def landed(metadata: TableMetadata, sink_id: str, commit_id: str, base: int | No
         if properties(snapshot).get(f"sink.{sink_id}.commit-id") == commit_id:
             return True
     return False
+
+
+def offloads(metadata: TableMetadata, table: str, start: datetime, base: int | None) -> list[OffloadedHour] | None:
+    """What commits made of an hour since ``base``, the newest first; None where ``base`` is not in the history.
+
+    Raises:
+        Halt: what a snapshot says of its hour is damaged.
+    """
+    found = list[OffloadedHour]()
+    for snapshot in ancestors(metadata, metadata.current_snapshot_id):
+        if snapshot.snapshot_id == base:
+            return found
+        hour = OffloadedHour.from_summary(properties(snapshot), table)
+        found += [hour] if hour and hour.start == start else []
+    return found if base is None else None

@@ -10,12 +10,14 @@ from pyarrow import fs
 from pyiceberg.catalog import Catalog
 
 from k2_shared.core import contracts
+from k2_shared.core.contracts import TableContract
 from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.core.retries import RetryBudget
 from k2_shared.core.settings import RunSettings
 from k2_shared.kafka.identities import Identity
 from k2_shared.kafka.topics import Names
 from k2_shared.lake import iceberg
+from k2_shared.lake.owned import OwnedTable
 from k2_shared.lake.retries import at_table
 from k2_shared.lake.table import Commit, LakeTable
 from k2_support.lake_history import lengthen
@@ -29,8 +31,9 @@ KAFKA = Identity("cluster-1", {TOPIC: "topic-1"})
 class Lake:
     """The test's table as its owners see it, each over a catalog of its own, and as a reader does."""
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Names, contract: TableContract = CONTRACT) -> None:
         self.names = names
+        self.contract = contract
         self.catalog = self.connect()
         self.create()
 
@@ -38,11 +41,11 @@ class Lake:
         return iceberg.connect(LakeSettings.load())
 
     def create(self) -> None:
-        iceberg.create(self.catalog, self.names, CONTRACT)
+        iceberg.create(self.catalog, self.names, self.contract)
 
     @property
     def identifier(self) -> tuple[str, str]:
-        return iceberg.namespace(self.names), CONTRACT.name
+        return iceberg.namespace(self.names), self.contract.name
 
     def load(self) -> Any:
         return self.catalog.load_table(self.identifier)
@@ -93,7 +96,7 @@ def _row(partition: int, offset: int) -> dict[str, Any]:
     }
 
 
-def before_commit(table: LakeTable, hook: Callable[[Callable[[], Any]], Any]) -> None:
+def before_commit(table: OwnedTable, hook: Callable[[Callable[[], Any]], Any]) -> None:
     """Wrap the first commit that a table sends to its catalog; ``hook`` gets the real call."""
     catalog = table._table.catalog
     real, armed = catalog.commit_table, [True]
@@ -121,7 +124,7 @@ def make_batch() -> Callable[..., Commit]:
 
 
 @pytest.fixture
-def wrap_commit() -> Callable[[LakeTable, Callable[[Callable[[], Any]], Any]], None]:
+def wrap_commit() -> Callable[[OwnedTable, Callable[[Callable[[], Any]], Any]], None]:
     return before_commit
 
 
