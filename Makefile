@@ -15,7 +15,7 @@ CORE_TESTS = $(wildcard services/*/tests/test_domain.py services/*/tests/test_fa
 	$(patsubst %,shared/tests/core/test_%.py,avro columns headers layout symbol trade) \
 	$(wildcard shared/tests/arrow/test_*.py) \
 	$(wildcard shared/tests/candles/test_*.py) \
-	shared/tests/cold/test_rows.py \
+	$(patsubst %,shared/tests/cold/test_%.py,fingerprint hours rows) \
 	$(patsubst %,shared/tests/feed/test_%.py,encoder blocks checkpoint coverage feed_records gap_log listings patterns recent rest silent)
 SPARK_MEMBERS = $(foreach m,./shared[lake] ./shared/support[testing] ./deploy/local ./services/iceberg_sink ./deploy/spark,--editable '$(m)')
 MANIFESTS = requirements.lock Makefile $(MEMBERS:%=%/pyproject.toml)

@@ -1,0 +1,200 @@
+"""Hours of a relation in ClickHouse and of its cold table, as ClickHouse reads both: fingerprints, keys, and rows."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+from clickhouse_connect.driver.client import Client
+
+from k2_shared.cold.fingerprint import Fingerprint, checksum, hour_number, sums
+from k2_shared.cold.hours import Hour, TierHour
+from k2_shared.core.contracts import ColdTableContract
+from k2_shared.core.lake_settings import LakeSettings
+from k2_shared.lake.replacement import TableHead
+
+SLICE_ROWS = 250_000
+"""How many rows are held at once."""
+_TIMEFRAMED = "gold_ohlcv_"
+_FINAL = {"final": 1}
+_MICROSECOND = "toUnixTimestamp64Micro(CAST({}, 'Nullable(DateTime64(6, ''UTC''))'))"
+_KEYS = {"kafka_topic": "CAST({}, 'String')", "kafka_partition": "toInt64({})", "kafka_offset": "toInt64({})"}
+_CANDLE_KEYS = {"exchange": "CAST({}, 'String')", "symbol": "CAST({}, 'String')", "window_start": _MICROSECOND}
+
+
+@dataclass(frozen=True, slots=True)
+class ColdSource:
+    """A cold table at one moment, as ClickHouse reads it from the object store: by the metadata of its catalog.
+
+    Without it ClickHouse takes the newest file that it finds, also one of a commit that failed.
+    """
+
+    url: str
+    metadata_path: str
+    key: str
+    secret: str
+
+    @classmethod
+    def of(cls, settings: LakeSettings, location: str, head: TableHead) -> "ColdSource":
+        """A table by its place in the store.
+
+        Raises:
+            ValueError: its metadata is not in its place.
+        """
+        root, secret = location.rstrip("/") + "/", settings.s3_secret_access_key
+        if not head.metadata_location.startswith(root):
+            raise ValueError(f"metadata {head.metadata_location} is not under {root}, where ClickHouse looks for it")
+        bucket_and_path = root.partition("://")[2]
+        return cls(
+            url=f"{str(settings.s3_endpoint).rstrip('/')}/{bucket_and_path}",
+            metadata_path=head.metadata_location.removeprefix(root),
+            key=settings.s3_access_key_id or "",
+            secret=secret.get_secret_value() if secret else "",
+        )
+
+    @property
+    def sql(self) -> str:
+        """The table function; its arguments are parameters of the query."""
+        # A parameter is not taken in there; the catalog's names have neither quote nor backslash.
+        return (
+            "icebergS3({cold_url:String}, {cold_key:String}, {cold_secret:String}, "
+            f"SETTINGS iceberg_metadata_file_path = '{self.metadata_path}')"
+        )
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """What the query is given for it."""
+        return {"cold_url": self.url, "cold_key": self.key, "cold_secret": self.secret}
+
+
+class TierHours:
+    """The hours of one cold table's contract in both tiers, by a client of the warm tier's database.
+
+    Every method blocks and raises what ``clickhouse_connect`` does; ``warm.client.failures`` tells it.
+    """
+
+    def __init__(self, client: Client, contract: ColdTableContract) -> None:
+        self._client = client
+        self._contract = contract
+
+    def warm(self, first: Hour, last: Hour) -> dict[Hour, TierHour]:
+        """What the warm tier has of the hours from ``first`` to ``last``, those without rows left out."""
+        found = self._tier(self._contract.relation, first, last, {})
+        if self._has_kept_by:
+            return found
+        oldest = self._oldest(first, last)
+        return {hour: TierHour(each.fingerprint, oldest.get(hour)) for hour, each in found.items()}
+
+    def cold(self, source: ColdSource, first: Hour, last: Hour) -> dict[Hour, TierHour]:
+        """What the cold table has of them."""
+        return self._tier(source.sql, first, last, source.parameters)
+
+    def lacking(self, source: ColdSource, hour: Hour) -> int:
+        """How many keys cold has of an hour that warm has not."""
+        kinds = _KEYS if "kafka_offset" in self._names else _CANDLE_KEYS
+        keys = ", ".join(kind.format(name) for name, kind in kinds.items())
+        sql = (
+            f"SELECT count() FROM {source.sql} WHERE {self._within} AND ({keys}) NOT IN "  # noqa: S608  # a contract's
+            f"(SELECT {keys} FROM {self._contract.relation} WHERE {self._within})"
+        )
+        ((count,),) = self._ask(sql, _bounds(hour, hour) | source.parameters)
+        return int(count)
+
+    def slices(self, hour: Hour, slice_rows: int = SLICE_ROWS) -> Iterator[pa.Table]:
+        """The warm tier's rows of an hour, in slices of about so many, symbol by symbol as far as they are large."""
+        for symbols in packed(self._symbols(hour), slice_rows):
+            yield from self._slices(hour, symbols, slice_rows)
+
+    def _slices(self, hour: Hour, symbols: Sequence[tuple[str, str]], slice_rows: int) -> Iterator[pa.Table]:
+        sql = (
+            f"SELECT {', '.join(self._names)} FROM {self._contract.relation} "  # noqa: S608  # a contract's
+            f"WHERE {self._within} AND (exchange, symbol) IN {{symbols:Array(Tuple(String, String))}}"
+        )
+        given = _bounds(hour, hour) | {"symbols": list(symbols)}
+        held = list[pa.RecordBatch]()
+        with self._client.query_arrow_stream(sql, given, settings=_FINAL) as stream:
+            for batch in stream:
+                held.append(batch)
+                if sum(map(len, held)) >= slice_rows:
+                    yield pa.Table.from_batches(held)
+                    held = []
+        if held:
+            yield pa.Table.from_batches(held)
+
+    def _symbols(self, hour: Hour) -> Mapping[tuple[str, str], int]:
+        sql = (
+            f"SELECT exchange, symbol, count() FROM {self._contract.relation} "  # noqa: S608  # a contract's
+            f"WHERE {self._within} GROUP BY exchange, symbol ORDER BY exchange, symbol"
+        )
+        return {(exchange, symbol): count for exchange, symbol, count in self._ask(sql, _bounds(hour, hour))}
+
+    def _tier(self, relation: str, first: Hour, last: Hour, given: dict[str, str]) -> dict[Hour, TierHour]:
+        contract, summed = self._contract, sums(self._contract)
+        oldest = f"min({_MICROSECOND.format(contract.kept_by)})" if self._has_kept_by else "NULL"
+        sql = (
+            f"SELECT {hour_number(contract)} AS hour_number, count(), {checksum(contract)}, {oldest}, "  # noqa: S608
+            f"{', '.join(summed.values())} FROM {relation} WHERE {self._within} GROUP BY hour_number"
+        )
+        return {
+            Hour(number): TierHour(Fingerprint(rows, _sums(summed, totals), total), _moment(oldest_us))
+            for number, rows, total, oldest_us, *totals in self._ask(sql, _bounds(first, last) | given)
+        }
+
+    def _oldest(self, first: Hour, last: Hour) -> dict[Hour, datetime | None]:
+        """Of hours of candles, by the table behind their view."""
+        contract = self._contract
+        sql = (
+            f"SELECT {hour_number(contract)} AS hour_number, min({_MICROSECOND.format(contract.kept_by)}) "  # noqa: S608
+            f"FROM {contract.kept_in} WHERE timeframe = {{timeframe:String}} AND {self._within} GROUP BY hour_number"
+        )
+        given = _bounds(first, last) | {"timeframe": contract.name.removeprefix(_TIMEFRAMED)}
+        return {Hour(number): _moment(oldest_us) for number, oldest_us in self._ask(sql, given)}
+
+    def _ask(self, sql: str, given: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        rows: Sequence[Sequence[Any]] = self._client.query(sql, dict(given), settings=_FINAL).result_rows
+        return rows
+
+    @property
+    def _names(self) -> list[str]:
+        return [column.name for column in self._contract.columns]
+
+    @property
+    def _has_kept_by(self) -> bool:
+        return self._contract.kept_by in self._names
+
+    @property
+    def _within(self) -> str:
+        time = "fromUnixTimestamp64Micro({{{}:Int64}}, 'UTC')"
+        by = self._contract.hour_by
+        return f"{by} >= {time.format('begin')} AND {by} < {time.format('end')}"
+
+
+def packed(counts: Mapping[tuple[str, str], int], most: int) -> Iterator[list[tuple[str, str]]]:
+    """Symbols by their rows, in their order, together as long as they have ``most`` rows at most. Pure."""
+    held, total = list[tuple[str, str]](), 0
+    for symbol, count in counts.items():
+        if held and total + count > most:
+            yield held
+            held, total = [], 0
+        held.append(symbol)
+        total += count
+    if held:
+        yield held
+
+
+def _bounds(first: Hour, last: Hour) -> dict[str, Any]:
+    return {"begin": _us(first.start), "end": _us(last.end)}
+
+
+def _us(moment: datetime) -> int:
+    return int(moment.timestamp()) * 1_000_000
+
+
+def _moment(us: int | None) -> datetime | None:
+    return None if us is None else Hour(0).start + timedelta(microseconds=us)
+
+
+def _sums(summed: Mapping[str, str], totals: Sequence[Decimal]) -> dict[str, Decimal]:
+    return dict(zip(summed, totals, strict=True))
