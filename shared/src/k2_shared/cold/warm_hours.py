@@ -9,13 +9,14 @@ from typing import Any
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
+from k2_shared.arrow.slices import sliced
 from k2_shared.cold.fingerprint import Fingerprint, checksum, hour_number, sums
 from k2_shared.cold.hours import Hour, TierHour
 from k2_shared.core.contracts import ColdTableContract
 from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.lake.replacement import TableHead
 
-SLICE_ROWS = 250_000
+SLICE_ROWS = 100_000
 """How many rows are held at once."""
 _TIMEFRAMED = "gold_ohlcv_"
 _FINAL = {"final": 1}
@@ -113,15 +114,8 @@ class TierHours:
             f"WHERE {self._within} AND (exchange, symbol) IN {{symbols:Array(Tuple(String, String))}}"
         )
         given = _bounds(hour, hour) | {"symbols": list(symbols)}
-        held = list[pa.RecordBatch]()
         with self._client.query_arrow_stream(sql, given, settings=_FINAL) as stream:
-            for batch in stream:
-                held.append(batch)
-                if sum(map(len, held)) >= slice_rows:
-                    yield pa.Table.from_batches(held)
-                    held = []
-        if held:
-            yield pa.Table.from_batches(held)
+            yield from sliced(stream, slice_rows)
 
     def _symbols(self, hour: Hour) -> Mapping[tuple[str, str], int]:
         sql = (

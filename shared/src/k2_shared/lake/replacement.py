@@ -18,6 +18,7 @@ from pyiceberg.io.pyarrow import ArrowScan, _read_all_delete_files
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import FileScanTask, Table
 
+from k2_shared.arrow.slices import sliced
 from k2_shared.core.retries import RetryBudget
 from k2_shared.lake.history import offloads
 from k2_shared.lake.memory import Turns
@@ -26,7 +27,7 @@ from k2_shared.lake.owned import OwnedTable
 from k2_shared.lake.transaction import replace
 
 HOUR = timedelta(hours=1)
-SLICE_ROWS = 200_000
+SLICE_ROWS = 100_000
 """How many rows are written at once, of a file that is rewritten: what bounds its memory."""
 
 
@@ -214,15 +215,8 @@ class HourlyTable(OwnedTable):
         begin, end = _bounds(hour)
         other = parse(f"{self._column} is null or {self._column} < '{begin}' or {self._column} >= '{end}'")
         scan = ArrowScan(self._table.metadata, self._table.io, self._table.schema(), other)
-        held = list[pa.RecordBatch]()
         deletes = _read_all_delete_files(self._table.io, [task])
-        for batch in scan._record_batches_from_scan_tasks_and_deletes([task], deletes):
-            held.append(batch)
-            if sum(map(len, held)) >= SLICE_ROWS:
-                yield pa.Table.from_batches(held)
-                held = []
-        if any(map(len, held)):
-            yield pa.Table.from_batches(held)
+        yield from sliced(scan._record_batches_from_scan_tasks_and_deletes([task], deletes), SLICE_ROWS)
 
     def _is_within(self, hour: ComparedHour, file: DataFile) -> bool:
         """Whether a file's statistics say that every row is of the hour."""
