@@ -189,7 +189,25 @@ def test_keys_that_warm_lacks_are_counted(tiers: Tiers) -> None:
 
 @SILVER
 def test_metadata_that_no_catalog_knows_is_not_read(tiers: Tiers) -> None:
-    """As of a commit that failed: ClickHouse reads what the catalog says, though a newer file lies beside it."""
+    """As of a commit that failed: ClickHouse takes the newest file that it finds, unless it is told the catalog's."""
+    io, empty = tiers.table.io, tiers.owner.head().metadata_location
+    tiers.offload()
+    with (
+        io.new_input(empty).open() as before,
+        io.new_output(f"{empty.rsplit('/', 1)[0]}/v99.metadata.json").create() as file,
+    ):
+        file.write(before.read())
+    ((found,),) = tiers.warm.ask(
+        "SELECT count() FROM icebergS3({cold_url:String}, {cold_key:String}, {cold_secret:String})",
+        **tiers.source.parameters,
+    )
+    assert found == 0
+    assert tiers.in_cold[tiers.hour].fingerprint == tiers.in_warm.fingerprint
+
+
+@SILVER
+def test_a_table_is_read_as_it_was_at_its_head(tiers: Tiers) -> None:
+    """Whatever is committed meanwhile."""
     tiers.offload()
     source, before = tiers.source, tiers.in_cold
     tiers.owner.replace(ComparedHour(tiers.hour.start, 0, "", tiers.owner.head().snapshot_id), [])
@@ -209,6 +227,15 @@ def test_hours_are_apart(tiers: Tiers) -> None:
         Hour(tiers.hour.number + 1): 100,
     }
     assert tiers.hours.warm(tiers.hour, tiers.hour) == {tiers.hour: found[tiers.hour]}
+
+
+@EVERY
+def test_rows_that_stand_twice_until_a_merge_count_once(tiers: Tiers) -> None:
+    """As after a replay: in the fingerprint and in what is read."""
+    before, table = tiers.in_warm, tiers.contract.kept_in
+    tiers.warm.command(f"INSERT INTO {table} SELECT * FROM {table}")  # noqa: S608  # a contract's
+    assert tiers.in_warm == before
+    assert sum(map(len, tiers.hours.slices(tiers.hour))) == before.fingerprint.rows
 
 
 @SILVER

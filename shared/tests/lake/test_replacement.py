@@ -110,10 +110,14 @@ def test_a_file_that_only_touches_the_hour_is_left(hourly: Hourly) -> None:
     assert files < hourly.referred()
 
 
-def test_a_compaction_meanwhile_loses_and_doubles_nothing(hourly: Hourly, wrap_commit: Any) -> None:
+@pytest.mark.parametrize("shared", [False, True], ids=["files of an hour", "files of both"])
+def test_a_compaction_meanwhile_loses_and_doubles_nothing(hourly: Hourly, wrap_commit: Any, shared: bool) -> None:
     """The commit is refused, what there is now is read, and the same files are committed in the place of its rows."""
-    hourly.put(0, FIRST)
-    hourly.put(1, SECOND)
+    if shared:
+        hourly.load().append(rows_of(FIRST + SECOND))
+    else:
+        hourly.put(0, FIRST)
+        hourly.put(1, SECOND)
     owner = hourly.hours()
 
     def compact(real: Any) -> Any:
@@ -124,6 +128,7 @@ def test_a_compaction_meanwhile_loses_and_doubles_nothing(hourly: Hourly, wrap_c
     assert hourly.put(1, sequences(1, 12), owner)
     assert hourly.found() == FIRST + sequences(1, 12)
     assert owner.tally().conflicts == 1
+    assert hourly.stored() == hourly.referred_ever()
 
 
 def test_what_is_not_as_it_was_compared_is_not_written(hourly: Hourly) -> None:
@@ -192,6 +197,13 @@ def test_manifests_are_merged_and_forget_what_is_deleted(hourly: Hourly) -> None
     manifests = hourly.load().current_snapshot().manifests(hourly.load().io)
     assert len(manifests) <= 3
     assert hourly.history()[-2] == [each for number in range(3) for each in sequences(number, 10)] + sequences(3, 8)
+
+
+def test_an_hour_that_is_written_often_leaves_no_manifests(hourly: Hourly) -> None:
+    """But that of its files, and that of those which it has just replaced."""
+    for count in range(5, 10):
+        hourly.put(0, sequences(0, count))
+    assert len(hourly.load().current_snapshot().manifests(hourly.load().io)) == 2
 
 
 def test_a_recreated_table_halts(hourly: Hourly) -> None:
