@@ -28,9 +28,10 @@ from k2_support.plugin import Agents
 from k2_support.ports import free_port
 from k2_support.pseudo_terminal import on_terminal
 from k2_support.records import RECEIVED_NS, FakeRecord, trade, value
-from k2_support.topics import read, write
+from k2_support.topics import read, topics_of, write
 from k2_support.waiting import eventually
 
+pytestmark = pytest.mark.topics(*topics_of("silver"), REPLAYS)
 COMMAND = [sys.executable, "-m", "k2", "dlq"]
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 needs_silver = pytest.mark.skipif(not find_spec("silver"), reason="needs silver beside the command line: make test")

@@ -25,12 +25,13 @@ from k2_shared.core.settings import RunSettings
 from k2_shared.kafka.topics import BRONZE, DLQ, GOLD, REPLAYS, Names, administration, create
 from k2_support.plugin import Agents
 from k2_support.records import RECEIVED_NS, trade, value
-from k2_support.topics import read, values, write
+from k2_support.topics import read, topics_of, values, write
 from k2_support.waiting import eventually
 
 needs_agents = pytest.mark.skipif(
     not (find_spec("silver") and find_spec("gold")), reason="needs the agents beside the command line: make test"
 )
+pytestmark = pytest.mark.topics(*{*topics_of("silver", "gold"), REPLAYS})
 STANDS_BEFORE_ITS_COMMIT = """
 import asyncio
 import sys

@@ -23,12 +23,13 @@ from k2_shared.core.settings import RunSettings
 from k2_shared.kafka import clients
 from k2_shared.kafka.dlq import Refuser
 from k2_shared.kafka.sending import send_all
-from k2_shared.kafka.topics import BRONZE, GOLD, RAW, SILVER, Names, administration, partition_for
+from k2_shared.kafka.topics import BRONZE, DLQ, GOLD, RAW, SILVER, Names, administration, partition_for
 from k2_shared.lake import iceberg
 from k2_support.ports import free_port
 from k2_support.records import FakeRecord, trade, value
 from k2_support.topics import write
 
+pytestmark = pytest.mark.topics(*(topic.format(exchange="kraken") for topic in (RAW, BRONZE, SILVER)), GOLD, DLQ)
 OF = trade()
 HOME = partition_for(OF.key, 12)
 NOW_NS = time.time_ns()

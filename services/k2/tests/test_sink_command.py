@@ -24,10 +24,11 @@ from k2_shared.lake.transaction import append
 from k2_support.lake_tables import lake_tables
 from k2_support.plugin import Agents
 from k2_support.records import trade, value
-from k2_support.topics import write
+from k2_support.topics import topics_of, write
 from k2_support.waiting import eventually
 
 K2 = Callable[..., Awaitable[Result]]
+pytestmark = pytest.mark.topics(*topics_of("iceberg_sink"))
 TABLE = "gold_crypto_trades"
 
 

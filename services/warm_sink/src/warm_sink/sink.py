@@ -96,7 +96,7 @@ class WarmTableSink(TableSink):
         self._follower = follower
         self._committed_at = time.monotonic()
         self._landmark: Landmark | None = None
-        self._hides_a_hole = False
+        self._unsure = False
         self._ends: Ends = {}
 
     def check(self) -> None:
@@ -105,7 +105,7 @@ class WarmTableSink(TableSink):
 
     async def begin(self) -> None:
         found = await self._found()
-        self._landmark, self._hides_a_hole = None, False
+        self._landmark, self._unsure = None, False
         self.rewind(found)
 
     async def write(self, batch: RowBatch) -> bool:
@@ -165,8 +165,14 @@ class WarmTableSink(TableSink):
         self._ends = found.ends
         if new := new_sources(table, found, sources):
             self._warehouse.remember(table, new)
-        ends = {} if self._hides_a_hole else found.ends
-        return [Filled(table, ends, self._table.contract.retention_hours), *self._follower.begin(sources)]
+        return [
+            Filled(table, {} if self._hides_a_hole(found.ends) else found.ends, self._table.contract.retention_hours),
+            *self._follower.begin(sources),
+        ]
+
+    def _hides_a_hole(self, ends: Ends) -> bool:
+        """Whether rows of an insert that may have met another table stand there: they say nothing of those before."""
+        return self._unsure and any(end > self.positions[at] for at, end in ends.items() if at in self.positions)
 
     def _insert(self, parts: list[pa.Table]) -> bool:
         """Insert the rows of parts, which are emptied, and give back the memory that they took. Blocks.
@@ -186,14 +192,10 @@ class WarmTableSink(TableSink):
     def _put(self, piece: pa.Table) -> bool:
         if not self._stands():
             return False
-        # Emptied from here on, the table may have these rows, and its end says nothing of those before. Of an insert
-        # whose answer is lost that holds too, so it is said first.
-        self._hides_a_hole = self._landmark is not None
+        self._unsure = True
         self._warehouse.insert(self.feed.table, piece)
-        if self._landmark and not self._warehouse.stands(self.feed.table, self._landmark):
-            return False
-        self._hides_a_hole = False
-        return True
+        self._unsure = not self._stands()  # emptied between the two, the table has these rows alone
+        return not self._unsure
 
     def _stands(self) -> bool:
         """Whether the table has what was inserted last, or, before anything was, what it had at the beginning."""
