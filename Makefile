@@ -100,6 +100,7 @@ test-exactly-once: .venv/.dev ## 200 faults on a pipeline under load, each prove
 
 test-warm: .venv/.dev ## ClickHouse's tables equal their topics under every fault, and its HTTP conformance (ARGS="--seed 7 --rounds 20")
 	@.venv/bin/python -m pytest tests/contract/clickhouse
+	@.venv/bin/k2 stack exec --state $(STATE)/test -- .venv/bin/python -m pytest -m long services/warm_sink tests/warm -n $(WORKERS)
 	@.venv/bin/python -m tests.warm.run --state $(STATE)/warm $(ARGS)
 
 test-candles: .venv/.dev ## every candle is exact and says what it lacks, whatever dies, and the fold itself (ARGS="--seed 7 --rounds 15")

@@ -27,7 +27,7 @@ from warm_sink.main import WarmSink
 from warm_sink.settings import WarmSinkSettings
 
 TABLES = contracts.warm_tables()
-_ARRIVAL_S = 150.0
+_ARRIVAL_S = 300.0
 
 
 @dataclass(repr=False)

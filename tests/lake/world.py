@@ -36,7 +36,7 @@ from k2_support.http_proxy import HttpProxy
 from k2_support.topics import create_lasting
 
 TABLES = contracts.tables()
-ARRIVAL_S = 150.0
+ARRIVAL_S = 300.0
 _SHOWN = 3
 _FAST = {
     "SINK_INTERVAL_S": "0.5",

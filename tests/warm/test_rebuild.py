@@ -3,6 +3,7 @@
 import asyncio
 import re
 
+import pytest
 from typer.testing import CliRunner, Result
 
 from k2.main import app
@@ -55,6 +56,7 @@ async def test_under_a_sink_that_runs_candles_are_made_with_the_next_trade(
     assert sink.stop() == 0
 
 
+@pytest.mark.long
 async def test_without_a_sink_the_next_start_makes_them(
     feeder: Feeder, agents: Agents, tables: WarmTables, names: Names
 ) -> None:
@@ -124,6 +126,7 @@ async def test_without_a_sink_candles_are_made_again_from_trades(
     assert "\n0 candles were wrong in" in again.stderr
 
 
+@pytest.mark.long
 async def test_candles_that_nobody_can_judge_are_left(
     feeder: Feeder, agents: Agents, tables: WarmTables, names: Names
 ) -> None:

@@ -48,6 +48,7 @@ def start(agents: Agents, server: Embedded, **settings: str) -> Child:
     return agents.start("warm_sink", **{**FAST, **server.environment, **settings}).wait_ready(READY_S)
 
 
+@pytest.mark.long
 async def test_a_server_that_is_killed_and_started_again(
     feeder: Feeder, agents: Agents, tables: WarmTables, server: Embedded
 ) -> None:
@@ -65,6 +66,7 @@ async def test_a_server_that_is_killed_and_started_again(
     assert child.stop() == 0
 
 
+@pytest.mark.long
 async def test_a_server_that_is_frozen_is_waited_for(
     feeder: Feeder, agents: Agents, tables: WarmTables, server: Embedded
 ) -> None:
@@ -86,6 +88,7 @@ def limit(server: Embedded, tables: WarmTables, **limits: float) -> None:
     tables.close()
 
 
+@pytest.mark.long
 async def test_a_server_without_memory_is_waited_for(
     feeder: Feeder, agents: Agents, tables: WarmTables, server: Embedded
 ) -> None:
@@ -99,6 +102,7 @@ async def test_a_server_without_memory_is_waited_for(
     assert child.stop() == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("limits", [{"query_memory": 8 * MIB}, {"body": 400_000}])
 async def test_a_batch_that_is_always_refused_is_made_smaller(
     feeder: Feeder, agents: Agents, tables: WarmTables, server: Embedded, limits: dict[str, float]

@@ -29,7 +29,7 @@ from k2_support.topics import create_lasting
 from k2_support.warm_tables import WarmTables
 
 TABLES = contracts.warm_tables()
-ARRIVAL_S = 150.0
+ARRIVAL_S = 300.0
 _FAST = {
     "WARM_INTERVAL_S": "0.3",
     "WARM_MAX_ROWS": "400",

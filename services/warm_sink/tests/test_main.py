@@ -128,6 +128,7 @@ async def test_a_table_that_is_emptied_under_a_sink_is_filled_again(
     assert child.stop() == 0
 
 
+@pytest.mark.long
 async def test_a_table_that_is_emptied_before_a_sinks_first_insert_is_filled_again(
     feeder: Feeder, agents: Agents, tables: WarmTables
 ) -> None:
@@ -144,7 +145,7 @@ async def test_a_table_that_is_emptied_before_a_sinks_first_insert_is_filled_aga
     assert child.stop() == 0
 
 
-@pytest.mark.parametrize("is_running", [True, False])
+@pytest.mark.parametrize("is_running", [True, pytest.param(False, marks=pytest.mark.long)])
 async def test_candles_that_were_emptied_are_made_again(
     feeder: Feeder, agents: Agents, tables: WarmTables, is_running: bool
 ) -> None:
@@ -213,7 +214,7 @@ async def recreate(settings: RunSettings, names: Names, topic: str) -> None:
         await create(admin, names, [contracts.topics()[topic]], 1)
 
 
-@pytest.mark.parametrize("is_running", [True, False])
+@pytest.mark.parametrize("is_running", [True, pytest.param(False, marks=pytest.mark.long)])
 async def test_a_topic_that_was_made_anew_halts(
     feeder: Feeder, agents: Agents, tables: WarmTables, run_settings: RunSettings, names: Names, is_running: bool
 ) -> None:
@@ -232,6 +233,7 @@ async def test_a_topic_that_was_made_anew_halts(
     await ended(agents.start("warm_sink", **FAST), "begin another database (CLICKHOUSE_DATABASE), or delete")
 
 
+@pytest.mark.long
 async def test_a_topic_that_gets_more_partitions_halts(
     agents: Agents, tables: WarmTables, topics: dict[str, int], run_settings: RunSettings, names: Names
 ) -> None:

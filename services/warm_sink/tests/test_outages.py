@@ -71,6 +71,7 @@ async def test_a_request_that_is_too_large_for_what_stands_before_the_server_goe
     assert child.stop() == 0
 
 
+@pytest.mark.long
 async def test_a_sink_that_is_killed_between_trades_and_candles_leaves_neither_out(
     feeder: Feeder, agents: Agents, tables: WarmTables, server: HttpProxy
 ) -> None:
@@ -90,7 +91,9 @@ def _inserts_candles(method: str, path: str) -> bool:
     return method == "POST" and "candles" in path and "INSERT" in path.upper()
 
 
-@pytest.mark.parametrize("answered", [True, False], ids=["answered", "answer lost"])
+@pytest.mark.parametrize(
+    "answered", [pytest.param(True, marks=pytest.mark.long), False], ids=["answered", "answer lost"]
+)
 async def test_a_table_that_is_emptied_while_rows_go_into_it_is_filled_again(
     feeder: Feeder, agents: Agents, tables: WarmTables, server: HttpProxy, answered: bool
 ) -> None:
@@ -118,6 +121,7 @@ def _inserts_frames(method: str, path: str) -> bool:
     return method == "POST" and "raw_trades" in path and "INSERT" in path.upper()
 
 
+@pytest.mark.long
 async def test_a_start_without_a_server_waits(
     feeder: Feeder, agents: Agents, tables: WarmTables, server: HttpProxy
 ) -> None:
@@ -143,6 +147,7 @@ async def test_attempts_have_an_end(feeder: Feeder, agents: Agents, tables: Warm
     assert child.stop() == 0
 
 
+@pytest.mark.long
 async def test_a_stop_while_the_server_is_away_is_in_order(
     feeder: Feeder, agents: Agents, tables: WarmTables, server: HttpProxy
 ) -> None:
@@ -157,6 +162,7 @@ async def test_a_stop_while_the_server_is_away_is_in_order(
     assert child.stop() == 0
 
 
+@pytest.mark.long
 async def test_too_many_parts_are_waited_for(
     feeder: Feeder, agents: Agents, tables: WarmTables, server: HttpProxy
 ) -> None:
