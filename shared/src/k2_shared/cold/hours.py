@@ -10,7 +10,7 @@ from k2_shared.cold.fingerprint import Fingerprint
 from k2_shared.core.contracts import ColdTableContract
 
 _HOUR = timedelta(hours=1)
-_UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 _MARGIN, _SHORT_MARGIN, _SHORT = timedelta(days=1), timedelta(hours=6), timedelta(days=2)
 _WIDTHS = {f"gold_ohlcv_{each.name}": timedelta(microseconds=each.width_us) for each in TIMEFRAMES}
 
@@ -30,12 +30,12 @@ class Hour:
         """
         if moment.tzinfo is None:
             raise ValueError(f"{moment} is in no hour: it has no time zone")
-        return cls((moment - _UNIX_EPOCH) // _HOUR)
+        return cls((moment - _FIRST) // _HOUR)
 
     @property
     def start(self) -> datetime:
         """Its first moment."""
-        return _UNIX_EPOCH + self.number * _HOUR
+        return _FIRST + self.number * _HOUR
 
     @property
     def end(self) -> datetime:
