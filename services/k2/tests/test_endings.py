@@ -50,7 +50,13 @@ NEED_THE_BROKER = (
     "probe-broker --after-restart marks",
     "init",
 )
-NEED_THE_CATALOG = ("sink status", "sink resolve gold_crypto_trades --dry-run", "lake reset --dry-run")
+NEED_THE_CATALOG = (
+    "sink status",
+    "sink resolve gold_crypto_trades --dry-run",
+    "lake reset --dry-run",
+    "offload run",
+    "consistency",
+)
 NEED_CLICKHOUSE = (
     "sql SELECT(1)",
     "trades BTC/USD",

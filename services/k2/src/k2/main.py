@@ -44,6 +44,11 @@ COMMANDS = {
     "trades": ("k2.trades.command:trades", "Print a symbol's trades from the warm tier (ClickHouse)."),
     "ohlcv": ("k2.ohlcv.command:ohlcv", "Print or draw a symbol's candles from the warm tier (ClickHouse)."),
     "candles": ("k2.candles.command:app", "Candles of the warm tier (ClickHouse)."),
+    "offload": ("k2.cold.offload_command:app", "The cold tier (Iceberg): hours of the warm tier."),
+    "consistency": (
+        "k2.cold.consistency_command:consistency",
+        "Compare the warm and the cold tier, hour by hour, to the last digit.",
+    ),
     "sql": (
         "k2.sql.command:sql",
         "Query the warm tier (ClickHouse), read-only: every row once, decimals exact, times in UTC.",

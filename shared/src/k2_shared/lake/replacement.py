@@ -93,6 +93,11 @@ class HourlyTable(OwnedTable):
         return TableHead(self._table.metadata_location, self._table.metadata.current_snapshot_id)
 
     @property
+    def location(self) -> str:
+        """Its place in the object store."""
+        return str(self._table.location())
+
+    @property
     def watermark(self) -> datetime | None:
         """When the newest hour begins that was ever written, as the table was read last; None where none was.
 

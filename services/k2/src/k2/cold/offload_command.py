@@ -1,0 +1,83 @@
+"""``k2 offload``. Data goes to stdout, chatter to stderr; heavy parts are imported when used."""
+
+import json
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from k2.interruption import telling
+from k2.sql.options import End, Start
+
+if TYPE_CHECKING:
+    from k2.cold.offloading import TableOffload
+
+app = typer.Typer(help="The cold tier (Iceberg): hours of the warm tier.", no_args_is_help=True, add_completion=False)
+Tables = Annotated[list[str] | None, typer.Option("--table", help="A cold table, again for more; all by default.")]
+OfHour = Annotated[str | None, typer.Option("--hour", metavar="TIME", help="The hour that a time is in, alone.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be written; change nothing.")]
+AllowShrink = Annotated[
+    bool, typer.Option("--allow-shrink", help="Write hours of which the warm tier lacks rows that cold has.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.callback()
+def _offload() -> None:
+    """The cold tier (Iceberg): hours of the warm tier."""
+
+
+@app.command()
+def run(
+    table: Tables = None,
+    hour: OfHour = None,
+    start: Start = None,
+    end: End = None,
+    dry_run: DryRun = False,
+    allow_shrink: AllowShrink = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare both tiers hour by hour, and write what differs to the cold one; safe to repeat, by several at once.
+
+    Open hours and those whose rows may have left the warm tier are passed over. Exits 3 where the warm tier lacks rows
+    that the cold tier has: such an hour is not written.
+    """
+    from k2.cold.offloading import Mode, offloaded
+    from k2.cold.offloads import ColdSettings, HourRange, opened, wanted
+
+    now = datetime.now(UTC)
+    mode, hours = Mode(dry_run=dry_run, allow_shrink=allow_shrink), HourRange.parse(hour, start, end, now)
+    tables = wanted(table or ())
+    with (
+        telling(lambda: "the hours that were named are written; 'k2 offload run' again does the rest"),
+        opened(ColdSettings.load(), tables) as offloads,
+    ):
+        done = [offloaded(name, each, hours, mode, now, _say) for name, each in offloads.items()]
+    if as_json:
+        sys.stdout.write(json.dumps([each.to_json() for each in done]) + "\n")
+    else:
+        _print(done)
+    _refuse(done)
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+def _print(done: "list[TableOffload]") -> None:
+    from k2.terminal import Column, print_table
+
+    titles = ("written", "rows", "equal", "open", "expiring", "would shrink")
+    columns = [Column("table"), *(Column(title, justify="right") for title in titles)]
+    print_table(columns, [each.to_row() for each in done])
+
+
+def _refuse(done: "list[TableOffload]") -> None:
+    from k2_shared.core.errors import Halt
+
+    if refused := [f"{each.table} {hour}" for each in done for hour in each.refused]:
+        raise Halt(
+            f"the warm tier lacks rows that the cold tier has, in {', '.join(refused)}: not written. Fill the warm "
+            "tier again from Kafka, or pass --allow-shrink to give those rows up"
+        )

@@ -1,0 +1,114 @@
+"""The offload of one cold table: hours compared in both tiers, and those replaced that differ. Everything blocks."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+import pyarrow as pa
+from clickhouse_connect.driver.client import Client
+
+from k2_shared.cold.hours import Hour, Rule, TierHour, Verdict, judged
+from k2_shared.cold.rows import cold_rows
+from k2_shared.cold.warm_hours import ColdSource, TierHours
+from k2_shared.core.contracts import ColdTableContract
+from k2_shared.core.errors import Unavailable
+from k2_shared.core.lake_settings import LakeSettings
+from k2_shared.lake.replacement import ComparedHour, HourlyTable, Outdated
+
+_GRACE = timedelta(minutes=5)  # rows of an hour may be under way so long; later ones make the tiers differ
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class HourComparison:
+    """An hour in both tiers, of which one has no row where it is None, and what is to be done about it.
+
+    ``base`` is the cold table's snapshot that was looked at.
+    """
+
+    hour: Hour
+    verdict: Verdict
+    warm: TierHour | None
+    cold: TierHour | None
+    base: int | None
+
+
+class ColdOffload:
+    """The offload of one cold table, by a client of the warm tier's database.
+
+    Every method raises what ``clickhouse_connect`` does; ``warm.client.failures`` tells it.
+    """
+
+    def __init__(self, contract: ColdTableContract, settings: LakeSettings, client: Client, table: HourlyTable) -> None:
+        self._contract = contract
+        self._settings = settings
+        self._hours = TierHours(client, contract)
+        self._table = table
+        self._rule = Rule.of(contract, _GRACE)
+
+    def compared(self, now: datetime, first: Hour | None = None, last: Hour | None = None) -> list[HourComparison]:
+        """Compare hours, in their order: from ``first`` to ``last``, else as far as the warm tier has rows.
+
+        Raises:
+            Halt: the cold table was dropped or recreated.
+            Unavailable: it could not be read.
+            Interrupted: attempts failed, and the process is to stop.
+        """
+        head = self._table.head()
+        source = ColdSource.of(self._settings, self._table.location, head)
+        warm = self._hours.warm(first or Hour(0), last or Hour.of(now))
+        bounds = [*filter(None, (first, last)), *warm]
+        cold = self._hours.cold(source, min(bounds), max(bounds)) if bounds and head.snapshot_id is not None else {}
+        return [
+            self._comparison(source, now, hour, warm.get(hour), cold.get(hour), head.snapshot_id)
+            for hour in sorted({*warm, *cold})
+        ]
+
+    def write(self, found: HourComparison, now: datetime) -> HourComparison:
+        """Put what the warm tier has of an hour in the place of what the cold table has; returns it compared anew.
+
+        Where rows come meanwhile it is written again.
+
+        Raises:
+            DoesNotFit: a value has more digits than its column.
+            Halt: the cold table was dropped or recreated.
+            Unavailable: no attempt had a known outcome, or the hour changed again and again.
+            Interrupted: attempts failed, and the process is to stop.
+        """
+        for _ in range(_ATTEMPTS):
+            with suppress(Outdated):
+                self._replace(found)
+            again = self.compared(now, found.hour, found.hour)
+            if not again or again[0].verdict not in (Verdict.EQUAL, Verdict.TO_WRITE):
+                break
+            found = again[0]
+            if found.verdict is Verdict.EQUAL:
+                return found
+        raise Unavailable(
+            f"{found.hour} of {self._contract.relation} changed while it was offloaded, {_ATTEMPTS} times or to what "
+            "cannot be written: run it again"
+        )
+
+    def _comparison(
+        self,
+        source: ColdSource,
+        now: datetime,
+        hour: Hour,
+        warm: TierHour | None,
+        cold: TierHour | None,
+        base: int | None,
+    ) -> HourComparison:
+        verdict = judged(hour, self._rule, now, warm, cold, partial(self._hours.lacking, source, hour))
+        return HourComparison(hour, verdict, warm, cold, base)
+
+    def _replace(self, found: HourComparison) -> None:
+        if found.warm is None:
+            raise ValueError(f"the warm tier has no row of {found.hour}")
+        expected = found.warm.fingerprint
+        hour = ComparedHour(found.hour.start, expected.rows, str(expected), found.base)
+        self._table.replace(hour, self._rows(found.hour))
+
+    def _rows(self, hour: Hour) -> Iterator[pa.Table]:
+        return (cold_rows(each, self._contract) for each in self._hours.slices(hour))
