@@ -16,7 +16,7 @@ from k2_shared.core.retries import Interrupted
 from k2_shared.lake.replacement import HourlyTable, Outdated
 from k2_shared.lake.retries import at_table
 from k2_support.gates import Gates
-from k2_support.hourly import CONTRACT, Hourly, compared, rows_of, sequences
+from k2_support.hourly import Hourly, compared, rows_of, sequences
 from k2_support.http_proxy import HttpProxy, ProxyRule
 from k2_support.lake_requests import commit, data_file, manifest, manifest_list, read_table
 
@@ -180,17 +180,17 @@ def _meet(hourly: Hourly, wrap_commit: Any, wanted: list[tuple[int, list[int]]])
         return list(pool.map(lambda each: run(each[0], *each[1]), zip(owners, wanted, strict=True)))
 
 
-CHILD = f"""
+CHILD = """
 import sys
 from k2_shared.core.retries import RetryBudget
 from k2_shared.kafka.topics import Names
 from k2_shared.lake import iceberg
 from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.lake.replacement import HourlyTable
-from k2_support.hourly import compared, rows_of, sequences
+from k2_support.hourly import CONTRACT, compared, rows_of, sequences
 
-table = iceberg.find(iceberg.connect(LakeSettings.load()), Names(sys.argv[1]), {CONTRACT.name!r})
-owner = HourlyTable(table, {CONTRACT.name!r}, "timestamp", RetryBudget(1))
+table = iceberg.find(iceberg.connect(LakeSettings.load()), Names(sys.argv[1]), CONTRACT)
+owner = HourlyTable(table, CONTRACT.name, "timestamp", RetryBudget(1))
 wanted = sequences(0, 13)
 owner.replace(compared(0, wanted, owner.head().snapshot_id), [rows_of(wanted[::2]), rows_of(wanted[1::2])])
 """
