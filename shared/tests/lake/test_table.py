@@ -165,17 +165,21 @@ def test_a_crash_before_the_commit_leaves_orphans_only(table: Any, make_batch: A
 def run_to(owner: LakeTable, make_batch: Any, partition: int, end: int, seed: int) -> int:
     """Commit small batches from where the table is until a partition is at ``end``; returns how often overtaken."""
     rng, overtaken = random.Random(seed), 0
-    state = owner.state()
-    position = state.offsets.get((TOPIC, partition), 0) if state else 0
+    position = _position(owner, partition)
     while position < end:
         step = min(end, position + rng.randint(1, 4))
         try:
             owner.commit(make_batch(position, step, partition))
             position = step
-        except Superseded as other:
+        except Superseded:
             overtaken += 1
-            position = other.offsets.get((TOPIC, partition), 0)
+            position = _position(owner, partition)
     return overtaken
+
+
+def _position(owner: LakeTable, partition: int) -> int:
+    state = owner.state()
+    return state.offsets.get((TOPIC, partition), 0) if state else 0
 
 
 def contend(table: Any, make_batch: Any, wrap_commit: Any, ends: dict[int, int], partitions: list[int]) -> list[int]:
