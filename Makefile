@@ -104,7 +104,7 @@ test-warm: .venv/.dev ## ClickHouse's tables equal their topics under every faul
 	@.venv/bin/python -m tests.warm.run --state $(STATE)/warm $(ARGS)
 
 test-candles: .venv/.dev ## every candle is exact and says what it lacks, whatever dies, and the fold itself (ARGS="--seed 7 --rounds 15")
-	@.venv/bin/python -m pytest shared/tests/candles tests/candles
+	@.venv/bin/python -m pytest -m "not long" shared/tests/candles tests/candles
 	@.venv/bin/k2 stack exec --state $(STATE)/test -- .venv/bin/python -m pytest -m long tests/candles/test_histories.py
 	@.venv/bin/python -m tests.candles.run --state $(STATE)/candles $(ARGS)
 

@@ -24,7 +24,12 @@ from k2_support.warm_hours import fill
 from k2_support.warm_tables import WarmTables
 
 COUNTS = {"silver_trades": 100_000, "bronze_trades": 20_000, "raw_trades": 20_000, "gold_ohlcv_1m": 5_000}
-EVERY = pytest.mark.parametrize("tiers", COUNTS, indirect=True)
+DAILY = ("silver_trades", "gold_ohlcv_1m")
+EVERY = pytest.mark.parametrize(
+    "tiers",
+    [name if name in DAILY else pytest.param(name, marks=pytest.mark.long) for name in COUNTS],
+    indirect=True,
+)
 SILVER = pytest.mark.parametrize("tiers", ["silver_trades"], indirect=True)
 
 

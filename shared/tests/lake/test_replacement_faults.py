@@ -20,6 +20,7 @@ from k2_support.hourly import Hourly, compared, rows_of, sequences
 from k2_support.http_proxy import HttpProxy, ProxyRule
 from k2_support.lake_requests import commit, data_file, manifest, manifest_list, read_table
 
+pytestmark = pytest.mark.long
 FIRST, SECOND = sequences(0, 10), sequences(1, 10)
 LATE = sequences(0, 13)
 
