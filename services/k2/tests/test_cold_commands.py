@@ -73,6 +73,7 @@ def test_an_offload_makes_both_tiers_equal(tiers: Tiers) -> None:
     for name in LAYERS[:4]:
         assert found[name]["warm"] == found[name]["cold"] > 0
         assert (found[name]["equal"], found[name]["hours"]) == (True, 1)
+    assert tiers.cold("bronze_trades") == 400, "what cannot be decoded has no time of the exchange, and is there too"
     again = json.loads(tiers.k2("offload run --json").stdout)
     assert [each["written"] for each in again] == [{}] * 9
 

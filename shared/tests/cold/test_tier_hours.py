@@ -95,7 +95,7 @@ def test_what_was_offloaded_has_the_fingerprint_of_the_warm_tier(tiers: Tiers) -
         assert cold.oldest is None
     else:
         assert cold.oldest == warm.oldest
-    if tiers.contract.name != "raw_trades":
+    if tiers.contract.hour_by != "ingestion_timestamp":
         assert datetime.now(UTC) - warm.oldest < timedelta(hours=1)
     assert tiers.hours.lacking(tiers.source, tiers.hour) == 0
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from k2_support.warm_tables import WarmTables
 
+_BY_RECEIPT = ("raw_trades", "bronze_trades")
 _LAST_OF_FEBRUARY = datetime(2026, 2, 28, 23, tzinfo=UTC)
 _PAIR = "['KRAKEN', 'BINANCE'][number % 2 + 1], ['BTC/USD', '币/USDT', ''][number % 3 + 1]"
 _TIME = "fromUnixTimestamp64Micro({begin_us} + if(number = 1, 3599999999, number * 31), 'UTC')"
@@ -24,7 +25,7 @@ _ROWS = {
     "bronze_trades": (
         f"{_PAIR}, 'key', {_BYTES}, [NULL, '', 'N'][number % 3 + 1], if(number % 7 = 2, NULL, {_TIME}), "
         f"if(number % 11 = 3, NULL, {_FIVE}), if(number % 13 = 4, NULL, {_FOUR}), {_SIDE}, "
-        f"{_SEQUENCE}, {_NOW}, {_KAFKA}"
+        f"{_SEQUENCE}, {_TIME}, now64(3, 'UTC'), {_KAFKA}"
     ),
     "silver_trades": (
         f"{_PAIR}, toString(number), {_FIVE}, {_FOUR}, {_QUOTE_VOLUME}, {_TIME}, 'USD', "
@@ -42,7 +43,7 @@ _ROWS = {
 def fill(tables: WarmTables, table: str, count: int) -> datetime:
     """Give a table so many rows of one hour, received now, and frames in it; say when it begins."""
     recently = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=5)
-    begin = recently if table == "raw_trades" else _LAST_OF_FEBRUARY
+    begin = recently if table in _BY_RECEIPT else _LAST_OF_FEBRUARY
     rows = _ROWS[table].replace("{begin_us}", f"{int(begin.timestamp())}000000")
     tables.command(f"INSERT INTO {table} SELECT {rows} FROM numbers({count})")  # noqa: S608  # its own
     return begin
