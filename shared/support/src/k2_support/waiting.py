@@ -11,6 +11,8 @@ from k2_support.children import wait_until
 Condition = Callable[[], object | Awaitable[object]]
 
 _POLL_S = 0.02
+_LONGEST_POLL_S = 1.0
+_REST = 4  # a condition that asks a server rests so many times as long as it took, and leaves the server to others
 
 
 @dataclass
@@ -64,14 +66,17 @@ def wait_for(condition: Callable[[], bool], timeout_s: float, what: str) -> None
 
 
 async def came_true(condition: Condition, timeout_s: float, poll_s: float) -> bool:
-    """Wait for a condition, plain or awaitable; whether it came true in time."""
+    """Wait for a condition, plain or awaitable; whether it came true in time. It is asked every ``poll_s`` at most."""
     try:
         async with asyncio.timeout(timeout_s):
-            while not await _holds(condition):  # noqa: ASYNC110  # any condition, not an event of ours
-                await asyncio.sleep(poll_s)
+            while True:
+                began = time.monotonic()
+                if await _holds(condition):
+                    return True
+                rest_s = min(_LONGEST_POLL_S, _REST * (time.monotonic() - began))
+                await asyncio.sleep(max(poll_s, rest_s))
     except TimeoutError:
         return False
-    return True
 
 
 async def _holds(condition: Condition) -> bool:
