@@ -39,6 +39,7 @@ async def spoilt(feeder: Feeder, tables: WarmTables) -> int:
     return int(count)
 
 
+@pytest.mark.long
 async def test_under_a_sink_that_runs_candles_are_made_with_the_next_trade(
     feeder: Feeder, agents: Agents, tables: WarmTables, names: Names
 ) -> None:

@@ -116,6 +116,7 @@ def test_acknowledged_schemas_survive_kill_9_of_the_registry(stack: Stack) -> No
     assert _register(stack, "afterwards") not in ids.values()
 
 
+@pytest.mark.long
 def test_iceberg_commits_survive_kill_9_of_seaweed(stack: Stack) -> None:
     """Every acknowledged commit, and every row of it, is there after the crash."""
     stack.up()
@@ -126,6 +127,7 @@ def test_iceberg_commits_survive_kill_9_of_seaweed(stack: Stack) -> None:
         assert _rows(stack, "killed") == 15
 
 
+@pytest.mark.long
 def test_acknowledged_rows_survive_kill_9_of_clickhouse(stack: Stack) -> None:
     """Every row of an insert that was answered is there, and only this part is started again."""
     stack.up()

@@ -24,6 +24,7 @@ def last_line(child: Child) -> str:
     return lines[0]
 
 
+@pytest.mark.long
 async def test_a_table_that_gives_up_ends_no_other(feeder: Any, agents: Agents, tables: Any) -> None:
     """The store refuses one table for ever: it is not ready and named, the others go on, and the exit is 4."""
     gold, bronze = "gold_crypto_trades", "bronze_crypto_trades"
@@ -59,6 +60,7 @@ async def test_a_table_that_is_dropped_ends_no_other(feeder: Any, agents: Agents
     assert len(tables.column("bronze_crypto_trades", "offset")) == 5
 
 
+@pytest.mark.long
 async def test_a_stop_while_the_store_is_away_is_in_order(feeder: Any, agents: Agents, tables: Any) -> None:
     """Attempts that fail do not hold it up; the next start has every row."""
     with HttpProxy(LakeSettings.load().s3_endpoint).listening() as store:

@@ -71,6 +71,7 @@ async def listed(names: Names) -> Any:
     return found
 
 
+@pytest.mark.long
 @needs_agents
 async def test_twelve_letters_stay_twelve_after_three_replays_that_are_refused(
     topics: dict[str, int], agents: Agents, run_settings: RunSettings, names: Names
@@ -169,6 +170,7 @@ async def test_whoever_replays_later_shuts_out_an_older_replay_and_sends_what_th
     assert ids(await holds(run_settings, KRAKEN, 4)) == ids(letters(names, 4))
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("topics")
 async def test_of_replays_at_the_same_time_each_letter_is_sent_once(run_settings: RunSettings, names: Names) -> None:
     """Whichever of them goes through; the others end with 3, and nothing is left."""

@@ -140,6 +140,7 @@ async def test_a_rolled_back_table_goes_on_from_its_rows(lake: Lake, k2: K2) -> 
     await lake.fill(list(range(1, 11)))
 
 
+@pytest.mark.long
 async def test_what_kafka_has_lost_is_named_and_left_out(lake: Lake, k2: K2) -> None:
     """The sink begins where Kafka does now."""
     await lake.send(2)
@@ -163,6 +164,7 @@ async def test_a_recreated_table_is_filled_anew(lake: Lake, k2: K2) -> None:
     await lake.fill([1, 2, 3, 4])
 
 
+@pytest.mark.long
 async def test_another_cluster_or_topic_is_a_persons_to_judge(lake: Lake, k2: K2) -> None:
     """Without a word of what the offsets mean the command refuses, and says which words there are."""
     await lake.send(4)

@@ -113,6 +113,7 @@ async def test_a_table_that_was_emptied_is_filled_again(feeder: Feeder, agents: 
     assert child.stop() == 0
 
 
+@pytest.mark.long
 async def test_a_table_that_is_emptied_under_a_sink_is_filled_again(
     feeder: Feeder, agents: Agents, tables: WarmTables
 ) -> None:

@@ -58,6 +58,7 @@ async def test_an_insert_whose_answer_is_lost_is_made_again(
     assert child.stop() == 0
 
 
+@pytest.mark.long
 async def test_a_request_that_is_too_large_for_what_stands_before_the_server_goes_by_rows(
     feeder: Feeder, agents: Agents, tables: WarmTables, server: HttpProxy
 ) -> None:
@@ -134,6 +135,7 @@ async def test_a_start_without_a_server_waits(
     assert child.stop() == 0
 
 
+@pytest.mark.long
 async def test_attempts_have_an_end(feeder: Feeder, agents: Agents, tables: WarmTables, server: HttpProxy) -> None:
     """The exit is 4, so that the supervisor starts it again; the line says which table and why."""
     child = start(agents, server, WARM_INSERT_ATTEMPTS="3", WARM_OUTLIVE_S="1")

@@ -180,6 +180,7 @@ async def test_the_counts_of_a_killed_feed_begin_anew(
     assert feeds(child)["events"] == {"KRAKEN": {"connected": 1}}
 
 
+@pytest.mark.long
 async def test_groups_that_no_one_will_read_by_are_deleted(
     topics: dict[str, int], agents: Agents, run_settings: RunSettings, names: Names
 ) -> None:
