@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from k2_shared.cold.fingerprint import Fingerprint
-from k2_shared.cold.hours import Hour, Rule, TierHour, Verdict, hours, judged
+from k2_shared.cold.hours import Hour, Rule, TierHour, Verdict, judged
 from k2_shared.core import contracts
 
 COLD = contracts.cold_tables()
@@ -45,17 +45,6 @@ def test_a_moment_without_a_zone_is_in_none() -> None:
     """It is not guessed."""
     with pytest.raises(ValueError, match="2026-03-01 00:00:00 is in no hour: it has no time zone"):
         Hour.of(datetime(2026, 3, 1))  # noqa: DTZ001  # the fault
-
-
-def test_hours_from_one_to_another() -> None:
-    """Both ends included; none where the last is before the first."""
-    assert [str(hour) for hour in hours(HOUR, Hour(HOUR.number + 2))] == [
-        "2026-02-28T23:00Z",
-        "2026-03-01T00:00Z",
-        "2026-03-01T01:00Z",
-    ]
-    assert list(hours(HOUR, HOUR)) == [HOUR]
-    assert list(hours(HOUR, Hour(HOUR.number - 1))) == []
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Hours of UTC, and what is to be done about one of a cold table, by what both tiers say of it; pure."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -44,11 +44,6 @@ class Hour:
 
     def __str__(self) -> str:
         return f"{self.start:%Y-%m-%dT%H:%MZ}"
-
-
-def hours(first: Hour, last: Hour) -> Iterator[Hour]:
-    """The hours from ``first`` up to ``last``, both included."""
-    return map(Hour, range(first.number, last.number + 1))
 
 
 class Verdict(Enum):

@@ -40,15 +40,11 @@ def consistency(
     ):
         if repair:
             for name, each in offloads.items():
-                offloaded(name, each, hours, Mode(dry_run=False, allow_shrink=False), now, _say)
+                offloaded(name, each, hours, Mode(dry_run=False, allow_shrink=False), now)
         layers = [Layer(name, each.compared(now, hours.first, hours.last)) for name, each in offloads.items()]
     _print_json(layers) if as_json else _print(layers)
     if not all(each.is_equal for each in layers):
         raise typer.Exit(_DIFFERS)
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
 
 
 def _print_json(layers: "list[Layer]") -> None:

@@ -53,16 +53,12 @@ def run(
         telling(lambda: "the hours that were named are written; 'k2 offload run' again does the rest"),
         opened(ColdSettings.load(), tables) as offloads,
     ):
-        done = [offloaded(name, each, hours, mode, now, _say) for name, each in offloads.items()]
+        done = [offloaded(name, each, hours, mode, now) for name, each in offloads.items()]
     if as_json:
         sys.stdout.write(json.dumps([each.to_json() for each in done]) + "\n")
     else:
         _print(done)
     _refuse(done)
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
 
 
 def _print(done: "list[TableOffload]") -> None:

@@ -1,7 +1,7 @@
 """One cold table offloaded, as the command line says it."""
 
+import sys
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -52,10 +52,8 @@ class TableOffload:
         return {"table": self.table, "written": self.written, **left}
 
 
-def offloaded(
-    name: str, offload: ColdOffload, hours: HourRange, mode: Mode, now: datetime, say: Callable[[str], None]
-) -> TableOffload:
-    """Offload the hours of a table that differ; each is told as it is done. Blocks.
+def offloaded(name: str, offload: ColdOffload, hours: HourRange, mode: Mode, now: datetime) -> TableOffload:
+    """Offload the hours of a table that differ; each is told on stderr as it is done. Blocks.
 
     Raises:
         K2Error: as ``ColdOffload`` does; the hours that were told stay written.
@@ -68,5 +66,6 @@ def offloaded(
         after = found if mode.dry_run else offload.write(found, now)
         rows = after.warm.fingerprint.rows if after.warm else 0
         done.written[str(found.hour)] = rows
-        say(f"{name} {found.hour}: {rows:,} rows {'would be written (--dry-run)' if mode.dry_run else 'written'}")
+        end = "would be written (--dry-run)" if mode.dry_run else "written"
+        sys.stderr.write(f"{name} {found.hour}: {rows:,} rows {end}\n")
     return done
