@@ -46,12 +46,13 @@ class Tables:
 
 @pytest.fixture(scope="session")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
-    """Up for all tests of this folder; a test that breaks a part mends it with ``up``."""
+    """Up for all tests of this folder; what a test breaks is mended after it, also where it failed."""
     with Lake(tmp_path_factory.mktemp("lake")).running() as made:
         yield made
 
 
 @pytest.fixture
-def tables(lake: Lake) -> Tables:
+def tables(lake: Lake) -> Iterator[Tables]:
     """An empty table."""
-    return Tables(lake)
+    yield Tables(lake)
+    lake.up()

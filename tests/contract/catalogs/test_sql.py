@@ -9,6 +9,7 @@ from typing import Any
 
 import psutil
 import pytest
+from pyiceberg.exceptions import ServiceUnavailableError
 from tests.contract.catalogs.conftest import Tables
 
 from k2_shared.core.errors import ConfigError, Unavailable
@@ -109,7 +110,21 @@ def test_an_owner_that_gives_up_names_the_database(tables: Tables) -> None:
     database.wait()
     with pytest.raises(Unavailable, match=r"check the catalog at postgresql\+pg8000://127.0.0.1:\d+/postgres"):
         owner.commit(batch(0, 5))
-    tables.lake.up()
+
+
+@pytest.mark.parametrize("broken", [ConnectionResetError, BrokenPipeError, TimeoutError])
+def test_a_connection_that_breaks_when_it_is_tried_is_the_databases_failure(
+    tables: Tables, monkeypatch: pytest.MonkeyPatch, broken: type[OSError]
+) -> None:
+    """Not the object store's, whose failures are ``OSError`` too."""
+    catalog = iceberg.connect(tables.settings())
+
+    def fail(*_: object, **__: object) -> None:
+        raise broken
+
+    monkeypatch.setattr("pg8000.legacy.Cursor.execute", fail)
+    with pytest.raises(ServiceUnavailableError, match=f"the catalog's database failed .{broken.__name__}"):
+        catalog.load_table(tables.identifier)
 
 
 def test_packages_that_are_not_installed_are_named(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,10 +70,13 @@ class SqlLake(StoreClients, SqlCatalog):
 
 @contextmanager
 def _answering() -> Iterator[None]:
-    """A connection that is tried before it is used, and gives no answer in time, is a database that is away."""
+    """A connection that is tried before it is used, and is reset or gives no answer, is a database that is away.
+
+    The driver does not take what its socket raises there for its own; the store's failures are of neither kind.
+    """
     try:
         yield
-    except TimeoutError as error:
+    except (TimeoutError, ConnectionError) as error:
         raise _away(error) from error
 
 
