@@ -2,35 +2,30 @@
 
 import json
 from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
-from pyiceberg.catalog import Catalog
 from typer.testing import CliRunner, Result
 
 from k2.main import app
-from k2_shared.core import contracts
-from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.core.settings import ClickHouseSettings
 from k2_shared.kafka.topics import Names
-from k2_shared.lake import iceberg
-from k2_support.warm_hours import fill
-from k2_support.warm_tables import WarmTables, warm_tables
+from k2_support.cold_tiers import HOUR, ColdTiers, cold_tiers
+from k2_support.plugin import Agents
+from k2_support.waiting import wait_for
+from k2_support.warm_tables import warm_tables
 
 LAYERS = ["raw", "bronze", "silver", "gold 1m", "gold 5m", "gold 15m", "gold 30m", "gold 1h", "gold 1d"]
-FILLED = ("raw_trades", "bronze_trades", "silver_trades", "candles")
-HOUR = "2026-02-28T23:00Z"
 
 
-class Tiers:
-    """Both tiers of this test's prefix, an hour of each kind of rows in the warm one."""
+class Tiers(ColdTiers):
+    """Both tiers of this test's prefix, and the commands at them."""
 
-    def __init__(self, names: Names, warm: WarmTables, catalog: Catalog) -> None:
-        self.names, self.warm, self._catalog = names, warm, catalog
-
-    def k2(self, words: str) -> Result:
+    def k2(self, words: str, **environment: str) -> Result:
         """The command, with these words."""
-        return CliRunner().invoke(app, words.split(), env={"K2_PREFIX": self.names.prefix})
+        return CliRunner().invoke(app, words.split(), env={"K2_PREFIX": self.names.prefix, **environment})
 
     def rows(self, words: str = "") -> dict[str, Any]:
         """What ``k2 consistency`` says by layer, in the order in which it does."""
@@ -38,24 +33,16 @@ class Tiers:
         assert found["equal"] == all(each["equal"] for each in found["rows"])
         return {each["layer"]: each for each in found["rows"]}
 
-    def cold(self, table: str) -> int:
-        """How many rows a cold table has."""
-        found = iceberg.find(self._catalog, self.names, contracts.cold_tables()[table])
-        return 0 if found is None else iceberg.row_count(found)
+    def progress(self) -> dict[str, Any]:
+        """What ``k2 offload status`` says by table."""
+        return {each["table"]: each for each in json.loads(self.k2("offload status --json").stdout)}
 
 
 @pytest.fixture
 def tiers(names: Names) -> Iterator[Tiers]:
     """Nothing is offloaded yet."""
-    catalog, tables = iceberg.connect(LakeSettings.load()), contracts.cold_tables().values()
-    with warm_tables(ClickHouseSettings.load(), names) as warm:
-        for each in FILLED:
-            fill(warm, each, 400)
-        for contract in tables:
-            iceberg.create(catalog, names, contract)
-        yield Tiers(names, warm, catalog)
-        for contract in tables:
-            catalog.drop_table(iceberg.identifier(names, contract))
+    with cold_tiers(names) as made:
+        yield Tiers(names, made.warm, made.catalog)
 
 
 def test_an_offload_makes_both_tiers_equal(tiers: Tiers) -> None:
@@ -93,7 +80,7 @@ def test_a_dry_run_says_what_an_offload_would_write_and_writes_nothing(tiers: Ti
 def test_late_rows_are_found_and_repaired(tiers: Tiers) -> None:
     """A row that came after the offload: its hour is written again."""
     tiers.k2("offload run --table silver_trades")
-    tiers.warm.command("INSERT INTO silver_trades SELECT * REPLACE(9000 AS kafka_offset) FROM silver_trades LIMIT 1")
+    tiers.add("9000 AS kafka_offset")
     assert (late := tiers.rows()["silver"])["equal"] is False
     assert (late["warm"], late["cold"]) == (401, 400)
     assert tiers.k2("consistency --layer silver_trades --repair").exit_code == 0
@@ -103,7 +90,7 @@ def test_late_rows_are_found_and_repaired(tiers: Tiers) -> None:
 def test_cold_does_not_shrink(tiers: Tiers) -> None:
     """Rows that warm has lost stay in cold, the hour is named, and the exit is 3, until a person gives them up."""
     tiers.k2("offload run")
-    tiers.warm.command("DELETE FROM silver_trades WHERE kafka_offset IN (5, 6, 9)")
+    tiers.lose("kafka_offset IN (5, 6, 9)")
     refused = tiers.k2("offload run")
     assert refused.exit_code == 3
     assert f"in silver_trades {HOUR}: not written" in refused.stderr
@@ -114,11 +101,78 @@ def test_cold_does_not_shrink(tiers: Tiers) -> None:
     assert tiers.rows()["silver"]["equal"] is True
 
 
+def test_the_first_keys_that_differ_are_named(tiers: Tiers) -> None:
+    """One that warm alone has, one that cold alone has, one of which they say another thing; an equal one is not."""
+    tiers.k2("offload run --table silver_trades")
+    tiers.add("9000 AS kafka_offset, 0 AS kafka_partition")
+    tiers.lose("kafka_offset = 12")
+    tiers.warm.command(
+        "INSERT INTO silver_trades SELECT * REPLACE('other' AS currency) FROM silver_trades WHERE kafka_offset = 24"
+    )
+    (hour,) = tiers.rows("--layer silver_trades")["silver"]["differing"]
+    assert [(each["key"]["kafka_offset"], each["warm"], each["cold"]) for each in hour["keys"]] == [
+        (12, 0, 1),
+        (24, 1, 1),
+        (9000, 1, 0),
+    ]
+    said = tiers.k2("consistency --layer silver_trades").stdout
+    assert "  kafka_topic topic, kafka_partition 0, kafka_offset 9000: 1 in warm, 0 in cold\n" in said
+
+
+def test_of_candles_the_key_is_their_window(tiers: Tiers) -> None:
+    """As a time, not as a number."""
+    tiers.k2("offload run --table gold_ohlcv_1m")
+    tiers.warm.command(
+        "INSERT INTO candles SELECT * REPLACE(last_offset + 1 AS last_offset, trade_count + 1 AS trade_count) "
+        "FROM candles WHERE symbol = '7'"
+    )
+    (hour,) = tiers.rows("--layer gold_ohlcv_1m")["gold 1m"]["differing"]
+    assert hour["keys"] == [
+        {
+            "key": {"exchange": "KRAKEN", "symbol": "7", "window_start": "2026-02-28T23:07:00+00:00"},
+            "warm": 1,
+            "cold": 1,
+        }
+    ]
+
+
+def test_status_says_how_far_each_table_is(tiers: Tiers) -> None:
+    """Before and after an offload, and what the agent alone knows where none answers: nothing."""
+    before = tiers.progress()["silver_trades"]
+    assert (before["watermark"], before["newest"], before["outstanding"]) == (None, None, 1)
+    tiers.k2("offload run")
+    tiers.add("9000 AS kafka_offset")
+    found = tiers.progress()
+    assert list(found)[:4] == ["raw_trades", "bronze_trades", "silver_trades", "gold_ohlcv_1m"]
+    silver, minutes = found["silver_trades"], found["gold_ohlcv_1m"]
+    assert silver["watermark"] == minutes["watermark"] == "2026-03-01T00:00:00.000+00:00"
+    assert (silver["newest"]["hour"], silver["newest"]["rows"]) == ("2026-02-28T23:00:00.000+00:00", 400)
+    assert silver["newest"]["bytes"] > 0
+    assert (silver["outstanding"], minutes["outstanding"]) == (1, 0)
+    assert (minutes["hours"]["equal"], minutes["last_success"], minutes["took_s"]) == (1, None, None)
+    said = tiers.k2("offload status --table silver_trades")
+    assert "2026-03-01T00:00:00.000+00:00" in said.stdout
+    assert "no offload agent answers" in said.stderr
+
+
+@pytest.mark.skipif(not find_spec("offload"), reason="needs the offload beside the command line: make test")
+def test_status_says_what_the_agent_tells(tiers: Tiers, agents: Agents, tmp_path: Path) -> None:
+    """When it left nothing undone, and how long that took."""
+    child = agents.start("offload").wait_ready()
+    wait_for(lambda: tiers.cold("silver_trades") > 0, 120, "silver's offload")
+    agent = {"name": "offload", "url": f"http://127.0.0.1:{child.web_port}"}
+    (tmp_path / "targets.json").write_text(json.dumps({"agents": [agent]}))
+    done = tiers.k2("offload status --json --table silver_trades", K2_TARGETS=str(tmp_path))
+    (found,) = json.loads(done.stdout)
+    assert found["last_success"] > "2026-11"
+    assert found["took_s"] > 0
+
+
 def test_an_hour_that_expires_is_named_and_left(tiers: Tiers) -> None:
     """One row that is about to leave the warm tier is enough: what is missing of the hour nobody knows."""
     tiers.k2("offload run --table silver_trades")
     old = "subtractHours(now64(6, 'UTC'), 29 * 24 + 1) AS ingestion_timestamp, 9000 AS kafka_offset"
-    tiers.warm.command(f"INSERT INTO silver_trades SELECT * REPLACE({old}) FROM silver_trades LIMIT 1")  # noqa: S608
+    tiers.add(old)
     assert (found := tiers.rows()["silver"])["expiring"] == [HOUR]
     assert (found["hours"], found["equal"]) == (0, True)
     assert f"silver: not compared, rows leave the warm tier: {HOUR}" in tiers.k2("consistency").stdout

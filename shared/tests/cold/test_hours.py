@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from k2_shared.cold.fingerprint import Fingerprint
-from k2_shared.cold.hours import Hour, Rule, TierHour, Verdict, judged
+from k2_shared.cold.hours import Hour, Rule, Span, TierHour, Verdict, judged, spans
 from k2_shared.core import contracts
 
 COLD = contracts.cold_tables()
@@ -133,3 +133,19 @@ def test_recordings_go_by_when_they_were_received() -> None:
     """An hour of two years ago whose trades were received yesterday is compared and written."""
     years_ago = Hour.of(START - 730 * DAY)
     assert judged(years_ago, RULE, NOW, tier(ONE), None, unasked) is Verdict.TO_WRITE
+
+
+@pytest.mark.parametrize(
+    ("rows", "cut"),
+    [
+        ({}, [(0, 9, 0)]),
+        ({4: 1}, [(0, 9, 1)]),
+        ({0: 5, 1: 5, 2: 5, 9: 5}, [(0, 1, 10), (2, 9, 10)]),
+        ({3: 25, 4: 1, 7: 25}, [(0, 3, 25), (4, 6, 1), (7, 9, 25)]),
+        ({7: 5, 2: 6}, [(0, 6, 6), (7, 9, 5)]),
+    ],
+)
+def test_spans_leave_out_no_hour(rows: dict[int, int], cut: list[tuple[int, int, int]]) -> None:
+    """They follow one another, with ten rows at most, or one hour that has more."""
+    found = spans({Hour(number): count for number, count in rows.items()}, Hour(0), Hour(9), 10)
+    assert list(found) == [Span(Hour(first), Hour(last), count) for first, last, count in cut]

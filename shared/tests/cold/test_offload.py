@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from k2_shared.cold.hours import Hour, Verdict
+from k2_shared.cold.hours import Hour, Span, Verdict
 from k2_shared.cold.offload import ColdOffload, HourComparison
 from k2_shared.core import contracts
 from k2_shared.core.errors import Unavailable
@@ -34,7 +34,9 @@ def offload(tables: WarmTables, names: Names) -> Iterator[ColdOffload]:
 
 def compared(offload: ColdOffload, hour: Hour | None = None) -> HourComparison:
     """The one hour as it is now."""
-    (found,) = offload.compared(datetime.now(UTC), hour, hour)
+    now = datetime.now(UTC)
+    (span,) = offload.spans(now, hour, hour)
+    (found,) = offload.compared(now, span.first, span.last)
     return found
 
 
@@ -85,4 +87,7 @@ def test_an_hour_that_loses_rows_after_the_comparison_is_not_written(offload: Co
 def test_without_rows_there_is_nothing_to_compare(offload: ColdOffload, tables: WarmTables) -> None:
     """Of an hour that no tier has."""
     tables.command("TRUNCATE TABLE silver_trades")
-    assert offload.compared(datetime.now(UTC)) == []
+    now, hour = datetime.now(UTC), Hour(0)
+    assert offload.spans(now) == []
+    assert offload.spans(now, hour) == offload.spans(now, None, hour) == [Span(hour, hour, 0)]
+    assert offload.compared(now, hour, hour) == []

@@ -13,15 +13,16 @@ from iceberg_sink.settings import SERVICE, SinkSettings
 from iceberg_sink.sink import LakeTableSink, SinkTable
 from k2_shared.core import contracts
 from k2_shared.core.contracts import TableContract
-from k2_shared.core.errors import ConfigError, Unavailable
+from k2_shared.core.errors import ConfigError
 from k2_shared.core.retries import reason
 from k2_shared.core.telemetry import Metrics, logger
 from k2_shared.kafka.identities import Identity
 from k2_shared.kafka.schemas import SubjectSchemas
 from k2_shared.kafka.topics import Names
 from k2_shared.lake import iceberg
+from k2_shared.lake.connection import connected
 from k2_shared.lake.memory import Turns, keep_small
-from k2_shared.lake.retries import RETRYABLE, at_table
+from k2_shared.lake.retries import at_table
 from k2_shared.lake.table import LakeTable
 from k2_shared.stages.agent import Shell, run
 from k2_shared.stages.table_sinks import TableSinks, identified, loaded_schemas
@@ -48,14 +49,8 @@ class IcebergSink(TableSinks):
         return [LakeTableSink(settings, names, sink_table, self._metrics) for sink_table in made]
 
     def _sink_tables(self, kafka: Identity, schemas: dict[str, SubjectSchemas]) -> list[SinkTable]:
-        try:
-            catalog = iceberg.connect(self._settings)
+        with connected(self._settings) as catalog:
             return [self._sink_table(catalog, contract, kafka, schemas) for contract in contracts.tables().values()]
-        except RETRYABLE as error:
-            raise Unavailable(
-                f"no Iceberg catalog answered at {self._settings.iceberg_catalog_uri} ({reason(error)}): "
-                "check ICEBERG_CATALOG_URI"
-            ) from None
 
     def _sink_table(
         self, catalog: Catalog, contract: TableContract, kafka: Identity, schemas: dict[str, SubjectSchemas]

@@ -4,7 +4,6 @@ their contracts; safe to repeat.
 
 from pydantic import Field
 
-from k2.catalog import connected
 from k2.running import run
 from k2_shared.core import contracts
 from k2_shared.core.lake_settings import LakeSettings
@@ -14,6 +13,7 @@ from k2_shared.kafka.registry import SchemaRegistry
 from k2_shared.kafka.topics import Names
 from k2_shared.lake import iceberg
 from k2_shared.lake.alignment import align
+from k2_shared.lake.connection import connected
 from k2_shared.warm import migrations, working
 
 

@@ -1,7 +1,8 @@
 """How commands print: tables that fit a terminal, numbers and times for people."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
@@ -58,6 +59,22 @@ def say(out: "Console", line: str, indent: int = 0, style: str = "") -> None:
         out.print(Padding(Text(line, style, overflow="fold"), (0, 0, 0, indent), expand=False))
     else:
         out.print(" " * indent + line, soft_wrap=True, markup=False, emoji=False)
+
+
+@contextmanager
+def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    """How far a long piece of work is, on stderr where that is a terminal; the block says what more is done.
+
+    What it writes to stderr meanwhile stands above.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    shown = Console(stderr=True)
+    with Progress(*columns, console=shown, transient=True, disable=not shown.is_terminal) as bar:
+        task = bar.add_task(label, total=total)
+        yield lambda done: bar.advance(task, done)
 
 
 def table(columns: Sequence[Column], rows: "Rows", width: int, *, has_titles: bool = True) -> "Table":

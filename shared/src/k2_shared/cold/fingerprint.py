@@ -26,6 +26,7 @@ _VALUES = {
     "boolean": "CAST({0}, 'Nullable(UInt8)')",
     "map<string, string>": f"toString({_ENTRIES})",
 }
+_WIDER = {"decimal(38, 16)": "Decimal(76, 16)"}  # a candle's total in ClickHouse, which cold may not hold
 _TEXTS = {
     **{kind: f"toString({value})" for kind, value in _VALUES.items()},
     "string": "hex(CAST({0}, 'Nullable(String)'))",
@@ -66,12 +67,14 @@ def sums(contract: ColdTableContract) -> Mapping[str, str]:
 
 
 def checksum(contract: ColdTableContract) -> str:
-    """An expression of ClickHouse's: the sum of a hash of each row, which neither pairs nor an order can hide.
+    """An expression of ClickHouse's: the sum of a hash of each row, which neither pairs nor an order can hide."""
+    return f"sum(toUInt128({row_hash(contract)}))"
 
-    It raises where a decimal has more digits than the contract's column.
-    """
+
+def row_hash(contract: ColdTableContract) -> str:
+    """An expression of ClickHouse's: a hash over all columns of a row."""
     said = ", ".join(f"isNull({_value(column)}), {_defined(column)}" for column in contract.columns)
-    return f"sum(toUInt128(assumeNotNull(cityHash64({said}))))"
+    return f"assumeNotNull(cityHash64({said}))"
 
 
 def independent_checksum(contract: ColdTableContract) -> str:
@@ -91,7 +94,7 @@ def hour_number(contract: ColdTableContract) -> str:
 
 def _value(column: Column) -> str:
     if column.type.startswith("decimal"):
-        return f"CAST({column.name}, 'Nullable({column.type.title()})')"
+        return f"CAST({column.name}, 'Nullable({_WIDER.get(column.type, column.type.title())})')"
     return _VALUES[column.type].format(column.name)
 
 

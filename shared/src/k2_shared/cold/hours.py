@@ -1,6 +1,6 @@
 """Hours of UTC, and what is to be done about one of a cold table, by what both tiers say of it; pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -44,6 +44,26 @@ class Hour:
 
     def __str__(self) -> str:
         return f"{self.start:%Y-%m-%dT%H:%MZ}"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Hours from ``first`` to ``last``, both included, and about how many rows the warm tier has of them."""
+
+    first: Hour
+    last: Hour
+    rows: int
+
+
+def spans(rows: Mapping[Hour, int], first: Hour, last: Hour, most: int) -> Iterator[Span]:
+    """Spans that follow one another from ``first`` to ``last``, of ``most`` rows each, or of one hour that has more."""
+    begin, held = first, 0
+    for hour, count in sorted(rows.items()):
+        if held and held + count > most:
+            yield Span(begin, Hour(hour.number - 1), held)
+            begin, held = hour, 0
+        held += count
+    yield Span(begin, last, held)
 
 
 class Verdict(Enum):
@@ -91,7 +111,11 @@ class Rule:
 
     def is_closed(self, hour: Hour, now: datetime) -> bool:
         """Whether no row of an hour is to come any more, but for late ones."""
-        return max(hour.end, hour.start + self.width) + self.grace <= now
+        return self.end_of(hour) + self.grace <= now
+
+    def end_of(self, hour: Hour) -> datetime:
+        """When the last of the windows that begin in an hour ends."""
+        return max(hour.end, hour.start + self.width)
 
     def may_have_expired(self, oldest: datetime, now: datetime) -> bool:
         """Whether a row of that time may have left the warm tier, or is about to."""

@@ -9,14 +9,16 @@ from functools import partial
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
-from k2_shared.cold.hours import Hour, Rule, TierHour, Verdict, judged
+from k2_shared.cold.hours import Hour, Rule, Span, TierHour, Verdict, judged, spans
 from k2_shared.cold.rows import cold_rows
-from k2_shared.cold.warm_hours import ColdSource, TierHours
+from k2_shared.cold.warm_hours import ColdSource, KeyDifference, TierHours
 from k2_shared.core.contracts import ColdTableContract
 from k2_shared.core.errors import Unavailable
 from k2_shared.core.lake_settings import LakeSettings
-from k2_shared.lake.replacement import ComparedHour, HourlyTable, Outdated
+from k2_shared.lake.replacement import ComparedHour, HourlyTable, Outdated, TableHead
 
+SPAN_ROWS = 2_000_000
+"""Rows of the warm tier that one query compares, if they are of more than one hour."""
 _GRACE = timedelta(minutes=5)  # rows of an hour may be under way so long; later ones make the tiers differ
 _ATTEMPTS = 3
 
@@ -36,7 +38,7 @@ class HourComparison:
 
 
 class ColdOffload:
-    """The offload of one cold table, by a client of the warm tier's database.
+    """The offload of one cold ``table``, by a client of the warm tier's database.
 
     Every method raises what ``clickhouse_connect`` does; ``warm.client.failures`` tells it.
     """
@@ -45,26 +47,43 @@ class ColdOffload:
         self._contract = contract
         self._settings = settings
         self._hours = TierHours(client, contract)
-        self._table = table
+        self.table = table
         self._rule = Rule.of(contract, _GRACE)
 
-    def compared(self, now: datetime, first: Hour | None = None, last: Hour | None = None) -> list[HourComparison]:
-        """Compare hours, in their order: from ``first`` to ``last``, else as far as the warm tier has rows.
+    @property
+    def complete_to(self) -> datetime | None:
+        """When the newest hour ends that was ever written, as the table was read last; None where none was."""
+        begin = self.table.watermark
+        return None if begin is None else self._rule.end_of(Hour.of(begin))
+
+    def spans(self, now: datetime, first: Hour | None = None, last: Hour | None = None) -> list[Span]:
+        """The hours to compare, cut into what one query compares: of None as far as the warm tier has rows."""
+        rows = self._hours.populated(first or Hour(0), last or Hour.of(now))
+        bounds = [*filter(None, (first, last)), *rows]
+        return list(spans(rows, min(bounds), max(bounds), SPAN_ROWS)) if bounds else []
+
+    def compared(self, now: datetime, first: Hour, last: Hour) -> list[HourComparison]:
+        """Compare the hours from ``first`` to ``last`` that a tier has rows of, in their order.
 
         Raises:
             Halt: the cold table was dropped or recreated.
             Unavailable: it could not be read.
             Interrupted: attempts failed, and the process is to stop.
         """
-        head = self._table.head()
-        source = ColdSource.of(self._settings, self._table.location, head)
-        warm = self._hours.warm(first or Hour(0), last or Hour.of(now))
-        bounds = [*filter(None, (first, last)), *warm]
-        cold = self._hours.cold(source, min(bounds), max(bounds)) if bounds and head.snapshot_id is not None else {}
+        head = self.table.head()
+        source = self._source(head)
+        warm = self._hours.warm(first, last)
+        cold = {} if head.snapshot_id is None else self._hours.cold(source, first, last)
         return [
             self._comparison(source, now, hour, warm.get(hour), cold.get(hour), head.snapshot_id)
             for hour in sorted({*warm, *cold})
         ]
+
+    def differing(self, found: HourComparison, most: int) -> list[KeyDifference]:
+        """The first keys of an hour that differ; none where one tier has no row of it."""
+        if found.warm is None or found.cold is None:
+            return []
+        return self._hours.differing(self._source(self.table.head()), found.hour, most)
 
     def write(self, found: HourComparison, now: datetime) -> HourComparison:
         """Put what the warm tier has of an hour in the place of what the cold table has; returns it compared anew.
@@ -91,6 +110,9 @@ class ColdOffload:
             "cannot be written: run it again"
         )
 
+    def _source(self, head: TableHead) -> ColdSource:
+        return ColdSource.of(self._settings, self.table.location, head)
+
     def _comparison(
         self,
         source: ColdSource,
@@ -108,7 +130,7 @@ class ColdOffload:
             raise ValueError(f"the warm tier has no row of {found.hour}")
         expected = found.warm.fingerprint
         hour = ComparedHour(found.hour.start, expected.rows, str(expected), found.base)
-        self._table.replace(hour, self._rows(found.hour))
+        self.table.replace(hour, self._rows(found.hour))
 
     def _rows(self, hour: Hour) -> Iterator[pa.Table]:
         return (cold_rows(each, self._contract) for each in self._hours.slices(hour))

@@ -10,7 +10,7 @@ import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
 from k2_shared.arrow.slices import sliced
-from k2_shared.cold.fingerprint import Fingerprint, checksum, hour_number, sums
+from k2_shared.cold.fingerprint import Fingerprint, checksum, hour_number, row_hash, sums
 from k2_shared.cold.hours import Hour, TierHour
 from k2_shared.core.contracts import ColdTableContract
 from k2_shared.core.lake_settings import LakeSettings
@@ -70,6 +70,15 @@ class ColdSource:
         return {"cold_url": self.url, "cold_key": self.key, "cold_secret": self.secret}
 
 
+@dataclass(frozen=True, slots=True)
+class KeyDifference:
+    """A key by its columns, and how many rows each tier has of it that the other has not."""
+
+    key: Mapping[str, Any]
+    warm: int
+    cold: int
+
+
 class TierHours:
     """The hours of one cold table's contract in both tiers, by a client of the warm tier's database.
 
@@ -79,6 +88,15 @@ class TierHours:
     def __init__(self, client: Client, contract: ColdTableContract) -> None:
         self._client = client
         self._contract = contract
+
+    def populated(self, first: Hour, last: Hour) -> dict[Hour, int]:
+        """About how many rows the warm tier has of each hour, repeats that no merge has dropped yet among them."""
+        sql = (
+            f"SELECT {hour_number(self._contract)} AS hour_number, count() FROM {self._contract.relation} "  # noqa: S608
+            f"WHERE {self._within} GROUP BY hour_number"
+        )
+        found = self._client.query(sql, _bounds(first, last)).result_rows
+        return {Hour(number): rows for number, rows in found}
 
     def warm(self, first: Hour, last: Hour) -> dict[Hour, TierHour]:
         """What the warm tier has of the hours from ``first`` to ``last``, those without rows left out."""
@@ -94,14 +112,28 @@ class TierHours:
 
     def lacking(self, source: ColdSource, hour: Hour) -> int:
         """How many keys cold has of an hour that warm has not."""
-        kinds = _KEYS if "kafka_offset" in self._names else _CANDLE_KEYS
-        keys = ", ".join(kind.format(name) for name, kind in kinds.items())
+        keys = ", ".join(self._keys.values())
         sql = (
             f"SELECT count() FROM {source.sql} WHERE {self._within} AND ({keys}) NOT IN "  # noqa: S608  # a contract's
             f"(SELECT {keys} FROM {self._contract.relation} WHERE {self._within})"
         )
         ((count,),) = self._ask(sql, _bounds(hour, hour) | source.parameters)
         return int(count)
+
+    def differing(self, source: ColdSource, hour: Hour, most: int) -> list[KeyDifference]:
+        """The first keys of an hour that one tier lacks, or of which the tiers' rows differ, in their order."""
+        sides = (
+            f"SELECT tuple({', '.join(self._keys.values())}) AS key, {row_hash(self._contract)} AS hash, "  # noqa: S608
+            f"{warm} AS in_warm, {1 - warm} AS in_cold FROM {relation} WHERE {self._within}"
+            for warm, relation in ((1, self._contract.relation), (0, source.sql))
+        )
+        sql = (
+            "SELECT key, sum(warm), sum(cold) FROM (SELECT key, sum(in_warm) AS warm, sum(in_cold) AS cold "  # noqa: S608
+            f"FROM ({' UNION ALL '.join(sides)}) GROUP BY key, hash HAVING warm != cold) "
+            "GROUP BY key ORDER BY key LIMIT {most:UInt32}"
+        )
+        found = self._ask(sql, _bounds(hour, hour) | source.parameters | {"most": most})
+        return [KeyDifference(dict(zip(self._keys, key, strict=True)), warm, cold) for key, warm, cold in found]
 
     def slices(self, hour: Hour, slice_rows: int = SLICE_ROWS) -> Iterator[pa.Table]:
         """The warm tier's rows of an hour, in slices of about so many, symbol by symbol as far as they are large."""
@@ -153,6 +185,12 @@ class TierHours:
     @property
     def _names(self) -> list[str]:
         return [column.name for column in self._contract.columns]
+
+    @property
+    def _keys(self) -> dict[str, str]:
+        """The columns that tell rows apart, and how both tiers say them alike."""
+        kinds = _KEYS if "kafka_offset" in self._names else _CANDLE_KEYS
+        return {name: kind.format(name) for name, kind in kinds.items()}
 
     @property
     def _has_kept_by(self) -> bool:

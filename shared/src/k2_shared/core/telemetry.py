@@ -70,6 +70,7 @@ class Metrics:
         self.tables = TableMetrics(registry)
         self.warm = WarmMetrics(registry)
         self.candles = CandleMetrics(registry)
+        self.offloads = OffloadMetrics(registry)
         ProcessCollector(registry=registry)  # when the process started, its memory; on Linux
         build = Gauge("k2_build_info", "what runs", ["service", "version"], registry=registry)
         build.labels(service, version).set(1)
@@ -173,6 +174,28 @@ class CandleMetrics:
             "k2_candle_incomplete", "candles that lack trades that are known to be missing", labels, registry=registry
         )
         self.missing = Gauge("k2_candle_missing_ids", "trade ids that are missing", ["exchange"], registry=registry)
+
+
+class OffloadMetrics:
+    """Metrics of the offload of hours from the warm tier to the cold one, by cold table."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self.succeeded = self._gauge(
+            "k2_offload_last_success_timestamp_seconds",
+            "when the last offload ended that left nothing undone; the process' start until there is one",
+        )
+        self.failed = self._gauge("k2_offload_failed", "1 where the last attempt at an offload failed")
+        self.duration = self._gauge("k2_offload_duration_seconds", "how long the last offload took")
+        self.complete_to = self._gauge(
+            "k2_offload_watermark_timestamp_seconds", "end of the newest hour that was ever offloaded"
+        )
+        self.hours = self._gauge(
+            "k2_offload_hours", "hours of both tiers after the last offload, by what they say of each other", "verdict"
+        )
+
+    def _gauge(self, name: str, about: str, *labels: str) -> Gauge:
+        return Gauge(name, about, ["table", *labels], registry=self._registry)
 
 
 class GroupMetrics:

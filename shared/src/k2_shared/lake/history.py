@@ -46,6 +46,18 @@ def landed(metadata: TableMetadata, sink_id: str, commit_id: str, base: int | No
     return False
 
 
+def newest_offload(metadata: TableMetadata, table: str) -> tuple[Snapshot, OffloadedHour] | None:
+    """The newest commit of an hour, as far as snapshots are kept, and what it says of the hour.
+
+    Raises:
+        Halt: that is damaged.
+    """
+    for snapshot in ancestors(metadata, metadata.current_snapshot_id):
+        if hour := OffloadedHour.from_summary(properties(snapshot), table):
+            return snapshot, hour
+    return None
+
+
 def offloads(metadata: TableMetadata, table: str, start: datetime, base: int | None) -> list[OffloadedHour] | None:
     """What commits made of an hour since ``base``, the newest first; None where ``base`` is not in the history.
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Literal
 from uuid import UUID, uuid4
@@ -20,7 +20,7 @@ from pyiceberg.table import FileScanTask, Table
 
 from k2_shared.arrow.slices import sliced
 from k2_shared.core.retries import RetryBudget
-from k2_shared.lake.history import offloads
+from k2_shared.lake.history import newest_offload, offloads, properties
 from k2_shared.lake.memory import Turns
 from k2_shared.lake.offload_state import OffloadedHour, advanced, watermark
 from k2_shared.lake.owned import OwnedTable
@@ -54,6 +54,16 @@ class ComparedHour:
     rows: int
     fingerprint: str
     base: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenHour:
+    """An hour by its commit: when that was made, when the hour begins (UTC), its rows, and the bytes of its files."""
+
+    at: datetime
+    start: datetime
+    rows: int
+    bytes: int
 
 
 @dataclass
@@ -105,6 +115,20 @@ class HourlyTable(OwnedTable):
             Halt: it was changed by hand.
         """
         return watermark(self._table.metadata.properties, self._contract)
+
+    @property
+    def newest(self) -> WrittenHour | None:
+        """The hour that was written last, as the table was read last; None where no snapshot says of one.
+
+        Raises:
+            Halt: what a snapshot says is damaged.
+        """
+        found = newest_offload(self._table.metadata, self._contract)
+        if found is None:
+            return None
+        snapshot, hour = found
+        size = int(properties(snapshot).get("added-files-size", 0))
+        return WrittenHour(datetime.fromtimestamp(snapshot.timestamp_ms / 1_000, UTC), hour.start, hour.rows, size)
 
     def replace(self, hour: ComparedHour, slices: Iterable[pa.Table]) -> bool:
         """Put these rows in the place of those that the hour has; False where it has them already.

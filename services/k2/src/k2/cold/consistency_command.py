@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from k2.cold.offload_command import AsJson
+from k2.cold.offload_command import ATTEMPTS, AsJson
 from k2.interruption import telling
 from k2.sql.options import End, Start
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from k2.cold.layers import Layer
 
 _DIFFERS = 1
-_NAMED = 10
 OfLayer = Annotated[list[str] | None, typer.Option("--layer", help="A cold table, again for more; all by default.")]
 Repair = Annotated[bool, typer.Option("--repair", help="Offload the hours that differ again, and compare once more.")]
 
@@ -29,19 +28,21 @@ def consistency(
     By rows, exact sums and a checksum over every column. Exits 1 where an hour differs.
     """
     from k2.cold.layers import Layer
-    from k2.cold.offloading import Mode, offloaded
-    from k2.cold.offloads import ColdSettings, HourRange, opened, wanted
+    from k2.cold.offloading import Mode, compared, offloaded
+    from k2.cold.wanted import HourRange, wanted
+    from k2_shared.cold.tables import ColdSettings, opened
+    from k2_shared.lake.retries import at_table
 
     now = datetime.now(UTC)
     hours, tables = HourRange.parse(None, start, end, now), wanted(layer or ())
     with (
         telling(lambda: "nothing was found out; 'k2 consistency' again compares all"),
-        opened(ColdSettings.load(), tables) as offloads,
+        opened(ColdSettings.load(), tables, lambda _: at_table(ATTEMPTS)) as offloads,
     ):
         if repair:
             for name, each in offloads.items():
                 offloaded(name, each, hours, Mode(dry_run=False, allow_shrink=False), now)
-        layers = [Layer(name, each.compared(now, hours.first, hours.last)) for name, each in offloads.items()]
+        layers = [Layer.of(name, each, list(compared(name, each, hours, now))) for name, each in offloads.items()]
     _print_json(layers) if as_json else _print(layers)
     if not all(each.is_equal for each in layers):
         raise typer.Exit(_DIFFERS)
@@ -75,11 +76,18 @@ def _counts(layer: "Layer") -> list[str]:
 
 def _details(layer: "Layer") -> Iterator[str]:
     """The hours that differ, and those that were passed over because their rows leave the warm tier."""
+    from k2.cold.layers import NAMED_HOURS
+
     found = layer.to_json()
-    for each in found["differing"][:_NAMED]:
+    for each in found["differing"][:NAMED_HOURS]:
         yield f"{layer.name} {each['hour']} differs ({each['verdict']}): warm {each['warm']}; cold {each['cold']}"
-    if more := found["differing"][_NAMED:]:
+        for key in each["keys"]:
+            named = ", ".join(f"{name} {value}" for name, value in key["key"].items())
+            yield f"  {named}: {key['warm']} in warm, {key['cold']} in cold"
+    if more := found["differing"][NAMED_HOURS:]:
         yield f"{layer.name}: {len(more):,} more hours differ; --json names all"
     if passed := found["expiring"]:
-        named = ", ".join(passed[:_NAMED]) + (f" and {len(passed) - _NAMED:,} more" if passed[_NAMED:] else "")
+        named = ", ".join(passed[:NAMED_HOURS]) + (
+            f" and {len(passed) - NAMED_HOURS:,} more" if passed[NAMED_HOURS:] else ""
+        )
         yield f"{layer.name}: not compared, rows leave the warm tier: {named}"

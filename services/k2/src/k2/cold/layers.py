@@ -1,13 +1,17 @@
-"""What a comparison of both tiers comes to, layer by layer. Pure."""
+"""What a comparison of both tiers comes to, layer by layer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import timedelta
+from typing import Any, Self
 
-from k2_shared.cold.hours import TierHour, Verdict
-from k2_shared.cold.offload import HourComparison
+from k2_shared.cold.hours import Hour, TierHour, Verdict
+from k2_shared.cold.offload import ColdOffload, HourComparison
+from k2_shared.cold.warm_hours import KeyDifference
 
-_COMPARED = {Verdict.EQUAL, Verdict.TO_WRITE, Verdict.WOULD_SHRINK}
+_DIFFERING = {Verdict.TO_WRITE, Verdict.WOULD_SHRINK}
+_COMPARED = {Verdict.EQUAL, *_DIFFERING}
+NAMED_HOURS, _NAMED_KEYS = 10, 5
 _CANDLES = "gold_ohlcv_"
 
 
@@ -17,6 +21,13 @@ class Layer:
 
     table: str
     hours: Sequence[HourComparison]
+    keys: Mapping[Hour, Sequence[KeyDifference]]
+
+    @classmethod
+    def of(cls, table: str, offload: ColdOffload, hours: Sequence[HourComparison]) -> Self:
+        """The layer of a comparison, with the first keys of the first hours that differ. Blocks."""
+        differing = [each for each in hours if each.verdict in _DIFFERING][:NAMED_HOURS]
+        return cls(table, hours, {each.hour: offload.differing(each, _NAMED_KEYS) for each in differing})
 
     @property
     def name(self) -> str:
@@ -38,7 +49,7 @@ class Layer:
     @property
     def differing(self) -> list[HourComparison]:
         """The hours in which the tiers differ."""
-        return [each for each in self._compared if each.verdict is not Verdict.EQUAL]
+        return [each for each in self._compared if each.verdict in _DIFFERING]
 
     @property
     def is_equal(self) -> bool:
@@ -63,6 +74,7 @@ class Layer:
                     "verdict": each.verdict.value,
                     "warm": told(each.warm),
                     "cold": told(each.cold),
+                    "keys": [_key(found) for found in self.keys.get(each.hour, ())],
                 }
                 for each in self.differing
             ],
@@ -78,6 +90,15 @@ class Layer:
 def told(tier: TierHour | None) -> str:
     """What a tier has of an hour, in one line."""
     return str(tier.fingerprint) if tier else "nothing"
+
+
+def _key(found: KeyDifference) -> dict[str, Any]:
+    key = {name: _microseconds(value) if name == "window_start" else value for name, value in found.key.items()}
+    return {"key": key, "warm": found.warm, "cold": found.cold}
+
+
+def _microseconds(us: int) -> str:
+    return (Hour(0).start + timedelta(microseconds=us)).isoformat()
 
 
 def _rows(tier: TierHour | None) -> int:

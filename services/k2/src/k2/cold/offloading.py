@@ -2,11 +2,13 @@
 
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from k2.cold.offloads import HourRange
+from k2.cold.wanted import HourRange
+from k2.terminal import progress
 from k2_shared.cold.hours import Verdict
 from k2_shared.cold.offload import ColdOffload, HourComparison
 
@@ -52,6 +54,15 @@ class TableOffload:
         return {"table": self.table, "written": self.written, **left}
 
 
+def compared(name: str, offload: ColdOffload, hours: HourRange, now: datetime) -> Iterator[HourComparison]:
+    """Compare the hours of a table, in their order; how far it is shows on a terminal. Blocks."""
+    spans = offload.spans(now, hours.first, hours.last)
+    with progress(name, sum(span.rows for span in spans)) as advance:
+        for span in spans:
+            yield from offload.compared(now, span.first, span.last)
+            advance(span.rows)
+
+
 def offloaded(name: str, offload: ColdOffload, hours: HourRange, mode: Mode, now: datetime) -> TableOffload:
     """Offload the hours of a table that differ; each is told on stderr as it is done. Blocks.
 
@@ -59,7 +70,7 @@ def offloaded(name: str, offload: ColdOffload, hours: HourRange, mode: Mode, now
         K2Error: as ``ColdOffload`` does; the hours that were told stay written.
     """
     done = TableOffload(name)
-    for found in offload.compared(now, hours.first, hours.last):
+    for found in compared(name, offload, hours, now):
         if not mode.writes(found):
             done.left.setdefault(found.verdict, []).append(str(found.hour))
             continue

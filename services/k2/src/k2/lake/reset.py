@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from k2.catalog import connected
 from k2.running import run
 from k2_shared.core import contracts
 from k2_shared.core.lake_settings import LakeSettings
@@ -11,6 +10,7 @@ from k2_shared.core.settings import KafkaSettings, PrefixSettings
 from k2_shared.kafka import groups
 from k2_shared.kafka.topics import Names, administration
 from k2_shared.lake import iceberg
+from k2_shared.lake.connection import connected
 
 
 class ResetSettings(KafkaSettings, LakeSettings, PrefixSettings):

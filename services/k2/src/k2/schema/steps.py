@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from pyiceberg.catalog import Catalog
 
-from k2.catalog import connected
 from k2.init import InitSettings, align_tables, register_subjects
 from k2.running import run
 from k2_shared.core import contracts
@@ -14,6 +13,7 @@ from k2_shared.kafka.registry import SchemaRegistry
 from k2_shared.kafka.topics import Names
 from k2_shared.lake import iceberg
 from k2_shared.lake.alignment import differences
+from k2_shared.lake.connection import connected
 from k2_shared.warm import migrations, working
 
 

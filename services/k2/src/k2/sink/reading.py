@@ -11,7 +11,6 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table
 
-from k2.catalog import connected
 from k2.running import run
 from k2.sink.resolution import Found, Resolution, Trust, resolve
 from k2_shared.core import contracts
@@ -26,6 +25,7 @@ from k2_shared.kafka.offsets import offset_ranges
 from k2_shared.kafka.resumption import committed_all
 from k2_shared.kafka.topics import Names, administration
 from k2_shared.lake import iceberg
+from k2_shared.lake.connection import connected
 from k2_shared.lake.history import nearest_state
 from k2_shared.lake.sink_state import SinkState, World
 from k2_shared.lake.transaction import append

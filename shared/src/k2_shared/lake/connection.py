@@ -1,4 +1,4 @@
-"""The Iceberg catalog, and how a command fails that needs it."""
+"""The Iceberg catalog, and how what needs it fails where it does not answer."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

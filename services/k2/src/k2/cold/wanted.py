@@ -1,35 +1,15 @@
-"""The offloads of a run's cold tables, opened for a command."""
+"""Which hours of which cold tables the command line means."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
 
-from clickhouse_connect.driver.client import Client
-from pyiceberg.catalog import Catalog
-
-from k2.catalog import connected
 from k2.tail.selection import point_in_time
 from k2_shared.cold.hours import Hour
-from k2_shared.cold.offload import ColdOffload
-from k2_shared.core import contracts
+from k2_shared.cold.tables import cold_tables
 from k2_shared.core.contracts import ColdTableContract
 from k2_shared.core.errors import ConfigError
-from k2_shared.core.lake_settings import LakeSettings
-from k2_shared.core.settings import ClickHouseSettings, PrefixSettings
-from k2_shared.kafka.topics import Names
-from k2_shared.lake import iceberg
-from k2_shared.lake.replacement import HourlyTable
-from k2_shared.lake.retries import at_table
-from k2_shared.warm.client import connect, database, failures
-
-_ATTEMPTS = 20
-_TRADES = ("raw_trades", "bronze_trades", "silver_trades")  # before the candles that are made of them
-
-
-class ColdSettings(LakeSettings, ClickHouseSettings, PrefixSettings):
-    """Where both tiers are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,33 +52,7 @@ def wanted(names: Sequence[str]) -> Mapping[str, ColdTableContract]:
     Raises:
         ConfigError: there is no such table.
     """
-    found = contracts.cold_tables()
-    every = {name: found[name] for name in dict.fromkeys([*_TRADES, *found])}
+    every = cold_tables()
     if unknown := [name for name in names if name not in every]:
         raise ConfigError(f"{unknown[0]!r} is no cold table: they are {', '.join(every)}")
     return {name: contract for name, contract in every.items() if not names or name in names}
-
-
-@contextmanager
-def opened(settings: ColdSettings, tables: Mapping[str, ColdTableContract]) -> Iterator[dict[str, ColdOffload]]:
-    """The offloads of tables by their names, for the length of a block. Blocks.
-
-    Raises:
-        ConfigError: a table does not exist, or ClickHouse refuses the login.
-        Unavailable: ClickHouse, the catalog or the store do not answer.
-    """
-    names = Names(settings.k2_prefix)
-    with connected(settings) as catalog, closing(connect(settings, database(settings, names))) as client:
-        found = {name: _opened(settings, names, catalog, client, each) for name, each in tables.items()}
-        with failures(settings):
-            yield found
-
-
-def _opened(
-    settings: ColdSettings, names: Names, catalog: Catalog, client: Client, contract: ColdTableContract
-) -> ColdOffload:
-    table = iceberg.find(catalog, names, contract)
-    if table is None:
-        raise ConfigError(f"table {'.'.join(iceberg.identifier(names, contract))} does not exist: run 'k2 init'")
-    hourly = HourlyTable(table, contract.name, contract.hour_by, at_table(_ATTEMPTS))
-    return ColdOffload(contract, settings, client, hourly)
