@@ -25,6 +25,8 @@ class RunningDemo:
 
     process: subprocess.Popen[str]
     cwd: Path
+    said: str = ""
+    """What it said on stderr, once it has ended."""
 
     @property
     def folder(self) -> Path:
@@ -52,8 +54,8 @@ class RunningDemo:
 
     def result(self) -> tuple[int, dict[str, Any]]:
         """Wait for the end: the exit code and the one JSON object on stdout."""
-        out, err = self.process.communicate(timeout=PATIENCE_S)
-        assert out, err
+        out, self.said = self.process.communicate(timeout=PATIENCE_S)
+        assert out, self.said
         return self.process.returncode, json.loads(out)
 
     def _started(self) -> bool:

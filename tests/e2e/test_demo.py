@@ -26,7 +26,7 @@ def test_other_recordings_reconcile(demos: Demos, tmp_path: Path) -> None:
 
     code, found = demo.result()
 
-    assert (code, found["reconciled"]) == (0, True)
+    assert (code, found["reconciled"]) == (0, True), demo.said
     assert found["recorded"] == {"BINANCE:SHIB/USDT": 900, "KRAKEN:BTC/USD": 300}
     assert found["stages"]["gold"] == found["tables"]["gold_crypto_trades"] == 1_197
     assert _warm_as_stages(found)

@@ -221,20 +221,25 @@ import asyncio
 
 from k2.main import main
 
-def interrupted(work):
+def interrupted(*_):
     raise KeyboardInterrupt
 
-asyncio.run = interrupted
+{interrupted} = interrupted
 main()
 """
-"""Runs a command that is interrupted when its work is made and has not begun."""
+"""Runs a command that is interrupted while something is made."""
+HALF_MADE = ["asyncio.run", "asyncio.BaseEventLoop.__init__"]
 
 
+@pytest.mark.parametrize("half_made", HALF_MADE)
 @pytest.mark.parametrize("words", ["topics", "status", "gaps"])
-def test_interrupted_before_its_work_began_a_command_says_nothing(words: str) -> None:
-    """Neither does the interpreter, of the work that was not begun."""
+def test_interrupted_before_its_work_began_a_command_says_nothing(words: str, half_made: str) -> None:
+    """Neither does the interpreter, of the work that was not begun or of the loop that was not finished."""
     done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED_AT_ONCE, words], capture_output=True, text=True, timeout=DEADLINE_S
+        [sys.executable, "-c", INTERRUPTED_AT_ONCE.format(interrupted=half_made), words],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 

@@ -98,13 +98,19 @@ def _ending() -> Iterator[None]:
         sys.stderr.write(f"k2: {error}\n")
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
-        warnings.filterwarnings("ignore", "coroutine .* was never awaited")  # made, and interrupted before it began
+        _leave_half_made()
         raise typer.Exit(_INTERRUPTED) from None
     except (BrokenPipeError, SystemExit) as end:
         if isinstance(end, SystemExit) and not isinstance(end.__context__, BrokenPipeError):  # which rich makes of it
             raise
         discard_stdout()
         raise typer.Exit(PIPE_CLOSED) from None
+
+
+def _leave_half_made() -> None:
+    """Say nothing of what was interrupted while it was made: work that had not begun, or an event loop."""
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited")
+    sys.unraisablehook = lambda _: None
 
 
 app = typer.Typer(
