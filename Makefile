@@ -21,7 +21,7 @@ SPARK_MEMBERS = $(foreach m,./shared[lake] ./shared/support[testing] ./deploy/lo
 MANIFESTS = requirements.lock Makefile $(MEMBERS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cores test-repeat test-first-run test-crashes test-protocols test-alerts test-service test-feeds test-feed-kills soak-feeds test-exactly-once test-warm test-candles test-lake test-spark bench-cli bench-core bench-feeds bench-fold bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state bench-clickhouse bench-lake bench-warm bench-candles check lint format lock clean
+.PHONY: help demo test test-cores test-repeat test-first-run test-crashes test-protocols test-alerts test-service test-feeds test-feed-kills soak-feeds test-exactly-once test-warm test-candles test-lake test-cold test-spark bench-cli bench-core bench-feeds bench-fold bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state bench-clickhouse bench-lake bench-warm bench-candles check lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -111,6 +111,10 @@ test-candles: .venv/.dev ## every candle is exact and says what it lacks, whatev
 test-lake: .venv/.dev ## each Iceberg table has its topics' rows, whatever dies, on both catalogs (ARGS="--seed 7 --rounds 20 --catalog both")
 	@.venv/bin/k2 stack exec --state $(STATE)/test-postgres --catalog postgres -- .venv/bin/python -m pytest shared/tests/lake shared/tests/cold services/iceberg_sink
 	@.venv/bin/python -m tests.lake.run --state $(STATE)/lake $(ARGS)
+
+test-cold: .venv/.dev ## cold equals warm and the log of all that warm was told, whatever dies, on both catalogs (ARGS="--seed 7 --catalog both")
+	@.venv/bin/k2 stack exec --state $(STATE)/test -- .venv/bin/python -m pytest -m long shared/tests/cold services/offload
+	@.venv/bin/python -m tests.cold.run --state $(STATE)/cold $(ARGS)
 
 .venv-spark/.ready: .venv/.dev deploy/spark/requirements.lock deploy/spark/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info >= (3, 14))' || { \

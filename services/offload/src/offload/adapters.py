@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 
@@ -29,9 +29,12 @@ NOT_EXPIRED = "table_snapshots_not_expired"
 class ColdTables:
     """Offloads one table at a time, in a thread of the caller's; ``stop`` may be called from another."""
 
-    def __init__(self, settings: OffloadSettings, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: OffloadSettings, metrics: Metrics, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         self._settings = settings
         self._metrics = metrics
+        self._clock = clock
         self._contracts = cold_tables()
         self._stopping = threading.Event()
         self._budget: RetryBudget | None = None
@@ -73,7 +76,7 @@ class ColdTables:
         return account
 
     def _offload(self, offload: ColdOffload, account: Account) -> None:
-        now = datetime.now(UTC)
+        now = self._clock()
         for found in self._compared(offload, now):
             if found.verdict is Verdict.TO_WRITE:
                 self._write(offload, found, now, account)

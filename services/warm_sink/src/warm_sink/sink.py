@@ -222,9 +222,10 @@ class WarmTableSink(TableSink):
 
     async def _evidence(self, filled: Filled) -> dict[TopicPartition, Evidence]:
         committed = await self._group()
-        kept = await self._kept(filled.kept_hours)
+        logs = await offset_ranges_now(self._settings, self.feed.partitions)
+        kept = await self._kept(filled.kept_hours)  # afterwards: what comes in between is not expired
         found = {}
-        for at, log in (await offset_ranges_now(self._settings, self.feed.partitions)).items():
+        for at, log in logs.items():
             first = max(log.start, min(kept.get(at, log.stop), log.stop))
             found[at] = Evidence(committed[at].offset, filled.ends.get(at, 0), log, first, filled.folded)
         return found

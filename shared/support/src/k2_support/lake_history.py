@@ -1,9 +1,13 @@
 """A long history of a table, written as metadata instead of by as many commits of rows."""
 
+import time
+
 from pyiceberg.table import Table
 from pyiceberg.table.refs import SnapshotRefType
 from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.table.update import AddSnapshotUpdate, SetSnapshotRefUpdate
+
+from k2_support.waiting import wait_for
 
 STEP_MS = 2
 _AT_ONCE = 500  # a catalog takes longer for each
@@ -11,7 +15,7 @@ _LONGEST_MS = 50_000  # catalogs refuse a snapshot that is a minute older than w
 
 
 def lengthen(table: Table, commits: int) -> None:
-    """Put ``commits`` snapshots behind a table's head, ``STEP_MS`` apart where there is room; the last is of now.
+    """Put ``commits`` snapshots behind a table's head, ``STEP_MS`` apart where there is room; all are of the past.
 
     Each is a copy of the head and has its rows; what the head says of a sink, all say. Their ids are their numbers.
     """
@@ -33,6 +37,7 @@ def lengthen(table: Table, commits: int) -> None:
         made.append(parent)
     for start in range(0, commits, _AT_ONCE):
         _add(table, made[start : start + _AT_ONCE])
+    wait_for(lambda: time.time() * 1_000 > parent.timestamp_ms, 60, "the last snapshot's time")
 
 
 def _add(table: Table, snapshots: list[Snapshot]) -> None:
