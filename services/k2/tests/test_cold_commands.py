@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from services.k2.tests.gold_rows import k2 as run_k2
 from typer.testing import CliRunner, Result
 
 from k2.main import app
@@ -26,6 +27,10 @@ class Tiers(ColdTiers):
     def k2(self, words: str, **environment: str) -> Result:
         """The command, with these words."""
         return CliRunner().invoke(app, words.split(), env={"K2_PREFIX": self.names.prefix, **environment})
+
+    def k2_alone(self, words: str) -> str:
+        """What the command prints in a process of its own, where it owns stdout."""
+        return run_k2(self.names, *words.split()).stdout
 
     def rows(self, words: str = "") -> dict[str, Any]:
         """What ``k2 consistency`` says by layer, in the order in which it does."""
@@ -178,6 +183,34 @@ def test_an_hour_that_expires_is_named_and_left(tiers: Tiers) -> None:
     assert f"silver: not compared, rows leave the warm tier: {HOUR}" in tiers.k2("consistency").stdout
     assert json.loads(tiers.k2("offload run --table silver_trades --json").stdout)[0]["expiring"] == [HOUR]
     assert tiers.cold("silver_trades") == 400
+
+
+def test_what_has_left_the_warm_tier_is_read_from_cold(tiers: Tiers) -> None:
+    """Trades and candles, by a time or the last, digit by digit as they were; a symbol that cold alone has is known."""
+    tiers.warm.command("INSERT INTO candles SELECT * REPLACE('BTC/USD' AS symbol) FROM candles WHERE trade_count < 100")
+    tiers.k2("offload run")
+    reads = [
+        "trades BTC/USD --from 2026-02-28 --json",
+        "trades KRAKEN:BTC/USD --from 2026-02-28 --to 2026-03-01 -n 5 --csv",
+        "trades BTC/USD -n 7 --json",
+        "ohlcv BTC/USD 1m --from 2026-02-28 --json",
+        "ohlcv BTC/USD 1m -n 3 --csv",
+        "ohlcv BTC/USD 1m --from 2026-02-28",
+    ]
+    before = {words: tiers.k2_alone(words) for words in reads}
+    assert [words for words, said in before.items() if len(said.splitlines()) < 3] == []
+    tiers.warm.command("TRUNCATE TABLE silver_trades")
+    tiers.warm.command("TRUNCATE TABLE candles")
+    assert tiers.k2("offload run").exit_code == 0
+    assert {words: tiers.k2_alone(words) for words in reads} == before
+
+
+def test_a_delivery_again_is_no_other_trade(tiers: Tiers) -> None:
+    """Of those that cold has, the first is told."""
+    before = tiers.k2_alone("trades BTC/USD --from 2026-02-28 --json")
+    tiers.add("kafka_offset + 9000 AS kafka_offset, price + 1 AS price")
+    assert before
+    assert tiers.k2_alone("trades BTC/USD --from 2026-02-28 --json") == before
 
 
 def test_hours_are_chosen_by_time(tiers: Tiers) -> None:

@@ -17,11 +17,11 @@ def hour(verdict: Verdict, number: int = 0, cold: TierHour | None = TIER) -> Hou
 def test_hours_are_counted_as_they_stand() -> None:
     """One that was written as it was found then; one that cannot be is still to be written."""
     account = Account("silver_trades")
-    account.left(hour(Verdict.OPEN))
+    account.left(hour(Verdict.OPEN, 1))
     account.left(hour(Verdict.WOULD_SHRINK, 2))
-    account.wrote(hour(Verdict.EQUAL))
-    account.wrote(hour(Verdict.EQUAL, cold=None))
-    account.refused(hour(Verdict.TO_WRITE), "it does not fit")
+    account.wrote(hour(Verdict.EQUAL, 3))
+    account.wrote(hour(Verdict.EQUAL, 4, cold=None))
+    account.refused(hour(Verdict.TO_WRITE, 5), "it does not fit")
     assert account.labels == {"open": 1, "expiring": 0, "equal": 2, "to_write": 1, "would_shrink": 1}
     assert (account.written, account.rows) == (2, 7)
     assert (account.shrinking, account.refusals) == (["1970-01-01T02:00Z"], ["it does not fit"])

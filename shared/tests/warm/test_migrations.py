@@ -8,6 +8,8 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
+from k2_shared.cold.tables import cold_tables
+from k2_shared.cold.views import view_of
 from k2_shared.core import contracts
 from k2_shared.core.errors import ConfigError, Halt, Unavailable
 from k2_shared.core.settings import ClickHouseReaderSettings, ClickHouseSettings
@@ -18,7 +20,8 @@ from k2_support.ports import free_port
 
 TABLES = {"raw_trades", "bronze_trades", "silver_trades", "gold_trades", "dead_letters", "gaps", "sink_state"}
 OF_CANDLES = {"candle_rebuilds", "candles", "missing_ids", "candles_missing", "ohlcv"}
-VIEWS = {f"gold_ohlcv_{timeframe}" for timeframe in ("1m", "5m", "15m", "30m", "1h", "1d")}
+CANDLE_VIEWS = {f"gold_ohlcv_{timeframe}" for timeframe in ("1m", "5m", "15m", "30m", "1h", "1d")}
+VIEWS = CANDLE_VIEWS | {view_of(each) for each in cold_tables().values()}
 COLUMN_TYPES = {
     "string": {"String", "LowCardinality(String)", "Enum8('BUY' = 1, 'SELL' = 2)"},
     "long": {"Nullable(Int64)"},

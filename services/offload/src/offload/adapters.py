@@ -82,6 +82,7 @@ class ColdTables:
                 self._write(offload, found, now, account)
             else:
                 account.left(found)
+        offload.publish(account.verdicts.items(), now)
         self._tell(offload, account)
         self._expire(offload, account.table)
 

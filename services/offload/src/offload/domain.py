@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from k2_shared.cold.hours import Verdict
+from k2_shared.cold.hours import Hour, Verdict
 from k2_shared.cold.offload import HourComparison
 
 _NAMED = 5
@@ -15,7 +15,7 @@ class Account:
     """The hours of a table as they stand after its offload, and what could not be written of it."""
 
     table: str
-    hours: Counter[Verdict] = field(default_factory=Counter)
+    verdicts: dict[Hour, Verdict] = field(default_factory=dict)
     written: int = 0
     rows: int = 0
     shrinking: list[str] = field(default_factory=list)
@@ -23,7 +23,7 @@ class Account:
 
     def left(self, found: HourComparison) -> None:
         """Take in an hour that was left as it is."""
-        self.hours[found.verdict] += 1
+        self.verdicts[found.hour] = found.verdict
         if found.verdict is Verdict.WOULD_SHRINK:
             self.shrinking.append(str(found.hour))
 
@@ -39,9 +39,15 @@ class Account:
         self.refusals.append(why)
 
     @property
+    def hours(self) -> Counter[Verdict]:
+        """How many hours stand how."""
+        return Counter(self.verdicts.values())
+
+    @property
     def labels(self) -> Mapping[str, int]:
         """How many hours stand how, by what metrics and logs call it."""
-        return {verdict.name.lower(): self.hours[verdict] for verdict in Verdict}
+        hours = self.hours
+        return {verdict.name.lower(): hours[verdict] for verdict in Verdict}
 
 
 def named(hours: list[str]) -> str:

@@ -1,6 +1,6 @@
 """The offload of one cold table: hours compared in both tiers, and those replaced that differ. Everything blocks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,6 +11,7 @@ from clickhouse_connect.driver.client import Client
 
 from k2_shared.cold.hours import Hour, Rule, Span, TierHour, Verdict, judged, spans
 from k2_shared.cold.rows import cold_rows
+from k2_shared.cold.views import definitions, first_warm
 from k2_shared.cold.warm_hours import ColdSource, KeyDifference, TierHours
 from k2_shared.core.contracts import ColdTableContract
 from k2_shared.core.errors import Unavailable
@@ -84,6 +85,13 @@ class ColdOffload:
         if found.warm is None or found.cold is None:
             return []
         return self._hours.differing(self._source(self.table.head()), found.hour, most)
+
+    def publish(self, hours: Iterable[tuple[Hour, Verdict]], now: datetime) -> None:
+        """Make the view over both tiers anew: by the table as it is, once all ``hours`` were compared."""
+        head = self.table.head()
+        source = None if head.snapshot_id is None else self._source(head)
+        for statement in definitions(self._contract, first_warm(hours, Hour.of(now)), source):
+            self._hours.define(statement)
 
     def write(self, found: HourComparison, now: datetime) -> HourComparison:
         """Put what the warm tier has of an hour in the place of what the cold table has; returns it compared anew.

@@ -140,6 +140,10 @@ class TierHours:
         for symbols in packed(self._symbols(hour), slice_rows):
             yield from self._slices(hour, symbols, slice_rows)
 
+    def define(self, statement: str) -> None:
+        """Run a statement that makes something."""
+        self._client.command(statement)
+
     def _slices(self, hour: Hour, symbols: Sequence[tuple[str, str]], slice_rows: int) -> Iterator[pa.Table]:
         sql = (
             f"SELECT {', '.join(self._names)} FROM {self._contract.relation} "  # noqa: S608  # a contract's

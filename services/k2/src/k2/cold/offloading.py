@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from k2.cold.wanted import HourRange
+from k2.cold.wanted import EVERY_HOUR, HourRange
 from k2.terminal import progress
-from k2_shared.cold.hours import Verdict
+from k2_shared.cold.hours import Hour, Verdict
 from k2_shared.cold.offload import ColdOffload, HourComparison
 
 
@@ -69,8 +69,9 @@ def offloaded(name: str, offload: ColdOffload, hours: HourRange, mode: Mode, now
     Raises:
         K2Error: as ``ColdOffload`` does; the hours that were told stay written.
     """
-    done = TableOffload(name)
+    done, verdicts = TableOffload(name), dict[Hour, Verdict]()
     for found in compared(name, offload, hours, now):
+        verdicts[found.hour] = found.verdict
         if not mode.writes(found):
             done.left.setdefault(found.verdict, []).append(str(found.hour))
             continue
@@ -79,4 +80,6 @@ def offloaded(name: str, offload: ColdOffload, hours: HourRange, mode: Mode, now
         done.written[str(found.hour)] = rows
         end = "would be written (--dry-run)" if mode.dry_run else "written"
         sys.stderr.write(f"{name} {found.hour}: {rows:,} rows {end}\n")
+    if hours == EVERY_HOUR and not mode.dry_run:
+        offload.publish(verdicts.items(), now)
     return done

@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 
 from k2.cold.offloading import compared
-from k2.cold.wanted import HourRange
+from k2.cold.wanted import EVERY_HOUR
 from k2.status import agents
 from k2.status.pages import Page
 from k2.status.settings import Pipeline
@@ -19,7 +19,6 @@ from k2_shared.cold.offload import ColdOffload
 from k2_shared.lake.replacement import WrittenHour
 
 _AGENT = "offload"
-_ALL = HourRange(None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,7 @@ class TableProgress:
 
 def read(name: str, offload: ColdOffload, now: datetime, page: Page | None) -> TableProgress:
     """Compare a table and ask how far it is. Blocks."""
-    hours = Counter(found.verdict for found in compared(name, offload, _ALL, now))
+    hours = Counter(found.verdict for found in compared(name, offload, EVERY_HOUR, now))
     offload.table.head()
     success = _told(page, "k2_offload_last_success_timestamp_seconds", name)
     return TableProgress(

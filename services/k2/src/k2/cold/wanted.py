@@ -38,6 +38,9 @@ class HourRange:
         return cls(Hour.of(first) if first else None, last)
 
 
+EVERY_HOUR = HourRange(None, None)
+
+
 def _moment(option: str, text: str | None, now: datetime) -> datetime | None:
     if text is None:
         return None

@@ -14,6 +14,7 @@ class Candle:
     """A candle of one symbol and timeframe; times are in microseconds since the epoch.
 
     ``missing_trades`` are those that are known to be missing and may belong to it; it is complete where there is none.
+    None is a number that is not known, as of a candle in the cold tier.
     """
 
     exchange: str
@@ -29,7 +30,7 @@ class Candle:
     vwap: Decimal
     trade_count: int
     is_closed: bool
-    missing_trades: int
+    missing_trades: int | None
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Self:
@@ -37,9 +38,15 @@ class Candle:
         return cls(**{field.name: row[field.name] for field in fields(cls)})
 
     @property
+    def lacks_trades(self) -> bool:
+        """Whether trades of it are known to be missing."""
+        return self.missing_trades != 0
+
+    @property
     def state(self) -> str:
         """Whether it is complete, and whether more may come."""
-        missing = [f"{self.missing_trades:,} missing"] if self.missing_trades else []
+        count = "some" if self.missing_trades is None else f"{self.missing_trades:,}"
+        missing = [f"{count} missing"] if self.lacks_trades else []
         return ", ".join([*([] if self.is_closed else ["open"]), *missing]) or "complete"
 
     @property

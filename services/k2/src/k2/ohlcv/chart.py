@@ -48,7 +48,7 @@ Columns = Sequence[Candle | None]
 def legend(candles: Sequence[Candle]) -> str:
     """What the signs of their charts say."""
     marked = f"; {_MARK} is incomplete: trades of it are known to be missing"
-    return _LEGEND + (marked if any(candle.missing_trades for candle in candles) else "")
+    return _LEGEND + (marked if any(candle.lacks_trades for candle in candles) else "")
 
 
 def fitting(candles: Sequence[Candle], width: int, thirds: int = THIRDS) -> list[Candle]:
@@ -69,7 +69,7 @@ def chart(drawn: Sequence[Candle], width: int, thirds: int = THIRDS) -> list[Tex
     pitch = min(_WIDEST, max(1, _capacity(columns, width, thirds) // len(columns)))
     prices = [_line([_price(each, scale, line) for each in columns], pitch) for line in range(scale.lines)]
     volumes = [_line([_volume(each, most, line) for each in columns], pitch) for line in range(_VOLUME_LINES)]
-    marks = [_line([_mark(each) for each in columns], pitch)] if any(each.missing_trades for each in drawn) else []
+    marks = [_line([_mark(each) for each in columns], pitch)] if any(each.lacks_trades for each in drawn) else []
     lines = [*prices, *marks, *volumes]
     labels = [*scale.labels(), *[""] * len(marks), *fixed([most]), *[""] * (_VOLUME_LINES - 2), _VOLUME]
     return [_title(drawn), *_labelled(lines, labels), _times(columns, pitch, width)]
@@ -130,7 +130,7 @@ def _volume(candle: Candle | None, most: Decimal, line: int) -> tuple[str, str]:
 
 
 def _mark(candle: Candle | None) -> tuple[str, str]:
-    return (_MARK, _DOUBT) if candle and candle.missing_trades else (" ", "")
+    return (_MARK, _DOUBT) if candle and candle.lacks_trades else (" ", "")
 
 
 def _style(candle: Candle) -> str:

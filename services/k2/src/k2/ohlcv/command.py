@@ -1,5 +1,6 @@
 """``k2 ohlcv`` from the command line. Data goes to stdout, chatter to stderr."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -44,18 +45,26 @@ def ohlcv(
     limit_rows: LimitRows = None,
     limit_result_mb: LimitResultMb = None,
 ) -> None:
-    """Print or draw a symbol's candles from the warm tier (ClickHouse): exact, and each says whether it is complete."""
+    """Print or draw a symbol's candles: exact, and each says whether it is complete.
+
+    They are asked of the warm tier (ClickHouse), and of the cold one (Iceberg) where they are older.
+    """
     from k2.ohlcv.selection import Selection, timeframe_of
     from k2.ohlcv.showing import Asked, show
     from k2.sql.limits import QueryLimits
     from k2.sql.output import Form
     from k2.sql.symbol_times import SymbolTimes
+    from k2.sql.tiers import asks_cold
     from k2.sql.warm_reader import warm_reader
+    from k2_shared.core import contracts
 
     form, limits = Form(as_json, as_csv, parquet), QueryLimits(limit_s, limit_mb, limit_rows, limit_result_mb)
     form.check(force)
-    of = SymbolTimes.parse(symbol, start, end, datetime.now(UTC))
-    asked = Asked(Selection(of, timeframe_of(timeframe), count), form, as_chart, following)
-    asked.check()
+    now = datetime.now(UTC)
+    of = SymbolTimes.parse(symbol, start, end, now)
+    wanted = Selection(of, timeframe_of(timeframe), count)
+    Asked(wanted, form, as_chart, following).check()
+    kept_hours = contracts.cold_tables()[wanted.view].warm_retention_hours
     with warm_reader(limits) as reader:
-        show(reader, asked, symbol)
+        is_old = asks_cold(reader, of, kept_hours, wanted.enough, now)
+        show(reader, Asked(replace(wanted, in_both_tiers=is_old), form, as_chart, following), symbol)

@@ -1,4 +1,4 @@
-"""Which candles are meant, as queries of the warm tier. Pure."""
+"""Which candles are meant, as queries of the warm tier or of both. Pure."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -10,13 +10,22 @@ from k2_shared.core.errors import ConfigError
 
 LAST = 20
 VIEW = "gold_ohlcv_{}"
-LONGEST_KEPT = VIEW.format(TIMEFRAMES[-1].name)
+ALL = "all_{}"
+"""The view over both tiers."""
+LONGEST_KEPT = ALL.format(VIEW.format(TIMEFRAMES[-1].name))
 """The view that knows a symbol for the longest time."""
 FOLLOWED = 1_440
 """The newest candles of an exchange that are looked at again for changes, at most."""
 _COLUMNS = (
     "exchange, symbol, window_start, window_end, open_time, open, high, low, close, close_time, volume, quote_volume, "
     "vwap, trade_count, toBool(is_closed) AS is_closed, toBool(is_complete) AS is_complete, missing_trades"
+)
+_OWN = (
+    "exchange, symbol, window_start, open_time, open, high, low, close, close_time, volume, quote_volume, "
+    "CAST(trade_count, 'Nullable(Int64)') AS trade_count, toBool(is_complete) AS is_complete"
+)
+_DERIVED = (
+    "window_end <= now64(6, 'UTC') AS is_closed, CAST(quote_volume / volume, 'Nullable(Decimal(38, 16))') AS vwap"
 )
 _FORWARD = "ORDER BY window_start, exchange"
 _NAMES = [timeframe.name for timeframe in TIMEFRAMES]
@@ -36,11 +45,15 @@ def timeframe_of(text: str) -> Timeframe:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Candles of a symbol whose windows have a part of a time; so many of each exchange where that is said."""
+    """Candles of a symbol whose windows have a part of a time; so many of each exchange where that is said.
+
+    They are the warm tier's, or both tiers': cold says of a candle that lacks trades not how many.
+    """
 
     of: SymbolTimes
     timeframe: Timeframe
     count: int | None
+    in_both_tiers: bool = False
 
     @property
     def view(self) -> str:
@@ -57,12 +70,18 @@ class Selection:
 
     def since(self, start: datetime) -> "Selection":
         """The candles of windows from there on."""
-        return replace(self, of=replace(self.of, start=start))
+        return replace(self, of=replace(self.of, start=start), in_both_tiers=False)
 
     @property
     def newest(self) -> str:
         """The last candles alone, as many as are looked at again for changes."""
-        return self._last(FOLLOWED)
+        return replace(self, in_both_tiers=False)._last(FOLLOWED)
+
+    @property
+    def enough(self) -> str:
+        """Whether the warm tier has as many of each exchange as the last that are meant."""
+        counts = f"SELECT count() AS found FROM {self.view} WHERE {self._condition} GROUP BY exchange"  # noqa: S608
+        return f"SELECT count() > 0 AND min(found) >= {self.count or LAST} FROM ({counts})"  # noqa: S608
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -74,8 +93,28 @@ class Selection:
 
     @property
     def _source(self) -> str:
-        condition = self._windows.condition("window_start")
-        return f"SELECT {_COLUMNS} FROM {self.view} WHERE {condition}"  # noqa: S608  # values are parameters
+        source = f"({self._both})" if self.in_both_tiers else f"{self.view} WHERE {self._condition}"
+        return f"SELECT {_COLUMNS} FROM {source}"  # noqa: S608  # values are parameters
+
+    @property
+    def _condition(self) -> str:
+        return self._windows.condition("window_start")
+
+    @property
+    def _both(self) -> str:
+        """Each candle once: the one that knows more trades, and of two that know as many the warm tier's."""
+        tiers = (
+            f"SELECT {_OWN}, {missing} AS missing_trades, {number} AS tier FROM {relation} WHERE {self._condition}"  # noqa: S608
+            for number, (relation, missing) in enumerate(
+                ((self.view, "missing_trades"), (ALL.format(self.view), "if(is_complete, 0, NULL)"))
+            )
+        )
+        minutes = self.timeframe.width_us // 60_000_000
+        return (
+            f"SELECT *, addMinutes(window_start, {minutes}) AS window_end, {_DERIVED} "  # noqa: S608
+            f"FROM ({' UNION ALL '.join(tiers)}) "
+            "ORDER BY trade_count DESC, tier LIMIT 1 BY exchange, symbol, window_start"
+        )
 
     @property
     def _windows(self) -> SymbolTimes:

@@ -61,7 +61,7 @@ class CandleTable:
 
 
 def _state(candle: Candle) -> Text:
-    return Text(candle.state, "yellow" if candle.missing_trades else "")
+    return Text(candle.state, "yellow" if candle.lacks_trades else "")
 
 
 def drawn(candles: Sequence[Candle], width: int, thirds: int = THIRDS) -> list[list[Candle]]:

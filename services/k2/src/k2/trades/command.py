@@ -41,20 +41,29 @@ def trades(
     limit_rows: LimitRows = None,
     limit_result_mb: LimitResultMb = None,
 ) -> None:
-    """Print a symbol's trades from the warm tier (ClickHouse): the last ones, or those of a time, each once."""
+    """Print a symbol's trades, each once: the last ones, or those of a time.
+
+    They are asked of the warm tier (ClickHouse), and of the cold one (Iceberg) where they are older.
+    """
     from k2.sql.limits import QueryLimits
     from k2.sql.output import Form, write
     from k2.sql.symbol_times import SymbolTimes
+    from k2.sql.tiers import asks_cold
     from k2.sql.warm_reader import warm_reader
-    from k2.trades.selection import TABLE, Selection
+    from k2.trades.selection import KNOWN, Selection
+    from k2_shared.core import contracts
 
     form, limits = Form(as_json, as_csv, parquet, _DROPS), QueryLimits(limit_s, limit_mb, limit_rows, limit_result_mb)
     form.check(force)
-    of = SymbolTimes.parse(symbol, start, end, datetime.now(UTC))
+    now = datetime.now(UTC)
+    of = SymbolTimes.parse(symbol, start, end, now)
+    wanted, kept_hours = Selection(of, count), contracts.cold_tables()["silver_trades"].warm_retention_hours
     with warm_reader(limits) as reader:
-        with reader.result(Selection(of, count).sql, of.parameters, final=0) as result:  # it says what is to be merged
+        is_old = asks_cold(reader, of, kept_hours, wanted.enough, now)
+        sql = wanted.in_both_tiers if is_old else wanted.sql
+        with reader.result(sql, of.parameters, final=0) as result:  # it says what is to be merged
             if result.has_rows:
                 write(result, form)
                 return
-        of.check_known(reader, TABLE, symbol, "trade")
+        of.check_known(reader, KNOWN, symbol, "trade")
         sys.stderr.write("no such trade\n")

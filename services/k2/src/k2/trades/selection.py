@@ -1,4 +1,4 @@
-"""Which trades are meant, as a query of the warm tier. Pure."""
+"""Which trades are meant, as a query of the warm tier or of both. Pure."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,12 @@ from k2.sql.symbol_times import SymbolTimes
 
 LAST = 20
 TABLE = "gold_trades"
+BOTH_TIERS = "all_silver_trades"
+KNOWN = f"(SELECT exchange, symbol FROM {TABLE} UNION ALL SELECT exchange, symbol FROM {BOTH_TIERS})"  # noqa: S608
+"""The symbols that a tier knows."""
 _COLUMNS = "timestamp, exchange, symbol, price, quantity, quote_volume, side, trade_id"
+_SIDE = "CAST(side, 'Nullable(String)') AS side"
+_PLACE = "kafka_topic, kafka_partition, kafka_offset"
 _FORWARD = "timestamp, source_sequence, trade_id, exchange"
 _BACKWARD = "timestamp DESC, source_sequence DESC, trade_id DESC, exchange DESC"
 _REPEATS = 4  # rows of a trade that are not merged yet, on average
@@ -27,6 +32,31 @@ class Selection:
             limit = f" LIMIT {self.count}" if self.count else ""
             return f"SELECT {_COLUMNS} FROM {TABLE} FINAL WHERE {wanted} ORDER BY {_FORWARD}{limit}"  # noqa: S608  # values are parameters
         return f"SELECT {_COLUMNS} FROM ({self._last(wanted, self.count or LAST)}) ORDER BY {_FORWARD}"  # noqa: S608
+
+    @property
+    def enough(self) -> str:
+        """Whether the warm tier has as many as the last that are meant."""
+        count = self.count or LAST
+        rows = f"SELECT exchange, trade_id FROM {TABLE} WHERE {self.of.condition('timestamp')} LIMIT {_REPEATS * count}"  # noqa: S608
+        return f"SELECT uniqExact(exchange, trade_id) >= {count} FROM ({rows})"  # noqa: S608
+
+    @property
+    def in_both_tiers(self) -> str:
+        """As ``sql``, of both tiers: gold's trades, and of those it has no more, silver's first deliveries."""
+        wanted, columns = self.of.condition("timestamp"), f"{_COLUMNS}, source_sequence, {_PLACE}"
+        tiers = (
+            f"SELECT {columns.replace('side', _SIDE)}, {number} AS tier FROM {relation} WHERE {wanted}"  # noqa: S608
+            for number, relation in enumerate((f"{TABLE} FINAL", BOTH_TIERS))
+        )
+        first = (
+            f"SELECT * FROM ({' UNION ALL '.join(tiers)}) "  # noqa: S608
+            f"ORDER BY tier, {_PLACE} LIMIT 1 BY exchange, symbol, trade_id"
+        )
+        if self.of.start:
+            limit = f" LIMIT {self.count}" if self.count else ""
+            return f"SELECT {_COLUMNS} FROM ({first}) ORDER BY {_FORWARD}{limit}"  # noqa: S608
+        last = f"SELECT * FROM ({first}) ORDER BY {_BACKWARD} LIMIT {self.count or LAST}"  # noqa: S608
+        return f"SELECT {_COLUMNS} FROM ({last}) ORDER BY {_FORWARD}"  # noqa: S608
 
     def _last(self, wanted: str, count: int) -> str:
         """The last trades; merged are only rows of the times that they are of, where the last day tells those."""
