@@ -15,6 +15,7 @@ from k2_support.waiting import wait_for
 
 pytestmark = pytest.mark.timeout(900)  # as the waits in it add up
 RATES = ("--duplicates", "0.05", "--invalid", "0.02", "--speed", "10", "--json")
+STAGES = ("raw", "bronze", "silver")
 KILLED = ("silver", "gold", "iceberg_sink", "warm_sink")
 
 
@@ -36,6 +37,9 @@ def test_other_recordings_reconcile(demos: Demos, tmp_path: Path) -> None:
     assert found["stages"]["silver"] > found["stages"]["gold"]
     assert list(found["candles"]) == ["1m", "5m", "15m", "30m", "1h", "1d"]
     assert all(each["rows"] and not each["mismatches"] for each in found["candles"].values())
+    assert [row["cold"] for row in found["consistency"]["rows"][:3]] == [found["stages"][name] for name in STAGES]
+    assert len(found["consistency"]["rows"]) == 9
+    assert all(row["equal"] and row["cold"] == row["warm"] > 0 for row in found["consistency"]["rows"])
     faults = found["faults"]
     assert (faults["dropped_ids"], faults["gaps_filled"], faults["gold_killed"], faults["problems"]) == (6, 2, 1, [])
     assert faults["back_after_s"] > 0

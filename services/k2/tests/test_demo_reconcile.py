@@ -13,7 +13,7 @@ from k2.demo import oracle
 from k2.demo.faults import DroppedIds
 from k2.demo.observer import StageCount, percentile
 from k2.demo.oracle import Delivered, Recorded, Struck
-from k2.demo.reconcile import SHOWN, Expected, Sides, differences, shortfalls
+from k2.demo.reconcile import SHOWN, ColdRows, Expected, Sides, differences, shortfalls
 from k2.demo.report import Ages, Report
 from k2.demo.tables import TWICE, TableRows
 from k2.demo.warm_rows import WarmRows
@@ -53,12 +53,32 @@ def _sides() -> Sides:
         "dead_letters": WarmRows(2, 2),
         "gaps": WarmRows(6, 6),
     }
-    return Sides(Expected(RECORDED, SENT), stages, tables, warm, {"1m": WarmRows(2, 2), "1d": WarmRows(1, 1)})
+    return Sides(Expected(RECORDED, SENT), stages, tables, warm, {"1m": WarmRows(2, 2), "1d": WarmRows(1, 1)}, _cold())
+
+
+def _cold(**changes: ColdRows) -> list[ColdRows]:
+    """The layers of the cold tier, some of them others."""
+    counts = {"raw": 5, "bronze": 4, "silver": 3, "gold 1m": 2, "gold 1d": 1}
+    return [changes.get(name, ColdRows(name, count, count, equal=True)) for name, count in counts.items()]
 
 
 def test_equal_sides_reconcile() -> None:
     """Where every stage and table holds what was sent there is no difference."""
     assert differences(_sides()) == []
+
+
+@pytest.mark.parametrize(
+    ("found", "where"),
+    [
+        (ColdRows("silver", 3, 3, equal=False), ["cold layer silver against the warm tier"]),
+        (ColdRows("silver", 2, 2, equal=True), ["cold layer silver"]),
+        (ColdRows("silver", 3, 4, equal=False), ["cold layer silver", "cold layer silver against the warm tier"]),
+    ],
+)
+def test_a_cold_layer_that_differs_is_found(found: ColdRows, where: list[str]) -> None:
+    """From the warm tier, or with it from what was sent."""
+    sides = replace(_sides(), cold=_cold(silver=found))
+    assert [each.where for each in differences(sides)] == where
 
 
 @pytest.mark.parametrize("stage", ["raw", "dlq"])

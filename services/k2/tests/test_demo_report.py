@@ -1,6 +1,7 @@
 """What a demo prints at its end, on screens of any width."""
 
 import io
+import json
 import re
 from array import array
 from collections import Counter
@@ -12,7 +13,7 @@ from services.k2.tests.candles import candle
 from k2.demo.faults import DropOutcome, DroppedIds, Faults, GoldKill
 from k2.demo.observer import StageCount
 from k2.demo.oracle import Delivered
-from k2.demo.reconcile import Expected, Sides, differences
+from k2.demo.reconcile import ColdRows, Expected, Sides, differences
 from k2.demo.report import Ages, Report
 from k2.demo.tables import TWICE, TableRows
 from k2.demo.warm_rows import WarmRows
@@ -49,7 +50,8 @@ def report(gold: int = 1, faults: Faults = FAULTS) -> Report:
         "gaps": WarmRows(4, 4),
     }
     candles = {name: WarmRows(1, 1) for name in ("1m", "15m", "1d")}
-    sides = Sides(Expected({"KRAKEN:BTC/USDT": {10_218_807: True}}, sent), stages, tables, warm, candles)
+    cold = [ColdRows("raw", 3, 3, equal=True), ColdRows("silver", 2, 2, equal=True)]
+    sides = Sides(Expected({"KRAKEN:BTC/USDT": {10_218_807: True}}, sent), stages, tables, warm, candles, cold)
     ages = Ages(array("d", [4_000.0]), array("d", [900.0]))
     return Report(sides, differences(sides), ages, 1.0, faults, DRAWN)
 
@@ -90,6 +92,16 @@ def test_the_last_candles_are_drawn_in_few_lines() -> None:
     (title,) = (number for number, line in enumerate(lines) if line.startswith("KRAKEN:BTC/USDT  63 candles of 1m"))
     assert lines[title + 11] == "┃ rises, █ falls"
     assert max(map(len, lines[title : title + 12])) == 80
+
+
+def test_both_tiers_stand_side_by_side() -> None:
+    """Layer by layer, for people and for machines."""
+    lines = [line.split() for line in printed(report(), 80).splitlines()]
+    at = lines.index(["layer", "warm", "cold", "equal"])
+    assert lines[at + 1 : at + 3] == [["raw", "3", "3", "yes"], ["silver", "2", "2", "yes"]]
+    said = json.loads(report().as_json())["consistency"]
+    assert said["rows"][0] == {"layer": "raw", "warm": 3, "cold": 3, "equal": True}
+    assert said["equal"] is True
 
 
 def test_how_soon_a_trade_stands_in_both_tiers_is_told() -> None:

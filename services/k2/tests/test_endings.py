@@ -55,6 +55,7 @@ NEED_THE_CATALOG = (
     "sink resolve gold_crypto_trades --dry-run",
     "lake reset --dry-run",
     "offload run",
+    "offload status",
     "consistency",
 )
 NEED_CLICKHOUSE = (

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from k2_shared.cold.fingerprint import Fingerprint
-from k2_shared.cold.hours import Hour, Rule, Span, TierHour, Verdict, judged, spans
+from k2_shared.cold.hours import Chunk, Hour, Rule, TierHour, Verdict, chunks, judged
 from k2_shared.core import contracts
 
 COLD = contracts.cold_tables()
@@ -145,7 +145,7 @@ def test_recordings_go_by_when_they_were_received() -> None:
         ({7: 5, 2: 6}, [(0, 6, 6), (7, 9, 5)]),
     ],
 )
-def test_spans_leave_out_no_hour(rows: dict[int, int], cut: list[tuple[int, int, int]]) -> None:
+def test_chunks_leave_out_no_hour(rows: dict[int, int], cut: list[tuple[int, int, int]]) -> None:
     """They follow one another, with ten rows at most, or one hour that has more."""
-    found = spans({Hour(number): count for number, count in rows.items()}, Hour(0), Hour(9), 10)
-    assert list(found) == [Span(Hour(first), Hour(last), count) for first, last, count in cut]
+    found = chunks({Hour(number): count for number, count in rows.items()}, Hour(0), Hour(9), 10)
+    assert list(found) == [Chunk(Hour(first), Hour(last), count) for first, last, count in cut]

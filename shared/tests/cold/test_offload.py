@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from k2_shared.cold.hours import Hour, Span, Verdict
+from k2_shared.cold.hours import Chunk, Hour, Verdict
 from k2_shared.cold.offload import ColdOffload, HourComparison
 from k2_shared.core import contracts
 from k2_shared.core.errors import Unavailable
@@ -35,8 +35,8 @@ def offload(tables: WarmTables, names: Names) -> Iterator[ColdOffload]:
 def compared(offload: ColdOffload, hour: Hour | None = None) -> HourComparison:
     """The one hour as it is now."""
     now = datetime.now(UTC)
-    (span,) = offload.spans(now, hour, hour)
-    (found,) = offload.compared(now, span.first, span.last)
+    (chunk,) = offload.chunks(now, hour, hour)
+    (found,) = offload.compared(now, chunk.first, chunk.last)
     return found
 
 
@@ -88,6 +88,6 @@ def test_without_rows_there_is_nothing_to_compare(offload: ColdOffload, tables: 
     """Of an hour that no tier has."""
     tables.command("TRUNCATE TABLE silver_trades")
     now, hour = datetime.now(UTC), Hour(0)
-    assert offload.spans(now) == []
-    assert offload.spans(now, hour) == offload.spans(now, None, hour) == [Span(hour, hour, 0)]
+    assert offload.chunks(now) == []
+    assert offload.chunks(now, hour) == offload.chunks(now, None, hour) == [Chunk(hour, hour, 0)]
     assert offload.compared(now, hour, hour) == []

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from k2_shared.cold.hours import Hour, Verdict
-from k2_shared.cold.tables import ColdSettings, cold_tables, opened
+from k2_shared.cold.tables import cold_tables, opened
 from k2_shared.cold.views import definitions, first_warm, view_of
 from k2_shared.cold.warm_hours import ColdSource
+from k2_shared.core.lake_settings import ColdSettings
 from k2_shared.kafka.topics import Names
 from k2_shared.lake.retries import at_table
 from k2_support.cold_tiers import ROWS, ColdTiers, cold_tiers
@@ -31,8 +32,8 @@ def offloaded(tiers: ColdTiers, ahead: timedelta = timedelta()) -> None:
     with opened(settings, cold_tables(), lambda _: at_table(5)) as offloads:
         for each in offloads.values():
             verdicts = {}
-            for span in each.spans(now):
-                for found in each.compared(now + ahead, span.first, span.last):
+            for chunk in each.chunks(now):
+                for found in each.compared(now + ahead, chunk.first, chunk.last):
                     is_new = found.verdict is Verdict.TO_WRITE
                     verdicts[found.hour] = (each.write(found, now) if is_new else found).verdict
             each.publish(verdicts.items(), now)

@@ -27,7 +27,7 @@ def test_no_tool_is_in_an_agents_image(service: str) -> None:
     assert hidden(service) >= TOOLS - {service}
 
 
-@pytest.mark.parametrize("service", sorted({*SERVICES} - {"iceberg_sink", "warm_sink"}))
+@pytest.mark.parametrize("service", sorted({*SERVICES} - {"iceberg_sink", "offload", "warm_sink"}))
 def test_only_who_fills_tables_has_arrow(service: str) -> None:
     """It is larger than all the rest of an agent's image."""
     assert "pyarrow" in hidden(service)

@@ -41,8 +41,11 @@ COMMANDS = {
     ),
     "lag": ("k2.topics.command:lag", "Show how many committed records each consumer group has not read."),
     "tail": ("k2.tail.command:tail", "Print records, decoded."),
-    "trades": ("k2.trades.command:trades", "Print a symbol's trades from the warm tier (ClickHouse)."),
-    "ohlcv": ("k2.ohlcv.command:ohlcv", "Print or draw a symbol's candles from the warm tier (ClickHouse)."),
+    "trades": ("k2.trades.command:trades", "Print a symbol's trades, each once: the last ones, or those of a time."),
+    "ohlcv": (
+        "k2.ohlcv.command:ohlcv",
+        "Print or draw a symbol's candles: exact, and each says whether it is complete.",
+    ),
     "candles": ("k2.candles.command:app", "Candles of the warm tier (ClickHouse)."),
     "offload": ("k2.cold.offload_command:app", "The cold tier (Iceberg): hours of the warm tier."),
     "consistency": (

@@ -87,8 +87,8 @@ class ColdTables:
         self._expire(offload, account.table)
 
     def _compared(self, offload: ColdOffload, now: datetime) -> Iterator[HourComparison]:
-        for span in offload.spans(now):
-            for found in offload.compared(now, span.first, span.last):
+        for chunk in offload.chunks(now):
+            for found in offload.compared(now, chunk.first, chunk.last):
                 if self._stopping.is_set():
                     raise Interrupted
                 yield found

@@ -5,7 +5,7 @@ from typing import Annotated
 from croniter import croniter
 from pydantic import AfterValidator, Field
 
-from k2_shared.cold.tables import ColdSettings
+from k2_shared.core.lake_settings import ColdSettings
 from k2_shared.core.settings import AgentSettings
 
 SERVICE = "offload"

@@ -47,7 +47,7 @@ class Hour:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class Chunk:
     """Hours from ``first`` to ``last``, both included, and about how many rows the warm tier has of them."""
 
     first: Hour
@@ -55,15 +55,15 @@ class Span:
     rows: int
 
 
-def spans(rows: Mapping[Hour, int], first: Hour, last: Hour, most: int) -> Iterator[Span]:
+def chunks(rows: Mapping[Hour, int], first: Hour, last: Hour, most: int) -> Iterator[Chunk]:
     """Spans that follow one another from ``first`` to ``last``, of ``most`` rows each, or of one hour that has more."""
     begin, held = first, 0
     for hour, count in sorted(rows.items()):
         if held and held + count > most:
-            yield Span(begin, Hour(hour.number - 1), held)
+            yield Chunk(begin, Hour(hour.number - 1), held)
             begin, held = hour, 0
         held += count
-    yield Span(begin, last, held)
+    yield Chunk(begin, last, held)
 
 
 class Verdict(Enum):

@@ -9,7 +9,7 @@ from functools import partial
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
-from k2_shared.cold.hours import Hour, Rule, Span, TierHour, Verdict, judged, spans
+from k2_shared.cold.hours import Chunk, Hour, Rule, TierHour, Verdict, chunks, judged
 from k2_shared.cold.rows import cold_rows
 from k2_shared.cold.views import definitions, first_warm
 from k2_shared.cold.warm_hours import ColdSource, KeyDifference, TierHours
@@ -18,7 +18,7 @@ from k2_shared.core.errors import Unavailable
 from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.lake.replacement import ComparedHour, HourlyTable, Outdated, TableHead
 
-SPAN_ROWS = 2_000_000
+CHUNK_ROWS = 2_000_000
 """Rows of the warm tier that one query compares, if they are of more than one hour."""
 _GRACE = timedelta(minutes=5)  # rows of an hour may be under way so long; later ones make the tiers differ
 _ATTEMPTS = 3
@@ -57,11 +57,11 @@ class ColdOffload:
         begin = self.table.watermark
         return None if begin is None else self._rule.end_of(Hour.of(begin))
 
-    def spans(self, now: datetime, first: Hour | None = None, last: Hour | None = None) -> list[Span]:
+    def chunks(self, now: datetime, first: Hour | None = None, last: Hour | None = None) -> list[Chunk]:
         """The hours to compare, cut into what one query compares: of None as far as the warm tier has rows."""
         rows = self._hours.populated(first or Hour(0), last or Hour.of(now))
         bounds = [*filter(None, (first, last)), *rows]
-        return list(spans(rows, min(bounds), max(bounds), SPAN_ROWS)) if bounds else []
+        return list(chunks(rows, min(bounds), max(bounds), CHUNK_ROWS)) if bounds else []
 
     def compared(self, now: datetime, first: Hour, last: Hour) -> list[HourComparison]:
         """Compare the hours from ``first`` to ``last`` that a tier has rows of, in their order.

@@ -10,9 +10,8 @@ from k2_shared.cold.offload import ColdOffload
 from k2_shared.core import contracts
 from k2_shared.core.contracts import ColdTableContract
 from k2_shared.core.errors import ConfigError
-from k2_shared.core.lake_settings import LakeSettings
+from k2_shared.core.lake_settings import ColdSettings
 from k2_shared.core.retries import RetryBudget
-from k2_shared.core.settings import ClickHouseSettings, PrefixSettings
 from k2_shared.kafka.topics import Names
 from k2_shared.lake import iceberg
 from k2_shared.lake.connection import connected
@@ -20,10 +19,6 @@ from k2_shared.lake.replacement import HourlyTable
 from k2_shared.warm.client import connect, database, failures
 
 _TRADES = ("raw_trades", "bronze_trades", "silver_trades")  # before the candles that are made of them
-
-
-class ColdSettings(LakeSettings, ClickHouseSettings, PrefixSettings):
-    """Where both tiers are."""
 
 
 def cold_tables() -> dict[str, ColdTableContract]:

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from k2_shared.core.aws_credentials import keys_in
 from k2_shared.core.catalog_properties import passed_on
-from k2_shared.core.settings import CaFile, Settings
+from k2_shared.core.settings import CaFile, ClickHouseSettings, PrefixSettings, Settings
 
 
 def _has_keys(path: Path) -> Path:
@@ -82,3 +82,7 @@ class SinkIdSettings(LakeSettings):
         pattern=r"^[a-z0-9-]{1,40}$",
         description="names the sink's state in the tables; another id starts from nothing and doubles every row",
     )
+
+
+class ColdSettings(LakeSettings, ClickHouseSettings, PrefixSettings):
+    """Where both the warm and the cold tier are."""

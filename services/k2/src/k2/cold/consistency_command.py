@@ -30,7 +30,8 @@ def consistency(
     from k2.cold.layers import Layer
     from k2.cold.offloading import Mode, compared, offloaded
     from k2.cold.wanted import HourRange, wanted
-    from k2_shared.cold.tables import ColdSettings, opened
+    from k2_shared.cold.tables import opened
+    from k2_shared.core.lake_settings import ColdSettings
     from k2_shared.lake.retries import at_table
 
     now = datetime.now(UTC)

@@ -48,7 +48,8 @@ def run(
     """
     from k2.cold.offloading import Mode, offloaded
     from k2.cold.wanted import HourRange, wanted
-    from k2_shared.cold.tables import ColdSettings, opened
+    from k2_shared.cold.tables import opened
+    from k2_shared.core.lake_settings import ColdSettings
     from k2_shared.lake.retries import at_table
 
     now = datetime.now(UTC)
@@ -92,7 +93,8 @@ def status(table: Tables = None, as_json: AsJson = False) -> None:
     """
     from k2.cold.progress import agents_page, read
     from k2.cold.wanted import wanted
-    from k2_shared.cold.tables import ColdSettings, opened
+    from k2_shared.cold.tables import opened
+    from k2_shared.core.lake_settings import ColdSettings
     from k2_shared.lake.retries import at_table
 
     now, tables = datetime.now(UTC), wanted(table or ())

@@ -56,11 +56,11 @@ class TableOffload:
 
 def compared(name: str, offload: ColdOffload, hours: HourRange, now: datetime) -> Iterator[HourComparison]:
     """Compare the hours of a table, in their order; how far it is shows on a terminal. Blocks."""
-    spans = offload.spans(now, hours.first, hours.last)
-    with progress(name, sum(span.rows for span in spans)) as advance:
-        for span in spans:
-            yield from offload.compared(now, span.first, span.last)
-            advance(span.rows)
+    chunks = offload.chunks(now, hours.first, hours.last)
+    with progress(name, sum(chunk.rows for chunk in chunks)) as advance:
+        for chunk in chunks:
+            yield from offload.compared(now, chunk.first, chunk.last)
+            advance(chunk.rows)
 
 
 def offloaded(name: str, offload: ColdOffload, hours: HourRange, mode: Mode, now: datetime) -> TableOffload:

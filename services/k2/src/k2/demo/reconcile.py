@@ -67,10 +67,21 @@ class Expected:
 
 
 @dataclass(frozen=True)
+class ColdRows:
+    """A layer in both tiers: how many rows each has of the hours that are over, and whether they are the same."""
+
+    layer: str
+    warm: int
+    cold: int
+    equal: bool
+
+
+@dataclass(frozen=True)
 class Sides:
     """The expected and the found side of a reconciliation; ``tables`` are Iceberg's, ``warm`` ClickHouse's.
 
     ``candles`` are of each timeframe those of ClickHouse, beside those that another engine makes of the recordings.
+    ``cold`` are the layers of the cold tier, in Iceberg, beside ClickHouse's.
     """
 
     expected: Expected
@@ -78,6 +89,13 @@ class Sides:
     tables: Mapping[str, TableRows]
     warm: Mapping[str, WarmRows]
     candles: Mapping[str, WarmRows]
+    cold: Sequence[ColdRows] = ()
+
+    @property
+    def expected_cold(self) -> dict[str, int]:
+        """The rows that each layer of the cold tier must have."""
+        stages = {name: self.expected.stages[name] for name in ("raw", "bronze", "silver")}
+        return stages | {f"gold {timeframe}": found.records for timeframe, found in self.candles.items()}
 
     @property
     def expected_warm(self) -> dict[str, int]:
@@ -117,6 +135,10 @@ def _all(sides: Sides) -> Iterator[Difference]:
         yield from _beside(f"{where} against its topics", found)
     for timeframe, found in sides.candles.items():
         yield from _beside(f"candles of {timeframe} against the recordings", found)
+    for layer in sides.cold:
+        yield from _count(f"cold layer {layer.layer}", sides.expected_cold[layer.layer], layer.cold)
+        if not layer.equal:
+            yield Difference(f"cold layer {layer.layer} against the warm tier", layer.warm, layer.cold)
 
 
 def _of(exchange: Exchange, ids: Counter[str]) -> Counter[str]:

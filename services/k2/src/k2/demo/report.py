@@ -3,7 +3,7 @@
 import json
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from rich.console import Console
 from rich.table import Table
@@ -25,6 +25,7 @@ _STAGES = (
     Column("age p50 ms", 1, "right"),
     Column("age p99 ms", 2, "right"),
 )
+_LAYERS = (Column("layer"), Column("warm", 0, "right"), Column("cold", 0, "right"), Column("equal"))
 _DRAWN_WIDTH, _DRAWN_THIRDS = 80, 2
 """Candles are drawn in so many columns, with so many thirds of lines for their prices."""
 
@@ -73,6 +74,10 @@ class Report:
                     name: {"rows": found.rows, "mismatches": found.mismatches}
                     for name, found in self.sides.candles.items()
                 },
+                "consistency": {
+                    "rows": [asdict(layer) for layer in self.sides.cold],
+                    "equal": all(layer.equal for layer in self.sides.cold),
+                },
                 "age_ms": {
                     name: {"p50": percentile(found, 0.5), "p99": percentile(found, 0.99)}
                     for name, found in ages.items()
@@ -90,6 +95,7 @@ class Report:
         console.print()
         for drawn in charts(self.drawn, min(width, _DRAWN_WIDTH), _DRAWN_THIRDS):
             console.print(drawn)
+        console.print(_cold(self.sides, width))
         console.print()
         rows = self.sides.tables["gold_crypto_trades"].rows
         self._say(
@@ -132,6 +138,14 @@ def _stages(sides: Sides, width: int) -> Table:
     for name, of in sides.candles.items():
         rows.append((WARM.format(VIEW.format(name)), *_counts(of.records, of.rows), "", ""))
     return table(_STAGES, rows, width)
+
+
+def _cold(sides: Sides, width: int) -> Table:
+    rows: list[tuple[str | Text, ...]] = []
+    for layer in sides.cold:
+        same = Text("yes", "green") if layer.equal else Text("NO", "red")
+        rows.append((layer.layer, *_counts(layer.warm, layer.cold), same))
+    return table(_LAYERS, rows, width)
 
 
 def _quantiles(ages_ms: Sequence[float]) -> str:

@@ -9,11 +9,12 @@ from pathlib import Path
 from k2 import init
 from k2.demo import agents, oracle, recomputed
 from k2.demo.agents import Fleet, Simulator
+from k2.demo.cold import ColdTier
 from k2.demo.faults import DroppedIds, to_drop
 from k2.demo.observer import Observer
 from k2.demo.options import Options
 from k2.demo.oracle import Recorded
-from k2.demo.reconcile import Expected, Sides, differences, shortfalls
+from k2.demo.reconcile import ColdRows, Expected, Sides, differences, shortfalls
 from k2.demo.report import Ages, Report
 from k2.demo.screen import Moment, Screen
 from k2.demo.strikes import Strikes
@@ -121,6 +122,7 @@ class Demo:
         reader = ClickHouseReaderSettings.load(**given).as_reader()
         self._warm, self._freshness = WarmTier(self._settings, reader, names), Freshness(reader, names)
         self._candles = WarmCandles(reader, names)
+        self._cold = ColdTier(environment)
         trades = sum(fits for trades in recorded.values() for fits in trades.values())
         self._strikes = Strikes(
             self._simulator, self._fleet, self._observer, drops, trades, screen.say, calm=options.calm
@@ -141,8 +143,10 @@ class Demo:
             with self._screen:
                 await self._watch(observing)
             seconds = time.monotonic() - began
+            with step("offloading every hour to the cold tier, and comparing both tiers", self._screen.say):
+                cold = await asyncio.to_thread(self._cold.read)
             with step("comparing every stage and table with what the exchanges sent, id by id", self._screen.say):
-                return await asyncio.to_thread(self._report, seconds)
+                return await asyncio.to_thread(self._report, seconds, cold)
         finally:
             for each in observing:
                 each.cancel()
@@ -197,13 +201,13 @@ class Demo:
     def _expected(self) -> Expected:
         return Expected(self._recorded, oracle.delivered(self._simulator.log), self._drops)
 
-    def _report(self, seconds: float) -> Report:
+    def _report(self, seconds: float, cold: Sequence[ColdRows]) -> Report:
         tables, warm, candles = (
             self._tables.read(),
             self._warm.read(),
             self._candles.read(recomputed.candles(self._recordings)),
         )
-        sides = Sides(self._expected(), self._observer.stages, tables, warm, candles.beside)
+        sides = Sides(self._expected(), self._observer.stages, tables, warm, candles.beside, cold)
         ages = Ages(self._tables.gold_ages_ms(), self._freshness.ages_ms)
         return Report(sides, differences(sides), ages, seconds, self._strikes.faults, candles.drawn)
 
