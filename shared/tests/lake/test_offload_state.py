@@ -8,7 +8,7 @@ from pyiceberg.table.metadata import TableMetadata, TableMetadataV2
 from pyiceberg.table.snapshots import Operation, Snapshot, Summary
 
 from k2_shared.core.errors import Halt
-from k2_shared.lake.history import offloads
+from k2_shared.lake.history import newest_offload, offloads
 from k2_shared.lake.offload_state import OffloadedHour, advanced, watermark
 
 TABLE = "silver_trades"
@@ -97,3 +97,12 @@ def test_what_was_made_of_an_hour_since_a_snapshot(base: int | None, expected: l
 def test_a_table_without_snapshots_has_no_hours() -> None:
     """It was compared when it had none."""
     assert offloads(history(), TABLE, START, None) == []
+
+
+def test_the_newest_commit_of_an_hour_is_found() -> None:
+    """Behind those of others, as of a compaction; none where there is none."""
+    later = OffloadedHour(NEXT, 3, "3:cd", "commit-2")
+    found = newest_offload(history(HOUR.to_summary(TABLE), later.to_summary(TABLE), {"a": "b"}), TABLE)
+    assert found is not None
+    assert (found[0].snapshot_id, found[1]) == (2, later)
+    assert newest_offload(history({"a": "b"}), TABLE) is None
