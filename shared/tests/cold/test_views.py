@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +10,8 @@ from k2_shared.cold.hours import Hour, Verdict
 from k2_shared.cold.tables import cold_tables, opened
 from k2_shared.cold.views import definitions, first_warm, view_of
 from k2_shared.cold.warm_hours import ColdSource
-from k2_shared.core.lake_settings import ColdSettings
+from k2_shared.core.aws_credentials import StoreKeys
+from k2_shared.core.lake_settings import ColdSettings, LakeSettings
 from k2_shared.kafka.topics import Names
 from k2_shared.lake.retries import at_table
 from k2_support.cold_tiers import ROWS, ColdTiers, cold_tiers
@@ -25,10 +27,11 @@ def tiers(names: Names) -> Iterator[ColdTiers]:
         yield made
 
 
-def offloaded(tiers: ColdTiers, ahead: timedelta = timedelta()) -> None:
-    """Every hour of every table, and the views by what both tiers say so much later."""
+def offloaded(tiers: ColdTiers, ahead: timedelta = timedelta(), keys: Path | None = None) -> None:
+    """Every hour of every table, and the views by what both tiers say so much later; perhaps with a file of keys."""
     now = datetime.now(UTC)
-    settings = ColdSettings.load(k2_prefix=tiers.names.prefix)
+    given = {"s3_credentials_file": keys, "s3_secret_access_key": "other"} if keys else {}
+    settings = ColdSettings.load(k2_prefix=tiers.names.prefix, **given)
     with opened(settings, cold_tables(), lambda _: at_table(5)) as offloads:
         for each in offloads.values():
             verdicts = {}
@@ -62,12 +65,16 @@ def test_the_warm_tier_is_asked_from_the_hour_on_behind_which_none_expires(
 
 def test_keys_are_quoted() -> None:
     """A secret with a quote ends no statement."""
-    table, view = definitions(cold_tables()[CANDLES], NOW, ColdSource("http://s3/b/", "m.json", "k", r"a'b\c"))
+    table, view = definitions(
+        cold_tables()[CANDLES], NOW, ColdSource("http://s3/b/", "m.json", StoreKeys("k", r"a'b\c"))
+    )
     assert r"'a\'b\\c'" in table
     assert " FINAL" not in view
 
 
-def test_a_row_is_there_once_before_an_offload_after_it_and_when_warm_has_lost_it(tiers: ColdTiers) -> None:
+def test_a_row_is_there_once_before_an_offload_after_it_and_when_warm_has_lost_it(
+    tiers: ColdTiers, tmp_path: Path
+) -> None:
     """Then it comes from cold, value by value as it was."""
     before = counts(tiers)
     assert (before["silver_trades"], before["bronze_trades"]) == (ROWS, ROWS)
@@ -76,7 +83,10 @@ def test_a_row_is_there_once_before_an_offload_after_it_and_when_warm_has_lost_i
     columns = ", ".join(column.name for column in cold_tables()[CANDLES].columns)
     asked = f"SELECT {columns} FROM all_{CANDLES} ORDER BY symbol, window_start"  # noqa: S608
     candles, silver = tiers.warm.ask(asked), tiers.warm.ask("SELECT * FROM all_silver_trades ORDER BY kafka_offset")
-    offloaded(tiers, timedelta(days=29, hours=12))
+    known = LakeSettings.load().store_keys
+    keys = tmp_path / "credentials"
+    keys.write_text(f"[default]\naws_access_key_id = {known.key}\naws_secret_access_key = {known.secret}\n")
+    offloaded(tiers, timedelta(days=29, hours=12), keys)
     for table in ("silver_trades", "candles"):
         tiers.warm.command(f"TRUNCATE TABLE {table}")
     found = counts(tiers)

@@ -59,7 +59,8 @@ def _column(column: Column) -> str:
 
 
 def _engine(source: ColdSource) -> str:
-    given = ", ".join(_quoted(each) for each in (source.url, source.key, source.secret))
+    keys = source.keys
+    given = ", ".join(_quoted(each) for each in (source.url, keys.key, keys.secret, keys.token))
     return f"IcebergS3({given}) SETTINGS iceberg_metadata_file_path = {_quoted(source.metadata_path)}"
 
 

@@ -12,6 +12,7 @@ from clickhouse_connect.driver.client import Client
 from k2_shared.arrow.slices import sliced
 from k2_shared.cold.fingerprint import Fingerprint, checksum, hour_number, row_hash, sums
 from k2_shared.cold.hours import Hour, TierHour
+from k2_shared.core.aws_credentials import StoreKeys
 from k2_shared.core.contracts import ColdTableContract
 from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.lake.replacement import TableHead
@@ -34,8 +35,7 @@ class ColdSource:
 
     url: str
     metadata_path: str
-    key: str
-    secret: str
+    keys: StoreKeys
 
     @classmethod
     def of(cls, settings: LakeSettings, location: str, head: TableHead) -> "ColdSource":
@@ -43,16 +43,16 @@ class ColdSource:
 
         Raises:
             ValueError: its metadata is not in its place.
+            OSError: the file of keys cannot be read.
         """
-        root, secret = location.rstrip("/") + "/", settings.s3_secret_access_key
+        root = location.rstrip("/") + "/"
         if not head.metadata_location.startswith(root):
             raise ValueError(f"metadata {head.metadata_location} is not under {root}, where ClickHouse looks for it")
         bucket_and_path = root.partition("://")[2]
         return cls(
             url=f"{str(settings.s3_endpoint).rstrip('/')}/{bucket_and_path}",
             metadata_path=head.metadata_location.removeprefix(root),
-            key=settings.s3_access_key_id or "",
-            secret=secret.get_secret_value() if secret else "",
+            keys=settings.store_keys,
         )
 
     @property
@@ -60,14 +60,15 @@ class ColdSource:
         """The table function; its arguments are parameters of the query."""
         # A parameter is not taken in there; the catalog's names have neither quote nor backslash.
         return (
-            "icebergS3({cold_url:String}, {cold_key:String}, {cold_secret:String}, "
+            "icebergS3({cold_url:String}, {cold_key:String}, {cold_secret:String}, {cold_token:String}, "
             f"SETTINGS iceberg_metadata_file_path = '{self.metadata_path}')"
         )
 
     @property
     def parameters(self) -> dict[str, str]:
         """What the query is given for it."""
-        return {"cold_url": self.url, "cold_key": self.key, "cold_secret": self.secret}
+        keys = self.keys
+        return {"cold_url": self.url, "cold_key": keys.key, "cold_secret": keys.secret, "cold_token": keys.token}
 
 
 @dataclass(frozen=True, slots=True)

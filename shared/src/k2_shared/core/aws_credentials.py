@@ -2,10 +2,20 @@
 
 from configparser import ConfigParser
 from configparser import Error as ParsingError
+from dataclasses import dataclass
 from pathlib import Path
 
 PROFILE = "default"
 _NAMES = {"aws_access_key_id": True, "aws_secret_access_key": True, "aws_session_token": False}  # whether it must be
+
+
+@dataclass(frozen=True, slots=True)
+class StoreKeys:
+    """Keys of an object store; the session token is empty where there is none."""
+
+    key: str
+    secret: str
+    token: str = ""
 
 
 def keys_in(path: Path) -> dict[str, str]:

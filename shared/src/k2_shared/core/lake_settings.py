@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from k2_shared.core.aws_credentials import keys_in
+from k2_shared.core.aws_credentials import StoreKeys, keys_in
 from k2_shared.core.catalog_properties import passed_on
 from k2_shared.core.settings import CaFile, ClickHouseSettings, PrefixSettings, Settings
 
@@ -72,6 +72,18 @@ class LakeSettings(Settings):
     def has_sql_catalog(self) -> bool:
         """Whether the catalog is a database."""
         return self.iceberg_catalog_uri.startswith("postgresql:")
+
+    @property
+    def store_keys(self) -> StoreKeys:
+        """The keys of the object store as they are now, of the file where there is one; empty where none are set.
+
+        Raises:
+            OSError: the file cannot be read, or does not have them.
+        """
+        if self.s3_credentials_file:
+            return StoreKeys(*keys_in(self.s3_credentials_file).values())
+        secrets = (self.s3_secret_access_key, self.s3_session_token)
+        return StoreKeys(self.s3_access_key_id or "", *(each.get_secret_value() if each else "" for each in secrets))
 
 
 class SinkIdSettings(LakeSettings):
