@@ -31,7 +31,7 @@ from k2_support.warm_tables import WarmTables
 from offload.adapters import ColdTables
 from offload.settings import OffloadSettings
 
-PATIENCE_S = 300.0
+PATIENCE_S = 900.0
 _COMMAND_S = 400.0
 _FIRST = 300
 _MORE = 40
