@@ -71,7 +71,7 @@ async def _killed_by(world: World, proxy: HttpProxy, rule: ProxyRule) -> Done:
     rule.times, rule.meanwhile = 1, lambda: world.agent.send(signal.SIGKILL)
     await asyncio.to_thread(world.deliver)
     with proxy.ruled(rule):
-        world.agent.start()
+        await world.start_agent()
         await until(lambda: rule.done, "the step", PATIENCE_S)
         end = await world.agent.wait_end()
     return Done(end.exit_code == _KILLED, f"exit {end.exit_code}")
@@ -80,7 +80,7 @@ async def _killed_by(world: World, proxy: HttpProxy, rule: ProxyRule) -> Done:
 async def _killed_at_start(world: World) -> Done:
     await asyncio.to_thread(world.deliver)
     for _ in range(2):
-        world.agent.start()
+        await world.start_agent()
         await asyncio.sleep(world.rng.uniform(0.5, 6.0))
         world.agent.send(signal.SIGKILL)
         end = await world.agent.wait_end()
@@ -112,7 +112,7 @@ async def _late_meanwhile(world: World) -> Done:
 async def _two_runners(world: World) -> Done:
     """Who write the same hours, beside the agent."""
     await asyncio.to_thread(world.deliver, 200)
-    world.agent.start()
+    await world.start_agent()
     codes = await asyncio.gather(_ran(world), _ran(world))
     await world.agent.ready()
     return Done(codes == [0, 0], f"exits {codes}")
@@ -168,11 +168,11 @@ async def _away(world: World, which: str) -> Done:
     """The agent tries on for minutes, and when the peer is back it does all by itself."""
     await asyncio.to_thread(world.deliver)
     with _PEERS[which](world).ruled(ProxyRule(data_file() if which == "object store" else _any, None)) as met:
-        world.agent.start()
+        await world.start_agent()
         await until(lambda: met.done, "a request that is cut", PATIENCE_S)
         await asyncio.sleep(_AWAY_S)
     if world.agent.note():  # its start needs every peer: a supervisor starts it again
-        world.agent.start()
+        await world.start_agent()
     await until(lambda: asyncio.to_thread(lambda: not world.unlike()), "every row in cold, by the agent", PATIENCE_S)
     return Done(world.agent.running, f"{met.done} requests cut in {_AWAY_S:g} s")
 
@@ -184,7 +184,7 @@ def _any(_method: str, _path: str) -> bool:
 async def _server_dies(world: World, part: str) -> Done:
     """The server itself, while hours are written."""
     await asyncio.to_thread(world.deliver, 200)
-    world.agent.start()
+    await world.start_agent()
     written = ProxyRule(data_file(), None, after=True, change=lambda body: body, answered=True)
     with world.before_store.ruled(written):
         await until(lambda: written.done >= 2, "two data files", PATIENCE_S)

@@ -65,6 +65,11 @@ class World:
         await asyncio.to_thread(self.stack.up)
         self.warm.close()
 
+    async def start_agent(self) -> None:
+        """Start the agent anew: one that runs from another fault is ended."""
+        await self.agent.end()
+        self.agent.start()
+
     async def settle(self) -> list[str]:
         """Offload what is to be offloaded, and compare all; what is not equal, or nothing."""
         return await asyncio.to_thread(self._settled)
