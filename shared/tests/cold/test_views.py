@@ -11,8 +11,10 @@ from k2_shared.cold.tables import cold_tables, opened
 from k2_shared.cold.views import definitions, first_warm, view_of
 from k2_shared.cold.warm_hours import ColdSource
 from k2_shared.core.aws_credentials import StoreKeys
+from k2_shared.core.errors import Halt
 from k2_shared.core.lake_settings import ColdSettings, LakeSettings
 from k2_shared.kafka.topics import Names
+from k2_shared.lake.replacement import TableHead
 from k2_shared.lake.retries import at_table
 from k2_support.cold_tiers import ROWS, ColdTiers, cold_tiers
 
@@ -61,6 +63,13 @@ def test_the_warm_tier_is_asked_from_the_hour_on_behind_which_none_expires(
 ) -> None:
     """And for nothing before."""
     assert first_warm([(Hour(number), verdict) for number, verdict in hours.items()], NOW) == seam
+
+
+def test_metadata_elsewhere_is_told() -> None:
+    """ClickHouse takes it by its path in the table's place."""
+    head = TableHead("s3://elsewhere/m.json", 1)
+    with pytest.raises(Halt, match=r"at s3://elsewhere/m\.json, .* under s3://lake/t/: unset .* write\.metadata\.path"):
+        ColdSource.of(LakeSettings.load(), "s3://lake/t", head)
 
 
 def test_keys_are_quoted() -> None:

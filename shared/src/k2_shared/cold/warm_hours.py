@@ -14,6 +14,7 @@ from k2_shared.cold.fingerprint import Fingerprint, checksum, hour_number, row_h
 from k2_shared.cold.hours import Hour, TierHour
 from k2_shared.core.aws_credentials import StoreKeys
 from k2_shared.core.contracts import ColdTableContract
+from k2_shared.core.errors import Halt
 from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.lake.replacement import TableHead
 
@@ -42,12 +43,15 @@ class ColdSource:
         """A table by its place in the store.
 
         Raises:
-            ValueError: its metadata is not in its place.
+            Halt: its metadata is elsewhere.
             OSError: the file of keys cannot be read.
         """
         root = location.rstrip("/") + "/"
         if not head.metadata_location.startswith(root):
-            raise ValueError(f"metadata {head.metadata_location} is not under {root}, where ClickHouse looks for it")
+            raise Halt(
+                f"the metadata of a cold table is at {head.metadata_location}, and ClickHouse looks for it under {root}: "
+                "unset the table's property write.metadata.path, or move the table"
+            )
         bucket_and_path = root.partition("://")[2]
         return cls(
             url=f"{str(settings.s3_endpoint).rstrip('/')}/{bucket_and_path}",
