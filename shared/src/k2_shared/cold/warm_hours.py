@@ -49,7 +49,7 @@ class ColdSource:
         root = location.rstrip("/") + "/"
         if not head.metadata_location.startswith(root):
             raise Halt(
-                f"the metadata of a cold table is at {head.metadata_location}, and ClickHouse looks for it under {root}: "
+                f"a cold table has its metadata at {head.metadata_location}, and ClickHouse looks for it under {root}: "
                 "unset the table's property write.metadata.path, or move the table"
             )
         bucket_and_path = root.partition("://")[2]
