@@ -24,10 +24,10 @@ CANDLES = 1_440
 BACK = timedelta(days=2)
 """How old the first trade is that a new sink takes; the last is of now."""
 _POLL_S = 0.2  # each look costs the server some milliseconds of CPU
-_DAYS = f"SELECT DISTINCT toString(toDate(timestamp)) FROM {TABLE}"  # noqa: S608  # its name
+_DAYS = "SELECT DISTINCT toString(toDate(timestamp)) FROM {table:Identifier}"
 # A minute's candle first, then all timeframes of the minutes. They are of no partition of the topic, so that a sink
 # begins there at 0, and of offset 0, so that they have every trade but those that it takes from there.
-_FOLD = f"""
+_FOLD = """
 INSERT INTO candles
 SELECT timeframe, exchange, symbol, fromUnixTimestamp64Micro(intDiv(minute, width) * width, 'UTC') AS begin,
     argMin(opened, (first_ts, first_id)), max(most), min(least), argMax(closed, (last_ts, last_id)),
@@ -42,11 +42,11 @@ FROM
         sum(toDecimal256(quote_volume, 16)) AS paid, count() AS trades,
         min(timestamp) AS first_ts, argMin(id, (timestamp, id)) AS first_id,
         max(timestamp) AS last_ts, argMax(id, (timestamp, id)) AS last_id, min(id) AS lowest, max(id) AS highest
-    FROM {TABLE} WHERE toDate(timestamp) = {{day:Date}} GROUP BY exchange, symbol, minute
+    FROM {table:Identifier} WHERE toDate(timestamp) = {day:Date} GROUP BY exchange, symbol, minute
 )
-ARRAY JOIN {{names:Array(String)}} AS timeframe, {{widths:Array(Int64)}} AS width
+ARRAY JOIN {names:Array(String)} AS timeframe, {widths:Array(Int64)} AS width
 GROUP BY timeframe, exchange, symbol, begin
-"""  # noqa: S608  # its values are parameters
+"""
 # Three ids after every sixth hour of each symbol, which no trade has: runs of a symbol's ids lie further apart.
 _LOSE = """
 INSERT INTO missing_ids
@@ -91,7 +91,7 @@ async def measure_history(rows: int, reads: int, trades: int, candles: int = CAN
     async with warm_place() as place:
         await _remembered(place)
         fill(place, rows)
-        _fold(place)
+        fold(place, TABLE)
         await place.merged()
         count = sum(number for number, _ in _counts(place).values())
         queries = _last_candles(reads, candles)
@@ -116,11 +116,11 @@ async def _remembered(place: WarmPlace) -> None:
         sink.stop()
 
 
-def _fold(place: WarmPlace) -> None:
-    """Let the server make the candles of all trades."""
+def fold(place: WarmPlace, table: str) -> None:
+    """Let the server make the candles of all trades of a table, none of which is in there twice."""
     given = {"names": [each.name for each in TIMEFRAMES], "widths": [each.width_us for each in TIMEFRAMES]}
-    for (day,) in place.tables.ask(_DAYS):
-        place.tables.client.command(_FOLD, {**given, "day": day})
+    for (day,) in place.tables.ask(_DAYS, table=table):
+        place.tables.client.command(_FOLD, {**given, "day": day, "table": table})
 
 
 def _counts(place: WarmPlace) -> dict[str, tuple[int, int]]:

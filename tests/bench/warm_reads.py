@@ -28,17 +28,22 @@ Query = tuple[str, Mapping[str, Any]]
 """A statement and its values."""
 
 _HEAVY = f"SELECT symbol, quantile(0.9)(price), uniq(trade_id), sum(quote_volume) FROM {TABLE} GROUP BY symbol"  # noqa: S608
-# Trades in the order of their times over so many days, received now: TTL goes by that.
-_FILL = f"""
-INSERT INTO {TABLE}
+OF_NUMBER = """
 WITH
-    intDiv(number, {{run:UInt64}}) % {{symbols:UInt64}} AS place,
-    {{exchanges:Array(String)}}[place % length({{exchanges:Array(String)}}) + 1] AS venue,
+    intDiv(number, {run:UInt64}) % {symbols:UInt64} AS place,
+    {exchanges:Array(String)}[place % length({exchanges:Array(String)}) + 1] AS venue,
     concat('S', toString(place), '/USDT') AS pair,
     number + 10000000 AS id,
     toDecimal64(100 + number % 100000 / 1000, 8) AS paid,
     toDecimal64((1 + number % 1000000) / 1000000, 8) AS bought,
     now64(6) AS received
+"""
+"""What of a trade goes by its number, for a SELECT from numbers; it is received now: TTL goes by that."""
+FROM_NUMBERS = "FROM numbers({first:UInt64}, {count:UInt64})"
+# Trades in the order of their times over so many days.
+_FILL = f"""
+INSERT INTO {TABLE}
+{OF_NUMBER}
 SELECT
     concat(venue, ':', pair, ':', toString(id)) AS message_id, venue AS exchange, pair AS symbol,
     toString(id) AS trade_id, paid AS price, bought AS quantity,
@@ -47,8 +52,8 @@ SELECT
     'USDT' AS currency, if(number % 3 = 0, 'SELL', 'BUY') AS side, id AS source_sequence,
     received AS ingestion_timestamp, received AS validated_at, map('ord_type', 'limit') AS vendor_data,
     'filled' AS kafka_topic, place % 12 AS kafka_partition, number AS kafka_offset
-FROM numbers({{first:UInt64}}, {{count:UInt64}})
-"""  # noqa: S608  # its values are parameters
+{FROM_NUMBERS}
+"""
 
 
 @dataclass(frozen=True)
@@ -93,11 +98,15 @@ async def measure_reads(rows: int, count: int) -> Found:
 
 def fill(place: WarmPlace, rows: int) -> None:
     """Let the server make rows."""
-    market = Market()
-    given = {"run": RUN, "symbols": market.symbols, "exchanges": list(EXCHANGES), "rows": rows}
+    insert(place, _FILL, rows, Market().symbols, step_us=DAYS * 86_400_000_000 // rows)
+
+
+def insert(place: WarmPlace, statement: str, rows: int, symbols: int, **values: int) -> None:
+    """Let the server insert so many rows by their numbers, some at a time; the statement may ask for more values."""
+    given = {"run": RUN, "symbols": symbols, "exchanges": list(EXCHANGES), "rows": rows, **values}
     for first in range(0, rows, _PIECE):
         piece = {"first": first, "count": min(_PIECE, rows - first)}
-        place.tables.client.command(_FILL, {**given, **piece, "step_us": DAYS * 86_400_000_000 // rows})
+        place.tables.client.command(statement, {**given, **piece})
 
 
 def read_last(place: WarmPlace, reader: WarmReader, count: int) -> list[float]:
