@@ -2,11 +2,12 @@
 
 import os
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from tests.bench.clickhouse import beside
@@ -148,7 +149,8 @@ def _rows(reader: WarmReader, sql: str, parameters: Mapping[str, Any] | None = N
         return sum(len(block[0]) for block in result.blocks)
 
 
-def reader_of(place: WarmPlace) -> AbstractContextManager[WarmReader]:
+@contextmanager
+def reader_of(place: WarmPlace) -> Iterator[WarmReader]:
     """A reader as the commands have it, of this place."""
-    os.environ["K2_PREFIX"] = place.bench.names.prefix
-    return warm_reader(QueryLimits())
+    with patch.dict(os.environ, K2_PREFIX=place.bench.names.prefix), warm_reader(QueryLimits()) as reader:
+        yield reader

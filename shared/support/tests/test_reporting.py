@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 TESTS = """
+import os
+
 import pytest
 from k2_support.waiting import eventually
 
@@ -23,6 +25,12 @@ async def test_it_waits_for_ever():
 async def test_it_is_slow(tmp_path):
     moments = iter(range(60))
     await eventually(lambda: next(moments) > 55, "its turn")
+
+def test_it_leaves_something_behind():
+    os.environ["LEFT_BEHIND"] = "1"
+
+def test_it_finds_nothing_of_others():
+    assert "LEFT_BEHIND" not in os.environ
 """
 
 
@@ -53,3 +61,9 @@ def test_a_timeout_names_what_was_awaited(report: str) -> None:
 def test_the_slowest_name_what_they_waited_for(report: str) -> None:
     """With the seconds."""
     assert "s for its turn" in report.partition("slowest tests, and what they waited for")[2]
+
+
+def test_a_changed_environment_is_an_error_of_who_changed_it(report: str) -> None:
+    """And the next test has the one from before."""
+    assert "this test left os.environ changed: LEFT_BEHIND" in report
+    assert "test_it_finds_nothing_of_others" not in report

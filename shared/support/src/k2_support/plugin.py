@@ -44,6 +44,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = dealt(items, config.workerinput["workercount"])
 
 
+@pytest.fixture(autouse=True)
+def environment_is_left_alone() -> Iterator[None]:
+    """A test that leaves another environment would fail others, wherever they come after it."""
+    before = _environment()
+    yield
+    after = _environment()
+    changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    if changed:
+        for name in changed:
+            os.environ.pop(name, None)
+        os.environ.update(before)
+        pytest.fail(f"this test left os.environ changed: {', '.join(changed)}; use monkeypatch.setenv")
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+
+
 @pytest.fixture
 def run_settings() -> RunSettings:
     """The shared stack, under a prefix that no other test has."""
