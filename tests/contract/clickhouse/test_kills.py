@@ -5,7 +5,7 @@ import signal
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -129,27 +129,44 @@ def test_a_folder_that_the_engine_does_not_open_is_named(server: Embedded) -> No
     assert damaged.read_text() == "ATTACH TABLE nonsense"
 
 
+@contextmanager
+def asked(server: Embedded, *queries: str) -> Iterator[None]:
+    """Queries that run as the block begins, and whose answers the server never gives."""
+
+    def ask(sql: str) -> None:
+        with suppress(requests.RequestException):  # the server ends the connection
+            server.owner.ask(sql, query_id=uuid.uuid4().hex)
+
+    asking = [threading.Thread(target=ask, args=(sql,)) for sql in queries]
+    for each in asking:
+        each.start()
+    running = f"SELECT count() > {len(queries)} FROM system.processes"
+    wait_for(lambda: server.owner.ask(running).text == "1\n", 60, "the queries to run")
+    yield
+    for each in asking:
+        each.join()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_stops_in_order(server: Embedded, number: signal.Signals) -> None:
     """With exit code 0 though a query runs, which is cancelled; and it starts again with every row."""
     owner = server.owner
     owner.ask("CREATE TABLE kept (n Int64) ENGINE=MergeTree ORDER BY n").raise_for_status()
     owner.ask("INSERT INTO kept VALUES (1), (2)").raise_for_status()
-
-    def ask_for_ever() -> None:
-        with suppress(requests.RequestException):  # the server ends the connection
-            owner.ask(ENDLESS, query_id=uuid.uuid4().hex)
-
-    asking = threading.Thread(target=ask_for_ever)
-    asking.start()
-    running = "SELECT count() > 1 FROM system.processes"
-    wait_for(lambda: owner.ask(running).text == "1\n", 60, "the endless query to run")
-    server.child.signal(number)
-    wait_for(lambda: server.child.exit_code is not None, 60, "the server to stop")
-    asking.join()
+    with asked(server, ENDLESS):
+        server.child.signal(number)
+        wait_for(lambda: server.child.exit_code is not None, 60, "the server to stop")
     assert server.child.exit_code == 0
     server.start()
     assert owner.ask("SELECT sum(n) FROM kept").text == "3\n"
+
+
+def test_it_stops_though_a_cancelling_has_to_wait(server: Embedded) -> None:
+    """As on a busy machine: here both threads that cancel queries are taken for longer than a stop gives a request."""
+    with asked(server, ENDLESS, *2 * ["KILL QUERY WHERE sleep(3) = 1 TEST"]):
+        server.child.signal(signal.SIGTERM)
+        wait_for(lambda: server.child.exit_code is not None, 60, "the server to stop")
+    assert server.child.exit_code == 0
 
 
 def test_it_listens_on_the_loopback_alone(steady: Embedded) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from aiohttp import web
 
@@ -33,6 +34,7 @@ class Server:
         self._executor = Executor(engine, self._sessions, self._running, limits)
         self._threads = ThreadPoolExecutor(limits.concurrent, "query")
         self._killers = ThreadPoolExecutor(2, "kill")
+        self._queries: set[asyncio.Future[None]] = set()
 
     def app(self) -> web.Application:
         """The web application; its cleanup cancels what runs and ends the threads, and leaves the engine open."""
@@ -78,13 +80,23 @@ class Server:
         """Run a query in a thread, and wait for its end even if the client goes: it is cancelled then."""
         loop = asyncio.get_running_loop()
         ended = loop.run_in_executor(threads, self._work, query, exchange)
+        self._queries.add(ended)
+        ended.add_done_callback(self._queries.discard)
         try:
             await asyncio.shield(ended)
         except asyncio.CancelledError:
-            while not ended.done():
-                await loop.run_in_executor(self._killers, self._running.kill, query.id)
-                await asyncio.wait([ended], timeout=_KILL_AGAIN_S)
+            killing = asyncio.create_task(self._kill(query.id, ended))
+            while not killing.done():
+                with suppress(asyncio.CancelledError):  # a stop cancels twice: itself, and as the connection is closed
+                    await asyncio.shield(killing)
             raise
+
+    async def _kill(self, query_id: str, ended: asyncio.Future[None]) -> None:
+        loop = asyncio.get_running_loop()
+        while not ended.done():
+            with suppress(QueryError):  # an engine without memory refuses this too; it is asked again
+                await loop.run_in_executor(self._killers, self._running.kill, query_id)
+            await asyncio.wait([ended], timeout=_KILL_AGAIN_S)
 
     def _work(self, query: Query, exchange: Exchange) -> None:
         self._executor.run(query, exchange.body(), exchange)
@@ -99,6 +111,8 @@ class Server:
         return web.Response(status=error.status, text=f"{text}\n", headers=headers)
 
     async def _close(self, _app: web.Application) -> None:
+        if self._queries:  # whose requests aiohttp has cancelled, and does not wait for
+            await asyncio.wait(self._queries)
         self._threads.shutdown(wait=True)
         self._killers.shutdown(wait=True)
         self._sessions.close()
