@@ -44,6 +44,7 @@ class FakeFleet:
 
     lacking: Callable[[], list[str]] = list
     killed: list[str] = field(default_factory=list)
+    asked: int = 0
 
     def kill(self, name: str) -> int:
         self.killed.append(name)
@@ -51,6 +52,7 @@ class FakeFleet:
 
     def lacks(self, name: str) -> list[str]:
         assert name == "gold"
+        self.asked += 1
         return self.lacking()
 
 
@@ -90,6 +92,11 @@ class Scene:
         """Gold has written so many records."""
         self.observer.stages["gold"].records = records
 
+    def wrote_one_more(self) -> bool:
+        """Gold has written one record more, which is always true."""
+        self.observer.stages["gold"].records += 1
+        return True
+
 
 def a_gap(state: GapState, at_s: float) -> GapRecord:
     return GapRecord(
@@ -115,9 +122,10 @@ async def test_gold_is_killed_in_the_middle_and_back_once_it_has_written_on(tmp_
     scene.simulator.share = 0.4
     await eventually(lambda: scene.fleet.killed == ["gold"], "the kill")
     await eventually(lambda: bool(scene.said), "word of it")
+    await eventually(lambda: scene.fleet.asked > 0, "a look whether it is ready")
     assert not running.done()
-    scene.write(8)
-    await asyncio.wait_for(running, 60)
+    await eventually(lambda: scene.wrote_one_more() and running.done(), "its return")
+    await running
     kill = scene.strikes.faults.kill
     assert kill is not None
     assert (kill.at_record, kill.problem) == (7, None)
