@@ -8,7 +8,6 @@ from tests.interop.tables import lake_tables
 
 from k2_shared.batch.settings import SparkSettings
 from k2_shared.core.lake_settings import LakeSettings
-from k2_spark.driver import jars
 from k2_spark.session import session
 
 lake = pytest.fixture(scope="session")(lake_tables)
@@ -17,5 +16,5 @@ lake = pytest.fixture(scope="session")(lake_tables)
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     """A session with the stack's catalog, on the stack's Java."""
-    with session(LakeSettings.load(), jars(SparkSettings.load())) as started:
+    with session(LakeSettings.load(), SparkSettings.load()) as started:
         yield started

@@ -2,13 +2,13 @@
 
 from pydantic import Field
 
-from k2_shared.core.lake_settings import SinkIdSettings
+from k2_shared.core.lake_settings import SinkIdSettings, SnapshotSettings
 from k2_shared.core.settings import AgentSettings
 
 SERVICE = "iceberg_sink"
 
 
-class SinkSettings(AgentSettings, SinkIdSettings):
+class SinkSettings(AgentSettings, SinkIdSettings, SnapshotSettings):
     """When the sink commits, how often it tries, what it expires."""
 
     sink_max_rows: int = Field(100_000, ge=1, le=200_000, description="commit at so many rows")
@@ -25,7 +25,6 @@ class SinkSettings(AgentSettings, SinkIdSettings):
     sink_outlive_s: float = Field(
         30.0, ge=0, le=86_400, description="the other tables go on so long after one has ended, before the exit"
     )
-    sink_snapshot_age_s: float = Field(3_600.0, ge=0, le=31_536_000, description="older snapshots are expired")
     sink_expire_interval_s: float = Field(
         300.0, gt=0, le=86_400, description="how often they are, beginning with the first commit of a start"
     )

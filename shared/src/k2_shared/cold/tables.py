@@ -9,7 +9,6 @@ from pyiceberg.catalog import Catalog
 from k2_shared.cold.offload import ColdOffload
 from k2_shared.core import contracts
 from k2_shared.core.contracts import ColdTableContract
-from k2_shared.core.errors import ConfigError
 from k2_shared.core.lake_settings import ColdSettings
 from k2_shared.core.retries import RetryBudget
 from k2_shared.kafka.topics import Names
@@ -52,8 +51,5 @@ def _opened(
     contract: ColdTableContract,
     retries: RetryBudget,
 ) -> ColdOffload:
-    table = iceberg.find(catalog, names, contract)
-    if table is None:
-        raise ConfigError(f"table {'.'.join(iceberg.identifier(names, contract))} does not exist: run 'k2 init'")
-    iceberg.check(table, contract)
+    table = iceberg.found(catalog, names, contract)
     return ColdOffload(contract, settings, client, HourlyTable(table, contract.name, contract.hour_by, retries))

@@ -132,6 +132,13 @@ class ColdTableContract(IcebergContract):
 
 
 @dataclass(frozen=True, slots=True)
+class AuditTableContract(IcebergContract):
+    """One table of what the daily audit found."""
+
+    namespace: ClassVar[str] = "audit"
+
+
+@dataclass(frozen=True, slots=True)
 class Variables:
     """The environment variables that something of ours reads, and the first words that no other software's have."""
 

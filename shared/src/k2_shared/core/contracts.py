@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from k2_shared.core.contract_types import (
+    AuditTableContract,
     ColdTableContract,
     Column,
     IcebergContract,
@@ -23,6 +24,7 @@ from k2_shared.core.contract_types import (
 
 __all__ = [
     "ROOT",
+    "AuditTableContract",
     "ColdTableContract",
     "Column",
     "IcebergContract",
@@ -32,6 +34,7 @@ __all__ = [
     "Variables",
     "VenueContract",
     "WarmTableContract",
+    "audit_tables",
     "cold_tables",
     "column_type",
     "example",
@@ -202,9 +205,20 @@ def cold_tables() -> Mapping[str, ColdTableContract]:
     return {document["name"]: _cold_table(document) for document in documents}
 
 
+@cache
+def audit_tables() -> Mapping[str, AuditTableContract]:
+    """The contracts of the audit's tables by name; their snapshots are kept as those of cold tables are."""
+    files = ("table_properties.yaml", "cold_table_properties.yaml")
+    found = [
+        AuditTableContract(**_layout(document, [Column(**each) for each in document["columns"]], *files))
+        for document in _documents("tables/audit")
+    ]
+    return {table.name: table for table in found}
+
+
 def iceberg_tables() -> Sequence[IcebergContract]:
-    """The contracts of all Iceberg tables, of the sink and cold."""
-    return [*tables().values(), *cold_tables().values()]
+    """The contracts of all Iceberg tables: of the sink, cold, and of the audit."""
+    return [*tables().values(), *cold_tables().values(), *audit_tables().values()]
 
 
 @cache

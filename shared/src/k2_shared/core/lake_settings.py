@@ -96,5 +96,11 @@ class SinkIdSettings(LakeSettings):
     )
 
 
+class SnapshotSettings(Settings):
+    """How long snapshots of the sink's tables are kept, by whoever expires them."""
+
+    sink_snapshot_age_s: float = Field(3_600.0, ge=0, le=31_536_000, description="older snapshots are expired")
+
+
 class ColdSettings(LakeSettings, ClickHouseSettings, PrefixSettings):
     """Where both the warm and the cold tier are."""

@@ -106,6 +106,19 @@ def find(catalog: Catalog, names: Names, contract: IcebergContract) -> Table | N
     return table
 
 
+def found(catalog: Catalog, names: Names, contract: IcebergContract) -> Table:
+    """A table of a run, which must stand and have its contract's columns.
+
+    Raises:
+        ConfigError: it does not exist, or is not as its contract says.
+    """
+    table = find(catalog, names, contract)
+    if table is None:
+        raise ConfigError(f"table {'.'.join(identifier(names, contract))} does not exist: run 'k2 init'")
+    check(table, contract)
+    return table
+
+
 def row_count(table: Table) -> int:
     """The rows of a table as its current snapshot says; 0 where it says nothing."""
     head = table.current_snapshot()

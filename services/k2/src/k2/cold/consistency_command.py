@@ -13,7 +13,7 @@ from k2.interruption import telling
 from k2.sql.options import End, Start
 
 if TYPE_CHECKING:
-    from k2.cold.layers import Layer
+    from k2_shared.cold.layers import Layer
 
 _DIFFERS = 1
 OfLayer = Annotated[list[str] | None, typer.Option("--layer", help="A cold table, again for more; all by default.")]
@@ -27,7 +27,7 @@ def consistency(
 
     By rows, exact sums and a checksum over every column. Exits 1 where an hour differs.
     """
-    from k2.cold.layers import Layer
+    from k2_shared.cold.layers import Layer
     from k2.cold.offloading import Mode, compared, offloaded
     from k2.cold.wanted import HourRange, wanted
     from k2_shared.cold.tables import opened
@@ -77,7 +77,7 @@ def _counts(layer: "Layer") -> list[str]:
 
 def _details(layer: "Layer") -> Iterator[str]:
     """The hours that differ, and those that were passed over because their rows leave the warm tier."""
-    from k2.cold.layers import NAMED_HOURS
+    from k2_shared.cold.layers import NAMED_HOURS
 
     found = layer.to_json()
     for each in found["differing"][:NAMED_HOURS]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from k2.cold.layers import Layer
+from k2_shared.cold.layers import Layer
 from k2.demo.reconcile import ColdRows
 from k2_shared.cold.hours import Verdict
 from k2_shared.cold.offload import ColdOffload

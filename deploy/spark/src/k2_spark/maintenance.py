@@ -1,0 +1,210 @@
+"""The driver of the lake's daily maintenance: ``python -m k2_spark.maintenance``, started by ``k2_shared.batch.driver``.
+
+It says of each step at each table how it ended. What fails is told and holds up nothing else.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+from py4j.protocol import Py4JError
+from pyiceberg.catalog import Catalog
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+
+from k2_shared.batch.settings import MaintenanceSettings
+from k2_shared.batch.steps import Step, Unit, planned, tables
+from k2_shared.cold.audit import AuditTable, audited, row
+from k2_shared.cold.tables import cold_tables, opened
+from k2_shared.core import contracts
+from k2_shared.core.contracts import IcebergContract, TableContract
+from k2_shared.core.errors import K2Error, Unavailable
+from k2_shared.core.retries import RetryBudget, UsedUp, reason
+from k2_shared.kafka.topics import Names
+from k2_shared.lake import iceberg
+from k2_shared.lake.connection import connected
+from k2_shared.lake.retries import at_table
+from k2_shared.lake.upkeep import KeptTable, OldPartition
+from k2_spark.driver import drive, tell
+from k2_spark.procedures import NAMED_FILES, Procedures
+from k2_spark.session import session
+
+Facts = dict[str, Any]
+_SPARK_FAILS = (Py4JError, PySparkException)
+
+
+class Maintenance:
+    """A run: the lake, and a Spark session from the first step that needs one."""
+
+    def __init__(self, settings: MaintenanceSettings, catalog: Catalog, stack: ExitStack, *, dry_run: bool) -> None:
+        self._settings = settings
+        self._catalog = catalog
+        self._stack = stack
+        self._dry_run = dry_run
+        self._names = Names(settings.k2_prefix)
+        self._contracts = tables()
+        self._steps: dict[Step, Callable[[Unit], Facts]] = {
+            Step.COMPACT: self._compact,
+            Step.MANIFESTS: self._manifests,
+            Step.EXPIRE: self._expire,
+            Step.AUDIT: self._audit,
+            Step.ORPHANS: self._orphans,
+            Step.RETENTION: self._retention,
+        }
+
+    def work(self, unit: Unit) -> Facts:
+        """Do one step at one table; what was found.
+
+        Raises:
+            K2Error: it could not be done.
+        """
+        return self._steps[unit.step](unit)
+
+    @cached_property
+    def _spark(self) -> SparkSession:
+        return self._stack.enter_context(session(self._settings, self._settings))
+
+    def _compact(self, unit: Unit) -> Facts:
+        table = self._procedures(unit)
+        facts = {"files": table.files(), "files_in_fullest_partition": table.fullest_partition()}
+        if self._dry_run:
+            return facts
+        now, target = datetime.now(UTC), self._settings.maintenance_target_bytes
+        done = self._spent(unit, lambda: _whole(table.compact(target, now)))
+        return {**done, "files": table.files(), "files_in_fullest_partition": table.fullest_partition()}
+
+    def _manifests(self, unit: Unit) -> Facts:
+        return {} if self._dry_run else self._spent(unit, self._procedures(unit).rewrite_manifests)
+
+    def _orphans(self, unit: Unit) -> Facts:
+        """Found first, and told, then deleted."""
+        table, age_s = self._procedures(unit), self._settings.maintenance_orphan_age_s
+        found = self._spent(unit, lambda: table.remove_orphans(age_s, dry_run=True))
+        facts = {"orphans": len(found), "files": table.files(), "named": found[:NAMED_FILES]}
+        if self._dry_run or not found:
+            return facts
+        tell("orphans", table=unit.table, **facts)
+        removed = self._spent(unit, lambda: table.remove_orphans(age_s, dry_run=False))
+        return {**facts, "removed": len(removed)}
+
+    def _expire(self, unit: Unit) -> Facts:
+        table, contract = self._kept(unit), self._contracts[unit.table]
+        if self._dry_run:
+            return {"snapshots": table.snapshots}
+        of_sink = isinstance(contract, TableContract)
+        age_s = self._settings.sink_snapshot_age_s if of_sink else self._settings.maintenance_snapshot_age_s
+        tagged = table.tag_day(datetime.now(UTC))
+        return {"tagged": tagged, "expired": table.expire_old(age_s), "snapshots": table.snapshots}
+
+    def _retention(self, unit: Unit) -> Facts:
+        table, contract = self._kept(unit), self._contracts[unit.table]
+        days, now = getattr(contract, "retention_days", None) or 0, datetime.now(UTC)
+        old = (table.old_partitions if self._dry_run else table.drop_old)(days, now)
+        return _old(old)
+
+    def _audit(self, _unit: Unit) -> Facts:
+        now = datetime.now(UTC)
+        with opened(self._settings, cold_tables(), lambda _: self._budget()) as offloads:
+            layers = list(audited(offloads, now))
+        facts = {"layers": [each.to_json() for each in layers], "equal": all(each.is_equal for each in layers)}
+        if not self._dry_run:
+            table = self._found(contracts.audit_tables()["consistency"])
+            AuditTable(table, self._budget()).keep([row(each, now) for each in layers])
+        return facts
+
+    def _procedures(self, unit: Unit) -> Procedures:
+        contract = self._contracts[unit.table]
+        return Procedures(self._spark, ".".join(iceberg.identifier(self._names, contract)), contract)
+
+    def _kept(self, unit: Unit) -> KeptTable:
+        return KeptTable(self._found(self._contracts[unit.table]), self._budget())
+
+    def _found(self, contract: IcebergContract) -> Any:
+        return iceberg.found(self._catalog, self._names, contract)
+
+    def _budget(self) -> RetryBudget:
+        return at_table(self._settings.maintenance_attempts)
+
+    def _spent(self, unit: Unit, work: Callable[[], Any]) -> Any:
+        """Do what Spark does, again where it fails: conflicts with those who append are ours to try again."""
+        failed = lambda error: tell("failed_attempt", step=unit.step, table=unit.table, reason=_said(error))  # noqa: E731
+        try:
+            return RetryBudget(self._settings.maintenance_attempts, failed, (*_SPARK_FAILS, _Partly)).spend(work)
+        except UsedUp as error:
+            raise Unavailable(f"{unit} failed {self._settings.maintenance_attempts} times: {_said(error.last)}") from None
+
+
+class _Partly(Exception):
+    """A part of a table's files could not be compacted: its commit met another's."""
+
+
+def _whole(done: Facts) -> Facts:
+    if done["failed_files"]:
+        raise _Partly(f"{done['failed_files']} of its files met another's commit")
+    return done
+
+
+def _old(found: Sequence[OldPartition]) -> Facts:
+    return {"partitions": [str(each.day) for each in found], "rows": sum(each.rows for each in found)}
+
+
+def _said(error: Exception) -> str:
+    """A failure in one line: Java's own words are pages."""
+    return reason(error).splitlines()[0]
+
+
+@contextmanager
+def _running(settings: MaintenanceSettings, *, dry_run: bool) -> Iterator[Maintenance]:
+    with connected(settings) as catalog, ExitStack() as stack:
+        yield Maintenance(settings, catalog, stack, dry_run=dry_run)
+
+
+def _work(settings: MaintenanceSettings, units: Sequence[Unit], *, dry_run: bool) -> None:
+    """Work them off, as far as the time goes.
+
+    Raises:
+        K2Error: some failed, or there was no time for them.
+    """
+    ends = time.monotonic() + settings.maintenance_limit_s
+    failed, left = list[Unit](), list[Unit]()
+    with _running(settings, dry_run=dry_run) as maintenance:
+        for unit in units:
+            if time.monotonic() >= ends:
+                left.append(unit)
+            elif not _try(maintenance, unit):
+                failed.append(unit)
+    tell("done", failed=list(map(str, failed)), left=list(map(str, left)))
+    if left:
+        raise Unavailable(f"after {settings.maintenance_limit_s:.0f} s not done: {', '.join(map(str, left))}")
+    if failed:
+        raise K2Error(f"not done: {', '.join(map(str, failed))}")
+
+
+def _try(maintenance: Maintenance, unit: Unit) -> bool:
+    began, facts, why = time.monotonic(), Facts(), ""
+    tell("begun", step=unit.step, table=unit.table)
+    try:
+        facts = maintenance.work(unit)
+    except (K2Error, *_SPARK_FAILS) as error:
+        why = _said(error)
+    seconds = round(time.monotonic() - began, 3)
+    tell("unit", step=unit.step, table=unit.table, seconds=seconds, facts=facts, reason=why)
+    return not why
+
+
+def main() -> None:
+    """Do what the command line says."""
+    parser = argparse.ArgumentParser("k2_spark.maintenance", description=__doc__)
+    parser.add_argument("--step", action="append", default=[])
+    parser.add_argument("--table", action="append", default=[])
+    parser.add_argument("--dry-run", action="store_true")
+    asked = parser.parse_args()
+    drive(lambda: _work(MaintenanceSettings.load(), planned(asked.step, asked.table), dry_run=asked.dry_run))
+
+
+if __name__ == "__main__":
+    main()
