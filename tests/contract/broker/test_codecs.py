@@ -27,7 +27,7 @@ from k2_support.topics import lasting_topics, read, values, write
 from k2_support.waiting import eventually
 
 FEEDS = [venue.service for venue in contracts.venues().values()]
-SERVICES = [*FEEDS, "silver", "gold", "iceberg_sink", "lag_exporter", "offload", "warm_sink"]
+SERVICES = [*FEEDS, "silver", "gold", "iceberg_sink", "lag_exporter", "maintenance", "offload", "warm_sink"]
 # zstd in each run; the others, whose reading differs by one call of the library, where there is more time.
 EACH = [pytest.param(codec, codec, marks=[] if codec == "zstd" else pytest.mark.long) for codec in CODECS]
 

@@ -52,6 +52,7 @@ COMMANDS = {
         "k2.cold.consistency_command:consistency",
         "Compare the warm and the cold tier, hour by hour, to the last digit.",
     ),
+    "maintenance": ("k2.maintenance.command:app", "The lake's maintenance on Spark."),
     "sql": (
         "k2.sql.command:sql",
         "Query the warm tier (ClickHouse), read-only: every row once, decimals exact, times in UTC.",

@@ -1,24 +1,12 @@
 """The settings of the offload."""
 
-from typing import Annotated
-
-from croniter import croniter
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from k2_shared.core.lake_settings import ColdSettings
+from k2_shared.core.schedule import Schedule
 from k2_shared.core.settings import AgentSettings
 
 SERVICE = "offload"
-
-
-def _five_fields(line: str) -> str:
-    if len(line.split()) != 5 or not croniter.is_valid(line):
-        raise ValueError("it is no line of a crontab, as '5 * * * *'")
-    return line
-
-
-Schedule = Annotated[str, AfterValidator(_five_fields)]
-"""A line of a crontab: minute, hour, day, month, weekday; in UTC."""
 
 
 class OffloadSettings(AgentSettings, ColdSettings):

@@ -64,6 +64,12 @@ class Told:
         unit = Unit(Step(line["step"]), line["table"])
         return cls(unit, line["seconds"], line["facts"], line["reason"])
 
+    def to_json(self) -> dict[str, Any]:
+        """It as ``--json`` prints it."""
+        return {"step": self.unit.step, "table": self.unit.table, "seconds": self.seconds, **self.facts} | (
+            {"failed": self.reason} if self.reason else {}
+        )
+
 
 def tables() -> dict[str, IcebergContract]:
     """All tables of the lake by their namespace and name, in which maintenance goes through them."""

@@ -71,6 +71,7 @@ class Metrics:
         self.warm = WarmMetrics(registry)
         self.candles = CandleMetrics(registry)
         self.offloads = OffloadMetrics(registry)
+        self.maintenance = MaintenanceMetrics(registry)
         ProcessCollector(registry=registry)  # when the process started, its memory; on Linux
         build = Gauge("k2_build_info", "what runs", ["service", "version"], registry=registry)
         build.labels(service, version).set(1)
@@ -174,6 +175,37 @@ class CandleMetrics:
             "k2_candle_incomplete", "candles that lack trades that are known to be missing", labels, registry=registry
         )
         self.missing = Gauge("k2_candle_missing_ids", "trade ids that are missing", ["exchange"], registry=registry)
+
+
+class MaintenanceMetrics:
+    """Metrics of the lake's daily maintenance: of the last run, and of the tables as it left them."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self.succeeded = self._gauge(
+            "k2_maintenance_last_success_timestamp_seconds",
+            "when the last run ended that left nothing undone; the process' start until there is one",
+        )
+        self.failed = self._gauge("k2_maintenance_failed", "1 where the last run left something undone")
+        self.overran = self._gauge("k2_maintenance_overran", "1 where the last run's time was over before its work was")
+        self.duration = self._gauge("k2_maintenance_duration_seconds", "how long the last run took")
+        self.steps = self._gauge("k2_maintenance_step_seconds", "how long each step took at last", "step", "table")
+        self.attempts = Counter(
+            "k2_maintenance_failed_attempts", "attempts that met a conflict or a failure", ["step"], registry=registry
+        )
+        self.files = self._gauge("k2_table_live_files", "data files after the last compaction", "table")
+        self.fullest = self._gauge(
+            "k2_table_partition_files_max", "data files of the fullest partition after the last compaction", "table"
+        )
+        self.orphans = self._gauge(
+            "k2_table_orphan_files_ratio", "files that no snapshot knew at the last search, of all", "table"
+        )
+        self.layers = self._gauge(
+            "k2_audit_differing_hours", "hours in which both tiers differed at the last audit", "layer"
+        )
+
+    def _gauge(self, name: str, about: str, *labels: str) -> Gauge:
+        return Gauge(name, about, labels, registry=self._registry)
 
 
 class OffloadMetrics:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from k2_shared.core import contracts
 
-AGENTS = ("silver", "gold", "iceberg_sink", "lag_exporter", "offload", "warm_sink")
+AGENTS = ("silver", "gold", "iceberg_sink", "lag_exporter", "maintenance", "offload", "warm_sink")
 _SERVER = multiprocessing.get_context("forkserver")
 # A test environment of one service has that service's modules alone; the server passes over what is not there.
 _FEEDS = [venue.service for venue in contracts.venues().values()]

@@ -1,0 +1,1 @@
+"""The lake's maintenance from the command line."""

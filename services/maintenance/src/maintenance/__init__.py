@@ -1,0 +1,1 @@
+"""The lake's daily maintenance."""
