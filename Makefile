@@ -17,11 +17,11 @@ CORE_TESTS = $(wildcard services/*/tests/test_domain.py services/*/tests/test_fa
 	$(wildcard shared/tests/candles/test_*.py) \
 	$(patsubst %,shared/tests/cold/test_%.py,fingerprint hours rows) \
 	$(patsubst %,shared/tests/feed/test_%.py,encoder blocks checkpoint coverage feed_records gap_log listings patterns recent rest silent)
-SPARK_MEMBERS = $(foreach m,./shared[lake] ./shared/support[testing] ./deploy/local ./services/iceberg_sink ./deploy/spark,--editable '$(m)')
+SPARK_MEMBERS = $(foreach m,./shared[lake,warm] ./shared/support[testing] ./deploy/local ./services/iceberg_sink ./deploy/spark,--editable '$(m)')
 MANIFESTS = requirements.lock Makefile $(MEMBERS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cores test-repeat test-first-run test-crashes test-protocols test-alerts test-service test-feeds test-feed-kills soak-feeds test-exactly-once test-warm test-candles test-lake test-cold spark test-spark bench-cli bench-core bench-feeds bench-fold bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state bench-clickhouse bench-lake bench-warm bench-candles bench-cold check lint format lock clean
+.PHONY: help demo test test-cores test-repeat test-first-run test-crashes test-protocols test-alerts test-service test-feeds test-feed-kills soak-feeds test-exactly-once test-warm test-candles test-lake test-cold test-maintenance spark test-spark bench-cli bench-core bench-feeds bench-fold bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state bench-clickhouse bench-lake bench-warm bench-candles bench-cold check lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -125,9 +125,15 @@ test-cold: .venv/.dev ## cold equals warm and the log of all that warm was told,
 		echo "k2: could not install Spark: check the network and the disk, then run make again" >&2; exit 2; }
 	@touch $@
 
+test-maintenance: .venv-spark/.ready ## no append fails and no row is lost or doubled because of the maintenance, on both catalogs (ARGS="--seed 7 --catalog both")
+	@SPARK_PYTHON=$(CURDIR)/.venv-spark/bin/python .venv/bin/python -m tests.maintenance.run --state $(STATE)/maintenance $(ARGS)
+
 spark: .venv-spark/.ready ## install Spark (once, 317 MB): SPARK_PYTHON=.venv-spark/bin/python is its environment
 
-test-spark: .venv-spark/.ready ## Spark reads every table of the lake to the last digit, and others what it has compacted
+test-test-maintenance: .venv-spark/.ready ## no append fails and no row is lost or doubled because of the maintenance, on both catalogs (ARGS="--seed 7 --catalog both")
+	@SPARK_PYTHON=$(CURDIR)/.venv-spark/bin/python .venv/bin/python -m tests.maintenance.run --state $(STATE)/maintenance $(ARGS)
+
+spark: .venv-spark/.ready ## Spark reads every table of the lake to the last digit, and others what it has compacted
 	@.venv/bin/k2 stack exec --state $(STATE)/test -- .venv-spark/bin/python -m pytest deploy/spark/tests $(ARGS)
 
 .venv-bench/.ready: .venv/.dev tests/bench/requirements.lock

@@ -1,0 +1,150 @@
+"""The faults of a maintenance, under which nobody's append fails and no row is lost or doubled."""
+
+import asyncio
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.faults.supervisor import until
+from tests.maintenance.world import World
+from tests.rounds import Done, Fault
+
+from k2_shared.core.errors import Unavailable
+from k2_support.http_proxy import HttpProxy, ProxyRule, Which
+from k2_support.lake_requests import commit, data_file, path_has
+
+_PATIENCE_S = 600.0
+_AWAY_S = 100.0
+_GOLD, _CONSISTENCY = "gold_crypto_trades", "consistency"
+_MANY = 12  # batches, each of which is a file
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A request of a step, at which, before or after the server has it, the run dies."""
+
+    step: str
+    name: str
+    which: Which
+    at_store: bool = False
+    after: bool = False
+    containing: bytes = b""
+    table: str = _GOLD
+
+
+_ROWS, _REPLACED, _EXPIRED = b"add-snapshot", b'"replace"', b"remove-snapshots"
+_LISTED = path_has("list-type=2", method="GET")
+_MOMENTS = [
+    Moment("compact", "before a data file", data_file(_GOLD), at_store=True),
+    Moment("compact", "data file written", data_file(_GOLD), at_store=True, after=True),
+    Moment("compact", "before the commit", commit(_GOLD), containing=_REPLACED),
+    Moment("compact", "committed, not answered", commit(_GOLD), after=True, containing=_REPLACED),
+    Moment("manifests", "before the commit", commit(_GOLD), containing=_REPLACED),
+    Moment("manifests", "committed, not answered", commit(_GOLD), after=True, containing=_REPLACED),
+    Moment("expire", "before the commit", commit(_GOLD), containing=_EXPIRED),
+    Moment("expire", "committed, not answered", commit(_GOLD), after=True, containing=_EXPIRED),
+    Moment("audit", "before the commit", commit(_CONSISTENCY), containing=_ROWS),
+    Moment("audit", "committed, not answered", commit(_CONSISTENCY), after=True, containing=_ROWS),
+    Moment("orphans", "while files are listed", _LISTED, at_store=True, after=True),
+]
+
+
+def faults() -> list[Fault]:
+    """Each of them."""
+    return [
+        *(
+            Fault(f"{each.step} killed", each.name, 2, functools.partial(_killed, moment=each))
+            for each in _MOMENTS
+        ),
+        Fault("maintenance killed", "at any moment", 3, _killed_somewhere),
+        Fault("appends and an offload", "while all is compacted", 3, _appended),
+        Fault("two runners", "at once", 2, _two_runners),
+        Fault("a reader", "in the middle of a scan", 2, _read_on),
+        *(Fault("away for minutes", which, 1, functools.partial(_away, which=which)) for which in _PEERS),
+    ]
+
+
+_PEERS: dict[str, Callable[[World], HttpProxy]] = {
+    "catalog": lambda world: world.before_catalog,
+    "object store": lambda world: world.before_store,
+}
+
+
+async def _killed(world: World, moment: Moment) -> Done:
+    """The command, its driver and Java at once; the next run does what is left."""
+    await world.lake.flow(_MANY)
+    words = [f"--step={moment.step}", f"--table={moment.table}"]
+    run = world.start(*words)
+    rule = ProxyRule(
+        moment.which, None, moment.after, meanwhile=run.kill, containing=moment.containing, times=1
+    )
+    with (world.before_store if moment.at_store else world.before_catalog).ruled(rule):
+        ended = await run.ended()
+    again = await world.whole(*words)
+    return Done(rule.done == 1 and ended.code < 0 and again.code == 0, f"exit {ended.code}, then {_told(again.code, again.said)}")
+
+
+async def _killed_somewhere(world: World) -> Done:
+    run = world.start()
+    await asyncio.sleep(world.rng.uniform(1, 40))
+    run.kill()
+    ended, again = await run.ended(), await world.whole()
+    return Done(ended.code < 0 and again.code == 0, f"exit {ended.code}, then {_told(again.code, again.said)}")
+
+
+async def _appended(world: World) -> Done:
+    """Every half second, and hours of all cold tables."""
+    await world.lake.flow(_MANY)
+    await asyncio.to_thread(world.tiers.deliver)
+    batches, run = world.lake.load.batches, world.start()
+    running = asyncio.create_task(run.ended())
+    codes = []
+    while not running.done():
+        await asyncio.to_thread(world.tiers.deliver)
+        codes.append((await asyncio.to_thread(world.tiers.k2, "offload", "run")).returncode)
+    ended, flowed = await running, world.lake.load.batches - batches
+    return Done(
+        ended.code == 0 and not any(codes) and flowed > 0,
+        f"{_told(ended.code, ended.said)}, {flowed} batches, {len(codes)} offloads meanwhile",
+    )
+
+
+async def _two_runners(world: World) -> Done:
+    """One is refused, whichever, and at most both: no two at once."""
+    first, second = world.start("--step=compact"), world.start("--step=compact")
+    ended = await asyncio.gather(first.ended(), second.ended())
+    refused = sum(each.was_taken for each in ended)
+    done = sum(each.code == 0 for each in ended)
+    return Done(refused >= 1 and refused + done == 2, f"{done} done, {refused} refused")
+
+
+async def _read_on(world: World) -> Done:
+    """A table is planned to be read, then all of it is rewritten and expired, and then it is read."""
+    await world.lake.flow(_MANY)
+    table = await asyncio.to_thread(world.lake.table, _GOLD)
+    wanted = int(table.current_snapshot().summary["total-records"])
+    batches = table.scan().to_arrow_batch_reader()
+    read = len(await asyncio.to_thread(batches.read_next_batch))
+    ended = await world.whole()
+    read += await asyncio.to_thread(lambda: sum(map(len, batches)))
+    return Done(ended.code == 0 and read == wanted, f"{_told(ended.code, ended.said)}, {read} of {wanted} rows read")
+
+
+async def _away(world: World, which: str) -> Done:
+    """It tries on for minutes, and does all when the peer is back."""
+    await world.lake.flow(_MANY)
+    run = world.start("--step=compact", "--step=expire")
+    running = asyncio.create_task(run.ended())
+    with _PEERS[which](world).ruled(ProxyRule(lambda _method, _path: True, None)) as met:
+        await until(lambda: met.done or running.done(), "a request that is cut", _PATIENCE_S)
+        await asyncio.sleep(_AWAY_S)
+    try:
+        await until(running.done, "the end of the run", _PATIENCE_S)
+    except Unavailable:
+        run.kill()
+    ended = await running
+    return Done(ended.code == 0, f"{_told(ended.code, ended.said)}, {met.done} requests cut in {_AWAY_S:g} s")
+
+
+def _told(code: int, said: str) -> str:
+    return f"exit {code}" + (f" ({said.strip().splitlines()[-1][:200]})" if code and said.strip() else "")

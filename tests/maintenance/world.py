@@ -1,0 +1,129 @@
+"""A lake that sinks append to, two tiers and their offload, and the maintenance of all tables behind proxies."""
+
+import asyncio
+import os
+import random
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from tests.cold.world import World as Tiers
+from tests.cold.world import running as tiers_running
+from tests.lake.world import World as Lake
+from tests.lake.world import running as lake_running
+
+from k2_local import Stack
+from k2_shared.core import contracts
+from k2_shared.core.settings import RunSettings
+from k2_shared.lake import iceberg
+from k2_support.http_proxy import HttpProxy
+
+STEPS = ("compact", "manifests", "expire", "audit", "orphans")
+"""All but retention: the trades are of last year, and would go."""
+_LOSES = "is at work on"
+_SETTINGS = {
+    "MAINTENANCE_SNAPSHOT_AGE_S": "5",
+    "SINK_SNAPSHOT_AGE_S": "5",
+    "MAINTENANCE_ATTEMPTS": "300",
+    "ICEBERG_TIMEOUT_S": "10",
+}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended, and what it said on stderr."""
+
+    code: int
+    said: str
+
+    @property
+    def was_taken(self) -> bool:
+        """Whether another was at work."""
+        return self.code == 4 and _LOSES in self.said
+
+
+@dataclass
+class Run:
+    """A run of the maintenance: the command, its driver, and the driver's Java."""
+
+    process: "subprocess.Popen[str]"
+
+    def kill(self) -> None:
+        """End all of it as a crash of the machine would."""
+        command = psutil.Process(self.process.pid)
+        for each in [command, *command.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+
+    async def ended(self) -> Ended:
+        """Wait for its end."""
+        _, said = await asyncio.to_thread(self.process.communicate)
+        return Ended(self.process.returncode, said)
+
+
+@dataclass
+class World:
+    """Both worlds; the maintenance has proxies of its own."""
+
+    lake: Lake
+    tiers: Tiers
+    before_catalog: HttpProxy
+    before_store: HttpProxy
+    environment: Mapping[str, str]
+    rng: random.Random
+
+    @property
+    def records(self) -> int:
+        """How many rows all tables must have."""
+        return self.lake.records + self.tiers.records
+
+    async def mend(self) -> None:
+        """Start what is to be up and is not; the offload's agent runs in its faults alone."""
+        await self.lake.mend()
+        await self.tiers.mend()
+
+    async def settle(self) -> list[str]:
+        """Let everything arrive and compare it; what is not equal, or nothing."""
+        return [*await self.lake.settle(), *await self.tiers.settle(), *self._restarts()]
+
+    def _restarts(self) -> list[str]:
+        ends = [each for sink in self.lake.sinks for each in sink.ended]
+        return [f"a sink ended with exit code {each.exit_code}: {each.log}" for each in ends]
+
+    def start(self, *words: str) -> Run:
+        """Begin a run of some steps, or of all that delete no row."""
+        steps = words or tuple(f"--step={each}" for each in STEPS)
+        command = [sys.executable, "-m", "k2", "maintenance", "run", "--json", *steps]
+        environment = {**os.environ, **self.environment}
+        return Run(
+            subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        )
+
+    async def whole(self, *words: str) -> Ended:
+        """A run to its end; while another one's turn is not over it is begun again."""
+        while (ended := await self.start(*words).ended()).was_taken:
+            await asyncio.sleep(1)
+        return ended
+
+
+@asynccontextmanager
+async def running(settings: RunSettings, stack: Stack, folder: Path, seed: int) -> AsyncIterator[World]:
+    """Both worlds on one prefix, under load, with something in each table."""
+    async with AsyncExitStack() as opened:
+        lake = await opened.enter_async_context(lake_running(settings, stack, folder / "lake", seed))
+        tiers = await opened.enter_async_context(tiers_running(settings, stack, folder / "tiers", seed))
+        for contract in contracts.audit_tables().values():
+            iceberg.create(lake.catalog(), lake.names, contract)
+        catalog, store = (
+            opened.enter_context(HttpProxy(url).listening())
+            for url in (lake.lake.iceberg_catalog_uri, lake.lake.s3_endpoint)
+        )
+        behind = {"ICEBERG_CATALOG_URI": catalog.url, "S3_ENDPOINT": store.url}
+        if lake.lake.iceberg_oauth2_server_uri:
+            behind["ICEBERG_OAUTH2_SERVER_URI"] = f"{catalog.url}/v1/oauth/tokens"
+        environment = {**stack.env(), "K2_PREFIX": settings.k2_prefix, **_SETTINGS, **behind}
+        yield World(lake, tiers, catalog, store, environment, random.Random(seed))
