@@ -46,6 +46,7 @@ NEED_THE_BROKER = (
     "dlq list",
     "dlq show 0:0",
     "dlq replay --reason bad_magic",
+    "maintenance run",
     "probe-broker",
     "probe-broker --after-restart marks",
     "init",
