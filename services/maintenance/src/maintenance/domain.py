@@ -23,7 +23,7 @@ class Account:
         """Take in one line of the driver's."""
         if told := Told.of(line):
             self._unit(told)
-        match line[EVENT]:
+        match line.get(EVENT):
             case "failed_attempt":
                 self._metrics.attempts.labels(line["step"]).inc()
                 logger().warning(ATTEMPT_FAILED, step=line["step"], table=line["table"], reason=line["reason"])

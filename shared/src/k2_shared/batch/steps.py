@@ -59,7 +59,7 @@ class Told:
     @classmethod
     def of(cls, line: Line) -> Self | None:
         """A line that is about a unit; None of another."""
-        if line[EVENT] != "unit":
+        if line.get(EVENT) != "unit":
             return None
         unit = Unit(Step(line["step"]), line["table"])
         return cls(unit, line["seconds"], line["facts"], line["reason"])

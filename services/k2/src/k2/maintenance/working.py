@@ -43,9 +43,9 @@ class Run:
     def _hear(self, line: Line) -> None:
         if told := Told.of(line):
             self.told.append(told)
-        elif line[EVENT] == "begun":
+        elif line.get(EVENT) == "begun":
             sys.stderr.write(f"{line['step']} of {line['table']}\n")
-        elif line[EVENT] == "failed_attempt":
+        elif line.get(EVENT) == "failed_attempt":
             sys.stderr.write(f"{line['step']} of {line['table']}: an attempt failed: {line['reason']}\n")
 
 
