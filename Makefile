@@ -201,7 +201,7 @@ lock: .venv/bin/uv ## pin every dependency again, with hashes
 		--python-version 3.11 --no-emit-package k2-shared shared/pyproject.toml services/silver/pyproject.toml - \
 		--output-file tests/bench/requirements.lock
 	@.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 \
-		--extra arrow --extra lake --extra testing --constraint requirements.lock --no-emit-package k2-shared \
+		--extra arrow --extra lake --extra testing --extra warm --constraint requirements.lock --no-emit-package k2-shared \
 		--no-emit-package k2-support --no-emit-package k2-local shared/pyproject.toml shared/support/pyproject.toml \
 		deploy/local/pyproject.toml services/iceberg_sink/pyproject.toml deploy/spark/pyproject.toml \
 		--output-file deploy/spark/requirements.lock

@@ -112,9 +112,7 @@ async def measure(files: int) -> Measured:
 def fill(table: IcebergTable, files: int) -> None:
     """So many files, over the hours of yesterday."""
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
-    hours = [
-        rows_of(int((midnight + timedelta(hours=hour)).timestamp() * 1e6), _ROWS, 1_000) for hour in range(_HOURS)
-    ]
+    hours = [rows_of(int((midnight + timedelta(hours=hour)).timestamp() * 1e6), _ROWS, 1_000) for hour in range(_HOURS)]
     for start in range(0, files, _AT_ONCE):
         table.refresh()
         made = [

@@ -52,10 +52,7 @@ _MOMENTS = [
 def faults() -> list[Fault]:
     """Each of them."""
     return [
-        *(
-            Fault(f"{each.step} killed", each.name, 2, functools.partial(_killed, moment=each))
-            for each in _MOMENTS
-        ),
+        *(Fault(f"{each.step} killed", each.name, 2, functools.partial(_killed, moment=each)) for each in _MOMENTS),
         Fault("maintenance killed", "at any moment", 3, _killed_somewhere),
         Fault("appends and an offload", "while all is compacted", 3, _appended),
         Fault("two runners", "at once", 2, _two_runners),
@@ -75,13 +72,14 @@ async def _killed(world: World, moment: Moment) -> Done:
     await world.lake.flow(_MANY)
     words = [f"--step={moment.step}", f"--table={moment.table}"]
     run = world.start(*words)
-    rule = ProxyRule(
-        moment.which, None, moment.after, meanwhile=run.kill, containing=moment.containing, times=1
-    )
+    rule = ProxyRule(moment.which, None, moment.after, meanwhile=run.kill, containing=moment.containing, times=1)
     with (world.before_store if moment.at_store else world.before_catalog).ruled(rule):
         ended = await run.ended()
     again = await world.whole(*words)
-    return Done(rule.done == 1 and ended.code < 0 and again.code == 0, f"exit {ended.code}, then {_told(again.code, again.said)}")
+    return Done(
+        rule.done == 1 and ended.code < 0 and again.code == 0,
+        f"exit {ended.code}, then {_told(again.code, again.said)}",
+    )
 
 
 async def _killed_somewhere(world: World) -> Done:

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 from tests.cold.world import World as Tiers
 from tests.cold.world import running as tiers_running
+from tests.faults.supervisor import until
 from tests.lake.world import World as Lake
 from tests.lake.world import running as lake_running
 
@@ -25,6 +26,7 @@ from k2_support.http_proxy import HttpProxy
 STEPS = ("compact", "manifests", "expire", "audit", "orphans")
 """All but retention: the trades are of last year, and would go."""
 _LOSES = "is at work on"
+_PATIENCE_S = 600.0
 _SETTINGS = {
     "MAINTENANCE_SNAPSHOT_AGE_S": "5",
     "SINK_SNAPSHOT_AGE_S": "5",
@@ -105,9 +107,14 @@ class World:
 
     async def whole(self, *words: str) -> Ended:
         """A run to its end; while another one's turn is not over it is begun again."""
-        while (ended := await self.start(*words).ended()).was_taken:
-            await asyncio.sleep(1)
-        return ended
+        ends = list[Ended]()
+
+        async def another() -> bool:
+            ends.append(await self.start(*words).ended())
+            return not ends[-1].was_taken
+
+        await until(another, "the turn of the maintenance", _PATIENCE_S)
+        return ends[-1]
 
 
 @asynccontextmanager

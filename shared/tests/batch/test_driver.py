@@ -13,7 +13,7 @@ from k2_shared.batch.settings import SparkSettings
 from k2_shared.core.errors import ConfigError, Halt, K2Error, Unavailable
 from k2_support.waiting import wait_for
 
-WATCHES = "import sys, os; print('{\"event\": \"begun\", \"pid\": %d}' % os.getpid(), flush=True); sys.stdin.read()"
+WATCHES = 'import sys, os; print(\'{"event": "begun", "pid": %d}\' % os.getpid(), flush=True); sys.stdin.read()'
 PATIENCE_S = 60
 
 
@@ -32,7 +32,7 @@ def driver(place: Path, code: str, arguments: Sequence[str] = (), **settings: fl
 
 def test_each_line_is_handed_on(place: Path) -> None:
     """What others print is none, also where it is JSON."""
-    code = "import sys; print('noise'); print('[1]'); print('{\"event\": \"done\", \"given\": \"%s\"}' % sys.argv[1])"
+    code = 'import sys; print(\'noise\'); print(\'[1]\'); print(\'{"event": "done", "given": "%s"}\' % sys.argv[1])'
     told: list[Line] = []
     driver(place, code, ["x"]).run(told.append)
     assert told == [{"event": "done", "given": "x"}]
@@ -41,8 +41,8 @@ def test_each_line_is_handed_on(place: Path) -> None:
 @pytest.mark.parametrize(("code", "kind"), [(2, ConfigError), (3, Halt), (4, Unavailable), (1, K2Error)])
 def test_a_failure_has_its_kind_and_reason(place: Path, code: int, kind: type[K2Error]) -> None:
     """By the exit code, and the last word."""
-    failing = driver(place, f"import sys; print('{{\"event\": \"failed\", \"reason\": \"why\"}}'); sys.exit({code})")
-    with pytest.raises(K2Error, match="^why$") as raised:
+    failing = driver(place, f'import sys; print(\'{{"event": "failed", "reason": "why"}}\'); sys.exit({code})')
+    with pytest.raises(K2Error, match=r"^why$") as raised:
         failing.run(lambda _: None)
     assert type(raised.value) is kind
 
@@ -56,7 +56,9 @@ def test_a_death_without_a_word_shows_what_was_said_last(place: Path) -> None:
 def test_a_long_chatter_on_stderr_stops_nobody(place: Path) -> None:
     """Spark's logs are larger than a pipe."""
     told: list[Line] = []
-    driver(place, "import sys; sys.stderr.write('x' * 1_000_000 + '\\n'); print('{\"event\": \"done\"}')").run(told.append)
+    driver(place, "import sys; sys.stderr.write('x' * 1_000_000 + '\\n'); print('{\"event\": \"done\"}')").run(
+        told.append
+    )
     assert told == [{"event": "done"}]
 
 
@@ -100,7 +102,8 @@ def test_it_ends_with_its_parent(place: Path) -> None:
         "from k2_shared.batch.driver import Driver\n"
         "from k2_shared.batch.settings import SparkSettings\n"
         "print('started', flush=True)\n"
-        "Driver(SparkSettings.load(spark_python=sys.executable), 'job').run(lambda line: print(line['pid'], flush=True))\n"
+        "Driver(SparkSettings.load(spark_python=sys.executable), 'job')"
+        ".run(lambda line: print(line['pid'], flush=True))\n"
     )
     parent = psutil.Popen([sys.executable, "-m", "parent"], stdout=-1, text=True)
     assert parent.stdout

@@ -8,13 +8,14 @@ from k2_shared.batch.partitions import closed_rows
 from k2_shared.core import contracts
 
 NOW = datetime(2026, 3, 1, 1, 30, tzinfo=UTC)
+DAY = "DATE '2026-03-01'"
 ALL = {each.name: each for each in contracts.iceberg_tables()}
 
 
 @pytest.mark.parametrize(
     ("table", "condition"),
     [
-        ("gold_crypto_trades", "(exchange_date < DATE '2026-03-01' OR (exchange_date = DATE '2026-03-01' AND exchange_hour < 0))"),
+        ("gold_crypto_trades", f"(exchange_date < {DAY} OR (exchange_date = {DAY} AND exchange_hour < 0))"),
         ("bronze_crypto_trades", "ingestion_date < DATE '2026-03-01'"),
         ("silver_kraken_trades", "exchange_date < DATE '2026-03-01'"),
         ("silver_dlq_trades", "refused_date < DATE '2026-03-01'"),

@@ -54,5 +54,6 @@ def test_a_line_about_a_unit_says_how_it_ended() -> None:
     assert told == Told(Unit(Step.EXPIRE, "cold.raw_trades"), 1.5, {"expired": 3})
     assert told.to_json() == {"step": "expire", "table": "cold.raw_trades", "seconds": 1.5, "expired": 3}
     failed = Told.of({**line, "reason": "the catalog is away"})
-    assert failed and failed.to_json()["failed"] == "the catalog is away"
+    assert failed
+    assert failed.to_json()["failed"] == "the catalog is away"
     assert Told.of({"event": "done", "left": []}) is None

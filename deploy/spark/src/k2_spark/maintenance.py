@@ -1,4 +1,4 @@
-"""The driver of the lake's daily maintenance: ``python -m k2_spark.maintenance``, started by ``k2_shared.batch.driver``.
+"""The driver of the lake's daily maintenance, which ``k2_shared.batch.driver`` starts.
 
 It says of each step at each table how it ended. What fails is told and holds up nothing else.
 """
@@ -139,7 +139,9 @@ class Maintenance:
         try:
             return RetryBudget(self._settings.maintenance_attempts, failed, (*_SPARK_FAILS, _Partly)).spend(work)
         except UsedUp as error:
-            raise Unavailable(f"{unit} failed {self._settings.maintenance_attempts} times: {_said(error.last)}") from None
+            raise Unavailable(
+                f"{unit} failed {self._settings.maintenance_attempts} times: {_said(error.last)}"
+            ) from None
 
 
 class _Partly(Exception):

@@ -35,7 +35,9 @@ class Procedures:
             "partial-progress.max-commits": 10,
             "max-concurrent-file-group-rewrites": 2,
         }
-        (done,) = self._call("rewrite_data_files", self._strategy(), where=closed_rows(self.contract, now), options=options)
+        (done,) = self._call(
+            "rewrite_data_files", self._strategy(), where=closed_rows(self.contract, now), options=options
+        )
         return {
             "files_before": done.rewritten_data_files_count,
             "files_after": done.added_data_files_count,
@@ -76,7 +78,8 @@ class Procedures:
     def _call(self, procedure: str, given: Mapping[str, Any] | None = None, **more: Any) -> list[Row]:
         arguments = {"table": self.table, **(given or {}), **more}
         said = ", ".join(f"{name} => {_literal(value)}" for name, value in arguments.items())
-        return self.spark.sql(f"CALL {CATALOG}.system.{procedure}({said})").collect()
+        found: list[Row] = self.spark.sql(f"CALL {CATALOG}.system.{procedure}({said})").collect()
+        return found
 
 
 def _literal(value: Any) -> str:
@@ -86,5 +89,5 @@ def _literal(value: Any) -> str:
         case datetime():
             return f"TIMESTAMP '{value:%Y-%m-%d %H:%M:%S.%f}'"
         case Mapping():
-            return f"map({', '.join(f"{_literal(name)}, {_literal(str(each))}" for name, each in value.items())})"
+            return f"map({', '.join(f'{_literal(name)}, {_literal(str(each))}' for name, each in value.items())})"
     return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -13,7 +13,6 @@ from k2_spark.driver import jars
 from k2_spark.settings import spark_options
 
 
-
 @contextmanager
 def session(lake: LakeSettings, spark: SparkSettings) -> Iterator[SparkSession]:
     """Start Spark, some 6 s, and stop it behind the block; a process has one at a time. Blocks.

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
 
 from k2_shared.batch.driver import EVENT, Line
 from k2_shared.core import contracts
-from k2_shared.core.contracts import AuditTableContract, ColdTableContract, IcebergContract, TableContract
+from k2_shared.core.contracts import IcebergContract, TableContract
 from k2_shared.core.errors import ConfigError
 
 MODULE = "k2_spark.maintenance"

@@ -116,7 +116,7 @@ class KeptTable(OwnedTable):
 
     def _was_received_before(self, limit: datetime, file: DataFile) -> bool:
         newest = file.upper_bounds.get(self._table.schema().find_field(_RECEIVED).field_id)
-        return newest is not None and from_bytes(TimestamptzType(), newest) < limit.timestamp() * 1e6
+        return newest is not None and int(from_bytes(TimestamptzType(), newest)) < limit.timestamp() * 1e6
 
     def _drop_old(self, days: int, now: datetime) -> list[OldPartition]:
         found = self._old(days, now)

@@ -27,9 +27,9 @@ def consistency(
 
     By rows, exact sums and a checksum over every column. Exits 1 where an hour differs.
     """
-    from k2_shared.cold.layers import Layer
     from k2.cold.offloading import Mode, compared, offloaded
     from k2.cold.wanted import HourRange, wanted
+    from k2_shared.cold.layers import Layer
     from k2_shared.cold.tables import opened
     from k2_shared.core.lake_settings import ColdSettings
     from k2_shared.lake.retries import at_table

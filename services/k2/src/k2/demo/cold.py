@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from k2_shared.cold.layers import Layer
 from k2.demo.reconcile import ColdRows
 from k2_shared.cold.hours import Verdict
+from k2_shared.cold.layers import Layer
 from k2_shared.cold.offload import ColdOffload
 from k2_shared.cold.tables import cold_tables, opened
 from k2_shared.core.lake_settings import ColdSettings

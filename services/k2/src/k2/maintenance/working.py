@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from k2_shared.batch.driver import EVENT, Driver, Line
 from k2_shared.batch.settings import MaintenanceSettings
 from k2_shared.batch.steps import MODULE, Told
+from k2_shared.core.settings import KafkaSettings
 from k2_shared.kafka.topics import Names
 from k2_shared.kafka.turn import turn
 
@@ -20,7 +21,7 @@ class Run:
     def __init__(
         self, settings: MaintenanceSettings, steps: Sequence[str], tables: Sequence[str], *, dry_run: bool
     ) -> None:
-        self._settings = settings
+        self._names = Names(settings.k2_prefix)
         arguments = [f"--step={each}" for each in steps] + [f"--table={each}" for each in tables]
         self._driver = Driver(settings, MODULE, [*arguments, *["--dry-run"] * dry_run])
         self.told = list[Told]()
@@ -34,7 +35,7 @@ class Run:
             ConfigError: there is no Spark here.
             Unavailable: something could not be done.
         """
-        async with turn(self._settings, Names(self._settings.k2_prefix), _WORK):
+        async with turn(KafkaSettings.load(), self._names, _WORK):
             try:
                 await asyncio.to_thread(self._driver.run, self._hear)
             finally:
