@@ -13,7 +13,9 @@ from k2_shared.batch.settings import SparkSettings
 from k2_shared.core.errors import ConfigError, Halt, K2Error, Unavailable
 from k2_support.waiting import wait_for
 
-WATCHES = 'import sys, os; print(\'{"event": "begun", "pid": %d}\' % os.getpid(), flush=True); sys.stdin.read()'
+BEGUN = 'import os, sys, time; print(\'{"event": "begun", "pid": %d}\' % os.getpid(), flush=True)'
+WATCHES = f"{BEGUN}; sys.stdin.read(); sys.exit(143)"
+DEAF = f"{BEGUN}; time.sleep(600)"
 PATIENCE_S = 60
 
 
@@ -71,7 +73,7 @@ def test_without_spark_it_is_said_what_to_do(place: Path) -> None:
         Driver(absent, "job").run(lambda _: None)
 
 
-@pytest.mark.parametrize(("code", "grace_s"), [(WATCHES, 60.0), (f"{WATCHES}; import time; time.sleep(600)", 0.2)])
+@pytest.mark.parametrize(("code", "grace_s"), [(WATCHES, 60.0), (DEAF, 0.2)])
 def test_it_is_stopped_from_another_thread(place: Path, code: str, grace_s: float) -> None:
     """By its stdin; one that does not listen is killed."""
     running = driver(place, code, spark_stop_s=grace_s)

@@ -11,7 +11,6 @@ from k2_shared.core import contracts
 from k2_shared.core.errors import Halt
 from k2_shared.core.settings import RunSettings
 from k2_shared.kafka.topics import Names
-from k2_shared.lake import iceberg
 from k2_shared.lake.history import nearest_state
 from k2_shared.lake.retries import at_table
 from k2_shared.lake.sink_state import SinkState
@@ -108,10 +107,10 @@ def silver(run_settings: RunSettings, names: Names) -> Iterator[Lake]:
 def played(lake: Lake, offset: int, at: datetime, received: datetime) -> None:
     """A trade of some time, received at another."""
     row = {"exchange_date": at.date(), "timestamp": at, "ingestion_timestamp": received, "trade_id": str(offset)}
-    rows = pa.Table.from_pylist([row], schema=iceberg.schema_of(SILVER).as_arrow())
     topic = SILVER.topics[0]
     owner = lake.owner()
     owner.state()
+    rows = pa.Table.from_pylist([row], schema=owner.arrow_schema)
     owner.commit(Commit(rows, {(topic, 0): offset}, {(topic, 0): offset + 1}))
 
 
