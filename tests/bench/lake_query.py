@@ -70,15 +70,15 @@ def _fill(table: Table, rows: int) -> None:
 
 
 def _append(table: Table, begin_us: int, count: int, step_us: int) -> None:
-    table.append(rows_of(begin_us, count, step_us).cast(table.schema().as_arrow()))
+    table.append(rows_of(table, begin_us, count, step_us))
 
 
-def rows_of(begin_us: int, count: int, step_us: int) -> pa.Table:
-    """Rows of gold's trades from a time on, as the sink makes them."""
+def rows_of(table: Table, begin_us: int, count: int, step_us: int) -> pa.Table:
+    """Rows of gold's trades from a time on, as the sink makes them for the table."""
     contract, market = contracts.tables()[TABLE], Market(begin_us=begin_us, step_us=step_us)
     to_rows = of_table(contract, iceberg.schema_of(contract).as_arrow(), dict.fromkeys(contract.topics, SCHEMAS))
     made = []
     for start in range(0, count, CHUNK):
         trades = map(market.trade, range(start, min(start + CHUNK, count)))
         made.append(to_rows([FakeRecord(of.key, value(of), GOLD) for of in trades]))
-    return pa.concat_tables(made)
+    return pa.concat_tables(made).cast(table.schema().as_arrow())

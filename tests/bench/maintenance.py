@@ -74,13 +74,14 @@ class Appends(threading.Thread):
     def __init__(self, place: LakePlace) -> None:
         super().__init__(daemon=True)
         identity = Identity("bench", {GOLD: "gold"})
-        self._table = LakeTable(place.table(TABLE), "k2", identity, at_table(20))
+        self._gold = place.table(TABLE)
+        self._table = LakeTable(self._gold, "k2", identity, at_table(20))
         self._stopped = threading.Event()
         self.done = self.failures = 0
 
     def run(self) -> None:
         while not self._stopped.wait(1.0):
-            rows = rows_of(int(time.time() * 1e6), 10, 1)
+            rows = rows_of(self._gold, int(time.time() * 1e6), 10, 1)
             try:
                 self._table.commit(Commit(rows, {(GOLD, 0): self.done}, {(GOLD, 0): self.done + 1}))
                 self.done += 1
@@ -112,7 +113,10 @@ async def measure(files: int) -> Measured:
 def fill(table: IcebergTable, files: int) -> None:
     """So many files, over the hours of yesterday."""
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
-    hours = [rows_of(int((midnight + timedelta(hours=hour)).timestamp() * 1e6), _ROWS, 1_000) for hour in range(_HOURS)]
+    hours = [
+        rows_of(table, int((midnight + timedelta(hours=hour)).timestamp() * 1e6), _ROWS, 1_000)
+        for hour in range(_HOURS)
+    ]
     for start in range(0, files, _AT_ONCE):
         table.refresh()
         made = [
