@@ -16,12 +16,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import count
-from uuid import uuid4
 
 import psutil
 import pyarrow as pa
-from pyiceberg.io.pyarrow import _dataframe_to_data_files
 from pyiceberg.table import Table as IcebergTable
 from rich.table import Table
 from tests.bench.harness import POLL_S, bounded, facts, report
@@ -34,7 +31,6 @@ from k2_shared.kafka.identities import Identity
 from k2_shared.kafka.topics import GOLD
 from k2_shared.lake.retries import at_table
 from k2_shared.lake.table import Commit, LakeTable
-from k2_shared.lake.transaction import append
 
 TABLE = "gold_crypto_trades"
 LIMIT_S = 3_000.0
@@ -42,7 +38,6 @@ GOAL_MB = 4_096
 LEAST = 48
 _HOURS = 24
 _ROWS = 200  # of a file
-_AT_ONCE = 250  # files of a commit
 _STEPS = ("compact", "manifests", "expire")
 
 
@@ -117,14 +112,8 @@ def fill(table: IcebergTable, files: int) -> None:
         rows_of(table, int((midnight + timedelta(hours=hour)).timestamp() * 1e6), _ROWS, 1_000)
         for hour in range(_HOURS)
     ]
-    for start in range(0, files, _AT_ONCE):
-        table.refresh()
-        made = [
-            file
-            for number in range(start, min(start + _AT_ONCE, files))
-            for file in _dataframe_to_data_files(table.metadata, hours[number % _HOURS], table.io, uuid4(), count())
-        ]
-        append(table, made, {})
+    for start in range(0, files, _HOURS):
+        table.append(pa.concat_tables(hours[: files - start]))  # a file of each hour
 
 
 def state(place: LakePlace) -> State:

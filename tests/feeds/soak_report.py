@@ -21,7 +21,7 @@ _SUMMED = ("assigned", "published", "backfilled", "quarantined", "unfillable", "
 
 
 @dataclass(frozen=True)
-class Line:
+class SoakLine:
     """One symbol's ids from the feed's first on, each in the first of the four that it is in."""
 
     venue: Exchange
@@ -42,7 +42,7 @@ class Line:
         return bool(self.unaccounted or self.given_up or self.open)
 
 
-def line(venue: Exchange, symbol: str, assigned: list[Interval], hidden: list[Interval], account: Account) -> Line:
+def line(venue: Exchange, symbol: str, assigned: list[Interval], hidden: list[Interval], account: Account) -> SoakLine:
     """Hold an account against what its venue assigned, and what REST never has."""
     wanted = IntervalSet(due(assigned, account))
     rest, parts = IntervalSet(wanted), list[IntervalSet]()
@@ -53,7 +53,7 @@ def line(venue: Exchange, symbol: str, assigned: list[Interval], hidden: list[In
     given_up = IntervalSet(parts[2])
     for interval in hidden:
         given_up.remove(*interval)
-    return Line(
+    return SoakLine(
         venue=venue,
         symbol=symbol,
         assigned=len(wanted),
@@ -68,7 +68,7 @@ def line(venue: Exchange, symbol: str, assigned: list[Interval], hidden: list[In
     )
 
 
-async def lines(rig: Rig, assigned: Ids) -> list[Line]:
+async def lines(rig: Rig, assigned: Ids) -> list[SoakLine]:
     """A line for each symbol."""
     return [
         line(venue, symbol, list(intervals), await rig.hidden(venue, symbol), _account(rig, venue, symbol))
@@ -86,7 +86,7 @@ class Report:
     """The outcome of a run; ``failed`` are sentences about what went otherwise than it must."""
 
     seed: int
-    lines: list[Line] = field(default_factory=list)
+    lines: list[SoakLine] = field(default_factory=list)
     faults: Mapping[str, int] = field(default_factory=Counter)
     never_struck: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
@@ -144,7 +144,7 @@ class Report:
         console.print(table)
 
 
-def _summed(of: list[Line]) -> dict[str, int]:
+def _summed(of: list[SoakLine]) -> dict[str, int]:
     return {name: sum(asdict(each)[name] for each in of) for name in _SUMMED}
 
 

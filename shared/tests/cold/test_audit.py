@@ -36,8 +36,8 @@ def found(tiers: ColdTiers) -> list[dict[str, Any]]:
     settings = ColdSettings.load(k2_prefix=tiers.names.prefix)
     with opened(settings, cold_tables(), lambda _: at_table(5)) as offloads:
         silver = offloads["silver_trades"]
-        for span in silver.chunks(NOW):
-            for hour in silver.compared(NOW, span.first, span.last):
+        for chunk in silver.chunks(NOW):
+            for hour in silver.compared(NOW, chunk.first, chunk.last):
                 silver.write(hour, NOW)
         return [row(each, NOW) for each in audited(offloads, NOW)]
 

@@ -35,6 +35,7 @@ PACED = {
     "tests/faults/servers.py": 1,  # the broker is away for a random time
     "tests/cold/faults.py": 2,  # a peer is away for minutes; a process is killed at a random time
     "tests/faults/supervisor.py": 2,  # a supervisor looks now and then, and restarts after a while
+    "tests/maintenance/faults.py": 2,  # a peer is away for minutes; a run is killed at a random time
     "tests/feeds/kills.py": 1,  # a process lives for a random time
     "tests/feeds/soak.py": 1,  # a soak tells of itself now and then
     "tests/feeds/soak_scenes.py": 4,  # outages of given lengths

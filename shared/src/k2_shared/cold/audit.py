@@ -28,8 +28,8 @@ def audited(offloads: Mapping[str, ColdOffload], now: datetime) -> Iterator[Laye
         K2Error: a table or ClickHouse could not be read.
     """
     for name, offload in offloads.items():
-        spans = offload.chunks(now)
-        hours = [hour for span in spans for hour in offload.compared(now, span.first, span.last)]
+        chunks = offload.chunks(now)
+        hours = [hour for chunk in chunks for hour in offload.compared(now, chunk.first, chunk.last)]
         yield Layer.of(name, offload, hours)
 
 

@@ -19,7 +19,7 @@ TAG_DAYS = 7
 """For how long the last snapshot of a day is kept."""
 _TAG = "day-"
 _DAY = timedelta(days=1)
-_EPOCH = date(1970, 1, 1)
+_FIRST_DAY = date(1970, 1, 1)
 _RECEIVED = "ingestion_timestamp"
 
 
@@ -133,4 +133,4 @@ def _is_older(tag: str, day: date) -> bool:
 def _day(file: DataFile) -> date:
     """The day of a file's partition, which such a table's first field is."""
     number: int = file.partition[0]
-    return _EPOCH + timedelta(days=number)
+    return _FIRST_DAY + timedelta(days=number)
