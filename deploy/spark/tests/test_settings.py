@@ -27,6 +27,11 @@ def test_the_catalog_is_that_of_our_settings() -> None:
     assert (found["credential"], found["s3.secret-access-key"]) == (CREDENTIAL, SECRET)
 
 
+def test_the_store_is_ours_to_say() -> None:
+    """SeaweedFS' catalog names an address of its own to who does not ask for what pyiceberg asks for."""
+    assert catalog_options(lake())["header.X-Iceberg-Access-Delegation"] == "vended-credentials"
+
+
 def test_what_has_no_setting_is_not_told() -> None:
     """A catalog without a credential is not given an empty one."""
     found = catalog_options(lake(iceberg_credential=None, iceberg_oauth2_server_uri=None))

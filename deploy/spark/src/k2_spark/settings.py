@@ -42,6 +42,8 @@ def catalog_options(lake: LakeSettings) -> dict[str, str]:
         "s3.secret-access-key": _revealed(lake.s3_secret_access_key),
         "s3.session-token": _revealed(lake.s3_session_token),
         "client.region": lake.s3_region,
+        # As pyiceberg asks: who is not asked for it, SeaweedFS gives an address of the store of its own, which wins.
+        "header.X-Iceberg-Access-Delegation": "vended-credentials",
         **passed_on(lake.iceberg_properties),
     }
     return {name: value for name, value in given.items() if value}
