@@ -111,7 +111,7 @@ async def _injected(world: World, fault: Fault) -> Done:
     """Inject one fault; where it did not come about, that is said instead of a proof."""
     try:
         return await fault.inject(world)
-    except (K2Error, TimeoutError, OSError) as error:
+    except (K2Error, TimeoutError, OSError, ExceptionGroup) as error:  # of a world within the world, a group of them
         return Done(proven=False, proof=repr(error))
 
 

@@ -13,6 +13,7 @@ from k2_shared.core.errors import Unavailable
 
 _KILLED = -signal.SIGKILL
 _LONGEST_START_S = 4.0
+_READY_S = 300.0
 
 
 class SinksUnderLoad(ABC):
@@ -32,7 +33,7 @@ class SinksUnderLoad(ABC):
         self.sink.note()
         if not self.sink.running:
             self.sink.start()
-        await self.sink.ready()
+        await self.sink.ready(_READY_S)
 
     async def stop_sinks(self) -> None:
         """End every sink at once."""

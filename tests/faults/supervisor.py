@@ -102,9 +102,9 @@ class SupervisedAgent:
         self.child = None
         return self.ended[-1]
 
-    async def ready(self) -> None:
+    async def ready(self, timeout_s: float = PATIENCE_S) -> None:
         """Wait until the process, or one that came after it, works on every partition it has."""
-        await until(lambda: asyncio.to_thread(self._is_ready), f"{self.name}'s readiness")
+        await until(lambda: asyncio.to_thread(self._is_ready), f"{self.name}'s readiness", timeout_s)
 
     def _is_ready(self) -> bool:
         child = self.child

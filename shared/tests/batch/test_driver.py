@@ -85,7 +85,24 @@ def test_it_is_stopped_from_another_thread(place: Path, code: str, grace_s: floa
 
     with pytest.raises(Unavailable, match="was stopped"):
         running.run(begun)
-    assert not psutil.pid_exists(pids[0])
+    assert not is_there(pids[0])
+
+
+def test_what_it_leaves_behind_ends_with_it(place: Path) -> None:
+    """As Java does that was just being started: it holds the driver's stdout open, and nobody would tell it to end."""
+    left = "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])"
+    code = f"import json, subprocess, sys; print(json.dumps({{'event': 'left', 'pid': {left}.pid}}), flush=True)"
+    told: list[Line] = []
+    driver(place, code).run(told.append)
+    wait_for(lambda: not is_there(told[0]["pid"]), PATIENCE_S, "what was left behind to end")
+
+
+def is_there(pid: int) -> bool:
+    """Whether a process runs; one that nobody has waited for does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_one_that_was_stopped_before_does_not_start(place: Path) -> None:
@@ -113,4 +130,4 @@ def test_it_ends_with_its_parent(place: Path) -> None:
     pid = int(parent.stdout.readline())
     parent.kill()
     parent.wait(PATIENCE_S)
-    wait_for(lambda: not psutil.pid_exists(pid), PATIENCE_S, "the driver to end")
+    wait_for(lambda: not is_there(pid), PATIENCE_S, "the driver to end")

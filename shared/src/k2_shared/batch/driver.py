@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -46,6 +48,7 @@ class Driver:
         last_words: deque[str] = deque(maxlen=_LAST_WORDS)
         listening = threading.Thread(target=last_words.extend, args=(child.stderr,), daemon=True)
         listening.start()
+        threading.Thread(target=_end_group, args=(child.pid,), daemon=True).start()
         try:
             failed = _listen(child.stdout, told)
         finally:
@@ -101,6 +104,14 @@ class Driver:
             return kind(failed)
         said = " | ".join(line.strip() for line in last_words if line.strip())
         return K2Error(f"the Spark driver ended with exit code {code}: {said or 'it said nothing'}")
+
+
+def _end_group(leader: int) -> None:
+    """Kill what a child leaves behind, once it has ended: a Java that was about to start would hold its stdout open."""
+    with suppress(ChildProcessError):  # who waits for it was faster
+        os.waitid(os.P_PID, leader, os.WEXITED | os.WNOWAIT)
+    with suppress(ProcessLookupError):  # it left nothing
+        os.killpg(leader, signal.SIGKILL)
 
 
 def _listen(lines: IO[str] | None, told: Callable[[Line], None]) -> str:
