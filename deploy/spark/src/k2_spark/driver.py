@@ -31,7 +31,16 @@ def drive(work: Callable[[], None]) -> NoReturn:
     except K2Error as error:
         tell(FAILED, **{REASON: str(error)})
         sys.exit(error.exit_code)
+    finally:
+        _end_java()
     sys.exit(0)
+
+
+def _end_java() -> None:
+    """End what this driver has started: a Java that was about to start when its Python ended stays for ever."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if os.getpgrp() == os.getpid():  # as its starter has it; by hand it may be of a group with others
+        os.killpg(os.getpgrp(), signal.SIGTERM)
 
 
 def _watch_parent() -> None:
