@@ -17,7 +17,8 @@ CORE_TESTS = $(wildcard services/*/tests/test_domain.py services/*/tests/test_fa
 	$(wildcard shared/tests/candles/test_*.py) \
 	$(patsubst %,shared/tests/cold/test_%.py,fingerprint hours rows) \
 	$(patsubst %,shared/tests/feed/test_%.py,encoder blocks checkpoint coverage feed_records gap_log listings patterns recent rest silent)
-SPARK_MEMBERS = $(foreach m,./shared[lake,warm] ./shared/support[testing] ./deploy/local ./services/iceberg_sink ./deploy/spark,--editable '$(m)')
+COMMA := ,
+SPARK_MEMBERS = $(foreach m,./shared[lake$(COMMA)warm] ./shared/support[testing] ./deploy/local ./services/iceberg_sink ./deploy/spark,--editable '$(m)')
 MANIFESTS = requirements.lock Makefile $(MEMBERS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
@@ -130,10 +131,7 @@ test-maintenance: .venv-spark/.ready ## no append fails and no row is lost or do
 
 spark: .venv-spark/.ready ## install Spark (once, 317 MB): SPARK_PYTHON=.venv-spark/bin/python is its environment
 
-test-test-maintenance: .venv-spark/.ready ## no append fails and no row is lost or doubled because of the maintenance, on both catalogs (ARGS="--seed 7 --catalog both")
-	@SPARK_PYTHON=$(CURDIR)/.venv-spark/bin/python .venv/bin/python -m tests.maintenance.run --state $(STATE)/maintenance $(ARGS)
-
-spark: .venv-spark/.ready ## Spark reads every table of the lake to the last digit, and others what it has compacted
+test-spark: .venv-spark/.ready ## Spark reads every table of the lake to the last digit, and what is true of its cluster
 	@.venv/bin/k2 stack exec --state $(STATE)/test -- .venv-spark/bin/python -m pytest deploy/spark/tests $(ARGS)
 
 .venv-bench/.ready: .venv/.dev tests/bench/requirements.lock
