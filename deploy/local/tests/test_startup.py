@@ -1,7 +1,6 @@
 """A part that never was up begins anew; one that was keeps what it has."""
 
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -16,7 +15,7 @@ from k2_shared.core.errors import ConfigError, Unavailable
 
 LISTEN = "import socket, signal; server = socket.create_server(('127.0.0.1', {port})); signal.pause()"
 FAIL = "raise SystemExit('a start that failed')"
-NOTHING = Downloads([], Path())
+NOTHING = Downloads()
 
 
 class Toy(Part):

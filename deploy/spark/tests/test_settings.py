@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from k2_shared.batch.settings import SparkSettings
 from k2_shared.core.errors import ConfigError
 from k2_shared.core.lake_settings import LakeSettings
-from k2_spark.settings import CATALOG, catalog_options, spark_options
+from k2_spark.settings import CATALOG, catalog_options, driver_options, spark_options
 
 KEY, SECRET, CREDENTIAL = "the-key", "the-secret", "the-user:the-password"
 
@@ -81,3 +82,17 @@ def test_no_option_shows_a_key() -> None:
         f"spark.sql.catalog.{CATALOG}.{n}" for n in ("s3.access-key-id", "s3.secret-access-key", "credential")
     }
     assert all(hidden.search(name) for name in secret)
+
+
+@pytest.mark.parametrize("master", ["local", "local[2]", "spark://127.0.0.1:7077"])
+def test_a_driver_whose_executors_are_here_is_reached_from_nowhere_else(master: str) -> None:
+    """By default it would take connections at the address of the machine's name."""
+    found = driver_options(SparkSettings.load(spark_master=master, spark_executor_memory="1g"))
+    assert (found["spark.driver.host"], found["spark.driver.bindAddress"]) == ("127.0.0.1", "127.0.0.1")
+    assert found["spark.executor.memory"] == "1g"
+
+
+def test_a_driver_of_another_machines_cluster_is_reached_by_its_executors() -> None:
+    """At the address that Spark finds for it."""
+    found = driver_options(SparkSettings.load(spark_master="spark://spark-master:7077"))
+    assert not {"spark.driver.host", "spark.driver.bindAddress"} & set(found)

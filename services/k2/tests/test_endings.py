@@ -78,6 +78,8 @@ PRINT = (
     "feed --help",
     "stack status",
     "stack status --json",
+    "spark status",
+    "spark status --json",
     "topics",
     "lag --json",
     "tail events",
@@ -123,9 +125,9 @@ for words in sys.argv[1:]:
 
 
 def test_no_command_is_left_out() -> None:
-    """Each is here, but k2 status, which has tests of its own, and k2 stack and k2 demo, which start servers."""
+    """Each is here, but k2 status, which has tests of its own, and k2 stack, spark and demo, which start servers."""
     needing = {words.split()[0] for words in (*NEED_THE_BROKER, *NEED_THE_CATALOG, *NEED_CLICKHOUSE)}
-    assert needing == COMMANDS.keys() - {"status", "stack", "demo"}
+    assert needing == COMMANDS.keys() - {"status", "stack", "spark", "demo"}
 
 
 @pytest.mark.parametrize("words", NEED_CLICKHOUSE)

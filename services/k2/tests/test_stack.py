@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from k2.stack import left_running
+from k2.servers import left_running
 from k2_local import Stack, StackSettings
 from k2_local.stack import KINDS
 from k2_local.targets import Targets

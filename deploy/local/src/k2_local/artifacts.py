@@ -57,11 +57,12 @@ def pinned() -> dict[str, list[Artifact]]:
 
 @dataclass(frozen=True)
 class Downloads:
-    """What Maven Central has for the stack, on this machine."""
+    """What parts run from, on this machine: of the stack's what Maven Central has, of Spark's its own folder."""
 
-    kafka_classpath: list[Path]
-    registry_home: Path
+    kafka_classpath: list[Path] = field(default_factory=list)
+    registry_home: Path = Path()
     rest_catalog_classpath: list[Path] = field(default_factory=list)
+    spark_home: Path = Path()
 
 
 class Cache:

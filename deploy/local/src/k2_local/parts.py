@@ -92,8 +92,8 @@ def java(heap_mb: int, *arguments: str) -> list[str]:
     return [os.fspath(JAVA), f"-Xmx{heap_mb}m", *JVM, *arguments]
 
 
-def check_answer(who: str, url: str, login: tuple[str, str] | None = None) -> None:
-    """Ask a server over HTTP; answers within a few seconds.
+def check_answer(who: str, url: str, login: tuple[str, str] | None = None) -> requests.Response:
+    """Ask a server over HTTP, and return its answer; within a few seconds.
 
     Raises:
         NotReadyError: it does not answer, or with an error.
@@ -104,3 +104,4 @@ def check_answer(who: str, url: str, login: tuple[str, str] | None = None) -> No
         raise NotReadyError(f"no answer yet ({type(error).__name__})") from None
     if not answer.ok:
         raise NotReadyError(f"{who} answers {answer.status_code}: {answer.text[:200]}")
+    return answer

@@ -24,6 +24,12 @@ PORTS: Mapping[Catalog, Mapping[str, tuple[str, ...]]] = {
     "postgres": {**_OF_PARTS, "postgres": ("postgres",), "rest_catalog": ("iceberg",)},
 }
 """The ports of each part, by the catalog of the stack."""
+SPARK: Mapping[str, tuple[str, ...]] = {
+    "spark-master": ("spark", "spark_web"),
+    "spark-worker-1": ("spark_worker_1", "spark_worker_1_web"),
+    "spark-worker-2": ("spark_worker_2", "spark_worker_2_web"),
+}
+"""The ports of each part of the Spark cluster."""
 
 # With GRPC added they meet neither each other nor the ports that kernels give to outgoing connections.
 _CHOICES = range(11_000, 21_000)
@@ -57,6 +63,11 @@ class PortClaims:
         return None
 
 
+def names_of(settings: StackSettings, part: str) -> tuple[str, ...]:
+    """The names of a part's ports."""
+    return {**PORTS[settings.catalog], **SPARK}[part]
+
+
 def assign(
     settings: StackSettings,
     part: str,
@@ -71,7 +82,7 @@ def assign(
     Raises:
         ConfigError: a port that was set by hand is busy; names the variable, the port and what to do.
     """
-    names = PORTS[settings.catalog][part]
+    names = names_of(settings, part)
     taken = {port for name, port in remembered.items() if name not in names}
     chosen: dict[str, int] = {}
     for name in names:
@@ -84,18 +95,18 @@ def assign(
 def await_release(settings: StackSettings, part: str, remembered: Mapping[str, int]) -> None:
     """Wait a moment for the ports of a part that crashed: its last threads hold them until they are gone."""
     deadline = time.monotonic() + _RELEASE_S
-    held = [remembered[name] for name in PORTS[settings.catalog][part] if name in remembered]
+    held = [remembered[name] for name in names_of(settings, part) if name in remembered]
     while any(not is_free(one) for port in held for one in _with_it(part, port)) and time.monotonic() < deadline:
         time.sleep(0.1)
 
 
 def contradiction(settings: StackSettings, part: str, remembered: Mapping[str, int]) -> str | None:
     """Which port set by hand a part that already runs does not have, in a sentence; None if there is none."""
-    for name in PORTS[settings.catalog][part]:
+    for name in names_of(settings, part):
         port = settings.port_set_by_hand(name)
         if port is not None and port != remembered.get(name):
             running = f"{part} already runs with {name} on port {remembered.get(name)}"
-            return f"K2_{name.upper()}_PORT={port} cannot be used, {running}: run k2 stack down first"
+            return f"K2_{name.upper()}_PORT={port} cannot be used, {running}"
     return None
 
 

@@ -1,7 +1,6 @@
 """What can be set about the local stack; each field is read from its upper-case name."""
 
 import os
-import shlex
 from pathlib import Path
 from typing import Literal
 
@@ -40,9 +39,15 @@ class StackSettings(Settings):
     k2_seaweed_admin_port: int | None = PORT
     k2_clickhouse_port: int | None = PORT
     k2_postgres_port: int | None = PORT
+    k2_spark_port: int | None = PORT
+    k2_spark_web_port: int | None = PORT
     k2_kafka_heap_mb: int = Field(512, ge=256, le=65_536, description="MiB")
     k2_registry_heap_mb: int = Field(384, ge=192, le=16_384, description="MiB")
     k2_clickhouse_memory_mb: int = Field(2_048, ge=512, le=65_536, description="MiB, of which one query gets half")
+    k2_spark_cores: int = Field(2, ge=1, le=64, description="cores that each Spark worker lends to executors")
+    k2_spark_memory_mb: int = Field(
+        2_048, ge=512, le=65_536, description="MiB that each Spark worker lends to the heaps of executors"
+    )
     k2_start_timeout_s: float = Field(90.0, gt=0, le=600, description="for a starting part without a sign of work")
     k2_stop_timeout_s: float = Field(20.0, ge=0, le=300, description="for a stopping part without a sign of work")
     k2_work_timeout_s: float = Field(300.0, gt=0, le=3_600, description="for a start or a stop that works all the time")
@@ -56,11 +61,6 @@ class StackSettings(Settings):
     def catalog(self) -> Catalog:
         """Which Iceberg catalog the stack has."""
         return self.k2_catalog or DEFAULT_CATALOG
-
-    @property
-    def up_command(self) -> str:
-        """The command that starts what does not run of this stack, in whatever folder it is typed."""
-        return f"k2 stack up --state {shlex.quote(str(self.state))}"
 
     @property
     def cache(self) -> Path:
@@ -78,6 +78,6 @@ class StackSettings(Settings):
         return IdleTimeout(self.k2_stop_timeout_s, self.k2_work_timeout_s)
 
     def port_set_by_hand(self, name: str) -> int | None:
-        """The port that the operator gave for ``name`` (see ``ports.PORTS``), or None."""
-        port: int | None = getattr(self, f"k2_{name}_port")
+        """The port that the operator gave for ``name`` (see ``ports.PORTS``), or None; Spark's workers take any."""
+        port: int | None = getattr(self, f"k2_{name}_port", None)
         return port

@@ -6,12 +6,14 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from k2_shared.batch.settings import SparkSettings
 from k2_shared.core.catalog_properties import passed_on
 from k2_shared.core.errors import ConfigError
 from k2_shared.core.lake_settings import LakeSettings
 
 CATALOG = "lake"
 """The catalog's name in Spark's SQL: ``lake.market_data.gold_crypto_trades``."""
+_HERE = "127.0.0.1"
 _TIMEOUT = "rest.client.{}-timeout-ms"
 
 
@@ -95,3 +97,16 @@ def spark_options(lake: LakeSettings, jars: Sequence[Path]) -> dict[str, str]:
 
 def _prefixed(prefix: str, options: Mapping[str, str]) -> dict[str, str]:
     return {f"{prefix}.{name}": value for name, value in options.items()}
+
+
+def driver_options(spark: SparkSettings) -> dict[str, str]:
+    """How a driver runs; one whose executors are on this machine alone is reached from nowhere else."""
+    given = {
+        "spark.driver.memory": spark.spark_driver_memory,
+        "spark.executor.memory": spark.spark_executor_memory,
+        "spark.sql.shuffle.partitions": "2",
+        "spark.ui.enabled": "false",
+    }
+    if not spark.spark_master.startswith(("local", f"spark://{_HERE}:")):
+        return given
+    return {**given, "spark.driver.bindAddress": _HERE, "spark.driver.host": _HERE}

@@ -26,6 +26,7 @@ COMMANDS = {
     "schema": ("k2.schema.command:app", "A change of the contracts: what it changes where."),
     "migrate": ("k2.migrate.command:app", "Tables of the warm tier (ClickHouse), by numbered migrations."),
     "stack": ("k2.stack:app", "Kafka, schema registry, S3, Iceberg catalog and ClickHouse on this machine."),
+    "spark": ("k2.spark.command:app", "A Spark cluster on this machine: a master and two workers."),
     "status": (
         "k2.status.command:status",
         "Show servers, agents, lag, gaps, dead letters and tables, and one verdict.",

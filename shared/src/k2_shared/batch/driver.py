@@ -19,7 +19,7 @@ EVENT, FAILED, REASON = "event", "failed", "reason"
 """The keys of a line, and the event by which a driver tells why it ends."""
 _KINDS: Mapping[int, type[K2Error]] = {kind.exit_code: kind for kind in (ConfigError, Halt, Unavailable)}
 _LAST_WORDS = 20
-_INSTALL = "run 'make spark' in the repository, and set SPARK_PYTHON to its .venv-spark/bin/python"
+INSTALL = "run 'make spark' in the repository, and set SPARK_PYTHON to its .venv-spark/bin/python"
 
 Line = Mapping[str, Any]
 """What a driver says: ``event``, and what belongs to it."""
@@ -67,7 +67,7 @@ class Driver:
 
     def _started(self) -> "subprocess.Popen[str]":
         if not self._settings.spark_python and importlib.util.find_spec("pyspark") is None:
-            raise ConfigError(f"Spark is not in this environment: {_INSTALL}")
+            raise ConfigError(f"Spark is not in this environment: {INSTALL}")
         with self._lock:
             if self._stopped.is_set():
                 raise Unavailable("the Spark driver was told to stop before it began")
@@ -82,7 +82,7 @@ class Driver:
                 )
             except OSError as error:
                 given = f"SPARK_PYTHON={self._command[0]} cannot be run ({error.strerror})"
-                raise ConfigError(f"{given}: {_INSTALL}") from None
+                raise ConfigError(f"{given}: {INSTALL}") from None
             return self._child
 
     def _end(self, child: "subprocess.Popen[str]") -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from k2.interruption import telling
 from k2.running import run
-from k2.stack import left_running
+from k2.servers import left_running
 from k2_local import Stack, StackSettings
 from k2_shared.core.errors import Unavailable
 from k2_shared.core.settings import KafkaSettings

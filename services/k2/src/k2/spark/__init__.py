@@ -1,0 +1,1 @@
+"""``k2 spark``: a Spark cluster on this machine."""
