@@ -25,7 +25,8 @@ class Compose:
     @property
     def built(self) -> dict[str, str]:
         """The folder of services/ that each service is built from, by the service's name."""
-        return {name: each["build"]["args"]["SERVICE"] for name, each in self.services.items() if "build" in each}
+        built = {name: each["build"].get("args", {}) for name, each in self.services.items() if "build" in each}
+        return {name: args["SERVICE"] for name, args in built.items() if "SERVICE" in args}
 
 
 def replaced_by_defaults(text: str) -> tuple[str, dict[str, set[str]]]:

@@ -15,7 +15,8 @@ from k2.init import InitSettings
 from k2_shared.core.settings import Settings
 
 SERVICES = sorted(folder.parent.name for folder in (ROOT / "services").glob("*/pyproject.toml"))
-SERVERS = {"kafka", "registry", "registry-db", "seaweedfs", "clickhouse", "prometheus"}
+SPARK = {"spark-master", "spark-worker-1", "spark-worker-2"}
+SERVERS = {"kafka", "registry", "registry-db", "seaweedfs", "clickhouse", "prometheus"} | SPARK
 
 
 def settings_of(service: str) -> type[Settings]:
@@ -157,11 +158,11 @@ def test_state_is_kept(compose: Compose) -> None:
 
 
 def test_docker_reads_it() -> None:
-    """``docker compose config`` finds nothing wrong, with the simulator, with Prometheus and without."""
+    """``docker compose config`` finds nothing wrong, with each profile and without."""
     docker = shutil.which("docker")
     if docker is None or subprocess.run([docker, "compose", "version"], capture_output=True, check=False).returncode:
         pytest.skip("docker compose is not installed")
-    for profile in ([], ["--profile", "sim"], ["--profile", "monitoring"]):
+    for profile in ([], *(["--profile", name] for name in ("sim", "monitoring", "batch"))):
         command = [docker, "compose", "--env-file", ".env.example", *profile, "config", "-q"]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout + done.stderr) == (0, "")
