@@ -67,6 +67,8 @@ def test_defaults_are_the_services_own(compose: Compose, monkeypatch: pytest.Mon
         "LAG",
         "WARM",
         "LOG",
+        "MAINTENANCE",
+        "OFFLOAD",
         "SHUTDOWN",
     }
     for name, folder in compose.built.items():
@@ -115,7 +117,8 @@ def test_limits(compose: Compose, key: str) -> None:
 
 def test_health_is_checked(compose: Compose) -> None:
     """The servers have a check in the file, the services the one of their image, and only init has none."""
-    assert {name for name, service in compose.services.items() if "healthcheck" in service} == SERVERS | {"init"}
+    checked = {name for name, service in compose.services.items() if "healthcheck" in service}
+    assert checked == SERVERS | {"init", "maintenance"}  # of Spark's image, which has no check of its own
     assert "\nHEALTHCHECK " in (ROOT / "deploy/docker/Dockerfile").read_text()
 
 
@@ -169,9 +172,10 @@ def test_docker_reads_it() -> None:
 
 
 def test_dockerfile_builds_services_that_exist(compose: Compose) -> None:
-    """Every service is built by the one Dockerfile, whose copied paths exist and are not ignored."""
+    """Every service but Spark's is built by the one Dockerfile, whose copied paths exist and are not ignored."""
     for name in compose.built:
-        assert compose.services[name]["build"]["dockerfile"] == "deploy/docker/Dockerfile", name
+        folder = "spark" if name == "maintenance" else "docker"
+        assert compose.services[name]["build"]["dockerfile"] == f"deploy/{folder}/Dockerfile", name
     copied = re.findall(r"^COPY (?!--)(\S+) ", (ROOT / "deploy/docker/Dockerfile").read_text(), re.MULTILINE)
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     assert copied

@@ -23,7 +23,7 @@ class SparkSettings(Settings):
     spark_driver_memory: str = Field("2g", pattern=r"^\d+[mg]$", description="heap of the driver's Java")
     spark_executor_memory: str = Field("2g", pattern=r"^\d+[mg]$", description="heap of each executor, on a cluster")
     spark_stop_s: float = Field(
-        20.0, gt=0, le=300, description="for a driver to end when it is told to, before it is killed"
+        10.0, gt=0, le=300, description="for a driver to end when it is told to, before it is killed"
     )
 
 
