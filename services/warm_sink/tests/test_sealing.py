@@ -7,8 +7,9 @@ import numpy as np
 from k2_shared.candles.timeframes import TIMEFRAMES
 from k2_shared.candles.trades import GoldTrades
 from k2_shared.warm.candle_rows import KEPT_DAYS
+from k2_shared.warm.horizons import horizons
 from k2_shared.warm.migrations import migrations
-from warm_sink.sealing import SEALED, horizons, is_behind, last_behind, refused, sealed
+from warm_sink.sealing import SEALED, is_behind, last_behind, refused, sealed
 
 DAY = 86_400_000_000
 NOW = 1_000 * DAY

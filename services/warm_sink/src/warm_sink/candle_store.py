@@ -10,8 +10,9 @@ from k2_shared.candles.rows import Bucket, CandleRows, buckets, joined, of_no_tr
 from k2_shared.candles.timeframes import TIMEFRAMES, window_text
 from k2_shared.core.layout import Longs
 from k2_shared.warm.candle_rows import Keys, candles_of
+from k2_shared.warm.horizons import horizons
 from warm_sink.adapters import Warehouse, literal
-from warm_sink.sealing import SEALED, horizons, is_behind, last_behind, sealed
+from warm_sink.sealing import SEALED, is_behind, last_behind, sealed
 
 _AT_ONCE = 2_000  # buckets of one query
 _STORED = "SELECT * FROM candles FINAL WHERE (timeframe, exchange, symbol, window_start) IN ({wanted})"

@@ -8,23 +8,11 @@ from k2_shared.candles.rows import Bucket, CandleRows, of_no_trade
 from k2_shared.candles.timeframes import TIMEFRAMES
 from k2_shared.candles.trades import GoldTrades
 from k2_shared.core.layout import Longs
-from k2_shared.warm.candle_rows import KEPT_DAYS
+from k2_shared.warm.horizons import NOWHERE
 
 SEALED = np.iinfo(np.int64).max
 """The ``last_offset`` of a candle that has every trade that it will ever have."""
-_DAY_US = 86_400_000_000
-_MARGIN_DAYS = 1  # what was read is written, by every sink, in less
-_NOWHERE = -(2**62)
 _WIDTHS = [timeframe.width_us for timeframe in TIMEFRAMES]
-
-
-def horizons(begun_us: int, now_us: int) -> Sequence[int]:
-    """By the place of a timeframe: rows that were written before that (µs) are deleted, or are about to be.
-
-    A table that was begun since has deleted nothing yet.
-    """
-    found = [now_us - (days - _MARGIN_DAYS) * _DAY_US for days in KEPT_DAYS]
-    return [each if begun_us < each else _NOWHERE for each in found]
 
 
 def is_behind(bucket: Bucket, horizon: Sequence[int]) -> bool:
@@ -35,7 +23,7 @@ def is_behind(bucket: Bucket, horizon: Sequence[int]) -> bool:
 
 def last_behind(keys: Iterable[int], horizon: Sequence[int]) -> list[Bucket]:
     """Of each key and timeframe the newest window behind the horizon, where there is one."""
-    ends = [(place, at // _WIDTHS[place]) for place, at in enumerate(horizon) if at > _NOWHERE]
+    ends = [(place, at // _WIDTHS[place]) for place, at in enumerate(horizon) if at > NOWHERE]
     return [(place, key, (number - 1) * _WIDTHS[place]) for key in keys for place, number in ends]
 
 

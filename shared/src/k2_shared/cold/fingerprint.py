@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from k2_shared.core.contracts import ColdTableContract, Column
+from k2_shared.core.decimals import plain
 
 _SUMMED = (("price", "quantity"), ("close", "volume"))
 _ENTRIES = (
@@ -47,14 +48,8 @@ class Fingerprint:
 
     def __str__(self) -> str:
         """One spelling for equal fingerprints, for a snapshot's summary."""
-        sums = "".join(f" {name}={_plain(total)}" for name, total in sorted(self.sums.items()))
+        sums = "".join(f" {name}={plain(total)}" for name, total in sorted(self.sums.items()))
         return f"rows={self.rows}{sums} checksum={self.checksum:x}"
-
-
-def _plain(number: Decimal) -> str:
-    """Digits without an exponent and without zeros at the end."""
-    said = f"{number:f}"
-    return said.rstrip("0").rstrip(".") if "." in said else said
 
 
 def sums(contract: ColdTableContract) -> Mapping[str, str]:
