@@ -12,9 +12,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from py4j.protocol import Py4JError
 from pyiceberg.catalog import Catalog
-from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from k2_shared.batch.settings import MaintenanceSettings
@@ -24,18 +22,18 @@ from k2_shared.cold.tables import cold_tables, opened
 from k2_shared.core import contracts
 from k2_shared.core.contracts import IcebergContract, TableContract
 from k2_shared.core.errors import K2Error, Unavailable
-from k2_shared.core.retries import RetryBudget, UsedUp, reason
+from k2_shared.core.retries import RetryBudget, UsedUp
 from k2_shared.kafka.topics import Names
 from k2_shared.lake import iceberg
 from k2_shared.lake.connection import connected
 from k2_shared.lake.retries import at_table
 from k2_shared.lake.upkeep import KeptTable, OldPartition
 from k2_spark.driver import drive, tell
+from k2_spark.failures import SPARK_FAILS, said
 from k2_spark.procedures import NAMED_FILES, Procedures
 from k2_spark.session import session
 
 Facts = dict[str, Any]
-_SPARK_FAILS = (Py4JError, PySparkException)
 
 
 class Maintenance:
@@ -134,13 +132,13 @@ class Maintenance:
         """Do what Spark does, again where it fails: conflicts with those who append are ours to try again."""
 
         def failed(error: Exception) -> None:
-            tell("failed_attempt", step=unit.step, table=unit.table, reason=_said(error))
+            tell("failed_attempt", step=unit.step, table=unit.table, reason=said(error))
 
         try:
-            return RetryBudget(self._settings.maintenance_attempts, failed, (*_SPARK_FAILS, _Partly)).spend(work)
+            return RetryBudget(self._settings.maintenance_attempts, failed, (*SPARK_FAILS, _Partly)).spend(work)
         except UsedUp as error:
             raise Unavailable(
-                f"{unit} failed {self._settings.maintenance_attempts} times: {_said(error.last)}"
+                f"{unit} failed {self._settings.maintenance_attempts} times: {said(error.last)}"
             ) from None
 
 
@@ -156,11 +154,6 @@ def _whole(done: Facts) -> Facts:
 
 def _old(found: Sequence[OldPartition]) -> Facts:
     return {"partitions": [str(each.day) for each in found], "rows": sum(each.rows for each in found)}
-
-
-def _said(error: Exception) -> str:
-    """A failure in one line: Java's own words are pages."""
-    return reason(error).splitlines()[0]
 
 
 @contextmanager
@@ -204,8 +197,8 @@ def _try(maintenance: Maintenance, unit: Unit) -> bool:
     tell("begun", step=unit.step, table=unit.table)
     try:
         facts = maintenance.work(unit)
-    except (K2Error, *_SPARK_FAILS) as error:
-        why = _said(error)
+    except (K2Error, *SPARK_FAILS) as error:
+        why = said(error)
     seconds = round(time.monotonic() - began, 3)
     tell("unit", step=unit.step, table=unit.table, seconds=seconds, facts=facts, reason=why)
     return not why
