@@ -65,6 +65,7 @@ NEED_CLICKHOUSE = (
     "ohlcv BTC/USD 1m",
     "ohlcv BTC/USD 1m --chart --follow",
     "candles rebuild --yes",
+    "validate-ohlcv",
     "schema plan",
     "schema apply --yes",
     "migrate plan",

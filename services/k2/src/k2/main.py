@@ -53,6 +53,10 @@ COMMANDS = {
         "k2.cold.consistency_command:consistency",
         "Compare the warm and the cold tier, hour by hour, to the last digit.",
     ),
+    "validate-ohlcv": (
+        "k2.validation.command:validate_ohlcv",
+        "Recompute all candles from the lake's trades by Spark, and compare ClickHouse's with them, to the last digit.",
+    ),
     "maintenance": ("k2.maintenance.command:app", "The lake's maintenance on Spark."),
     "sql": (
         "k2.sql.command:sql",

@@ -1,0 +1,1 @@
+"""Candles validated: Spark's own of the lake's trades beside ClickHouse's."""
