@@ -10,7 +10,7 @@ EDITABLE = $(foreach m,$(MEMBERS),--editable ./$(m))
 CORE_TESTS = $(wildcard services/*/tests/test_domain.py services/*/tests/test_facts.py services/*/tests/test_protocol.py \
 	services/*/tests/test_rules.py services/*/tests/test_sealing.py services/*/tests/test_rows.py services/feed_*/tests/test_rest.py) \
 	services/k2/tests/test_demo_reconcile.py services/k2/tests/test_demo_warm_rows.py services/k2/tests/test_gaps_account.py services/k2/tests/test_ohlcv_chart.py services/k2/tests/test_sink_resolution.py services/k2/tests/test_status_verdict.py \
-	services/k2/tests/test_status_pages.py \
+	services/k2/tests/test_status_pages.py services/k2/tests/test_validation_comparison.py services/k2/tests/test_validation_scope.py \
 	$(patsubst %,shared/tests/lake/test_%.py,offload_state sink_state retention) \
 	$(patsubst %,shared/tests/core/test_%.py,avro columns headers layout symbol trade) \
 	$(wildcard shared/tests/arrow/test_*.py) \
@@ -22,7 +22,7 @@ SPARK_MEMBERS = $(foreach m,./shared[lake$(COMMA)warm] ./shared/support[testing]
 MANIFESTS = requirements.lock Makefile $(MEMBERS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cores test-repeat test-first-run test-crashes test-protocols test-alerts test-service test-feeds test-feed-kills soak-feeds test-exactly-once test-warm test-candles test-lake test-cold test-maintenance spark test-spark bench-cli bench-core bench-feeds bench-fold bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state bench-clickhouse bench-lake bench-warm bench-candles bench-cold bench-maintenance check lint format lock clean
+.PHONY: help demo test test-cores test-repeat test-first-run test-crashes test-protocols test-alerts test-service test-feeds test-feed-kills soak-feeds test-exactly-once test-warm test-candles test-lake test-cold test-maintenance spark test-spark gate bench-cli bench-core bench-feeds bench-fold bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state bench-clickhouse bench-lake bench-warm bench-candles bench-cold bench-maintenance check lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -133,6 +133,9 @@ spark: .venv-spark/.ready ## install Spark (once, 317 MB): SPARK_PYTHON=.venv-sp
 
 test-spark: .venv-spark/.ready ## Spark reads every table of the lake to the last digit, and what is true of its cluster
 	@.venv/bin/k2 stack exec --state $(STATE)/test -- .venv-spark/bin/python -m pytest deploy/spark/tests $(ARGS)
+
+gate: .venv-spark/.ready ## Spark's own candles of recordings and 5 million trades equal ClickHouse's; an altered one is named (ARGS="--trades 200000")
+	@SPARK_PYTHON=$(CURDIR)/.venv-spark/bin/python .venv/bin/k2 stack exec --state $(STATE)/gate -- .venv/bin/python -m tests.gate.run $(ARGS)
 
 .venv-bench/.ready: .venv/.dev tests/bench/requirements.lock
 	@$(PYTHON) -m venv .venv-bench
