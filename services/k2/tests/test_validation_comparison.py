@@ -154,3 +154,8 @@ def test_an_average_is_cut_off_as_clickhouse_does() -> None:
     """At the sixteenth digit, not rounded."""
     assert vwap_of(Decimal(2), Decimal(3)) == Decimal("0.6666666666666666")
     assert vwap_of(HUGE, Decimal(1)) == HUGE
+
+
+def test_a_window_is_called_by_its_symbol_and_its_begin() -> None:
+    """As people read it."""
+    assert str(candle(1).window) == "KRAKEN:BTC/USD from 1970-01-01T00:01+00:00"
