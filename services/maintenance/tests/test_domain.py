@@ -51,6 +51,13 @@ def test_the_audits_layers_are_told(metrics: Metrics) -> None:
     assert sample(metrics, "audit_differing_hours", layer="raw") == 0
 
 
+def test_of_other_steps_it_is_told_how_long_they_took(metrics: Metrics) -> None:
+    """And nothing of the table."""
+    heard(metrics, unit("manifests", GOLD, manifests_before=9, manifests_after=1))
+    assert sample(metrics, "maintenance_step_seconds", step="manifests", table=GOLD) == 1.5
+    assert sample(metrics, "table_live_files", table=GOLD) is None
+
+
 def test_a_failure_changes_no_measurement(metrics: Metrics) -> None:
     """What was measured before stands; attempts that failed are counted."""
     attempt = {"event": "failed_attempt", "step": "compact", "table": GOLD, "reason": "a conflict"}
