@@ -29,6 +29,7 @@ from k2_local.child import terminable
 SYMBOLS, DAYS = 48, 3
 LEAST = SYMBOLS * 1_000
 _LIMIT_S = 3_600.0
+_MINUTE = timedelta(minutes=1)
 _ALTERED = ("1m", "high")
 _ALTER = """
 INSERT INTO candles SELECT * REPLACE (high + toDecimal64('0.00000001', 8) AS high) FROM candles FINAL
@@ -97,8 +98,14 @@ async def measure(trades: int) -> Measured:
         ((exchange, symbol, start_us),) = place.tables.ask(_FIRST)
         place.tables.command(_ALTER)
         start = datetime.fromtimestamp(start_us / 1_000_000, UTC)
-        tampered = _gate(place, "--symbol", f"{exchange}:{symbol}")
+        tampered = _gate(
+            place, "--symbol", f"{exchange}:{symbol}", "--from", _said(start), "--to", _said(start + _MINUTE)
+        )
         return Measured(account, fill_s, equal, tampered, tampered.names_only(exchange, symbol, start))
+
+
+def _said(at: datetime) -> str:
+    return f"{at:%Y-%m-%dT%H:%MZ}"
 
 
 def _gate(place: WarmPlace, *words: str) -> Gate:
@@ -126,7 +133,7 @@ def tables(found: Measured) -> list[Table]:
     said = {
         "trades told, and in gold": f"{account.told:,} and {account.trades:,}",
         "s until both tiers have them": f"{found.fill_s:.0f}",
-        "s of the gate, of all symbols and of one": f"{found.equal.seconds:.0f} and {found.tampered.seconds:.0f}",
+        "s of the gate, whole and of a day alone": f"{found.equal.seconds:.0f} and {found.tampered.seconds:.0f}",
         "a candle altered by hand is named, alone": "yes" if found.tampered_found else "NO",
     }
     wrong = [each for row in found.equal.rows.values() for each in row["first"]]
