@@ -39,8 +39,9 @@ def newer(tmp_path: Path) -> NewerVersion:
 
 @pytest.fixture
 def lake(names: Names) -> Iterator[Catalog]:
-    """The lake's tables, cold ones among them, as this version makes them."""
-    with lake_tables(names, *contracts.cold_tables().values()) as catalog:
+    """All tables of the lake, as this version makes them."""
+    others = (*contracts.cold_tables().values(), *contracts.audit_tables().values())
+    with lake_tables(names, *others) as catalog:
         yield catalog
 
 

@@ -110,9 +110,10 @@ def test_table_contract_refers_to_what_is_there(table: contracts.IcebergContract
 def test_the_sinks_tables_and_the_cold_ones_are_apart() -> None:
     """Who fills tables from topics has none to do with the cold ones; no two have a name."""
     assert not contracts.tables().keys() & contracts.cold_tables().keys()
-    assert [table.name for table in contracts.iceberg_tables()] == [*contracts.tables(), *contracts.cold_tables()]
-    assert {table.namespace for table in contracts.tables().values()} == {"market_data"}
-    assert {table.namespace for table in contracts.cold_tables().values()} == {"cold"}
+    kinds = {"market_data": contracts.tables(), "cold": contracts.cold_tables(), "audit": contracts.audit_tables()}
+    assert [table.name for table in contracts.iceberg_tables()] == [name for kind in kinds.values() for name in kind]
+    for namespace, kind in kinds.items():
+        assert {table.namespace for table in kind.values()} == {namespace}
 
 
 def test_there_are_nine_cold_tables() -> None:

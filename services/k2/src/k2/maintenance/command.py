@@ -49,7 +49,8 @@ def run(step: Steps = None, table: Tables = None, dry_run: DryRun = False, as_js
         with telling(lambda: "what is done stays done; 'k2 maintenance run' again does the rest"):
             run_on_broker(work.work())
     finally:
-        _print_json(work.told) if as_json else _print(work.told)
+        if work.told:
+            _print_json(work.told) if as_json else _print(work.told)
 
 
 def _print_json(told: "list[Told]") -> None:
