@@ -27,10 +27,10 @@ async def test_it_is_slow(tmp_path):
     await eventually(lambda: next(moments) > 55, "its turn")
 
 def test_it_leaves_something_behind():
-    os.environ["LEFT_BEHIND"] = "1"
+    os.environ["K2_PREFIX"] = "left-behind."
 
 def test_it_finds_nothing_of_others():
-    assert "LEFT_BEHIND" not in os.environ
+    assert "K2_PREFIX" not in os.environ
 """
 
 
@@ -40,7 +40,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder: Path = tmp_path_factory.mktemp("reported")
     (folder / "test_failing.py").write_text(TESTS)
     command = [sys.executable, "-m", "pytest", "-o", "asyncio_mode=auto", "--rootdir", str(folder), str(folder)]
-    apart = {name: value for name, value in os.environ.items() if name != "KAFKA_BOOTSTRAP_SERVERS"}
+    apart = {name: value for name, value in os.environ.items() if name not in ("KAFKA_BOOTSTRAP_SERVERS", "K2_PREFIX")}
     done = subprocess.run(command, cwd=folder, env=apart, capture_output=True, text=True, timeout=120, check=False)
     return done.stdout
 
@@ -65,5 +65,5 @@ def test_the_slowest_name_what_they_waited_for(report: str) -> None:
 
 def test_a_changed_environment_is_an_error_of_who_changed_it(report: str) -> None:
     """And the next test has the one from before."""
-    assert "this test left os.environ changed: LEFT_BEHIND" in report
+    assert "this test left os.environ changed: K2_PREFIX" in report
     assert "test_it_finds_nothing_of_others" not in report

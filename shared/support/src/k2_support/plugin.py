@@ -9,6 +9,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from k2_shared.core import contracts
 from k2_shared.core.errors import K2Error
 from k2_shared.core.settings import KafkaSettings, RunSettings
 from k2_shared.kafka.topics import Names
@@ -59,7 +60,8 @@ def environment_is_left_alone() -> Iterator[None]:
 
 
 def _environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+    """What something of ours reads; libraries set variables of their own when they are imported."""
+    return {name: os.environ[name] for name in contracts.variables().names & os.environ.keys()}
 
 
 @pytest.fixture
