@@ -53,7 +53,7 @@ async def test_a_second_is_refused_until_the_first_has_ended(run_settings: RunSe
 @pytest.mark.topics(GOLD)
 @pytest.mark.usefixtures("topics")
 async def test_of_several_at_once_at_most_one_is_let_in(run_settings: RunSettings, names: Names) -> None:
-    """Whoever is refused leaves, so that one of them gets in at last."""
+    """Whoever met another leaves and begins again after a while of its own, so that one of them gets in."""
     inside, let_in = list[int](), list[int]()
 
     async def work(number: int) -> None:

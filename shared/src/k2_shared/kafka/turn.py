@@ -1,10 +1,13 @@
 """One process at a time: a consumer group whose one member may work. A crash frees it after the session's timeout."""
 
+import asyncio
 import os
+import random
 import socket
 import uuid
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
@@ -20,6 +23,7 @@ from k2_shared.kafka.topics import GOLD, Names, administration, unreachable
 
 LONGEST_MS = 86_400_000
 """For how long a turn may be held."""
+_ATTEMPTS, _LONGEST_S = 6, 3.0
 
 
 class Taken(Unavailable):
@@ -50,22 +54,19 @@ class _NoPartitions(AbstractPartitionAssignor):  # type: ignore[misc]  # aiokafk
 async def turn(settings: KafkaSettings, names: Names, work: str) -> AsyncIterator[None]:
     """Be the only process at some work for the length of the block.
 
-    Who finds another in the group does not join it; who finds one that joined at the same time leaves. So of two at
-    once both may be refused, and never both let in.
+    Who finds another in the group does not join it; who finds one that joined at the same time leaves, and after a
+    while of its own begins again. So two at once are never both let in.
 
     Raises:
         Taken: another process works, and which.
         Unavailable: the broker does not answer.
     """
-    group, own = names.group(f"{work}.turn"), f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    own = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     try:
         async with administration(settings) as admin:
-            await _refuse(admin, group, own, work)
-            member = _member(settings, group, own)
-            member.subscribe([names.topic(GOLD)])
+            group = _Group(admin, names.group(f"{work}.turn"), own)
+            member = await _alone(group, lambda: _member(settings, names, group), work)
             try:
-                await member.start()
-                await _refuse(admin, group, own, work)
                 yield
             finally:
                 await member.stop()
@@ -73,28 +74,66 @@ async def turn(settings: KafkaSettings, names: Names, work: str) -> AsyncIterato
         raise unreachable(settings, error) from None
 
 
-def _member(settings: KafkaSettings, group: str, own: str) -> AIOKafkaConsumer:
-    return AIOKafkaConsumer(
+@dataclass(frozen=True)
+class _Group:
+    """The group of some work, and this process' name in it."""
+
+    admin: AIOKafkaAdminClient
+    name: str
+    own: str
+
+    async def others(self) -> list[str]:
+        """The names of its other members."""
+        (answer,) = await self.admin.describe_consumer_groups([self.name])
+        ((error_code, _, _, _, _, members, *_),) = answer.groups
+        if error_code:
+            raise for_code(error_code)(f"members of {self.name}")
+        return [client_id for _, client_id, *_ in members if client_id != self.own]
+
+
+async def _alone(group: _Group, member: Callable[[], AIOKafkaConsumer], work: str) -> AIOKafkaConsumer:
+    """Join the group, and be alone in it."""
+    for _ in range(_ATTEMPTS):
+        if others := await group.others():
+            raise _taken(others[0], work)
+        joining = member()
+        if await _is_alone(group, joining):
+            return joining
+        await asyncio.sleep(random.uniform(0, _LONGEST_S))  # noqa: S311  # parts those who met
+    raise Taken(f"several began {work} at once, {_ATTEMPTS} times: run it again")
+
+
+async def _is_alone(group: _Group, joining: AIOKafkaConsumer) -> bool:
+    """Join, and leave again where another has, too."""
+    try:
+        await joining.start()
+        others = await group.others()
+    except BaseException:
+        await joining.stop()
+        raise
+    if others:
+        await joining.stop()
+    return not others
+
+
+def _taken(other: str, work: str) -> Taken:
+    host, pid, _ = other.split(":")
+    return Taken(
+        f"{work} is at work on {host} (process {pid}): one at a time; a process that was killed counts for "
+        f"{SESSION_TIMEOUT_MS // 1_000} s more"
+    )
+
+
+def _member(settings: KafkaSettings, names: Names, group: _Group) -> AIOKafkaConsumer:
+    made = AIOKafkaConsumer(
         **settings.client(),
-        client_id=own,
-        group_id=group,
+        client_id=group.own,
+        group_id=group.name,
         enable_auto_commit=False,
         partition_assignment_strategy=(_NoPartitions,),
         session_timeout_ms=SESSION_TIMEOUT_MS,
         heartbeat_interval_ms=HEARTBEAT_MS,
         max_poll_interval_ms=LONGEST_MS,  # it reads nothing
     )
-
-
-async def _refuse(admin: AIOKafkaAdminClient, group: str, own: str, work: str) -> None:
-    (answer,) = await admin.describe_consumer_groups([group])
-    ((error_code, _, _, _, _, members, *_),) = answer.groups
-    if error_code:
-        raise for_code(error_code)(f"members of {group}")
-    others = [client_id for _, client_id, *_ in members if client_id != own]
-    if others:
-        host, pid, _ = others[0].split(":")
-        raise Taken(
-            f"{work} is at work on {host} (process {pid}): one at a time; a process that was killed counts for "
-            f"{SESSION_TIMEOUT_MS // 1_000} s more"
-        )
+    made.subscribe([names.topic(GOLD)])
+    return made
