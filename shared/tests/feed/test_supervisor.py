@@ -173,7 +173,7 @@ async def test_an_endpoint_that_fails_gives_way_to_the_next(start: Callable[...,
     """Of the same venue; it is told."""
     feed.opens = lambda number: number > 1
     start(urls=("ws://a", "ws://b"))
-    await eventually(lambda: feed.connections, "a connection")
+    await eventually(lambda: len(feed.told) == 2, "word of both")
     assert feed.connections[0].url == "ws://b"
     assert feed.told == ["failed over to ws://b", "connected to ws://b"]
 
