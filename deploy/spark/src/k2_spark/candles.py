@@ -21,6 +21,7 @@ from k2_shared.candles.timeframes import TIMEFRAMES
 from k2_shared.core.lake_settings import LakeSettings
 from k2_spark.driver import drive, tell
 from k2_spark.failures import failures
+from k2_spark.literals import literal
 from k2_spark.session import session
 from k2_spark.settings import CATALOG
 
@@ -59,19 +60,14 @@ def minutes(task: CandleTask) -> str:
         snapshot_id=task.snapshot_id,
         first_day=_day(min(span.begin for span in task.ranges.values())),
         last_day=_day(max(span.end for span in task.ranges.values())),
-        exchanges=", ".join(map(_literal, task.exchanges)),
-        and_symbol=f" AND symbol = {_literal(task.symbol)}" if task.symbol else "",
+        exchanges=", ".join(map(literal, task.exchanges)),
+        and_symbol=f" AND symbol = {literal(task.symbol)}" if task.symbol else "",
     )
 
 
 def candles(task: CandleTask, timeframe: str) -> str:
     """The statement that makes the candles of a timeframe of those minutes, in the order of their windows."""
     return _CANDLES.format(width=_WIDTHS[timeframe], **task.ranges[timeframe]._asdict())
-
-
-def _literal(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
 
 
 def _day(at_us: int) -> str:

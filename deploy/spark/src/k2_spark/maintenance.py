@@ -69,11 +69,10 @@ class Maintenance:
 
     def _compact(self, unit: Unit) -> Facts:
         table = self._procedures(unit)
-        facts = {"files": table.files(), "files_in_fullest_partition": table.fullest_partition()}
-        if self._dry_run:
-            return facts
-        now, target = datetime.now(UTC), self._settings.maintenance_target_bytes
-        done = self._spent(unit, lambda: _whole(table.compact(target, now)))
+        done = Facts()
+        if not self._dry_run:
+            now, target = datetime.now(UTC), self._settings.maintenance_target_bytes
+            done = self._spent(unit, lambda: _whole(table.compact(target, now)))
         return {**done, "files": table.files(), "files_in_fullest_partition": table.fullest_partition()}
 
     def _manifests(self, unit: Unit) -> Facts:

@@ -9,6 +9,7 @@ from pyspark.sql import Row, SparkSession
 
 from k2_shared.batch.partitions import closed_rows
 from k2_shared.core.contracts import IcebergContract
+from k2_spark.literals import literal
 from k2_spark.settings import CATALOG
 
 NAMED_FILES = 20
@@ -77,17 +78,6 @@ class Procedures:
 
     def _call(self, procedure: str, given: Mapping[str, Any] | None = None, **more: Any) -> list[Row]:
         arguments = {"table": self.table, **(given or {}), **more}
-        said = ", ".join(f"{name} => {_literal(value)}" for name, value in arguments.items())
+        said = ", ".join(f"{name} => {literal(value)}" for name, value in arguments.items())
         found: list[Row] = self.spark.sql(f"CALL {CATALOG}.system.{procedure}({said})").collect()
         return found
-
-
-def _literal(value: Any) -> str:
-    match value:
-        case bool():
-            return str(value).lower()
-        case datetime():
-            return f"TIMESTAMP '{value:%Y-%m-%d %H:%M:%S.%f}'"
-        case Mapping():
-            return f"map({', '.join(f'{_literal(name)}, {_literal(str(each))}' for name, each in value.items())})"
-    return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"
