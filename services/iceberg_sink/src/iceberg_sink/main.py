@@ -6,14 +6,12 @@ from functools import partial
 from typing import NoReturn
 
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import NoSuchTableError
 
 from iceberg_sink import rows
 from iceberg_sink.settings import SERVICE, SinkSettings
 from iceberg_sink.sink import LakeTableSink, SinkTable
 from k2_shared.core import contracts
 from k2_shared.core.contracts import TableContract
-from k2_shared.core.errors import ConfigError
 from k2_shared.core.retries import reason
 from k2_shared.core.telemetry import Metrics, logger
 from k2_shared.kafka.identities import Identity
@@ -55,12 +53,7 @@ class IcebergSink(TableSinks):
     def _sink_table(
         self, catalog: Catalog, contract: TableContract, kafka: Identity, schemas: dict[str, SubjectSchemas]
     ) -> SinkTable:
-        identifier = iceberg.identifier(self._names, contract)
-        try:
-            loaded = catalog.load_table(identifier)
-        except NoSuchTableError:
-            raise ConfigError(f"table {'.'.join(identifier)} does not exist: run 'k2 init'") from None
-        iceberg.check(loaded, contract)
+        loaded = iceberg.found(catalog, self._names, contract)
         own = [self._names.topic(name) for name in contract.topics]
         fed_by = Identity(kafka.cluster_id, {topic: kafka.topic_ids[topic] for topic in own})
         retries = at_table(self._settings.sink_commit_attempts, partial(self._failed, contract.name))

@@ -87,11 +87,10 @@ class ColdTables:
         self._expire(offload, account.table)
 
     def _compared(self, offload: ColdOffload, now: datetime) -> Iterator[HourComparison]:
-        for chunk in offload.chunks(now):
-            for found in offload.compared(now, chunk.first, chunk.last):
-                if self._stopping.is_set():
-                    raise Interrupted
-                yield found
+        for found in offload.every(now):
+            if self._stopping.is_set():
+                raise Interrupted
+            yield found
 
     def _write(self, offload: ColdOffload, found: HourComparison, now: datetime, account: Account) -> None:
         try:

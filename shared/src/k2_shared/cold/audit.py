@@ -28,9 +28,7 @@ def audited(offloads: Mapping[str, ColdOffload], now: datetime) -> Iterator[Laye
         K2Error: a table or ClickHouse could not be read.
     """
     for name, offload in offloads.items():
-        chunks = offload.chunks(now)
-        hours = [hour for chunk in chunks for hour in offload.compared(now, chunk.first, chunk.last)]
-        yield Layer.of(name, offload, hours)
+        yield Layer.of(name, offload, list(offload.every(now)))
 
 
 def row(layer: Layer, at: datetime) -> dict[str, Any]:

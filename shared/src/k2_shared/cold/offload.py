@@ -80,6 +80,11 @@ class ColdOffload:
             for hour in sorted({*warm, *cold})
         ]
 
+    def every(self, now: datetime) -> Iterator[HourComparison]:
+        """Compare all hours that a tier has rows of, in their order, chunk by chunk; raises as ``compared``."""
+        for chunk in self.chunks(now):
+            yield from self.compared(now, chunk.first, chunk.last)
+
     def differing(self, found: HourComparison, most: int) -> list[KeyDifference]:
         """The first keys of an hour that differ; none where one tier has no row of it."""
         if found.warm is None or found.cold is None:

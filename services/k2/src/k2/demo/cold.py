@@ -34,7 +34,7 @@ class ColdTier:
 
 
 def _of_table(name: str, offload: ColdOffload, now: datetime) -> ColdRows:
-    found = [each for chunk in offload.chunks(now) for each in offload.compared(now, chunk.first, chunk.last)]
+    found = list(offload.every(now))
     hours = [offload.write(each, now) if each.verdict is Verdict.TO_WRITE else each for each in found]
     layer = Layer(name, hours, {})
     return ColdRows(layer.name, layer.warm, layer.cold, layer.is_equal)
