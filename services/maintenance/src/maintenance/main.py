@@ -9,7 +9,7 @@ from typing import NoReturn
 from mode import Service
 
 from k2_shared.batch.driver import Driver
-from k2_shared.batch.steps import MODULE
+from k2_shared.batch.steps import MODULE, WORK
 from k2_shared.core.errors import K2Error, Unavailable
 from k2_shared.core.telemetry import MaintenanceMetrics, logger
 from k2_shared.kafka.topics import Names
@@ -63,34 +63,35 @@ class Maintenance(Service):  # type: ignore[misc]
     async def _try(self) -> bool:
         """One run; False where it is to be tried again."""
         try:
-            async with turn(self._settings, self._names, SERVICE):
-                await self._run()
+            async with turn(self._settings, self._names, WORK):
+                return await self._run()
         except Taken as taken:
             logger().info(TAKEN, reason=str(taken))
             return True
         except Unavailable as error:  # of the broker, which says whose turn it is
             self._fail(error)
             return False
-        return not self._failed
 
-    async def _run(self) -> None:
+    async def _run(self) -> bool:
+        """Run the driver to its end; whether nothing was left undone."""
         began, account = time.monotonic(), Account(self._metrics)
         logger().info(BEGUN)
-        self._failed = False
         self._driver = Driver(self._settings, MODULE)
         try:
             await asyncio.to_thread(self._driver.run, account.hear)
         except K2Error as error:
+            done = False
             self._fail(error)
         else:
+            done = True
             self._metrics.failed.set(0)
             self._metrics.succeeded.set_to_current_time()
         self._metrics.overran.set(account.overran)
         self._metrics.duration.set(time.monotonic() - began)
-        logger().info(ENDED, seconds=round(time.monotonic() - began, 1), failed=self._failed)
+        logger().info(ENDED, seconds=round(time.monotonic() - began, 1), failed=not done)
+        return done
 
     def _fail(self, error: K2Error) -> None:
-        self._failed = True
         self._metrics.failed.set(1)
         logger().error(FAILED, reason=str(error))
 

@@ -31,7 +31,7 @@ class MaintenanceSettings(SparkSettings, ColdSettings, SnapshotSettings):
     """What the lake's daily maintenance keeps, and how long it may take."""
 
     maintenance_limit_s: float = Field(
-        3_600.0, gt=0, le=86_400, description="after which nothing more is begun, and what is left is told"
+        3_600.0, gt=0, le=86_400, description="after which what is under way is ended, and what is left is told"
     )
     maintenance_attempts: int = Field(60, ge=1, le=1_000, description="at one step of one table")
     maintenance_target_bytes: int = Field(

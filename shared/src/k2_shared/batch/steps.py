@@ -12,6 +12,8 @@ from k2_shared.core.errors import ConfigError
 
 MODULE = "k2_spark.maintenance"
 """The driver that works them off."""
+WORK = "maintenance"
+"""Whose turn it is, whoever starts the driver."""
 
 
 class Step(StrEnum):

@@ -6,7 +6,7 @@ import random
 import socket
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer
@@ -105,15 +105,13 @@ async def _alone(group: _Group, member: Callable[[], AIOKafkaConsumer], work: st
 
 async def _is_alone(group: _Group, joining: AIOKafkaConsumer) -> bool:
     """Join, and leave again where another has, too."""
-    try:
+    async with AsyncExitStack() as leaving:
+        leaving.push_async_callback(joining.stop)
         await joining.start()
-        others = await group.others()
-    except BaseException:
-        await joining.stop()
-        raise
-    if others:
-        await joining.stop()
-    return not others
+        if await group.others():
+            return False
+        leaving.pop_all()
+    return True
 
 
 def _taken(other: str, work: str) -> Taken:

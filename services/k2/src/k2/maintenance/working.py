@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 from k2_shared.batch.driver import EVENT, Driver, Line
 from k2_shared.batch.settings import MaintenanceSettings
-from k2_shared.batch.steps import MODULE, Told
+from k2_shared.batch.steps import MODULE, WORK, Told
 from k2_shared.core.settings import KafkaSettings
 from k2_shared.kafka.topics import Names
 from k2_shared.kafka.turn import turn
 
-_WORK = "maintenance"  # whose turn the agent takes, too
 _LONGEST_LIST = 5
 
 
@@ -35,7 +34,7 @@ class Run:
             ConfigError: there is no Spark here.
             Unavailable: something could not be done.
         """
-        async with turn(KafkaSettings.load(), self._names, _WORK):
+        async with turn(KafkaSettings.load(), self._names, WORK):
             try:
                 await asyncio.to_thread(self._driver.run, self._hear)
             finally:
