@@ -22,7 +22,7 @@ SPARK_MEMBERS = $(foreach m,./shared[lake$(COMMA)warm] ./shared/support[testing]
 MANIFESTS = requirements.lock Makefile $(MEMBERS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cores test-repeat test-first-run test-crashes test-protocols test-alerts test-service test-feeds test-feed-kills soak-feeds test-exactly-once test-warm test-candles test-lake test-cold test-maintenance spark test-spark gate bench-cli bench-core bench-feeds bench-fold bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state bench-clickhouse bench-lake bench-warm bench-candles bench-cold bench-maintenance check lint format lock clean
+.PHONY: help demo test test-cores test-repeat test-first-run test-crashes test-protocols test-alerts test-service test-feeds test-feed-kills soak-feeds test-exactly-once test-warm test-candles test-lake test-cold test-maintenance test-compose spark test-spark gate bench-cli bench-core bench-feeds bench-fold bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state bench-clickhouse bench-lake bench-warm bench-candles bench-cold bench-maintenance check lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -128,6 +128,9 @@ test-cold: .venv/.dev ## cold equals warm and the log of all that warm was told,
 
 test-maintenance: .venv-spark/.ready ## no append fails and no row is lost or doubled because of the maintenance, on both catalogs (ARGS="--seed 7 --catalog both")
 	@SPARK_PYTHON=$(CURDIR)/.venv-spark/bin/python .venv/bin/python -m tests.maintenance.run --state $(STATE)/maintenance $(ARGS)
+
+test-compose: .venv/.dev ## the compose file with real containers, each killed and replaced under load (ARGS="--minutes 8")
+	@.venv/bin/python -m tests.compose.run --state $(STATE)/compose $(ARGS)
 
 spark: .venv-spark/.ready ## install Spark (once, 317 MB): SPARK_PYTHON=.venv-spark/bin/python is its environment
 

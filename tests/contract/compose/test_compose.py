@@ -184,3 +184,15 @@ def test_dockerfile_builds_services_that_exist(compose: Compose) -> None:
             assert (ROOT / path.replace("${SERVICE}", service)).exists(), path
         shown = [line.removeprefix("!") for line in ignored if line.startswith("!")]
         assert any(Path(path).is_relative_to(each) or Path(each).is_relative_to(path) for each in shown), path
+
+
+@pytest.mark.parametrize("dockerfile", ["deploy/docker", "deploy/spark", "tests/compose/standins"])
+def test_what_a_dockerfile_installs_reaches_its_build(dockerfile: str) -> None:
+    """The description and the source of each package that it installs from a folder are let through .dockerignore."""
+    installed = set(
+        re.findall(r"\./([a-z]+(?:/[a-z]+)*)(?![a-z/.]*\.lock)", (ROOT / dockerfile / "Dockerfile").read_text())
+    )
+    shown = {line.removeprefix("!") for line in (ROOT / ".dockerignore").read_text().splitlines()}
+    assert installed >= {"shared"}
+    for package in installed - {"services"}:
+        assert {f"{package}/pyproject.toml", f"{package}/src"} <= shown, package

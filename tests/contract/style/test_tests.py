@@ -34,6 +34,7 @@ PACED = {
     "tests/faults/proxy.py": 1,  # the fault is a delay
     "tests/faults/servers.py": 1,  # the broker is away for a random time
     "tests/cold/faults.py": 2,  # a peer is away for minutes; a process is killed at a random time
+    "tests/compose/outside.py": 1,  # servers are looked at now and then, as long as something moves
     "tests/faults/supervisor.py": 2,  # a supervisor looks now and then, and restarts after a while
     "tests/maintenance/faults.py": 2,  # a peer is away for minutes; a run is killed at a random time
     "tests/feeds/kills.py": 1,  # a process lives for a random time

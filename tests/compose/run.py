@@ -1,0 +1,148 @@
+"""The compose file with real containers: all of it up, each service killed and replaced under load, down and up again.
+
+A server whose image cannot be pulled is stood in for by the same server out of the embedded stack's parts. Where no
+container can be run at all, nothing is, and the reason is said.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import requests
+from rich.table import Table
+from tests.compose import images
+from tests.compose.engine import Docker, NoEngineError, engine
+from tests.compose.outside import Outside, environment
+from tests.compose.project import SIMULATOR, VERSION, Project
+from tests.own_stack import folder_in
+from tests.rounds import CONSOLE
+
+from k2_local.child import terminable
+from k2_shared.core.errors import K2Error
+from k2_support.children import wait_until
+
+_PLAYED_S, _ANSWER_S = 3600.0, 5
+_ONCE = {SIMULATOR, "init"}  # a venue forgets what it has played; init is there once
+
+
+class Trial:
+    """One project from nothing to its end, and what came of each step."""
+
+    def __init__(self, docker: Docker, project: Project, outside: Outside) -> None:
+        self._docker, self._project, self._outside = docker, project, outside
+        self.steps: list[tuple[str, str, float]] = []
+        self.unequal: list[str] = []
+
+    def run(self) -> None:
+        """Every step, in order; the first that does not hold ends it."""
+        project = self._project
+        self._step("docker compose up: every check is healthy", self._up)
+        for service in sorted(set(project.services) - _ONCE):
+            self._step(f"{service}: kill -9, started again by the engine", partial(project.kill, service))
+        self._step("every service of ours replaced by its next image", self._upgrade)
+        self._step("the venues have played everything", self._played)
+        self._step("gold = recordings; tables = topics", lambda: self._equal(self._outside.settle()))
+        self._step("down and up: nothing is lost", self._down_and_up)
+        self._step("nine cold layers = warm", lambda: self._equal(self._outside.cold()))
+
+    def _step(self, name: str, work: Callable[[], None]) -> None:
+        CONSOLE.print(name)
+        began = time.monotonic()
+        try:
+            work()
+        except K2Error as error:
+            self.unequal.append(f"{name}: {error}")
+            raise
+        finally:
+            self.steps.append((name, "no" if self.unequal else "yes", time.monotonic() - began))
+
+    def _up(self) -> None:
+        self._project.order("up", "--detach", "--no-build")
+        self._project.wait()
+
+    def _upgrade(self) -> None:
+        following = f"{VERSION}-next"
+        for image in self._project.built.values():
+            self._docker.order("tag", f"{image}:{VERSION}", f"{image}:{following}")
+        self._project.variables["K2_VERSION"] = following
+        replaced = sorted(set(self._project.built) - _ONCE)
+        self._project.order("up", "--detach", "--no-build", "--no-deps", *replaced)
+        self._project.wait(replaced)
+
+    def _played(self) -> None:
+        wait_until(self._finished, _PLAYED_S, "the end of what the venues play", 1)
+
+    def _finished(self) -> bool:
+        answer = requests.get(f"{self._project.url('EXCHANGE_SIM_PORT')}/sim/status", timeout=_ANSWER_S)
+        return bool(answer.json()["finished"])
+
+    def _down_and_up(self) -> None:
+        self._project.order("down", "--timeout", "60")
+        servers = sorted(set(self._project.services) - {SIMULATOR})
+        self._project.order("up", "--detach", "--no-build", *servers)
+        self._project.wait(servers)
+        self._equal(self._outside.settle())
+
+    def _equal(self, found: list[str]) -> None:
+        self.unequal += found
+        if found:
+            raise K2Error("not equal")
+
+
+def main() -> int:
+    """Run the suite, report, and return 1 where something does not hold."""
+    parser = argparse.ArgumentParser(prog="make test-compose", description=__doc__)
+    parser.add_argument("--state", type=Path, default=Path(".k2/compose"), help="folder of the engine, images and logs")
+    parser.add_argument("--minutes", type=float, default=8, help="how long the venues play (default 8)")
+    plan = parser.parse_args()
+    plan.state.mkdir(parents=True, exist_ok=True)
+    try:
+        with terminable(), engine(plan.state, CONSOLE.print) as docker:
+            return _tried(docker, plan)
+    except NoEngineError as error:
+        CONSOLE.print(f"skipped: {error}")
+        sys.stdout.write(json.dumps({"skipped": str(error)}) + "\n")
+        return 0
+
+
+def _tried(docker: Docker, plan: argparse.Namespace) -> int:
+    folder = folder_in(plan.state, CONSOLE, "the project")
+    base = images.base(docker, CONSOLE.print)
+    project = Project(docker, f"k2-{folder.name.lower()}", folder, base, plan.minutes * 60)
+    standing_in = images.stand_in(docker, project.services, base, CONSOLE.print)
+    CONSOLE.print("building the services' images")
+    project.order("build", "--quiet")
+    trial = Trial(docker, project, Outside(environment(project.variables)))
+    try:
+        trial.run()
+    except K2Error:
+        project.keep_logs()
+    finally:
+        project.order("down", "--volumes", "--timeout", "60")
+    _show(trial, standing_in)
+    return int(bool(trial.unequal))
+
+
+def _show(trial: Trial, standing_in: list[str]) -> None:
+    table = Table("step", "holds", "s", title="the compose file, with real containers")
+    for name, holds, seconds in trial.steps:
+        table.add_row(name, holds, f"{seconds:.0f}")
+    CONSOLE.print(table)
+    for line in trial.unequal:
+        CONSOLE.print(line, style="red")
+    found = {
+        "steps": len(trial.steps),
+        "kills": sum("kill -9" in name for name, *_ in trial.steps),
+        "unequal": trial.unequal,
+        "stand_ins": standing_in,
+        "minutes": round(sum(seconds for *_, seconds in trial.steps) / 60, 1),
+    }
+    sys.stdout.write(json.dumps(found) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
