@@ -15,7 +15,7 @@ from k2_support.lake_requests import commit, data_file, path_has
 
 _PATIENCE_S = 600.0
 _AWAY_S = 100.0
-_GOLD, _CONSISTENCY = "gold_crypto_trades", "consistency"
+_GOLD, _BRONZE, _CONSISTENCY = "gold_crypto_trades", "bronze_crypto_trades", "consistency"
 _MANY = 12  # batches, each of which is a file
 
 
@@ -45,6 +45,8 @@ _MOMENTS = [
     Moment("expire", "committed, not answered", commit(_GOLD), after=True, containing=_EXPIRED),
     Moment("audit", "before the commit", commit(_CONSISTENCY), containing=_ROWS),
     Moment("audit", "committed, not answered", commit(_CONSISTENCY), after=True, containing=_ROWS),
+    Moment("retention", "before the commit", commit(_BRONZE), containing=_ROWS, table=_BRONZE),
+    Moment("retention", "committed, not answered", commit(_BRONZE), after=True, containing=_ROWS, table=_BRONZE),
     Moment("orphans", "while files are listed", _LISTED, at_store=True, after=True),
 ]
 
@@ -68,8 +70,13 @@ _PEERS: dict[str, Callable[[World], HttpProxy]] = {
 
 
 async def _killed(world: World, moment: Moment) -> Done:
-    """The command, its driver and Java at once; the next run does what is left."""
+    """The command, its driver and Java at once; the next run does what is left.
+
+    A row that no topic has is there for retention: what is compared afterwards would find it.
+    """
     await world.lake.flow(_MANY)
+    if moment.step == "retention":
+        await asyncio.to_thread(world.add_old, moment.table)
     words = [f"--step={moment.step}", f"--table={moment.table}"]
     run = world.start(*words)
     rule = ProxyRule(moment.which, None, moment.after, meanwhile=run.kill, containing=moment.containing, times=1)

@@ -8,9 +8,13 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
+import pyarrow as pa
+import stamina
+from pyiceberg.exceptions import CommitFailedException
 from tests.cold.world import World as Tiers
 from tests.cold.world import running as tiers_running
 from tests.faults.supervisor import until
@@ -23,9 +27,8 @@ from k2_shared.core.settings import RunSettings
 from k2_shared.lake import iceberg
 from k2_support.http_proxy import HttpProxy
 
-STEPS = ("compact", "manifests", "expire", "audit", "orphans")
-"""All but retention: the trades are of last year, and would go."""
 _LOSES = "is at work on"
+_APPENDS = 50
 _PATIENCE_S = 600.0
 _SETTINGS = {
     "MAINTENANCE_SNAPSHOT_AGE_S": "5",
@@ -97,13 +100,22 @@ class World:
         return [f"a sink ended with exit code {each.exit_code}: {each.log}" for each in ends]
 
     def start(self, *words: str) -> Run:
-        """Begin a run of some steps, or of all that delete no row."""
-        steps = words or tuple(f"--step={each}" for each in STEPS)
-        command = [sys.executable, "-m", "k2", "maintenance", "run", "--json", *steps]
+        """Begin a run, of all that there is where nothing else is said."""
+        command = [sys.executable, "-m", "k2", "maintenance", "run", "--json", *words]
         environment = {**os.environ, **self.environment}
         return Run(
             subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         )
+
+    def add_old(self, name: str) -> None:
+        """Put a row into a table that no topic has, received two days before its retention ends; others commit, too."""
+        days = contracts.tables()[name].retention_days or 0
+        received = datetime.now(UTC) - timedelta(days=days + 2)
+        row = {"topic": "of-long-ago", "ingestion_timestamp": received, "ingestion_date": received.date()}
+        for attempt in stamina.retry_context(on=CommitFailedException, attempts=_APPENDS, timeout=None, wait_max=0.1):
+            with attempt:
+                table = self.lake.table(name)
+                table.append(pa.Table.from_pylist([row], schema=table.schema().as_arrow()))
 
     async def whole(self, *words: str) -> Ended:
         """A run to its end; while another one's turn is not over it is begun again."""
