@@ -10,17 +10,22 @@ def path_has(*parts: str, method: str) -> Which:
 
 def data_file(table: str = "") -> Which:
     """Rows that are written to the store."""
-    return path_has(f"{table}/data/" if table else "/data/", method="PUT")
+    return _written(table, "/data/")
 
 
 def manifest(table: str = "") -> Which:
     """Manifests and lists of them that are written to the store."""
-    return path_has(f"{table}/metadata/" if table else "/metadata/", method="PUT")
+    return _written(table, "/metadata/")
 
 
 def manifest_list(table: str = "") -> Which:
     """Lists of manifests that are written to the store: the last thing before a commit."""
-    return path_has(f"{table}/metadata/snap-" if table else "/metadata/snap-", method="PUT")
+    return _written(table, "/metadata/snap-")
+
+
+def _written(table: str, what: str) -> Which:
+    """Files of one table, or of any: a catalog may put more behind the name, where an earlier table has left files."""
+    return path_has(f"/{table}", what, method="PUT")
 
 
 def read_table(table: str = "") -> Which:
