@@ -32,7 +32,7 @@ from offload.adapters import ColdTables
 from offload.settings import OffloadSettings
 
 PATIENCE_S = 900.0
-_COMMAND_S = 400.0
+_COMMAND_S = 1_200  # every hour of nine tables, on a machine that others use, too
 _FIRST = 300
 _MORE = 40
 
