@@ -9,7 +9,7 @@ MEMBERS = shared shared/support deploy/local $(wildcard services/*)
 EDITABLE = $(foreach m,$(MEMBERS),--editable ./$(m))
 CORE_TESTS = $(wildcard services/*/tests/test_domain.py services/*/tests/test_facts.py services/*/tests/test_protocol.py \
 	services/*/tests/test_rules.py services/*/tests/test_sealing.py services/*/tests/test_rows.py services/feed_*/tests/test_rest.py) \
-	services/k2/tests/test_demo_reconcile.py services/k2/tests/test_demo_warm_rows.py services/k2/tests/test_gaps_account.py services/k2/tests/test_ohlcv_chart.py services/k2/tests/test_sink_resolution.py services/k2/tests/test_status_verdict.py \
+	services/k2/tests/test_demo_reconcile.py services/k2/tests/test_demo_warm_rows.py services/k2/tests/test_gaps_account.py services/k2/tests/test_ohlcv_chart.py services/k2/tests/test_resources_facts.py services/k2/tests/test_sink_resolution.py services/k2/tests/test_status_verdict.py \
 	services/k2/tests/test_status_pages.py services/k2/tests/test_validation_comparison.py services/k2/tests/test_validation_scope.py \
 	$(patsubst %,shared/tests/lake/test_%.py,offload_state sink_state retention) \
 	$(patsubst %,shared/tests/core/test_%.py,avro columns headers layout symbol trade) \
