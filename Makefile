@@ -22,7 +22,7 @@ SPARK_MEMBERS = $(foreach m,./shared[lake$(COMMA)warm] ./shared/support[testing]
 MANIFESTS = requirements.lock Makefile $(MEMBERS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cores test-repeat test-first-run test-crashes test-protocols test-alerts test-service test-feeds test-feed-kills soak-feeds test-exactly-once test-warm test-candles test-lake test-cold test-maintenance test-compose spark test-spark gate bench-cli bench-core bench-feeds bench-fold bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state bench-clickhouse bench-lake bench-warm bench-candles bench-cold bench-maintenance check lint format lock clean
+.PHONY: help demo test test-cores test-repeat test-first-run test-crashes test-protocols test-alerts test-service test-feeds test-feed-kills soak-feeds test-exactly-once test-warm test-candles test-lake test-cold test-maintenance test-compose spark test-spark gate bench-cli bench-core bench-feeds bench-fold bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state bench-clickhouse bench-lake bench-warm bench-candles bench-cold bench-maintenance bench-resources check lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -193,6 +193,9 @@ bench-cold: .venv/.dev ## the offload's rows per CPU second and memory, nine lay
 
 bench-maintenance: .venv-spark/.ready ## gold of 5,000 small files before and after, while a sink appends every second (ARGS="--files 500")
 	@SPARK_PYTHON=$(CURDIR)/.venv-spark/bin/python .venv/bin/k2 stack exec --state $(STATE)/bench -- .venv/bin/python -m tests.bench.maintenance $(ARGS)
+
+bench-resources: .venv/.dev ## CPUs and memory of the whole system, each beside its target, and whether the rate is held (ARGS="--rates 1000,10000 --minutes 10")
+	@.venv/bin/python -m tests.bench.resources --state $(STATE)/resources $(ARGS)
 
 format: .venv/.dev ## rewrite the code in the house format
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .

@@ -25,8 +25,10 @@ PACED = {
     "tests/bench/lake_arrivals.py": 1,  # tables are looked at now and then
     "tests/bench/latency.py": 1,  # load is measured from one time to another
     "tests/bench/recovery.py": 2,  # a process settles before it is killed
+    "tests/bench/resources.py": 1,  # a system warms up
     "tests/bench/sink_commits.py": 2,  # an idle sink is measured over a time
     "tests/bench/state.py": 1,  # a process settles before its memory is read
+    "tests/bench/under_load.py": 1,  # a system under load is sampled
     "tests/bench/warm_arrivals.py": 3,  # load is measured from one time to another, and looked for now and then
     "tests/faults/offsets.py": 3,  # offsets are sampled; a transaction that is open for a time is one that stays open
     "tests/faults/oracle.py": 2,  # load, and a broker that is asked again
