@@ -22,7 +22,7 @@ SPARK_MEMBERS = $(foreach m,./shared[lake$(COMMA)warm] ./shared/support[testing]
 MANIFESTS = requirements.lock Makefile $(MEMBERS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cores test-repeat test-first-run test-crashes test-protocols test-alerts test-service test-feeds test-feed-kills soak-feeds test-exactly-once test-warm test-candles test-lake test-cold test-maintenance test-compose spark test-spark gate bench-cli bench-core bench-feeds bench-fold bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state bench-clickhouse bench-lake bench-warm bench-candles bench-cold bench-maintenance bench-resources check lint format lock clean
+.PHONY: help demo test test-cores test-repeat test-first-run test-crashes test-protocols test-alerts test-service test-feeds test-feed-kills soak soak-feeds test-exactly-once test-warm test-candles test-lake test-cold test-maintenance test-compose spark test-spark gate bench-cli bench-core bench-feeds bench-fold bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state bench-clickhouse bench-lake bench-warm bench-candles bench-cold bench-maintenance bench-resources check lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -92,6 +92,9 @@ test-feeds: .venv/.dev ## feeds under every fault of a simulated venue, each pro
 
 test-feed-kills: .venv/.dev ## 100 kills -9 and 100 rotations of both feeds under load: no id is lost (ARGS="--kills 10 --rotations 10")
 	@.venv/bin/python -m tests.feeds.kills --state $(STATE)/soak $(ARGS)
+
+soak: .venv/.dev ## everything for an hour at 1,000 trades a second: memory flat, no alert, all well, both tiers equal (ARGS="--minutes 60")
+	@.venv/bin/python -m tests.soak.run --state $(STATE)/whole $(ARGS)
 
 soak-feeds: .venv/.dev ## both feeds, silver and gold in a storm of 500 faults: no id is lost or repeated (ARGS="--seed 7 --faults 500 --minutes 45")
 	@.venv/bin/python -m tests.feeds.soak --state $(STATE)/soak $(ARGS)

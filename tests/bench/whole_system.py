@@ -52,9 +52,10 @@ def lap_s(rate: float) -> float:
 
 @dataclass(frozen=True)
 class System:
-    """Everything that runs; ``folder`` has the agents' logs and the file of targets."""
+    """Everything that runs; ``folder`` has the agents' logs and the file of targets, ``settings`` name the servers."""
 
     stack: Stack
+    settings: Mapping[str, str]
     sims: Mapping[Exchange, Sim]
     agents: Mapping[str, Child]
     folder: Path
@@ -114,7 +115,7 @@ async def whole_system(
             opened.callback(child.stop)
         _write_targets(stack, agents, environment, folder)
         await _started(agents)
-        yield System(stack, sims, agents, folder)
+        yield System(stack, environment, sims, agents, folder)
 
 
 def _init_settings(environment: Mapping[str, str]) -> InitSettings:
