@@ -25,6 +25,7 @@ from k2.resources.facts import Taken
 from k2.resources.view import numbers as beside_target
 from k2_local.child import terminable
 from k2_local.settings import Catalog
+from k2_shared.core.errors import K2Error
 
 console = Console(stderr=True, soft_wrap=True, highlight=False)
 
@@ -104,8 +105,11 @@ def main() -> int:
     parser.add_argument("--catalog", choices=get_args(Catalog), default="postgres", help="Iceberg catalog of the stack")
     parser.add_argument("--state", type=Path, default=Path(".k2/resources"), help="folder of the stack and of the logs")
     plan = parser.parse_args()
-    with terminable():
-        found = [asyncio.run(measure(rate, 60 * plan.minutes, plan)) for rate in plan.rates]
+    try:
+        with terminable():
+            found = [asyncio.run(measure(rate, 60 * plan.minutes, plan)) for rate in plan.rates]
+    except K2Error as error:
+        raise SystemExit(f"{error}") from None
     said = [numbers(each) for each in found]
     report([made for each in found for made in tables(each)], {"rates": said})
     return int(not all(each["is_held"] and not each["problems"] for each in said))

@@ -67,6 +67,16 @@ def test_rates_are_of_what_grows_in_batches() -> None:
     assert found.rate("lake") == pytest.approx(OFFERED, rel=0.02)
 
 
+def test_a_sample_without_counts_is_no_sample_of_a_rate() -> None:
+    """An agent that is too busy to answer has not lost what it has done."""
+    found = load()
+    one = found.samples[5]
+    found.samples[5] = Sample(one.at, {}, one.usages)
+    assert found.held == pytest.approx(OFFERED)
+    found.samples = [Sample(each.at, {}, each.usages) for each in found.samples]
+    assert (found.held, found.is_held) == (0.0, False)
+
+
 def test_cpus_are_the_mean_and_memory_is_the_most_after_the_first_sample() -> None:
     """The first tells of the time before."""
     found = load()

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
+import aiohttp
 import numpy as np
 from tests.bench.harness import Machine
 from tests.bench.whole_system import SIMULATOR, System
@@ -14,14 +15,17 @@ from k2.resources.facts import Measured, Report, Usage, reported
 from k2.resources.processes import Sampler
 from k2_shared.core.resources import resources
 
-SAMPLE_S = 5.0
+SAMPLE_S, LEAST_S = 5.0, 0.5
 SHARE_HELD = 0.97  # of what was offered: tables are filled in batches of some seconds
 STAGES = ("sent", "gold", "lake", "warm")
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Counts of trades by stage, and what each component took since the sample before, at a time of the clock."""
+    """Counts of trades by stage, and what each component took since the sample before, at a time of the clock.
+
+    There are no counts where an agent was too busy to tell them.
+    """
 
     at: float
     counts: Mapping[str, int]
@@ -44,9 +48,11 @@ class Watched:
         return self.samples[-1].at - self.samples[0].at
 
     def rate(self, stage: str) -> float:
-        """Trades a second that came to a stage: the slope of its counts, which grow by batches."""
-        at = [each.at - self.samples[0].at for each in self.samples]
-        slope, _ = np.polyfit(at, [each.counts[stage] for each in self.samples], 1)
+        """Trades a second that came to a stage: the slope of its counts, which grow by batches; 0 where none told."""
+        told = [(each.at - self.samples[0].at, each.counts[stage]) for each in self.samples if each.counts]
+        if len(told) < 2:
+            return 0.0
+        slope, _ = np.polyfit(*zip(*told, strict=True), 1)
         return float(slope)
 
     @property
@@ -85,12 +91,21 @@ async def watched(system: System, offered: float, seconds: float) -> Watched:
     while True:
         usages = await asyncio.to_thread(sampler.look)
         simulator.append(usages.pop(SIMULATOR, Usage(0.0, 0.0)).cpu)
-        found.samples.append(Sample(time.monotonic(), await system.counts(), usages))
+        counts = await _counts(system)
+        found.samples.append(Sample(time.monotonic(), counts, usages))
         system.check()
-        if time.monotonic() >= until:
+        left_s = until - time.monotonic()
+        if left_s <= 0 and len(found.samples) > 1:
             break
-        await asyncio.sleep(min(SAMPLE_S, max(0.0, until - time.monotonic())))
+        await asyncio.sleep(min(SAMPLE_S, max(LEAST_S, left_s)))
     busy_s, there_were = machine.look()
     found.idle_cpu = (there_were - busy_s) / found.seconds
     found.simulator_cpu = fmean(simulator[1:])
     return found
+
+
+async def _counts(system: System) -> Mapping[str, int]:
+    try:
+        return await system.counts()
+    except (aiohttp.ClientError, OSError):  # which a TimeoutError is, too
+        return {}

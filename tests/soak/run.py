@@ -27,7 +27,7 @@ from tests.soak.findings import Consistency, Findings, Trend
 
 from k2_local.child import terminable
 from k2_local.settings import Catalog
-from k2_shared.core.errors import ConfigError
+from k2_shared.core.errors import ConfigError, K2Error
 from k2_support.waiting import came_true
 
 HOUR_MINUTES = 60.0
@@ -123,8 +123,11 @@ def main() -> int:
     parser.add_argument("--catalog", choices=get_args(Catalog), default="postgres", help="Iceberg catalog of the stack")
     parser.add_argument("--state", type=Path, default=Path(".k2/whole"), help="folder of the stack and of the logs")
     plan = parser.parse_args()
-    with terminable():
-        found, findings = asyncio.run(soaked(plan))
+    try:
+        with terminable():
+            found, findings = asyncio.run(soaked(plan))
+    except K2Error as error:
+        raise SystemExit(f"{error}") from None
     said = numbers(found, findings)
     report(shown(found, findings), said)
     for line in said["problems"]:  # type: ignore[attr-defined]
