@@ -9,7 +9,7 @@ MEMBERS = shared shared/support deploy/local $(wildcard services/*)
 EDITABLE = $(foreach m,$(MEMBERS),--editable ./$(m))
 CORE_TESTS = $(wildcard services/*/tests/test_domain.py services/*/tests/test_facts.py services/*/tests/test_protocol.py \
 	services/*/tests/test_rules.py services/*/tests/test_sealing.py services/*/tests/test_rows.py services/feed_*/tests/test_rest.py) \
-	services/k2/tests/test_demo_reconcile.py services/k2/tests/test_demo_warm_rows.py services/k2/tests/test_gaps_account.py services/k2/tests/test_ohlcv_chart.py services/k2/tests/test_sink_resolution.py services/k2/tests/test_status_verdict.py \
+	services/k2/tests/test_demo_reconcile.py services/k2/tests/test_demo_warm_rows.py services/k2/tests/test_gaps_account.py services/k2/tests/test_ohlcv_chart.py services/k2/tests/test_resources_facts.py services/k2/tests/test_sink_resolution.py services/k2/tests/test_status_verdict.py \
 	services/k2/tests/test_status_pages.py services/k2/tests/test_validation_comparison.py services/k2/tests/test_validation_scope.py \
 	$(patsubst %,shared/tests/lake/test_%.py,offload_state sink_state retention) \
 	$(patsubst %,shared/tests/core/test_%.py,avro columns headers layout symbol trade) \
@@ -22,7 +22,7 @@ SPARK_MEMBERS = $(foreach m,./shared[lake$(COMMA)warm] ./shared/support[testing]
 MANIFESTS = requirements.lock Makefile $(MEMBERS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cores test-repeat test-first-run test-crashes test-protocols test-alerts test-service test-feeds test-feed-kills soak-feeds test-exactly-once test-warm test-candles test-lake test-cold test-maintenance test-compose spark test-spark gate bench-cli bench-core bench-feeds bench-fold bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state bench-clickhouse bench-lake bench-warm bench-candles bench-cold bench-maintenance check lint format lock clean
+.PHONY: help demo test test-cores test-repeat test-first-run test-crashes test-protocols test-alerts test-service test-feeds test-feed-kills soak soak-feeds test-exactly-once test-warm test-candles test-lake test-cold test-maintenance test-compose spark test-spark gate bench-cli bench-core bench-feeds bench-fold bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state bench-clickhouse bench-lake bench-warm bench-candles bench-cold bench-maintenance bench-resources check lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -92,6 +92,9 @@ test-feeds: .venv/.dev ## feeds under every fault of a simulated venue, each pro
 
 test-feed-kills: .venv/.dev ## 100 kills -9 and 100 rotations of both feeds under load: no id is lost (ARGS="--kills 10 --rotations 10")
 	@.venv/bin/python -m tests.feeds.kills --state $(STATE)/soak $(ARGS)
+
+soak: .venv/.dev ## everything for an hour at 1,000 trades a second: memory flat, no alert, all well, both tiers equal (ARGS="--minutes 60")
+	@.venv/bin/python -m tests.soak.run --state $(STATE)/whole $(ARGS)
 
 soak-feeds: .venv/.dev ## both feeds, silver and gold in a storm of 500 faults: no id is lost or repeated (ARGS="--seed 7 --faults 500 --minutes 45")
 	@.venv/bin/python -m tests.feeds.soak --state $(STATE)/soak $(ARGS)
@@ -193,6 +196,9 @@ bench-cold: .venv/.dev ## the offload's rows per CPU second and memory, nine lay
 
 bench-maintenance: .venv-spark/.ready ## gold of 5,000 small files before and after, while a sink appends every second (ARGS="--files 500")
 	@SPARK_PYTHON=$(CURDIR)/.venv-spark/bin/python .venv/bin/k2 stack exec --state $(STATE)/bench -- .venv/bin/python -m tests.bench.maintenance $(ARGS)
+
+bench-resources: .venv/.dev ## CPUs and memory of the whole system, each beside its target, and whether the rate is held (ARGS="--rates 1000,10000 --minutes 10")
+	@.venv/bin/python -m tests.bench.resources --state $(STATE)/resources $(ARGS)
 
 format: .venv/.dev ## rewrite the code in the house format
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .

@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.table import Table
 
+from k2_local.processes import listener
 from k2_shared.core.settings import RunSettings
 from k2_shared.kafka.topics import Names
 from k2_support.children import Child
@@ -101,15 +102,6 @@ class Machine:
     def _busy_s(self) -> float:
         times = psutil.cpu_times()
         return float(sum(times) - times.idle - getattr(times, "iowait", 0.0))
-
-
-def listener(port: int) -> int | None:
-    """The process that listens on a port, where it is on this machine and ours to see."""
-    try:
-        listeners = [c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
-    except psutil.AccessDenied:
-        return None
-    return next((c.pid for c in listeners if c.laddr.port == port), None)
 
 
 def broker_pid(bench: Bench) -> int | None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.bench.harness import PATIENCE_S, POLL_S, Bench, Watch, listener, own_topics
+from tests.bench.harness import PATIENCE_S, POLL_S, Bench, Watch, own_topics
 
+from k2_local.processes import listener
 from k2_shared.core.settings import ClickHouseReaderSettings
 from k2_support.children import Child
 from k2_support.waiting import came_true

@@ -51,11 +51,11 @@ class Container:
 class Project:
     """``docker compose`` for one project in a folder; every method blocks.
 
-    ``services`` are those of a plain ``up`` with the simulator.
+    ``name`` is compose's; ``services`` are those of a plain ``up`` with the simulator.
     """
 
     def __init__(self, docker: Docker, name: str, folder: Path, base: str, fit_s: float) -> None:
-        self._docker, self._name, self._folder = docker, name, folder
+        self._docker, self.name, self._folder = docker, name, folder
         self.log = folder / "log" / "deliveries.jsonl"
         self.log.parent.mkdir(parents=True)
         self.log.parent.chmod(0o777)  # the simulator is another user in its container
@@ -81,7 +81,7 @@ class Project:
         self._variables_file.write_text("".join(f"{name}={value}\n" for name, value in self.variables.items()))
         files = ["--file", os.fspath(ROOT / "docker-compose.yml"), "--file", os.fspath(self._override)]
         where = ["--project-directory", os.fspath(ROOT), "--env-file", os.fspath(self._variables_file)]
-        return self._docker.order("compose", "-p", self._name, *where, *files, "--profile", "sim", *words)
+        return self._docker.order("compose", "-p", self.name, *where, *files, "--profile", "sim", *words)
 
     def containers(self) -> list[Container]:
         """Every container of the project, those that have ended too."""

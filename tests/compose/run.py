@@ -6,6 +6,8 @@ container can be run at all, nothing is, and the reason is said.
 
 import argparse
 import json
+import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -25,7 +27,7 @@ from k2_local.child import terminable
 from k2_shared.core.errors import K2Error
 from k2_support.children import wait_until
 
-_PLAYED_S, _ANSWER_S = 3600.0, 5
+_PLAYED_S, _ANSWER_S, _MEASURED_S = 3600.0, 5, 120
 _ONCE = {SIMULATOR, "init"}  # a venue forgets what it has played; init is there once
 
 
@@ -41,6 +43,7 @@ class Trial:
         """Every step, in order; the first that does not hold ends it."""
         project = self._project
         self._step("docker compose up: every check is healthy", self._up)
+        self._step("k2 resources: every service is measured", self._measured)
         for service in sorted(set(project.services) - _ONCE):
             self._step(f"{service}: kill -9, started again by the engine", partial(project.kill, service))
         self._step("every service of ours replaced by its next image", self._upgrade)
@@ -63,6 +66,16 @@ class Trial:
     def _up(self) -> None:
         self._project.order("up", "--detach", "--no-build")
         self._project.wait()
+
+    def _measured(self) -> None:
+        command = [sys.executable, "-m", "k2", "resources", "--compose", self._project.name, "--json"]
+        told = {**os.environ, **self._docker.environment}
+        done = subprocess.run(command, env=told, capture_output=True, text=True, timeout=_MEASURED_S, check=False)
+        if not done.stdout:
+            raise K2Error(done.stderr.strip())
+        found = json.loads(done.stdout)["components"]
+        running = sorted(set(self._project.services) - {"init"})
+        self._equal([f"{name} is not measured" for name in running if found.get(name, {}).get("memory_mb") is None])
 
     def _upgrade(self) -> None:
         following = f"{VERSION}-next"

@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import json
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,9 +54,9 @@ MARKETS = (
 )
 
 
-def of(venue: Exchange) -> list[str]:
+def of(venue: Exchange, markets: Sequence[Market] = MARKETS) -> list[str]:
     """The symbols of a venue."""
-    return [each.symbol for each in MARKETS if each.venue == venue]
+    return [each.symbol for each in markets if each.venue == venue]
 
 
 def lively(venue: Exchange, *, resets: bool = False) -> list[str]:
@@ -64,24 +64,32 @@ def lively(venue: Exchange, *, resets: bool = False) -> list[str]:
     return [each.symbol for each in LIVELY if each.venue == venue and each.resets == resets]
 
 
-def environment(sim: Sim) -> dict[str, str]:
+def environment(sim: Sim, markets: Sequence[Market] = MARKETS) -> dict[str, str]:
     """Where a venue's feed finds it, and what it is to capture."""
     return {
         f"{sim.venue}_WS_URL": sim.ws_url,
         f"{sim.venue}_REST_URL": sim.urls["url"],
-        f"{sim.venue}_SYMBOLS": ",".join(of(sim.venue)),
+        f"{sim.venue}_SYMBOLS": ",".join(of(sim.venue, markets)),
     }
 
 
 @asynccontextmanager
-async def trading(folder: Path, seed: int) -> AsyncIterator[Mapping[Exchange, Sim]]:
-    """Both venues trade, whoever listens, for the length of a block; chatter and recordings go to ``folder``."""
-    _record(folder / "recordings")
-    flags = ["--port", "0", "--recordings", str(folder / "recordings"), "--seed", str(seed), "--fit-s", str(LAP_S)]
+async def trading(
+    folder: Path,
+    seed: int,
+    markets: Sequence[Market] = MARKETS,
+    lap_s: float = LAP_S,
+    more: Sequence[str] = ("--unattended", "--strict-rest"),
+) -> AsyncIterator[Mapping[Exchange, Sim]]:
+    """Both venues trade for the length of a block, by default whoever listens; chatter and recordings go to ``folder``.
+
+    Each market has its trades once in ``lap_s``; ``more`` are flags of the simulator.
+    """
+    _record(folder / "recordings", markets)
+    flags = ["--port", "0", "--recordings", str(folder / "recordings"), "--seed", str(seed), "--fit-s", str(lap_s)]
     with (folder / "exchange_sim.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            *[sys.executable, "-m", "exchange_sim", "--as-live", "--unattended", "--strict-rest", "--speed", "fit"],
-            *flags,
+            *[sys.executable, "-m", "exchange_sim", "--as-live", "--speed", "fit", *more, *flags],
             stdout=asyncio.subprocess.PIPE,
             stderr=log,
             limit=_CHATTER_BYTES,
@@ -106,10 +114,10 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-def _record(folder: Path) -> None:
+def _record(folder: Path, markets: Sequence[Market]) -> None:
     """The beginnings of packaged recordings, each under its market's name."""
     folder.mkdir()
-    for market in MARKETS:
+    for market in markets:
         (source,) = PACKAGED.glob(f"{market.recording}_*.gz")
         lines = gzip.decompress(source.read_bytes()).splitlines(keepends=True)[: market.trades]
         text = b"".join(lines)

@@ -81,6 +81,7 @@ PRINT = (
     "stack status --json",
     "spark status",
     "spark status --json",
+    "resources --seconds 0.1 --pid init=1",
     "topics",
     "lag --json",
     "tail events",
@@ -126,9 +127,9 @@ for words in sys.argv[1:]:
 
 
 def test_no_command_is_left_out() -> None:
-    """Each is here, but k2 status, which has tests of its own, and k2 stack, spark and demo, which start servers."""
+    """Each is here, but k2 status and resources, which have tests of their own, and those that start servers."""
     needing = {words.split()[0] for words in (*NEED_THE_BROKER, *NEED_THE_CATALOG, *NEED_CLICKHOUSE)}
-    assert needing == COMMANDS.keys() - {"status", "stack", "spark", "demo"}
+    assert needing == COMMANDS.keys() - {"status", "resources", "stack", "spark", "demo"}
 
 
 @pytest.mark.parametrize("words", NEED_CLICKHOUSE)

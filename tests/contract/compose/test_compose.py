@@ -109,9 +109,9 @@ def test_ports_are_local(compose: Compose) -> None:
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
-@pytest.mark.parametrize("key", ["restart", "mem_limit", "stop_grace_period"])
+@pytest.mark.parametrize("key", ["restart", "cpus", "mem_limit", "stop_grace_period"])
 def test_limits(compose: Compose, key: str) -> None:
-    """Everything has a restart policy, a memory limit and time to end."""
+    """Everything has a restart policy, limits of CPUs and memory, and time to end."""
     assert [name for name, service in compose.services.items() if not service.get(key)] == []
 
 

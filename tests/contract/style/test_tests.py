@@ -25,8 +25,10 @@ PACED = {
     "tests/bench/lake_arrivals.py": 1,  # tables are looked at now and then
     "tests/bench/latency.py": 1,  # load is measured from one time to another
     "tests/bench/recovery.py": 2,  # a process settles before it is killed
+    "tests/bench/resources.py": 1,  # a system warms up
     "tests/bench/sink_commits.py": 2,  # an idle sink is measured over a time
     "tests/bench/state.py": 1,  # a process settles before its memory is read
+    "tests/bench/under_load.py": 1,  # a system under load is sampled
     "tests/bench/warm_arrivals.py": 3,  # load is measured from one time to another, and looked for now and then
     "tests/faults/offsets.py": 3,  # offsets are sampled; a transaction that is open for a time is one that stays open
     "tests/faults/oracle.py": 2,  # load, and a broker that is asked again
@@ -49,6 +51,7 @@ PACED = {
     "tests/lake/limits.py": 2,  # outages of given lengths
     "tests/outage/test_broker_away.py": 1,  # the broker is away for a minute
     "tests/sinks_under_load.py": 1,  # a process is killed at a random time
+    "tests/soak/run.py": 1,  # a system warms up
     "tests/warm/limits.py": 1,  # the server is away for minutes
     "tests/warm/load.py": 1,  # records are written at a pace
     "shared/tests/stages/test_table_sink.py": 1,  # a poll without records takes its time

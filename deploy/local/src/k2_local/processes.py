@@ -89,6 +89,15 @@ class Process:
             return None
 
 
+def listener(port: int) -> int | None:
+    """The process that listens on a port, where it is on this machine and ours to see."""
+    try:
+        listeners = [each for each in psutil.net_connections("tcp") if each.status == psutil.CONN_LISTEN]
+    except psutil.AccessDenied:
+        return None
+    return next((each.pid for each in listeners if each.laddr.port == port), None)
+
+
 def _activity(process: psutil.Process) -> Activity:
     with process.oneshot():
         times = process.cpu_times()

@@ -104,7 +104,12 @@ class Servers(ABC):
 
     def running(self) -> list[str]:
         """The names of the parts whose processes run, without asking whether they work."""
-        return [name for name in self.names if self._runs(name)]
+        return list(self.pids())
+
+    def pids(self) -> dict[str, int]:
+        """The processes that run, by the names of their parts, without asking whether they work."""
+        found = {name: self._state.process(name) for name in self.names}
+        return {name: process.pid for name, process in found.items() if process is not None and process.running}
 
     def exists(self) -> bool:
         """Whether the parts were ever started in the folder."""

@@ -80,7 +80,7 @@ class Stack(Servers):
     def _around_start(self) -> Iterator[None]:
         self._settle_catalog()
         yield
-        found = Targets(settings=environment(self._site()), start=self.order("up"))
+        found = Targets(settings=environment(self._site()), start=self.order("up"), stack=self.folder)
         found.write(self.settings.state)
 
     def _settle_catalog(self) -> None:

@@ -22,12 +22,16 @@ class Agent(BaseModel):
 
 
 class Targets(BaseModel):
-    """A pipeline: its agents, the variables of its servers, which win over the environment's, and what starts these."""
+    """A pipeline: its agents, the variables of its servers, which win over the environment's, and what starts these.
+
+    ``stack`` is the state folder of the local stack, where the servers are of one.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     agents: tuple[Agent, ...] = ()
     settings: Mapping[str, str] = {}
     start: str = ""
+    stack: Path | None = None
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -51,4 +55,4 @@ class Targets(BaseModel):
 
     def write(self, folder: Path) -> None:
         """Write ``targets.json`` of a folder; for its owner alone, since the settings hold keys."""
-        write_json(folder / FILE, self.model_dump(), 0o600)
+        write_json(folder / FILE, self.model_dump(mode="json"), 0o600)

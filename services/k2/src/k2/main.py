@@ -31,6 +31,10 @@ COMMANDS = {
         "k2.status.command:status",
         "Show servers, agents, lag, gaps, dead letters and tables, and one verdict.",
     ),
+    "resources": (
+        "k2.resources.command:resources",
+        "Show what each component takes of CPUs and memory, beside its target, and one verdict.",
+    ),
     "sink": (
         "k2.sink.command:app",
         "The Iceberg sink: how far its tables are filled, and how one that halted goes on.",

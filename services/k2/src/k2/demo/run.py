@@ -114,8 +114,9 @@ class Demo:
         self._simulator = Simulator(options.folder, {**options.simulator_flags, "expect": expected})
         common = {**environment, **self._simulator.feed_environment(), **_AGENT_SETTINGS}
         self._fleet = Fleet(options.folder, common, feeds)
-        settings, start = {**environment, "K2_PREFIX": ""}, _stack(options.folder).order("up")
-        Targets(agents=self._fleet.targets(), settings=settings, start=start).write(options.folder)
+        settings, stack = {**environment, "K2_PREFIX": ""}, _stack(options.folder)
+        found = Targets(agents=self._fleet.targets(), settings=settings, start=stack.order("up"), stack=stack.folder)
+        found.write(options.folder)
         names = Names()
         self._observer = Observer(self._settings, names)
         self._tables = Tables(self._settings, names)
