@@ -22,7 +22,7 @@ SPARK_MEMBERS = $(foreach m,./shared[lake$(COMMA)warm] ./shared/support[testing]
 MANIFESTS = requirements.lock Makefile $(MEMBERS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cores test-repeat test-first-run test-crashes test-protocols test-alerts test-service test-feeds test-feed-kills soak soak-feeds test-exactly-once test-warm test-candles test-lake test-cold test-maintenance test-compose spark test-spark gate bench-cli bench-core bench-feeds bench-fold bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state bench-clickhouse bench-lake bench-warm bench-candles bench-cold bench-maintenance bench-resources check lint format lock clean
+.PHONY: help demo test test-cores test-repeat test-first-run test-crashes test-protocols test-alerts dashboards test-dashboards test-service test-feeds test-feed-kills soak soak-feeds test-exactly-once test-warm test-candles test-lake test-cold test-maintenance test-compose spark test-spark gate bench-cli bench-core bench-feeds bench-fold bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state bench-clickhouse bench-lake bench-warm bench-candles bench-cold bench-maintenance bench-resources check lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -80,6 +80,12 @@ test-protocols: .venv/.dev ## 100,000 broken frames a venue: none is lost in sil
 test-alerts: .venv/.dev ## every alert fires in one case and keeps quiet in another, by Prometheus' own promtool
 	@.venv/bin/python -m tests.contract.alerts.promtool >/dev/null
 	@.venv/bin/python -m pytest tests/contract/alerts -rs $(ARGS)
+
+dashboards: .venv/.dev ## write Grafana's dashboards anew from their tables (deploy/grafana)
+	@.venv/bin/python -m k2_grafana
+
+test-dashboards: .venv-spark/.ready ## every panel has an answer of a real Prometheus while the whole pipeline works (ARGS="--pictures deploy/grafana/pictures")
+	@SPARK_PYTHON=$(CURDIR)/.venv-spark/bin/python .venv/bin/python -m tests.dashboards.run --state $(STATE)/dashboards $(ARGS)
 
 test-repeat: .venv/.dev ## make test again and again, beside a load, in the background, in other orders (ARGS="--times 10 --load 2")
 	@.venv/bin/python -m tests.repeat.run --state $(STATE)/repeat $(ARGS)
@@ -205,8 +211,8 @@ format: .venv/.dev ## rewrite the code in the house format
 
 lock: .venv/bin/uv ## pin every dependency again, with hashes
 	@.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 \
-		--all-extras --group dev --no-emit-package k2-shared --no-emit-package k2-support --no-emit-package k2-local \
-		$(MEMBERS:%=%/pyproject.toml) pyproject.toml --output-file requirements.lock
+		--all-extras --group dev --no-emit-package k2-shared --no-emit-package k2-support --no-emit-package k2-local --no-emit-package k2-grafana \
+		deploy/grafana/pyproject.toml $(MEMBERS:%=%/pyproject.toml) pyproject.toml --output-file requirements.lock
 	@echo 'quixstreams' | .venv/bin/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
 		--python-version 3.11 --no-emit-package k2-shared shared/pyproject.toml services/silver/pyproject.toml - \
 		--output-file tests/bench/requirements.lock

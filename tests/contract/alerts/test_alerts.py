@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 import yaml
-from prometheus_client import generate_latest
+from tests.contract import metric_names
 from tests.contract.alerts import promtool
 
 from k2_shared.core import contracts
-from k2_shared.core.telemetry import Metrics
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "deploy/prometheus"
@@ -30,20 +29,12 @@ SHARED_RUNBOOKS = {
 UNMEASURED = {"k2", "exchange_sim"}  # a command, and what stands in for the venues
 
 
-def names() -> set[str]:
-    """Every series' name as Prometheus reads it, and the one that it makes of each answer."""
-    text = generate_latest(Metrics("test", "0").registry).decode()
-    parts = {"histogram": ("_bucket", "_sum", "_count")}
-    found = re.findall(r"^# TYPE (\S+) (\S+)", text, re.MULTILINE)
-    return {"up", *(name + part for name, kind in found for part in parts.get(kind, ("",)))}
-
-
 @OF_EACH
 def test_an_alert_asks_for_metrics_that_exist(rule: dict[str, Any]) -> None:
     """A renamed metric cannot silence an alert."""
-    asked = set(re.findall(r"\b(?:k2_\w+|process_\w+|up\b)", rule["expr"]))
+    asked = metric_names.asked(rule["expr"])
     assert asked
-    assert asked <= names()
+    assert asked <= metric_names.names()
 
 
 @OF_EACH

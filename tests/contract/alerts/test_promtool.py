@@ -49,7 +49,7 @@ def test_a_machine_without_apt_is_told_in_one_line(value: str, code: int) -> Non
     assert done.returncode == code
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
-    assert "cannot run apt-get" in done.stderr
+    assert "apt-get" in done.stderr
 
 
 def test_continuous_integration_requires_it() -> None:

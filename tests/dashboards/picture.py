@@ -1,0 +1,225 @@
+"""A dashboard as a picture: each panel in its place, as Grafana would lay it out, drawn by matplotlib."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from io import BytesIO
+from itertools import accumulate
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.dates import DateFormatter
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+from PIL import Image
+from tests.dashboards.asking import Line
+from tests.dashboards.values import written
+
+from k2_grafana.limits import Step
+from k2_grafana.panels import Dashboard, Kind, Panel
+
+Asked = Callable[[Panel], Sequence[Line]]
+Limited = Callable[[Panel], Sequence[Step]]
+
+_PAGE, _BOX, _TEXT, _DIM = "#f4f5f5", "#ffffff", "#24292e", "#6e7680"
+_COLOURS: Mapping[str, str] = {"green": "#2f9e44", "orange": "#e8780c", "red": "#e02f44"}
+_LINES = ("#3871dc", "#e8780c", "#2f9e44", "#a352cc", "#e02f44", "#14a3a8", "#b58900", "#8f3bb8", "#6e7680", "#c15c17")
+_WIDE, _DPI, _UNIT = 15.0, 80, 0.27
+_HEIGHTS = {Kind.GRAPH: 9, Kind.NUMBER: 4, Kind.BARS: 9}
+_HEAD = 2
+_NAMED, _BARS_SHOWN = 6, 12
+_COLUMNS = 24
+_PALETTE = 32
+
+
+def draw(dashboard: Dashboard, asked: Asked, limited: Limited, path: Path) -> None:
+    """Write the picture of a dashboard as PNG."""
+    places, height = _places(dashboard)
+    figure = Figure(figsize=(_WIDE, height * _UNIT), dpi=_DPI, facecolor=_PAGE)
+    _words(figure, 0.008, 1 - 1.2 / height, dashboard.title, 13, weight="bold")
+    _words(figure, 0.16, 1 - 1.2 / height, dashboard.about, 10, colour=_DIM)
+    top = float(_HEAD)
+    for row in dashboard.rows:
+        _words(figure, 0.008, 1 - (top + 1.0) / height, row.title, 10, weight="bold")
+        top = max(places[panel.title][1] + _HEIGHTS[panel.kind] for panel in row.panels)
+    for panel in dashboard.panels:
+        left, above = places[panel.title]
+        box = (left / _COLUMNS, 1 - (above + _HEIGHTS[panel.kind]) / height)
+        size = (panel.width / _COLUMNS, _HEIGHTS[panel.kind] / height)
+        _panel(figure, box, size, panel, asked(panel), limited(panel))
+    _save(figure, path)
+
+
+def _places(dashboard: Dashboard) -> tuple[dict[str, tuple[int, float]], float]:
+    """Where each panel begins, by its title, in columns and units of height; and the height of all."""
+    places: dict[str, tuple[int, float]] = {}
+    top = float(_HEAD)
+    for row in dashboard.rows:
+        top += 1.5
+        begins = list(accumulate((panel.width for panel in row.panels), initial=0))
+        line, tallest = 0, 0
+        for panel, begin in zip(row.panels, begins, strict=False):
+            if begin // _COLUMNS > line:
+                line, top, tallest = begin // _COLUMNS, top + tallest, 0
+            places[panel.title] = (begin % _COLUMNS, top)
+            tallest = max(tallest, _HEIGHTS[panel.kind])
+        top += tallest
+    return places, top + 0.3
+
+
+def _panel(
+    figure: Figure,
+    box: tuple[float, float],
+    size: tuple[float, float],
+    panel: Panel,
+    lines: Sequence[Line],
+    steps: Sequence[Step],
+) -> None:
+    """One panel: a white box, its title and limits, and what it shows."""
+    pad, high = 0.003, _UNIT / figure.get_figheight()
+    frame = figure.add_axes((box[0] + pad, box[1] + 0.12 * high, size[0] - 2 * pad, size[1] - 0.24 * high))
+    frame.set(xticks=[], yticks=[], facecolor=_BOX)
+    frame.spines[:].set_color("#d8dadd")
+    top = box[1] + size[1] - 0.95 * high
+    _words(figure, box[0] + 0.008, top, panel.title, 8.5, weight="bold")
+    if len(steps) > 1 and panel.kind is not Kind.NUMBER:
+        limits = ", ".join(written(step.value, panel.unit) for step in steps[1:] if step.value is not None)
+        _words(figure, box[0] + size[0] - 0.008, top, f"limit {limits}", 7, colour=_DIM, right=True)
+    _SHOWN[panel.kind](figure, box, size, panel, lines, steps)
+
+
+def _graph(
+    figure: Figure,
+    box: tuple[float, float],
+    size: tuple[float, float],
+    panel: Panel,
+    lines: Sequence[Line],
+    steps: Sequence[Step],
+) -> None:
+    axes = _inside(figure, box, size, left=0.052, below=2.9, above=1.3)
+    ranked = sorted(lines, key=lambda line: -max(value for _, value in line.values))
+    for place, line in enumerate(ranked):
+        times = [datetime.fromtimestamp(at, UTC) for at, _ in line.values]
+        colour = _LINES[place % len(_LINES)]
+        axes.plot(times, [value for _, value in line.values], color=colour, linewidth=1.1, label=line.name)
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(min(0.0, bottom), top if top > 0 else 1.0)
+    for step in steps[1:]:
+        if step.value is not None and step.value <= 2 * top:
+            axes.axhline(step.value, color=_COLOURS[steps[-1].colour], linewidth=0.9, linestyle="--")
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: written(value, panel.unit)))
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_formatter(DateFormatter("%H:%M:%S", tz=UTC))
+    axes.grid(color="#e6e8ea", linewidth=0.6)
+    _legend(axes, [line.name for line in ranked], columns=3 if panel.width > 8 else 2)
+
+
+def _legend(axes: Axes, names: Sequence[str], columns: int) -> None:
+    """The names of the largest series below a graph, and how many more there are."""
+    handles, _ = axes.get_legend_handles_labels()
+    shown = [_cut(name) for name in names[:_NAMED]]
+    if len(names) > _NAMED:
+        shown[-1] = f"{shown[-1]} and {len(names) - _NAMED} more"
+    axes.legend(
+        handles[:_NAMED],
+        shown,
+        loc="upper left",
+        bbox_to_anchor=(-0.13 if columns == 2 else -0.08, -0.16),
+        ncols=columns,
+        fontsize=6.5,
+        frameon=False,
+        labelcolor=_TEXT,
+        handlelength=1.2,
+        columnspacing=1.0,
+        borderaxespad=0,
+        labelspacing=0.25,
+    )
+
+
+def _cut(name: str, most: int = 34) -> str:
+    return name if len(name) <= most else f"…{name[-most:]}"
+
+
+def _number(
+    figure: Figure,
+    box: tuple[float, float],
+    size: tuple[float, float],
+    panel: Panel,
+    lines: Sequence[Line],
+    steps: Sequence[Step],
+) -> None:
+    share = size[0] / max(1, len(lines))
+    for place, line in enumerate(sorted(lines, key=lambda line: line.name)):
+        middle = box[0] + share * (place + 0.5)
+        said, colour = written(line.last, panel.unit), _COLOURS[_colour(line.last, steps)]
+        figure.text(middle, box[1] + 0.48 * size[1], said, fontsize=16, color=colour, ha="center", va="center")
+        figure.text(middle, box[1] + 0.17 * size[1], line.name, fontsize=7, color=_DIM, ha="center", va="center")
+
+
+def _bars(
+    figure: Figure,
+    box: tuple[float, float],
+    size: tuple[float, float],
+    panel: Panel,
+    lines: Sequence[Line],
+    steps: Sequence[Step],
+) -> None:
+    ranked = sorted(lines, key=lambda line: (-line.last, line.name))
+    shown = ranked[:_BARS_SHOWN][::-1]
+    axes = _inside(figure, box, size, left=0.4 * size[0], below=0.7, above=1.5)
+    colours = [_COLOURS[_colour(line.last, steps)] for line in shown]
+    axes.barh(range(len(shown)), [line.last for line in shown], color=colours, height=0.62)
+    more = f" and {len(ranked) - len(shown)} more" if len(ranked) > len(shown) else ""
+    axes.set_yticks(
+        range(len(shown)), [f"{_cut(line.name, 26)}{more if not at else ''}" for at, line in enumerate(shown)]
+    )
+    largest = max((line.last for line in shown), default=0.0) or 1.0
+    axes.set(xlim=(0, 1.32 * largest), ylim=(min(-0.6, len(shown) - 6.5), len(shown) - 0.4), xticks=[])
+    axes.spines["bottom"].set_visible(False)
+    for at, line in enumerate(shown):
+        axes.text(line.last + 0.02 * largest, at, written(line.last, panel.unit), fontsize=7, color=_TEXT, va="center")
+
+
+_SHOWN = {Kind.GRAPH: _graph, Kind.NUMBER: _number, Kind.BARS: _bars}
+
+
+def _inside(
+    figure: Figure, box: tuple[float, float], size: tuple[float, float], *, left: float, below: float, above: float
+) -> Axes:
+    """Axes within a panel; ``below`` and ``above`` are in units of height."""
+    high = _UNIT / figure.get_figheight()
+    axes = figure.add_axes(
+        (box[0] + left, box[1] + below * high, size[0] - left - 0.012, size[1] - (below + above) * high)
+    )
+    axes.set_facecolor(_BOX)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color("#c7cacd")
+    axes.tick_params(labelsize=7, colors=_TEXT, length=0)
+    return axes
+
+
+def _colour(value: float, steps: Sequence[Step]) -> str:
+    """The colour of a value: that of the highest step that it has reached."""
+    return [step.colour for step in steps if step.value is None or value >= step.value][-1]
+
+
+def _words(
+    figure: Figure,
+    left: float,
+    below: float,
+    said: str,
+    points: float,
+    *,
+    weight: str = "normal",
+    colour: str = _TEXT,
+    right: bool = False,
+) -> None:
+    figure.text(left, below, said, fontsize=points, fontweight=weight, color=colour, ha="right" if right else "left")
+
+
+def _save(figure: Figure, path: Path) -> None:
+    """As few bytes as a picture of few colours needs."""
+    drawn = BytesIO()
+    figure.savefig(drawn, format="png")
+    with Image.open(drawn) as picture:
+        picture.convert("RGB").quantize(_PALETTE).save(path, optimize=True)

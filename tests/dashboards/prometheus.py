@@ -1,0 +1,94 @@
+"""A real Prometheus for the length of a block: Debian's, on a free port of this machine, with our own rules."""
+
+import json
+import math
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.parse import urlencode
+from urllib.request import urlopen
+
+import yaml
+from tests.debian_program import Program
+
+from k2_support.children import wait_until
+from k2_support.ports import HOST, free_port
+
+PROGRAM = Program("prometheus", "prometheus")
+_PROJECTS = Path(__file__).parents[2] / "deploy/prometheus"
+_ANSWER_S, _READY_S, _STOP_S = 30.0, 60.0, 30.0
+
+Answer = tuple[Mapping[str, str], list[tuple[float, float]]]
+"""The labels of a series, and its values by time; those that are no number are left out."""
+
+
+@dataclass(frozen=True)
+class Prometheus:
+    """One that runs at ``url``."""
+
+    url: str
+
+    def now(self, expr: str) -> list[Answer]:
+        """What an expression is worth now."""
+        return [(each["metric"], _finite([each["value"]])) for each in self._asked("query", query=expr)]
+
+    def over(self, expr: str, begin: float, end: float, step: float) -> list[Answer]:
+        """What it was worth from one time to another, in seconds since the epoch."""
+        found = self._asked("query_range", query=expr, start=begin, end=end, step=step)
+        return [(each["metric"], _finite(each["values"])) for each in found]
+
+    def is_ready(self) -> bool:
+        """Whether it answers."""
+        with suppress(URLError, OSError), urlopen(f"{self.url}/-/ready", timeout=_ANSWER_S) as answer:  # noqa: S310
+            return bool(answer.status == 200)
+        return False
+
+    def _asked(self, what: str, **words: object) -> list[Any]:
+        with urlopen(f"{self.url}/api/v1/{what}?{urlencode(words)}", timeout=_ANSWER_S) as answer:  # noqa: S310
+            found: list[Any] = json.load(answer)["data"]["result"]
+            return found
+
+
+def _finite(values: list[list[Any]]) -> list[tuple[float, float]]:
+    read = [(float(at), float(value)) for at, value in values]
+    return [(at, value) for at, value in read if math.isfinite(value)]
+
+
+@contextmanager
+def prometheus(ports: Mapping[str, int], interval_s: int, folder: Path) -> Iterator[Prometheus]:
+    """One that scrapes agents by their names; its data and its log go to ``folder``.
+
+    Raises:
+        ConfigError: it is not here and cannot be fetched.
+        Unavailable: it did not start in time.
+    """
+    folder.mkdir()
+    (folder / "prometheus.yaml").write_text(yaml.safe_dump(configuration(ports, interval_s)))
+    url = f"http://{HOST}:{(port := free_port())}"
+    command = [PROGRAM.fetch(), "--config.file=prometheus.yaml", f"--web.listen-address={HOST}:{port}"]
+    with (folder / "prometheus.log").open("wb") as log:
+        process = subprocess.Popen([*command, "--storage.tsdb.path=data"], cwd=folder, stdout=log, stderr=log)
+    try:
+        wait_until(Prometheus(url).is_ready, _READY_S, "Prometheus")
+        yield Prometheus(url)
+    finally:
+        process.terminate()
+        process.wait(_STOP_S)
+
+
+def configuration(ports: Mapping[str, int], interval_s: int) -> dict[str, Any]:
+    """The project's own, with other targets and a shorter interval; jobs of servers that are not here are left out."""
+    found: dict[str, Any] = yaml.safe_load((_PROJECTS / "prometheus.yaml").read_text())
+    jobs = [job["job_name"] for job in found["scrape_configs"] if job["job_name"] in ports]
+    assert set(jobs) == set(ports), "each agent is a job of prometheus.yaml"
+    return {
+        "global": {"scrape_interval": f"{interval_s}s", "evaluation_interval": f"{interval_s}s"},
+        "rule_files": [str(_PROJECTS / name) for name in found["rule_files"]],
+        "scrape_configs": [
+            {"job_name": job, "static_configs": [{"targets": [f"{HOST}:{ports[job]}"]}]} for job in jobs
+        ],
+    }

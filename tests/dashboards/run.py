@@ -1,0 +1,94 @@
+"""Every question of every panel has an answer while the whole pipeline works, and each dashboard is drawn.
+
+Run it by ``make test-dashboards``. A real Prometheus scrapes every service; what a quiet day lacks is provoked.
+Exits 1 where a panel stays empty, and names it. People are told on stderr; the last line on stdout is one JSON object.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.dashboards.asking import Asking
+from tests.dashboards.picture import draw
+from tests.dashboards.pipeline import Pipeline, running
+from tests.dashboards.prometheus import PROGRAM, prometheus
+from tests.own_stack import folder_in, own_stack
+from tests.rounds import CONSOLE
+
+from k2_grafana import alerts
+from k2_grafana.__main__ import DASHBOARDS, ROOT
+from k2_grafana.limits import steps
+from k2_local import Stack
+from k2_local.child import terminable
+from k2_support.waiting import came_true
+
+_INTERVAL_S = 5
+_PATIENCE_S = 900.0
+_POLL_S = 10.0
+
+
+@dataclass
+class Watch:
+    """Asks until all is answered, and for at least so many seconds, so that lines have a length."""
+
+    asking: Asking
+    pipeline: Pipeline
+    least_s: float
+    silent: Sequence[str] = ()
+    provoked: int = 0
+
+    async def is_over(self) -> bool:
+        """Whether nothing is silent any more; provokes at the beginning and again half way."""
+        self.pipeline.check()
+        passed = time.time() - self.asking.begin
+        if passed >= self.provoked * self.least_s / 2 and self.provoked < 2:
+            self.provoked += 1
+            await self.pipeline.provoke()
+        self.silent = await asyncio.to_thread(self.asking.silent, DASHBOARDS, time.time())
+        CONSOLE.print(f"{passed:.0f} s: {len(self.silent)} questions have no answer")
+        return not self.silent and passed >= self.least_s
+
+
+async def _watched(stack: Stack, folder: Path, plan: argparse.Namespace) -> Sequence[str]:
+    """The questions that stay without an answer; the pictures are drawn whatever they are."""
+    rules = alerts.read(ROOT / "deploy/prometheus/alerts.yaml")
+    async with running(stack, folder) as pipeline:
+        with prometheus(pipeline.ports, _INTERVAL_S, folder / "prometheus") as server:
+            watch = Watch(Asking(server, time.time(), _INTERVAL_S), pipeline, plan.seconds)
+            await came_true(watch.is_over, _PATIENCE_S, _POLL_S)
+            now = time.time()
+            plan.pictures.mkdir(parents=True, exist_ok=True)
+            for dashboard in DASHBOARDS:
+                path = plan.pictures / f"{dashboard.name}.png"
+                draw(dashboard, lambda panel: watch.asking.lines(panel, now), lambda panel: steps(panel, rules), path)
+            return watch.silent
+
+
+def main() -> int:
+    """Run it; 1 where a question has no answer."""
+    taken = argparse.ArgumentParser(prog="make test-dashboards", description=__doc__)
+    taken.add_argument("--seconds", type=float, default=300.0, help="for how long to watch at least (default 300)")
+    taken.add_argument("--state", type=Path, default=Path(".k2/dashboards"), help="folder of stack and logs")
+    taken.add_argument("--pictures", type=Path, help="folder of the pictures (default: that of the logs)")
+    plan = taken.parse_args()
+    PROGRAM.fetch()
+    with terminable():
+        folder = folder_in(plan.state, CONSOLE, "the dashboards")
+        plan.pictures = plan.pictures or folder / "pictures"
+        with own_stack(plan.state / "stack", CONSOLE) as (stack, _):
+            silent = asyncio.run(_watched(stack, folder, plan))
+    for line in silent:
+        CONSOLE.print(f"no answer: {line}", style="red")
+    questions = sum(len(panel.series) for dashboard in DASHBOARDS for panel in dashboard.panels)
+    said = {"questions": questions, "silent": list(silent), "pictures": str(plan.pictures)}
+    sys.stdout.write(json.dumps(said) + "\n")
+    return int(bool(silent))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
