@@ -18,7 +18,7 @@ from k2_shared.core.errors import ConfigError, K2Error
 
 PACKAGE = "prometheus"
 REQUIRED = "PROMTOOL"  # set to "required", its absence is a failure
-_APT_S, _RUN_S = 300, 60
+_APT_S, _RUN_S = 300, 300
 
 
 def found() -> str | None:

@@ -19,6 +19,11 @@ GROUPS: dict[str, list[dict[str, Any]]] = {
     group["name"]: group["rules"] for group in yaml.safe_load((FOLDER / "alerts.yaml").read_text())["groups"]
 }
 RULES = [rule for rules in GROUPS.values() for rule in rules]
+RECORDED: dict[str, str] = {
+    rule["record"]: rule["expr"]
+    for group in yaml.safe_load((FOLDER / "recording.yaml").read_text())["groups"]
+    for rule in group["rules"]
+}
 OF_EACH = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
 SCRAPED = {
     each["job_name"]: each for each in yaml.safe_load((FOLDER / "prometheus.yaml").read_text())["scrape_configs"]
@@ -41,9 +46,26 @@ def names() -> set[str]:
 @OF_EACH
 def test_an_alert_asks_for_metrics_that_exist(rule: dict[str, Any]) -> None:
     """A renamed metric cannot silence an alert."""
-    asked = set(re.findall(r"\b(?:k2_\w+|process_\w+|up\b)", rule["expr"]))
+    asked = asked_for(rule["expr"])
+    assert asked
+    assert asked <= names() | RECORDED.keys()
+
+
+@pytest.mark.parametrize("record", RECORDED)
+def test_a_recorded_series_is_made_of_metrics_that_exist(record: str) -> None:
+    """Its name says by which labels, of which metric and how; a case says what it is worth."""
+    asked = asked_for(RECORDED[record])
     assert asked
     assert asked <= names()
+    assert re.fullmatch(r"[a-z_]+:k2_\w+:\w+", record)
+    assert any(each.startswith(record.split(":")[1]) for each in asked)
+    cases = yaml.safe_load((Path(__file__).parent / "recording.yaml").read_text())["tests"]
+    assert record in {asked["expr"] for case in cases for asked in case["promql_expr_test"]}
+
+
+def asked_for(expr: str) -> set[str]:
+    """The series that an expression names: an agent's own, or what is recorded of them."""
+    return set(re.findall(r"\b(?:[a-z_]+:)?(?:k2_\w+(?::\w+)?|process_\w+|up\b)", expr))
 
 
 @OF_EACH
@@ -78,7 +100,7 @@ def test_an_alert_is_tried_both_ways(rule: dict[str, Any]) -> None:
         bool(asked["exp_alerts"])
         for cases in CASES
         for case in yaml.safe_load(cases.read_text())["tests"]
-        for asked in case["alert_rule_test"]
+        for asked in case.get("alert_rule_test", ())
         if asked["alertname"] == rule["alert"]
     }
     assert tried == {False, True}
