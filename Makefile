@@ -77,8 +77,8 @@ test-crashes: .venv/.dev ## long tests of stack, broker, pipeline and demo under
 test-protocols: .venv/.dev ## 100,000 broken frames a venue: none is lost in silence, none is made up
 	@.venv/bin/python -m pytest services/feed_*/tests/test_protocol.py $(ARGS)
 
-test-alerts: .venv/.dev ## every alert fires in one case and keeps quiet in another, by Prometheus' own promtool
-	@.venv/bin/python -m tests.contract.alerts.promtool >/dev/null
+test-alerts: .venv/.dev ## every alert fires in one case and keeps quiet in another, and goes where it should, by promtool and amtool
+	@.venv/bin/python -m tests.contract.alerts.tools >/dev/null
 	@.venv/bin/python -m pytest tests/contract/alerts -rs $(ARGS)
 
 test-repeat: .venv/.dev ## make test again and again, beside a load, in the background, in other orders (ARGS="--times 10 --load 2")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 from prometheus_client import generate_latest
-from tests.contract.alerts import promtool
+from tests.contract.alerts.tools import PROMTOOL
 
 from k2_shared.core import contracts
 from k2_shared.core.telemetry import Metrics
@@ -25,14 +25,10 @@ RECORDED: dict[str, str] = {
     for rule in group["rules"]
 }
 OF_EACH = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
-SCRAPED = {
-    each["job_name"]: each for each in yaml.safe_load((FOLDER / "prometheus.yaml").read_text())["scrape_configs"]
-}
 SHARED_RUNBOOKS = {
     "k2-feeds": tuple(f"services/{venue.service}/README.md" for venue in contracts.venues().values()),
     "k2-exactly-once": ("services/silver/README.md", "services/gold/README.md"),
 }
-UNMEASURED = {"k2", "exchange_sim"}  # a command, and what stands in for the venues
 
 
 def names() -> set[str]:
@@ -109,19 +105,4 @@ def test_an_alert_is_tried_both_ways(rule: dict[str, Any]) -> None:
 @pytest.mark.parametrize("cases", CASES, ids=lambda path: path.stem)
 def test_the_alerts_fire_when_they_should(cases: Path) -> None:
     """Prometheus itself evaluates every case."""
-    promtool.run("test", "rules", cases.name, folder=cases.parent)
-
-
-def test_prometheus_reads_its_files() -> None:
-    """The configuration and every rule that it names."""
-    promtool.run("check", "config", "prometheus.yaml", folder=FOLDER)
-
-
-def test_every_service_is_scraped_under_its_name() -> None:
-    """And none of them can be forgotten: K2Absent asks for each job."""
-    services = {folder.parent.name for folder in (ROOT / "services").glob("*/pyproject.toml")} - UNMEASURED
-    assert set(SCRAPED) == services
-    for name, scraped in SCRAPED.items():
-        assert [target for each in scraped["static_configs"] for target in each["targets"]] == [f"{name}:6066"]
-    (absent,) = (rule for rule in RULES if rule["alert"] == "K2Absent")
-    assert sorted(re.findall(r'absent\(up\{job="(\w+)"\}\)', absent["expr"])) == sorted(services)
+    PROMTOOL.run("test", "rules", cases.name, folder=cases.parent)
