@@ -22,7 +22,7 @@ SPARK_MEMBERS = $(foreach m,./shared[lake$(COMMA)warm] ./shared/support[testing]
 MANIFESTS = requirements.lock Makefile $(MEMBERS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cores test-repeat test-first-run test-crashes test-protocols test-alerts test-service test-feeds test-feed-kills soak-feeds test-exactly-once test-warm test-candles test-lake test-cold test-maintenance test-compose spark test-spark gate bench-cli bench-core bench-feeds bench-fold bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state bench-clickhouse bench-lake bench-warm bench-candles bench-cold bench-maintenance check lint format lock clean
+.PHONY: help demo test test-cores test-repeat test-first-run test-crashes test-protocols test-alerts prometheus test-service test-feeds test-feed-kills soak-feeds test-exactly-once test-warm test-candles test-lake test-cold test-maintenance test-compose spark test-spark gate bench-cli bench-core bench-feeds bench-fold bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state bench-clickhouse bench-lake bench-warm bench-candles bench-cold bench-maintenance check lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -80,6 +80,9 @@ test-protocols: .venv/.dev ## 100,000 broken frames a venue: none is lost in sil
 test-alerts: .venv/.dev ## every alert fires in one case and keeps quiet in another, and goes where it should, by promtool and amtool
 	@.venv/bin/python -m tests.contract.alerts.tools >/dev/null
 	@.venv/bin/python -m pytest tests/contract/alerts -rs $(ARGS)
+
+prometheus: .venv/.dev ## Prometheus for k2 stack up --metrics, out of Debian's package without root, once
+	@PROMETHEUS_TOOLS=required .venv/bin/python -m tests.contract.alerts.tools
 
 test-repeat: .venv/.dev ## make test again and again, beside a load, in the background, in other orders (ARGS="--times 10 --load 2")
 	@.venv/bin/python -m tests.repeat.run --state $(STATE)/repeat $(ARGS)

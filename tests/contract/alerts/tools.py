@@ -80,7 +80,8 @@ class Tool:
 
 PROMTOOL = Tool("promtool", "prometheus")
 AMTOOL = Tool("amtool", "prometheus-alertmanager")
-TOOLS = (PROMTOOL, AMTOOL)
+PROMETHEUS = Tool("prometheus", "prometheus")
+TOOLS = (PROMTOOL, AMTOOL, PROMETHEUS)
 
 
 if __name__ == "__main__":
