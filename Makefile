@@ -22,7 +22,7 @@ SPARK_MEMBERS = $(foreach m,./shared[lake$(COMMA)warm] ./shared/support[testing]
 MANIFESTS = requirements.lock Makefile $(MEMBERS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cores test-repeat test-first-run test-crashes test-protocols test-alerts dashboards test-dashboards test-service test-feeds test-feed-kills soak soak-feeds test-exactly-once test-warm test-candles test-lake test-cold test-maintenance test-compose spark test-spark gate bench-cli bench-core bench-feeds bench-fold bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state bench-clickhouse bench-lake bench-warm bench-candles bench-cold bench-maintenance bench-resources check lint format lock clean
+.PHONY: help demo test test-cores test-repeat test-first-run test-crashes test-protocols test-alerts prometheus dashboards test-dashboards test-service test-feeds test-feed-kills soak soak-feeds test-exactly-once test-warm test-candles test-lake test-cold test-maintenance test-compose spark test-spark gate bench-cli bench-core bench-feeds bench-fold bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state bench-clickhouse bench-lake bench-warm bench-candles bench-cold bench-maintenance bench-resources check lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -77,8 +77,8 @@ test-crashes: .venv/.dev ## long tests of stack, broker, pipeline and demo under
 test-protocols: .venv/.dev ## 100,000 broken frames a venue: none is lost in silence, none is made up
 	@.venv/bin/python -m pytest services/feed_*/tests/test_protocol.py $(ARGS)
 
-test-alerts: .venv/.dev ## every alert fires in one case and keeps quiet in another, by Prometheus' own promtool
-	@.venv/bin/python -m tests.contract.alerts.promtool >/dev/null
+test-alerts: .venv/.dev ## every alert fires in one case and keeps quiet in another, and goes where it should, by promtool and amtool
+	@.venv/bin/python -m tests.contract.alerts.tools >/dev/null
 	@.venv/bin/python -m pytest tests/contract/alerts -rs $(ARGS)
 
 dashboards: .venv/.dev ## write Grafana's dashboards anew from their tables (deploy/grafana)
@@ -86,6 +86,8 @@ dashboards: .venv/.dev ## write Grafana's dashboards anew from their tables (dep
 
 test-dashboards: .venv-spark/.ready ## every panel has an answer of a real Prometheus while the whole pipeline works (ARGS="--pictures deploy/grafana/pictures")
 	@SPARK_PYTHON=$(CURDIR)/.venv-spark/bin/python .venv/bin/python -m tests.dashboards.run --state $(STATE)/dashboards $(ARGS)
+prometheus: .venv/.dev ## Prometheus for k2 stack up --metrics, out of Debian's package without root, once
+	@PROMETHEUS_TOOLS=required .venv/bin/python -m tests.contract.alerts.tools
 
 test-repeat: .venv/.dev ## make test again and again, beside a load, in the background, in other orders (ARGS="--times 10 --load 2")
 	@.venv/bin/python -m tests.repeat.run --state $(STATE)/repeat $(ARGS)

@@ -11,12 +11,10 @@ _PARTS = {"histogram": ("_bucket", "_sum", "_count")}
 
 
 def families() -> Mapping[str, set[str]]:
-    """Each metric, and the names of its series; when each was created, which the client adds, is none."""
+    """Each metric, and the names of its series."""
     text = generate_latest(Metrics("test", "0").registry).decode()
     found = re.findall(r"^# TYPE (\S+) (\S+)", text, re.MULTILINE)
-    return {
-        name: {name + part for part in _PARTS.get(kind, ("",))} for name, kind in found if not name.endswith("_created")
-    }
+    return {name: {name + part for part in _PARTS.get(kind, ("",))} for name, kind in found}
 
 
 def names() -> set[str]:
@@ -25,5 +23,5 @@ def names() -> set[str]:
 
 
 def asked(expr: str) -> set[str]:
-    """The metrics that an expression asks for."""
-    return set(re.findall(r"\b(?:k2_\w+|process_\w+|up\b)", expr))
+    """The series that an expression names: a process' own, or what is recorded of them."""
+    return set(re.findall(r"\b(?:[a-z_]+:)?(?:k2_\w+(?::\w+)?|process_\w+|up\b)", expr))

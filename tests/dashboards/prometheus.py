@@ -13,12 +13,11 @@ from urllib.parse import urlencode
 from urllib.request import urlopen
 
 import yaml
-from tests.debian_program import Program
+from tests.contract.alerts.tools import PROMETHEUS
 
 from k2_support.children import wait_until
 from k2_support.ports import HOST, free_port
 
-PROGRAM = Program("prometheus", "prometheus")
 _PROJECTS = Path(__file__).parents[2] / "deploy/prometheus"
 _ANSWER_S, _READY_S, _STOP_S = 30.0, 60.0, 30.0
 
@@ -69,7 +68,7 @@ def prometheus(ports: Mapping[str, int], interval_s: int, folder: Path) -> Itera
     folder.mkdir()
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(configuration(ports, interval_s)))
     url = f"http://{HOST}:{(port := free_port())}"
-    command = [PROGRAM.fetch(), "--config.file=prometheus.yaml", f"--web.listen-address={HOST}:{port}"]
+    command = [PROMETHEUS.fetch(), "--config.file=prometheus.yaml", f"--web.listen-address={HOST}:{port}"]
     with (folder / "prometheus.log").open("wb") as log:
         process = subprocess.Popen([*command, "--storage.tsdb.path=data"], cwd=folder, stdout=log, stderr=log)
     try:

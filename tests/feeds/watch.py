@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tests.contract.alerts import promtool
+from tests.contract.alerts.tools import PROMTOOL
 from tests.feeds.rig import PATIENCE_S, Rig, scraped
 from tests.feeds.rules import Judge, Labels, Rule, Scrape
 
@@ -83,7 +83,7 @@ async def watching(rig: Rig, alert: str, *, shortened: float = SHORTENED) -> Asy
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    if promtool.found():
+    if PROMTOOL.found():
         await asyncio.to_thread(_confirmed, watch, rig.feed.folder)
 
 
@@ -96,7 +96,7 @@ def _confirmed(watch: Watch, folder: Path) -> None:
     rules = {"groups": [{"name": "watched", "rules": [watch.judge.rule.written()]}]}
     (folder / "rules.yaml").write_text(yaml.safe_dump(rules))
     (folder / "tests.yaml").write_text(yaml.safe_dump(_tested(watch)))
-    promtool.run("test", "rules", "tests.yaml", folder=folder)
+    PROMTOOL.run("test", "rules", "tests.yaml", folder=folder)
 
 
 def _tested(watch: Watch) -> Mapping[str, Any]:

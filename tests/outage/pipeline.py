@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.request import urlopen
 
 import psutil
 
@@ -49,3 +50,11 @@ def said(child: Child) -> list[dict[str, Any]]:
 def names_broker(child: Child, bootstrap: str) -> bool:
     """Whether an agent is not ready for want of this broker."""
     return f"kafka: no broker answers at {bootstrap}" in child.missing()
+
+
+def tells_a_broker(child: Child) -> bool:
+    """Whether an agent's metrics say that a broker answers it."""
+    with urlopen(f"http://127.0.0.1:{child.web_port}/metrics", timeout=60) as answer:
+        page: str = answer.read().decode()
+    assert "\nk2_broker_up " in page
+    return "\nk2_broker_up 1.0\n" in page

@@ -4,7 +4,7 @@ import signal
 import time
 
 import pytest
-from tests.outage.pipeline import AGENTS, Pipeline, names_broker, said
+from tests.outage.pipeline import AGENTS, Pipeline, names_broker, said, tells_a_broker
 
 from k2_shared.feed.run.feed import CUT
 from k2_shared.kafka.broker_watch import BACK, LOST
@@ -32,9 +32,11 @@ def test_an_outage_is_known_within_seconds_told_once_and_over_when_the_broker_is
     took_s = time.monotonic() - began
     time.sleep(AWAY_S)
     assert _blaming(pipeline) == set(AGENTS)
+    assert pipeline.that(lambda child: not tells_a_broker(child)) == set(AGENTS)
     grown = {name: child.log.stat().st_size - sizes[name] for name, child in pipeline.agents.items()}
     pipeline.stack.up()
     wait_for(lambda: pipeline.that(lambda child: not child.missing()) == set(AGENTS), 120, "the readiness of all")
+    assert pipeline.that(tells_a_broker) == set(AGENTS)
     for child in pipeline.agents.values():
         told = [line["event"] for line in said(child) if line["event"] in (LOST, BACK)]
         assert told == [LOST, BACK]

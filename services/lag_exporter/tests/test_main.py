@@ -88,6 +88,7 @@ async def test_it_measures_a_group_of_which_no_process_runs(
     assert exporter.gauge("lag", "iceberg_sink.gold_crypto_trades", GOLD) == 0
     assert (exporter.gauge("measured_timestamp_seconds", "silver") or 0) > 1.7e9
     assert "\nk2_ready 1.0\n" in exporter.page()
+    assert "\nk2_broker_up 1.0\n" in exporter.page()
     assert "\nprocess_start_time_seconds 1." in exporter.page()
     assert exporter.child.stop() == 0
 

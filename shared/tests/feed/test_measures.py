@@ -17,6 +17,7 @@ from k2_shared.feed.coverage.event_log import EventLog
 from k2_shared.feed.coverage.gap_log import GapLog
 from k2_shared.feed.coverage.intervals import IntervalSet
 from k2_shared.feed.coverage.silent import SilentSymbols
+from k2_shared.feed.coverage.skew import ClockSkew
 from k2_shared.feed.coverage.store import CoverageStore
 from k2_shared.feed.publish.backlog import Backlog, PublisherLimits
 from k2_shared.feed.publish.frames import FrameWriter
@@ -25,7 +26,7 @@ from k2_shared.feed.publish.tracker import FrameIntake, SymbolTracker
 from k2_shared.feed.run import feed as feed_module
 from k2_shared.feed.run.feed import Feed, missing
 from k2_shared.feed.run.gauges import Gauges
-from k2_shared.feed.run.reports import GapReports
+from k2_shared.feed.run.reports import ClockReports, GapReports
 from k2_shared.feed.run.symbols import CapturedSymbols
 from k2_shared.feed.transport.connector import Connector
 from k2_shared.feed.venue.budget import Allowance, ConnectionAttempts
@@ -152,6 +153,22 @@ def test_nothing_is_on_its_way_where_nothing_is_captured(running: Running) -> No
     assert [metrics.registry.get_sample_value(name, EXCHANGE) for name in said] == [0, 0, 0, 0]
     assert metrics.registry.get_sample_value("k2_feed_unacknowledged") == 0
     assert metrics.registry.get_sample_value("k2_feed_open_gap_ids", {**EXCHANGE, "symbol": A}) == 2
+
+
+def test_a_recording_has_no_clock(running: Running) -> None:
+    """The gauge is of live trades alone, and is gone where none came for two windows."""
+    intake, events = running.gauges.intake, EventLog("KRAKEN", "feed_kraken", running.symbols.publisher.put)
+    at = SimpleNamespace(now_s=0.0)
+    skew = ClockSkew(60.0, lambda: at.now_s)
+    clock = ClockReports(intake, skew, events, running.metrics.feed.clock_skew, limit_s=2.0)
+    found, received_us = [], 1_800_000_000_000_000
+    for exchange_us in (received_us - 500_000, 1_762_795_434_000_000, 1_762_795_435_000_000):
+        at.now_s += 60
+        intake.sample = (exchange_us, received_us * 1_000)
+        clock.sample()
+        clock.report()
+        found.append(running.value("k2_feed_clock_skew_seconds"))
+    assert found == [-0.5, -0.5, None]
 
 
 @pytest.mark.parametrize(("owed_s", "said"), [(9.9, []), (24.2, ["kafka: nothing acknowledged for 24 s"])])

@@ -8,7 +8,7 @@ from shared.tests.feed.hand_feed import Clock
 
 from k2_shared.core.backoff import Backoff
 from k2_shared.core.errors import Unavailable
-from k2_shared.feed.coverage.skew import ClockSkew
+from k2_shared.feed.coverage.skew import LIVE_WITHIN_S, ClockSkew
 from k2_shared.feed.coverage.staleness import Laggards, Staleness
 from k2_shared.feed.run.memory import MemoryWatch, resident_bytes
 from k2_shared.feed.transport.endpoints import Endpoints
@@ -173,6 +173,30 @@ def test_skew_is_the_largest_lead_of_two_windows() -> None:
     clock.now += 60
     skew.note(1_000_000, 1_500_000)
     assert skew.seconds == pytest.approx(-0.5)
+
+
+def test_a_trade_of_long_ago_says_nothing_of_the_clocks() -> None:
+    """A recording is no clock that is late; one that leads, by however much, is a clock."""
+    clock = Clock()
+    skew, now_us = ClockSkew(60.0, clock), 1_800_000_000_000_000
+    limit_us = int(LIVE_WITHIN_S * 1e6)
+    skew.note(now_us - limit_us - 1, now_us)
+    assert skew.seconds is None
+    skew.note(now_us - limit_us, now_us)
+    assert skew.seconds == -LIVE_WITHIN_S
+    skew.note(now_us + 2 * limit_us, now_us)
+    assert skew.seconds == 2 * LIVE_WITHIN_S
+
+
+def test_a_skew_is_forgotten_once_no_live_trade_tells_it() -> None:
+    """Two windows after the last, as where a recording is played in the venue's place."""
+    clock = Clock()
+    skew, now_us = ClockSkew(60.0, clock), 1_800_000_000_000_000
+    skew.note(now_us - 500_000, now_us)
+    for expected in (-0.5, None):
+        clock.now += 60
+        skew.note(1_000_000, now_us)
+        assert skew.seconds == expected
 
 
 def test_a_process_that_grew_too_large_ends() -> None:

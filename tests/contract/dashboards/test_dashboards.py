@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.contract import metric_names
-from tests.contract.alerts import promtool
+from tests.contract.alerts.tools import PROMTOOL
 
 from k2_grafana import alerts
 from k2_grafana.__main__ import DASHBOARDS, FOLDER, ROOT, files
@@ -106,7 +106,7 @@ def test_prometheus_can_read_every_expression(dashboard: Dashboard, tmp_path: Pa
     exprs = [series.expr.replace(WINDOW, "1m") for panel in dashboard.panels for series in panel.series]
     rules = [{"record": f"shown:{place}", "expr": expr} for place, expr in enumerate(exprs)]
     (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": [{"name": "shown", "rules": rules}]}))
-    promtool.run("check", "rules", "rules.yaml", folder=tmp_path)
+    PROMTOOL.run("check", "rules", "rules.yaml", folder=tmp_path)
 
 
 def linked() -> Iterator[tuple[str, str, list[str]]]:

@@ -63,6 +63,7 @@ class Downloads:
     registry_home: Path = Path()
     rest_catalog_classpath: list[Path] = field(default_factory=list)
     spark_home: Path = Path()
+    prometheus: Path = Path()
 
 
 class Cache:

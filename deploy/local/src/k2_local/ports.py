@@ -30,6 +30,8 @@ SPARK: Mapping[str, tuple[str, ...]] = {
     "spark-worker-2": ("spark_worker_2", "spark_worker_2_web"),
 }
 """The ports of each part of the Spark cluster."""
+METRICS: Mapping[str, tuple[str, ...]] = {"prometheus": ("prometheus",)}
+"""The ports of what watches a stack."""
 
 # With GRPC added they meet neither each other nor the ports that kernels give to outgoing connections.
 _CHOICES = range(11_000, 21_000)
@@ -65,7 +67,7 @@ class PortClaims:
 
 def names_of(settings: StackSettings, part: str) -> tuple[str, ...]:
     """The names of a part's ports."""
-    return {**PORTS[settings.catalog], **SPARK}[part]
+    return {**PORTS[settings.catalog], **SPARK, **METRICS}[part]
 
 
 def assign(

@@ -41,6 +41,7 @@ class StackSettings(Settings):
     k2_postgres_port: int | None = PORT
     k2_spark_port: int | None = PORT
     k2_spark_web_port: int | None = PORT
+    k2_prometheus_port: int | None = PORT
     k2_kafka_heap_mb: int = Field(512, ge=256, le=65_536, description="MiB")
     k2_registry_heap_mb: int = Field(384, ge=192, le=16_384, description="MiB")
     k2_clickhouse_memory_mb: int = Field(2_048, ge=512, le=65_536, description="MiB, of which one query gets half")

@@ -32,6 +32,7 @@ from k2_local import child
 
 if TYPE_CHECKING:
     from k2_local import Stack
+    from k2_local.monitoring import Monitoring
 
 app = typer.Typer(
     help="Kafka, schema registry, S3, Iceberg catalog and ClickHouse on this machine.",
@@ -48,20 +49,25 @@ Catalog = Annotated[
     ),
 ]
 
+Metrics = Annotated[bool, typer.Option("--metrics", help="Prometheus too, over the agents that use the stack.")]
+
 
 @app.command()
-def up(state: State = None, catalog: Catalog = None, as_json: Json = False) -> None:
+def up(state: State = None, catalog: Catalog = None, metrics: Metrics = False, as_json: Json = False) -> None:
     """Start the stack, wait until every part works, and print its clients' environment."""
-    stack = _stack(state, catalog)
+    stack, monitoring = _stack(state, catalog), _monitoring(state)
     with child.terminable(), telling(lambda: left_running(stack)):
+        if metrics:
+            say(f"Prometheus is at {monitoring.up(say)}")
         print_environment(stack.up(say), as_json)
 
 
 @app.command()
 def down(state: State = None) -> None:
     """Stop what the stack started, and nothing else."""
-    stack = _stack(state)
+    stack, monitoring = _stack(state), _monitoring(state)
     with telling(lambda: left_running(stack)):
+        monitoring.down(say)
         stack.down(say)
 
 
@@ -71,7 +77,7 @@ def status(state: State = None, as_json: Json = False) -> None:
     from k2_local.status import whole
 
     stack = _stack(state)
-    parts = stack.status()
+    parts = [*stack.status(), *_monitoring(state).shown()]
     overall = whole(parts)
     if as_json:
         typer.echo(json.dumps({"stack": overall, "parts": [asdict(part) for part in parts]}, indent=2))
@@ -95,6 +101,7 @@ def reset(state: State = None, yes: Yes = False) -> None:
         everything = f"every topic, schema and table in {stack.settings.state}"
         ask(f"Delete {everything}?", "reset deletes data and cannot ask here: pass --yes")
     with telling(lambda: left_running(stack)):
+        _monitoring(state).reset(say)
         stack.reset(say)
 
 
@@ -130,6 +137,13 @@ def _stack(state: Path | None, catalog: str | None = None) -> "Stack":
     from k2_local import Stack, StackSettings
 
     return Stack(StackSettings.load(**given(state, k2_catalog=catalog)))
+
+
+def _monitoring(state: Path | None) -> "Monitoring":
+    from k2_local import StackSettings
+    from k2_local.monitoring import Monitoring
+
+    return Monitoring(StackSettings.load(**given(state)))
 
 
 def _none_in(stack: "Stack") -> str:

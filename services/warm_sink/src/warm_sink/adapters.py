@@ -42,6 +42,7 @@ WHERE active AND database = {database:String} GROUP BY table
 """
 _MEMORY = "SELECT value FROM system.metrics WHERE metric = 'MemoryTracking'"
 _MEMORY_LIMIT = "SELECT toInt64(value) FROM system.server_settings WHERE name = 'max_server_memory_usage'"
+_DISKS = "SELECT name, free_space, total_space FROM system.disks WHERE NOT is_remote"
 _INCOMPLETE = """
 SELECT toString(timeframe), count() FROM candles_missing WHERE timeframe IN ('1h', '1d') GROUP BY timeframe
 """
@@ -62,15 +63,25 @@ class Sizes:
 
 
 @dataclass(frozen=True, slots=True)
+class Disk:
+    """Bytes of a disk of the server's: those that are free, and all."""
+
+    free: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Measures:
     """What the server says: the sizes of tables, the memory that it uses and may use; 0 where it has no limit.
 
+    ``disks`` are its own, by name, without stores elsewhere, which have no end.
     ``incomplete`` counts such hours and days by timeframe, ``missing_ids`` ids by venue.
     """
 
     tables: Mapping[str, Sizes]
     memory: int
     memory_limit: int
+    disks: Mapping[str, Disk]
     incomplete: Mapping[str, int]
     missing_ids: Mapping[str, int]
 
@@ -160,7 +171,7 @@ class Warehouse:
         return self._asked(lambda client: client.query_arrow(sql, use_strings=True))
 
     def measure(self) -> Measures:
-        """Ask the server for sizes and memory.
+        """Ask the server for sizes, memory and disks.
 
         Raises:
             Unavailable: the server is away, or cannot say it now.
@@ -213,7 +224,8 @@ def _measures(client: Client) -> Measures:
     (memory,), (limit,) = client.query(_MEMORY).result_rows[0], client.query(_MEMORY_LIMIT).result_rows[0]
     incomplete = {"1h": 0, "1d": 0, **_counts(client, _INCOMPLETE)}
     sizes = {table: Sizes(*sizes) for table, *sizes in found}
-    return Measures(sizes, memory, limit, incomplete, _counts(client, _MISSING))
+    disks = {name: Disk(*bytes_) for name, *bytes_ in client.query(_DISKS).result_rows}
+    return Measures(sizes, memory, limit, disks, incomplete, _counts(client, _MISSING))
 
 
 def _counts(client: Client, sql: str) -> dict[str, int]:

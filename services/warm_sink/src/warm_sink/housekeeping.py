@@ -56,6 +56,9 @@ class Measurer(Service):  # type: ignore[misc]
             warm.parts.labels(table).set(sizes.parts)
             warm.rows.labels(table).set(sizes.rows)
             warm.bytes.labels(table).set(sizes.bytes)
+        for name, disk in found.disks.items():
+            warm.disk.labels(name).set(disk.size)
+            warm.disk_free.labels(name).set(disk.free)
         warm.memory.set(found.memory)
         warm.memory_limit.set(found.memory_limit)
         warm.measured.set(time.time())

@@ -88,6 +88,7 @@ def _work(service: str, settings: SettingsT, compose: Callable[[SettingsT, Shell
         shell = _shell(service, settings, Path(folder))
         watch = BrokerWatch(settings, shell.topics)
         shell.health.outside = watch.not_ready
+        shell.metrics.broker_up.set_function(lambda: not watch.is_lost)
         work = compose(settings, shell)
         tune_gc()
         shell.app.service(watch)

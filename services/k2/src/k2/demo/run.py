@@ -22,7 +22,8 @@ from k2.demo.tables import Tables
 from k2.demo.warm import Freshness, WarmTier
 from k2.demo.warm_candles import WarmCandles
 from k2.init import InitSettings
-from k2_local import Stack, StackSettings, child
+from k2_local import Stack, StackSettings, child, scraped
+from k2_local.monitoring import Monitoring
 from k2_local.progress import step
 from k2_local.targets import Targets
 from k2_shared.core.contracts import venues
@@ -85,12 +86,17 @@ def _stopped(folder: Path) -> str:
 
 def _stack(folder: Path) -> Stack:
     """A demo's own stack; only the download cache is shared."""
-    return Stack(StackSettings.load(k2_state_dir=folder / "stack"))
+    return Stack(_stack_settings(folder))
+
+
+def _stack_settings(folder: Path) -> StackSettings:
+    return StackSettings.load(k2_state_dir=folder / "stack")
 
 
 def stop(folder: Path) -> None:
-    """Stop every process of a demo and its stack."""
+    """Stop every process of a demo, its stack and what watches that."""
     agents.stop_all(folder)
+    Monitoring(_stack_settings(folder)).down()
     _stack(folder).down()
 
 
@@ -114,9 +120,11 @@ class Demo:
         self._simulator = Simulator(options.folder, {**options.simulator_flags, "expect": expected})
         common = {**environment, **self._simulator.feed_environment(), **_AGENT_SETTINGS}
         self._fleet = Fleet(options.folder, common, feeds)
-        settings, stack = {**environment, "K2_PREFIX": ""}, _stack(options.folder)
-        found = Targets(agents=self._fleet.targets(), settings=settings, start=stack.order("up"), stack=stack.folder)
+        stack, agents = _stack(options.folder), self._fleet.targets()
+        settings = {**environment, "K2_PREFIX": ""}
+        found = Targets(agents=agents, settings=settings, start=stack.order("up"), stack=stack.folder)
         found.write(options.folder)
+        scraped.write(stack.settings.state, agents)
         names = Names()
         self._observer = Observer(self._settings, names)
         self._tables = Tables(self._settings, names)

@@ -103,9 +103,10 @@ class ClockReports:
             self.intake.sample = None
 
     def report(self) -> None:
-        """Set the gauge; tell once when the lead passes the limit."""
+        """Set the gauge, or remove it where no live trade tells; tell once when the lead passes the limit."""
         lead_s = self.skew.seconds
         if lead_s is None:
+            self.lead.clear()
             return
         self.lead.labels(self.events.exchange).set(lead_s)
         ahead = lead_s > self.limit_s

@@ -1,4 +1,4 @@
-"""promtool's absence is a named skip, and where it is required a failure."""
+"""The absence of one of Prometheus' tools is a named skip, and where they are required a failure."""
 
 import os
 import subprocess
@@ -6,33 +6,36 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.contract.alerts import promtool
+from tests.contract.alerts.tools import REQUIRED, TOOLS, Tool
 
 ROOT = Path(__file__).parents[3]
+OF_EACH = pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
 
 
 @pytest.fixture
 def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine without promtool and without apt, and an empty cache of ours."""
+    """A machine without the tools and without apt, and an empty cache of ours."""
     monkeypatch.setenv("PATH", os.fspath(tmp_path))
     monkeypatch.setenv("K2_CACHE_DIR", os.fspath(tmp_path / "cache"))
-    monkeypatch.delenv(promtool.REQUIRED, raising=False)
+    monkeypatch.delenv(REQUIRED, raising=False)
     return tmp_path
 
 
+@OF_EACH
 @pytest.mark.usefixtures("bare")
-def test_its_absence_is_a_skip_with_a_reason() -> None:
+def test_its_absence_is_a_skip_with_a_reason(tool: Tool) -> None:
     """The reason says how to get it."""
     with pytest.raises(pytest.skip.Exception, match="'make test-alerts' fetches it"):
-        promtool.needed()
+        tool.needed()
 
 
+@OF_EACH
 @pytest.mark.usefixtures("bare")
-def test_its_absence_is_a_failure_where_it_is_required(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_absence_is_a_failure_where_it_is_required(tool: Tool, monkeypatch: pytest.MonkeyPatch) -> None:
     """As in continuous integration."""
-    monkeypatch.setenv(promtool.REQUIRED, "required")
-    with pytest.raises(pytest.fail.Exception, match="PROMTOOL=required, and promtool is not here"):
-        promtool.needed()
+    monkeypatch.setenv(REQUIRED, "required")
+    with pytest.raises(pytest.fail.Exception, match=f"{REQUIRED}=required, and {tool.name} is not here"):
+        tool.needed()
 
 
 @pytest.mark.usefixtures("bare")
@@ -40,29 +43,29 @@ def test_its_absence_is_a_failure_where_it_is_required(monkeypatch: pytest.Monke
 def test_a_machine_without_apt_is_told_in_one_line(value: str, code: int) -> None:
     """It ends a run that requires it, and no other."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.contract.alerts.promtool"],
+        [sys.executable, "-m", "tests.contract.alerts.tools"],
         cwd=ROOT,
-        env={**os.environ, promtool.REQUIRED: value},
+        env={**os.environ, REQUIRED: value},
         capture_output=True,
         text=True,
     )
     assert done.returncode == code
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
-    assert "apt-get" in done.stderr
+    assert "packages cannot be had here: apt-get" in done.stderr
 
 
-def test_continuous_integration_requires_it() -> None:
+def test_continuous_integration_requires_them() -> None:
     """Before everything else, since it takes seconds."""
     lines = (ROOT / ".ci/run").read_text().splitlines()
-    assert f"export {promtool.REQUIRED}=required" in lines
+    assert f"export {REQUIRED}=required" in lines
     assert lines.index("make test-alerts") < lines.index("exec make test")
 
 
-@pytest.mark.usefixtures("bare")
-def test_one_that_was_fetched_is_kept(bare: Path) -> None:
+@OF_EACH
+def test_one_that_was_fetched_is_kept(bare: Path, tool: Tool) -> None:
     """It is found in the cache, and nothing is asked for."""
-    kept = bare / "cache" / "promtool"
+    kept = bare / "cache" / tool.name
     kept.parent.mkdir()
     kept.touch()
-    assert promtool.found() == promtool.fetch() == os.fspath(kept)
+    assert tool.found() == tool.fetch() == os.fspath(kept)
