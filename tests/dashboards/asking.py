@@ -15,7 +15,7 @@ _POINTS = 200
 
 
 @dataclass(frozen=True)
-class Line:
+class Curve:
     """One series of a panel: its name in the legend, and its values by time."""
 
     name: str
@@ -45,11 +45,11 @@ class Asking:
             if not self._lines(panel, series, now)
         ]
 
-    def lines(self, panel: Panel, now: float) -> list[Line]:
+    def lines(self, panel: Panel, now: float) -> list[Curve]:
         """The series of a panel up to now."""
         return [line for series in panel.series for line in self._lines(panel, series, now)]
 
-    def _lines(self, panel: Panel, series: Series, now: float) -> list[Line]:
+    def _lines(self, panel: Panel, series: Series, now: float) -> list[Curve]:
         expr = series.expr.replace(WINDOW, f"{SCRAPES * self.interval_s}s")
         step = max(float(self.interval_s), (now - self.begin) / _POINTS)
         is_graph = panel.kind is Kind.GRAPH
@@ -57,9 +57,9 @@ class Asking:
         return lines(series, found)
 
 
-def lines(series: Series, answers: Iterable[Answer]) -> list[Line]:
+def lines(series: Series, answers: Iterable[Answer]) -> list[Curve]:
     """The answers to a question that have values, each under its name in the legend."""
-    return [Line(legend(series.legend, labels), values) for labels, values in answers if values]
+    return [Curve(legend(series.legend, labels), values) for labels, values in answers if values]
 
 
 def legend(template: str, labels: Mapping[str, str]) -> str:

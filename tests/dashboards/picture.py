@@ -11,13 +11,13 @@ from matplotlib.dates import DateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from PIL import Image
-from tests.dashboards.asking import Line
+from tests.dashboards.asking import Curve
 from tests.dashboards.values import written
 
 from k2_grafana.limits import Step
 from k2_grafana.panels import Dashboard, Kind, Panel
 
-Asked = Callable[[Panel], Sequence[Line]]
+Asked = Callable[[Panel], Sequence[Curve]]
 Limited = Callable[[Panel], Sequence[Step]]
 
 _PAGE, _BOX, _TEXT, _DIM = "#f4f5f5", "#ffffff", "#24292e", "#6e7680"
@@ -71,7 +71,7 @@ def _panel(
     box: tuple[float, float],
     size: tuple[float, float],
     panel: Panel,
-    lines: Sequence[Line],
+    lines: Sequence[Curve],
     steps: Sequence[Step],
 ) -> None:
     """One panel: a white box, its title and limits, and what it shows."""
@@ -92,7 +92,7 @@ def _graph(
     box: tuple[float, float],
     size: tuple[float, float],
     panel: Panel,
-    lines: Sequence[Line],
+    lines: Sequence[Curve],
     steps: Sequence[Step],
 ) -> None:
     axes = _inside(figure, box, size, left=0.052, below=2.9, above=1.3)
@@ -145,7 +145,7 @@ def _number(
     box: tuple[float, float],
     size: tuple[float, float],
     panel: Panel,
-    lines: Sequence[Line],
+    lines: Sequence[Curve],
     steps: Sequence[Step],
 ) -> None:
     share = size[0] / max(1, len(lines))
@@ -161,7 +161,7 @@ def _bars(
     box: tuple[float, float],
     size: tuple[float, float],
     panel: Panel,
-    lines: Sequence[Line],
+    lines: Sequence[Curve],
     steps: Sequence[Step],
 ) -> None:
     ranked = sorted(lines, key=lambda line: (-line.last, line.name))

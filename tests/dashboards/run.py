@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.contract.alerts.tools import PROMETHEUS
 from tests.dashboards.asking import Asking
 from tests.dashboards.picture import draw
 from tests.dashboards.pipeline import Pipeline, running
-from tests.dashboards.prometheus import PROGRAM, prometheus
+from tests.dashboards.prometheus import prometheus
 from tests.own_stack import folder_in, own_stack
 from tests.rounds import CONSOLE
 
@@ -76,7 +77,7 @@ def main() -> int:
     taken.add_argument("--state", type=Path, default=Path(".k2/dashboards"), help="folder of stack and logs")
     taken.add_argument("--pictures", type=Path, help="folder of the pictures (default: that of the logs)")
     plan = taken.parse_args()
-    PROGRAM.fetch()
+    PROMETHEUS.fetch()
     with terminable():
         folder = folder_in(plan.state, CONSOLE, "the dashboards")
         plan.pictures = plan.pictures or folder / "pictures"

@@ -54,9 +54,10 @@ def _page(dashboard: Dashboard, alerts: Mapping[str, Alert], root: Path) -> buil
 
 
 def _link(readme: str, root: Path) -> builders.DashboardLink:
-    """A link to a README's alerts, or to its beginning where it has no heading of that name."""
-    has_heading = "\n## Alerts\n" in (root / readme).read_text()
-    url = f"${{repository}}/{readme}{'#alerts' if has_heading else ''}"
+    """A link to the heading of a README below which its alerts are."""
+    text = (root / readme).read_text()
+    (heading,) = (each for each in ("Alerts", "Runbooks") if f"\n## {each}\n" in text)
+    url = f"${{repository}}/{readme}#{heading.lower()}"
     title = f"Runbook: {Path(readme).parent.name}"
     return builders.DashboardLink(title).url(url).type(models.DashboardLinkType.LINK).target_blank(True)
 

@@ -150,6 +150,33 @@ _LAG = Row(
             (age("k2_consumer_group_measured_timestamp_seconds", "group"), "{{group}}"),
             alerts=["K2LagUnknown"],
         ),
+        graph(
+            "A broker answers",
+            "1 while one answers this process, each on a connection of its own.",
+            "short",
+            ("min by (job) (k2_broker_up)", "{{job}}"),
+            alerts=["K2BrokerDown"],
+        ),
+        graph(
+            "Offsets that groups get through",
+            "In the mean of ten minutes; the limit is for one that is behind, a quiet one has less to do.",
+            "cps",
+            (
+                "sum by (group, topic) (max by (group, topic, partition) (rate(k2_consumer_group_offset[10m])))",
+                "{{group}} {{topic}}",
+            ),
+            alerts=["K2ThroughputLow"],
+        ),
+        graph(
+            "Trades that feeds published in 2 minutes",
+            "Acknowledged by Kafka; none for ten minutes is an alert, whatever the sockets say.",
+            "short",
+            (
+                'sum by (job) (increase(k2_records_sent_total{topic=~"market[.]crypto[.]trades[.][a-z]+"}[2m]))',
+                "{{job}}",
+            ),
+            alerts=["K2NoRecords"],
+        ),
     ],
 )
 

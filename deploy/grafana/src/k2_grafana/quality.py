@@ -57,6 +57,9 @@ _AT_A_GLANCE = Row(
     ],
 )
 
+_OF_STAGES = '{job!~"feed_.+"}'
+_READ = f"(sum by (job) (rate(k2_records_received_total{_OF_STAGES}[10m])) > 0)"
+
 _LETTERS = Row(
     "Dead letters",
     _STAGES,
@@ -78,6 +81,22 @@ _LETTERS = Row(
             "Forwarded, refused to the dead letters, or dropped as a repeat; counted after the commit.",
             "recps",
             (per_second("k2_partition_records_total", "job, outcome"), "{{job}} {{outcome}}"),
+        ),
+        graph(
+            "Refused, of what was read",
+            "In the mean of ten minutes, by stage; the alerts' mean is of five.",
+            "percentunit",
+            (f"sum by (job) (rate(k2_records_rejected_total{_OF_STAGES}[10m])) / {_READ}", "{{job}}"),
+            alerts=["K2DlqShare", "K2DlqShareHigh"],
+            width=12,
+        ),
+        graph(
+            "Repeats, of what was read",
+            "In the mean of ten minutes; the alert is about more than the limit that is also thrice what was usual.",
+            "percentunit",
+            (f'sum by (job) (rate(k2_records_duplicates_total{{job="gold"}}[10m])) / {_READ}', "{{job}}"),
+            alerts=["K2DuplicatesJump"],
+            width=12,
         ),
     ],
 )

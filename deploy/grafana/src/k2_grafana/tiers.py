@@ -71,6 +71,29 @@ _WARM = Row(
             "s",
             (quantile(0.99, "k2_pipeline_age_seconds", "stage", where='{job="warm_sink"}'), "{{stage}}"),
         ),
+        graph(
+            "Free of ClickHouse's disks",
+            "Of each that is the server's own; it refuses rows before one is full.",
+            "percentunit",
+            ("min by (disk) (k2_warm_disk_free_bytes) / max by (disk) (k2_warm_disk_bytes)", "{{disk}}"),
+            alerts=["K2WarmDiskFull", "K2WarmDiskLow"],
+        ),
+        graph(
+            "Bytes that are free on ClickHouse's disks",
+            "In compose the lake and Kafka are on the same disk.",
+            "bytes",
+            ("min by (disk) (k2_warm_disk_free_bytes)", "{{disk}}"),
+        ),
+        graph(
+            "ClickHouse did not answer, in 5 minutes",
+            "How often it was asked for parts, memory and disks in vain.",
+            "short",
+            (
+                events('k2_errors_total{stage="warm_measure"}', "job", "5m", none("job", 'k2_ready{job="warm_sink"}')),
+                "{{job}}",
+            ),
+            alerts=["K2WarmDown"],
+        ),
     ],
 )
 
@@ -130,6 +153,17 @@ _LAKE = Row(
                 "{{job}}",
             ),
             alerts=["K2LakeCommitsFail"],
+        ),
+        graph(
+            "Attempts that failed in 5 minutes, lake",
+            "While none succeeds: the catalog or the store is down.",
+            "short",
+            (
+                events('k2_errors_total{stage="iceberg_sink"}', "job", "5m", none("job", f"k2_ready{_LAKE_JOB}")),
+                "{{job}}",
+            ),
+            alerts=["K2LakeDown"],
+            width=24,
         ),
         graph(
             "Snapshots",
