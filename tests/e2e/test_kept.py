@@ -54,7 +54,9 @@ async def test_a_difference_is_exit_1_and_what_is_kept_stays_until_it_is_stopped
     _start_again(demo, "gold")
     told = json.loads(k2(demo, "status", "--json").stdout)
     assert {agent["name"] for agent in told["agents"]} == AGENTS - {"exchange_sim"}
-    assert Targets.read(demo.folder).start == f"k2 stack up --state {demo.folder / 'stack'}"
+    targets = Targets.read(demo.folder)
+    assert targets.start == f"k2 stack up --state {demo.folder / 'stack'}"
+    assert targets.stack == demo.folder / "stack"
     processes = [psutil.Process(demo.pid(agent)) for agent in AGENTS]
     processes += [
         psutil.Process(part["pid"]) for part in json.loads(k2(demo, "stack", "status", "--json").stdout)["parts"]

@@ -104,6 +104,7 @@ def test_exec_gives_the_environment_passes_signals_and_stops_what_it_started(sta
             exports = _k2("stack", "env", "--state", state).stdout.splitlines()
             status = _k2("stack", "status", "--state", state, "--json")
             logged = _k2("stack", "logs", "--state", state, "-n", "2")
+            taken = _k2("resources", "--targets", state, "--seconds", "0.2", "--json")
             screens = {n: on_terminal([*K2, "stack", "status", "--state", state], n, os.environ) for n in (80, 200)}
             left = left_running(_stack(state))
         finally:
@@ -118,6 +119,8 @@ def test_exec_gives_the_environment_passes_signals_and_stops_what_it_started(sta
     assert status.returncode == 0
     assert json.loads(status.stdout)["stack"] == "up"
     assert "registry | " in logged.stdout
+    measured = json.loads(taken.stdout)["components"]
+    assert {name: each["memory_mb"] > 1 for name, each in measured.items()} == dict.fromkeys(NAMES, True)
     for columns, screen in screens.items():
         assert screen.count("\x1b[32mup") == len(NAMES)
         lines = ESCAPES.sub("", screen).splitlines()
