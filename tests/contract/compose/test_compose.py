@@ -16,11 +16,15 @@ from k2_shared.core.settings import Settings
 
 SERVICES = sorted(folder.parent.name for folder in (ROOT / "services").glob("*/pyproject.toml"))
 SPARK = {"spark-master", "spark-worker-1", "spark-worker-2"}
-SERVERS = {"kafka", "registry", "registry-db", "seaweedfs", "clickhouse"} | SPARK | {
-    "prometheus",
-    "alertmanager",
-    "grafana",
-}
+SERVERS = (
+    {"kafka", "registry", "registry-db", "seaweedfs", "clickhouse"}
+    | SPARK
+    | {
+        "prometheus",
+        "alertmanager",
+        "grafana",
+    }
+)
 
 
 def settings_of(service: str) -> type[Settings]:
