@@ -78,7 +78,7 @@ class Verdict(Enum):
     TO_WRITE = "to write"
     """Cold lacks it, or has something else."""
     WOULD_SHRINK = "would shrink"
-    """Warm lacks keys that cold has, and none of its rows can have expired."""
+    """Warm lacks keys or trades of candles that cold has, and none of its rows can have expired."""
 
 
 @dataclass(frozen=True, slots=True)

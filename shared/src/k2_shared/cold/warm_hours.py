@@ -116,11 +116,18 @@ class TierHours:
         return self._tier(source.sql, first, last, source.parameters)
 
     def lacking(self, source: ColdSource, hour: Hour) -> int:
-        """How many keys cold has of an hour that warm has not."""
-        keys = ", ".join(self._keys.values())
+        """How many keys cold has of an hour that warm has not, or of which warm's candle has fewer trades.
+
+        Trades are only added to a candle: one of fewer is older, as a backup's is.
+        """
+        sides = (
+            f"SELECT tuple({', '.join(self._keys.values())}) AS key, {self._amount} * {warm} AS in_warm, "  # noqa: S608
+            f"{self._amount} * {1 - warm} AS in_cold FROM {relation} WHERE {self._within}"
+            for warm, relation in ((1, self._contract.relation), (0, source.sql))
+        )
         sql = (
-            f"SELECT count() FROM {source.sql} WHERE {self._within} AND ({keys}) NOT IN "  # noqa: S608  # a contract's
-            f"(SELECT {keys} FROM {self._contract.relation} WHERE {self._within})"
+            "SELECT count() FROM (SELECT key, max(in_warm) AS warm, max(in_cold) AS cold "  # noqa: S608
+            f"FROM ({' UNION ALL '.join(sides)}) GROUP BY key HAVING cold > warm)"
         )
         ((count,),) = self._ask(sql, _bounds(hour, hour) | source.parameters)
         return int(count)
@@ -200,6 +207,11 @@ class TierHours:
         """The columns that tell rows apart, and how both tiers say them alike."""
         kinds = _KEYS if "kafka_offset" in self._names else _CANDLE_KEYS
         return {name: kind.format(name) for name, kind in kinds.items()}
+
+    @property
+    def _amount(self) -> str:
+        """How much a row has that must not become less: a candle its trades, any other itself."""
+        return "1" if "kafka_offset" in self._names else "toInt64(trade_count)"
 
     @property
     def _has_kept_by(self) -> bool:
