@@ -31,6 +31,7 @@ EVERY = pytest.mark.parametrize(
     indirect=True,
 )
 SILVER = pytest.mark.parametrize("tiers", ["silver_trades"], indirect=True)
+MINUTES = pytest.mark.parametrize("tiers", ["gold_ohlcv_1m"], indirect=True)
 
 
 class Tiers:
@@ -191,6 +192,17 @@ def test_keys_that_warm_lacks_are_counted(tiers: Tiers) -> None:
     warm, cold = tiers.in_warm, tiers.in_cold[tiers.hour]
     assert warm.fingerprint.rows == cold.fingerprint.rows - 3
     assert warm.fingerprint != cold.fingerprint
+
+
+@MINUTES
+@pytest.mark.parametrize(("change", "is_lacking"), [("- 1", True), ("+ 1", False)])
+def test_a_candle_of_fewer_trades_lacks_some(tiers: Tiers, change: str, is_lacking: bool) -> None:
+    """As from a backup: its key is there, and what came later is not. One of more trades is a later one."""
+    tiers.offload()
+    changed = f"UPDATE trade_count = trade_count {change} WHERE timeframe = '1m'"
+    tiers.warm.command(f"ALTER TABLE candles {changed} SETTINGS mutations_sync = 1")
+    assert tiers.in_warm.fingerprint != tiers.in_cold[tiers.hour].fingerprint
+    assert tiers.hours.lacking(tiers.source, tiers.hour) == (tiers.in_warm.fingerprint.rows if is_lacking else 0)
 
 
 @SILVER

@@ -127,7 +127,8 @@ def judged(
 ) -> Verdict:
     """What is to be done about an hour. A tier that has no row of it is None.
 
-    ``lacking`` counts the keys that cold has and warm lacks; it is asked where the tiers differ and cold has rows.
+    ``lacking`` counts the keys of which warm lacks something that cold has; it is asked where the tiers differ and
+    cold has rows.
     """
     known = [tier.oldest for tier in (warm, cold) if tier and tier.oldest is not None]
     if not rule.is_closed(hour, now):
