@@ -86,7 +86,7 @@ dashboards: .venv/.dev ## write Grafana's dashboards anew from their tables (dep
 
 test-dashboards: .venv-spark/.ready ## every panel has an answer of a real Prometheus while the whole pipeline works (ARGS="--pictures deploy/grafana/pictures")
 	@SPARK_PYTHON=$(CURDIR)/.venv-spark/bin/python .venv/bin/python -m tests.dashboards.run --state $(STATE)/dashboards $(ARGS)
-prometheus: .venv/.dev ## Prometheus for k2 stack up --metrics, out of Debian's package without root, once
+prometheus: .venv/.dev ## Prometheus for k2 stack up --metrics and the judges of its rules, out of Debian's packages without root, once
 	@PROMETHEUS_TOOLS=required .venv/bin/python -m tests.contract.alerts.tools
 
 test-repeat: .venv/.dev ## make test again and again, beside a load, in the background, in other orders (ARGS="--times 10 --load 2")
