@@ -30,7 +30,7 @@ class Docker:
 
     environment: Mapping[str, str] = field(default_factory=dict)
 
-    def order(self, *words: str, timeout: float = _ORDER_S, given: str | None = None) -> str:
+    def order(self, *words: str, timeout: float = _ORDER_S) -> str:
         """Run the client to its end; what it printed.
 
         Raises:
@@ -38,7 +38,7 @@ class Docker:
         """
         command, told = ["docker", *words], {**os.environ, **self.environment}
         try:
-            done = subprocess.run(command, env=told, input=given, capture_output=True, text=True, timeout=timeout)
+            done = subprocess.run(command, env=told, capture_output=True, text=True, timeout=timeout)
         except subprocess.TimeoutExpired:
             raise Unavailable(f"'{' '.join(command[:6])} …' took more than {timeout:.0f} s") from None
         if done.returncode:

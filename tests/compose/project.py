@@ -37,7 +37,6 @@ class Container:
     """A container of the project as the engine tells of it."""
 
     service: str
-    number: str
     state: str
     health: str
     exit_code: int
@@ -56,14 +55,11 @@ class Project:
 
     def __init__(self, docker: Docker, name: str, folder: Path, base: str, fit_s: float) -> None:
         self._docker, self.name, self._folder = docker, name, folder
-        self.log = folder / "log" / "deliveries.jsonl"
-        self.log.parent.mkdir(parents=True)
-        self.log.parent.chmod(0o777)  # the simulator is another user in its container
         text = (ROOT / "docker-compose.yml").read_text()
         every: dict[str, Any] = yaml.safe_load(replaced_by_defaults(text)[0])["services"]
         self.services = {name: each for name, each in every.items() if each.get("profiles", ["sim"]) == ["sim"]}
         self._override = folder / "override.yaml"
-        self._override.write_text(yaml.safe_dump(_override(every, base, self.log.parent)))
+        self._override.write_text(yaml.safe_dump(_override(every, base)))
         self.variables = _variables(text) | {"SIM_FIT_S": str(fit_s)}
         self._variables_file = folder / "variables.env"
 
@@ -144,17 +140,16 @@ class Project:
 
 
 def _container(said: Mapping[str, Any]) -> Container:
-    return Container(said["Service"], said["ID"], said["State"], said["Health"], said["ExitCode"])
+    return Container(said["Service"], said["State"], said["Health"], said["ExitCode"])
 
 
-def _override(services: Mapping[str, Any], base: str, log: Path) -> dict[str, Any]:
-    """What is not as a user has it: what images are built on, open files, and that the simulator's log can be read."""
+def _override(services: Mapping[str, Any], base: str) -> dict[str, Any]:
+    """What is not as a user has it: what images are built on, and how many files may be open."""
     arguments = {"args": {"BASE": base}} if base else {}
     built = {name: {"build": arguments} for name, each in services.items() if "build" in each}
-    told = {"environment": {"SIM_LOG": "/log/deliveries.jsonl"}, "volumes": [f"{log.absolute()}:/log"]}
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)  # an engine that is not the machine's cannot raise it
     limited = {name: {"ulimits": {"nofile": most}} for name, each in services.items() if "ulimits" in each}
-    return {"services": {**built, **limited, SIMULATOR: {**built[SIMULATOR], **told}}}
+    return {"services": {**built, **limited}}
 
 
 def _variables(text: str) -> dict[str, str]:

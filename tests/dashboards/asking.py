@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from tests.dashboards.prometheus import Answer, Prometheus
+from tests.prometheus import Answer, Prometheus
 
 from k2_grafana.panels import Dashboard, Kind, Panel, Series
 from k2_grafana.promql import WINDOW

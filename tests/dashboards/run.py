@@ -17,8 +17,8 @@ from tests.contract.alerts.tools import PROMETHEUS
 from tests.dashboards.asking import Asking
 from tests.dashboards.picture import draw
 from tests.dashboards.pipeline import Pipeline, running
-from tests.dashboards.prometheus import prometheus
 from tests.own_stack import folder_in, own_stack
+from tests.prometheus import watching
 from tests.rounds import CONSOLE
 
 from k2_grafana import alerts
@@ -59,7 +59,7 @@ async def _watched(stack: Stack, folder: Path, plan: argparse.Namespace) -> Sequ
     """The questions that stay without an answer; the pictures are drawn whatever they are."""
     rules = alerts.read(ROOT / "deploy/prometheus/alerts.yaml")
     async with running(stack, folder) as pipeline:
-        with prometheus(pipeline.ports, _INTERVAL_S, folder / "prometheus") as server:
+        with watching(pipeline.ports, folder / "prometheus", _INTERVAL_S) as server:
             watch = Watch(Asking(server, time.time(), _INTERVAL_S), pipeline, plan.seconds)
             await came_true(watch.is_over, _PATIENCE_S, _POLL_S)
             now = time.time()

@@ -2,8 +2,8 @@
 
 import pytest
 from tests.dashboards.asking import legend, lines
-from tests.dashboards.prometheus import configuration
 from tests.dashboards.values import written
+from tests.prometheus import configuration
 
 from k2_grafana.panels import Series
 

@@ -22,7 +22,7 @@ from tests.bench.harness import report, table
 from tests.bench.under_load import Watched, watched
 from tests.bench.whole_system import System, whole_system
 from tests.own_stack import folder_in
-from tests.soak.alerts import Prometheus, watching
+from tests.prometheus import Prometheus, watching
 from tests.soak.findings import Consistency, Findings, Trend
 
 from k2_local.child import terminable
@@ -90,7 +90,7 @@ def _prometheus(system: System, opened: ExitStack) -> Prometheus | None:
     """A Prometheus over the agents until all that was opened is closed; None where there is none, which is told."""
     ports = {name: child.web_port for name, child in system.agents.items()}
     try:
-        return opened.enter_context(watching(ports, system.folder))
+        return opened.enter_context(watching(ports, system.folder / "prometheus"))
     except ConfigError as error:
         console.print(f"no alert is watched: {error}")
         return None

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.bench.under_load import STAGES, Sample, Watched
-from tests.soak.alerts import RULES, configuration
+from tests.prometheus import RULES, configuration
 from tests.soak.findings import FLOOR_MB, LAYERS, Consistency, Findings, Trend
 from tests.soak.run import numbers, shown
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 
 
 class Kind(Enum):
@@ -67,54 +68,23 @@ Asked = tuple[str, str]
 """An expression and its legend."""
 
 
-def graph(
-    title: str,
-    about: str,
-    unit: str,
-    *asked: Asked,
-    alerts: Sequence[str] = (),
-    limits: Sequence[float] = (),
-    width: int = 8,
-) -> Panel:
-    """Lines over time."""
-    return _panel(Kind.GRAPH, title, about, unit, asked, alerts, limits, width)
-
-
-def number(
-    title: str,
-    about: str,
-    unit: str,
-    *asked: Asked,
-    alerts: Sequence[str] = (),
-    limits: Sequence[float] = (),
-    width: int = 4,
-) -> Panel:
-    """What is true now, in large print."""
-    return _panel(Kind.NUMBER, title, about, unit, asked, alerts, limits, width)
-
-
-def bars(
-    title: str,
-    about: str,
-    unit: str,
-    *asked: Asked,
-    alerts: Sequence[str] = (),
-    limits: Sequence[float] = (),
-    width: int = 8,
-) -> Panel:
-    """What is true now of each of many, beside each other."""
-    return _panel(Kind.BARS, title, about, unit, asked, alerts, limits, width)
-
-
 def _panel(
     kind: Kind,
     title: str,
     about: str,
     unit: str,
-    asked: Sequence[Asked],
-    alerts: Sequence[str],
-    limits: Sequence[float],
+    *asked: Asked,
+    alerts: Sequence[str] = (),
+    limits: Sequence[float] = (),
     width: int,
 ) -> Panel:
     series = [Series(expr, legend) for expr, legend in asked]
     return Panel(title, about, unit, series, kind, width, alerts, limits)
+
+
+graph = partial(_panel, Kind.GRAPH, width=8)
+"""A panel with lines over time."""
+number = partial(_panel, Kind.NUMBER, width=4)
+"""A panel with what is true now, in large print."""
+bars = partial(_panel, Kind.BARS, width=8)
+"""A panel with what is true now of each of many, beside each other."""

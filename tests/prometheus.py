@@ -1,4 +1,4 @@
-"""A real Prometheus for the length of a block: Debian's, on a free port of this machine, with our own rules."""
+"""A real Prometheus for the length of a block, over agents of this machine, with the project's own rules."""
 
 import json
 import math
@@ -18,7 +18,7 @@ from tests.contract.alerts.tools import PROMETHEUS
 from k2_support.children import wait_until
 from k2_support.ports import HOST, free_port
 
-_PROJECTS = Path(__file__).parents[2] / "deploy/prometheus"
+RULES = Path(__file__).parents[1] / "deploy/prometheus"
 _ANSWER_S, _READY_S, _STOP_S = 30.0, 60.0, 30.0
 
 Answer = tuple[Mapping[str, str], list[tuple[float, float]]]
@@ -27,9 +27,10 @@ Answer = tuple[Mapping[str, str], list[tuple[float, float]]]
 
 @dataclass(frozen=True)
 class Prometheus:
-    """One that runs at ``url``."""
+    """One that runs at ``url`` and scrapes these jobs."""
 
     url: str
+    jobs: frozenset[str]
 
     def now(self, expr: str) -> list[Answer]:
         """What an expression is worth now."""
@@ -39,6 +40,11 @@ class Prometheus:
         """What it was worth from one time to another, in seconds since the epoch."""
         found = self._asked("query_range", query=expr, start=begin, end=end, step=step)
         return [(each["metric"], _finite(each["values"])) for each in found]
+
+    def fired(self, seconds: float) -> list[str]:
+        """The alerts that fired in so many seconds, but those of jobs that are not here and cannot be watched."""
+        found = self.now(f'count_over_time(ALERTS{{alertstate="firing"}}[{max(1, round(seconds))}s])')
+        return sorted({labels["alertname"] for labels, _ in found if labels.get("job", "") in {"", *self.jobs}})
 
     def is_ready(self) -> bool:
         """Whether it answers."""
@@ -58,8 +64,8 @@ def _finite(values: list[list[Any]]) -> list[tuple[float, float]]:
 
 
 @contextmanager
-def prometheus(ports: Mapping[str, int], interval_s: int, folder: Path) -> Iterator[Prometheus]:
-    """One that scrapes agents by their names; its data and its log go to ``folder``.
+def watching(ports: Mapping[str, int], folder: Path, interval_s: int | None = None) -> Iterator[Prometheus]:
+    """Scrape agents by their names and web ports; the data and the log go to ``folder``, which is made.
 
     Raises:
         ConfigError: it is not here and cannot be fetched.
@@ -67,26 +73,30 @@ def prometheus(ports: Mapping[str, int], interval_s: int, folder: Path) -> Itera
     """
     folder.mkdir()
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(configuration(ports, interval_s)))
-    url = f"http://{HOST}:{(port := free_port())}"
+    port = free_port()
+    found = Prometheus(f"http://{HOST}:{port}", frozenset(ports))
     command = [PROMETHEUS.fetch(), "--config.file=prometheus.yaml", f"--web.listen-address={HOST}:{port}"]
     with (folder / "prometheus.log").open("wb") as log:
-        process = subprocess.Popen([*command, "--storage.tsdb.path=data"], cwd=folder, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [*command, "--storage.tsdb.path=data"], cwd=folder, stdout=log, stderr=log, start_new_session=True
+        )
     try:
-        wait_until(Prometheus(url).is_ready, _READY_S, "Prometheus")
-        yield Prometheus(url)
+        wait_until(found.is_ready, _READY_S, f"Prometheus, whose log is {log.name},")
+        yield found
     finally:
         process.terminate()
         process.wait(_STOP_S)
 
 
-def configuration(ports: Mapping[str, int], interval_s: int) -> dict[str, Any]:
-    """The project's own, with other targets and a shorter interval; jobs of servers that are not here are left out."""
-    found: dict[str, Any] = yaml.safe_load((_PROJECTS / "prometheus.yaml").read_text())
+def configuration(ports: Mapping[str, int], interval_s: int | None = None) -> dict[str, Any]:
+    """The project's own with other targets, and with another interval where one is given; other jobs are left out."""
+    found: dict[str, Any] = yaml.safe_load((RULES / "prometheus.yaml").read_text())
     jobs = [job["job_name"] for job in found["scrape_configs"] if job["job_name"] in ports]
     assert set(jobs) == set(ports), "each agent is a job of prometheus.yaml"
+    often = {"scrape_interval": f"{interval_s}s", "evaluation_interval": f"{interval_s}s"} if interval_s else {}
     return {
-        "global": {"scrape_interval": f"{interval_s}s", "evaluation_interval": f"{interval_s}s"},
-        "rule_files": [str(_PROJECTS / name) for name in found["rule_files"]],
+        "global": found["global"] | often,
+        "rule_files": [str(RULES / name) for name in found["rule_files"]],
         "scrape_configs": [
             {"job_name": job, "static_configs": [{"targets": [f"{HOST}:{ports[job]}"]}]} for job in jobs
         ],
