@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from k2_shared.core.telemetry import Metrics
+from k2_shared.core.metrics import Metrics
 from k2_shared.lake.memory import keep_small
 from offload.adapters import ColdTables
 from offload.settings import SERVICE, OffloadSettings

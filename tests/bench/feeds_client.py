@@ -18,9 +18,9 @@ from websockets.asyncio.client import connect
 from feed_binance.protocol import BinanceProtocol
 from feed_kraken.protocol import KrakenProtocol
 from k2_shared.core.gc_tuning import tune_gc
+from k2_shared.core.metrics import Metrics
 from k2_shared.core.origin import Origin
 from k2_shared.core.settings import RunSettings
-from k2_shared.core.telemetry import Metrics
 from k2_shared.core.trade import Exchange, wire_prefix
 from k2_shared.feed.publish.backlog import Backlog, PublisherLimits
 from k2_shared.feed.publish.encoder import encoder

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from feed_kraken.main import SERVICE
 from feed_kraken.protocol import KrakenProtocol
 from k2_shared.core.gc_tuning import tune_gc
+from k2_shared.core.metrics import Metrics
 from k2_shared.core.origin import Origin
-from k2_shared.core.telemetry import Metrics
 from k2_shared.core.trade import wire_prefix
 from k2_shared.feed.coverage.staleness import Laggards, Staleness
 from k2_shared.feed.publish.backlog import Backlog, PublisherLimits

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeVar
 
+from k2_shared.core.metrics import Metrics
 from k2_shared.core.records import Outgoing
-from k2_shared.core.telemetry import Metrics
 from k2_shared.core.trade import Trade
 from k2_shared.feed.backfill.gap_filler import GapFiller, PageFindings, judge
 from k2_shared.feed.backfill.worker import BackfillWorker

@@ -16,8 +16,8 @@ from tests.warm.load import send
 from tests.warm.oracle import Oracle
 
 from k2_shared.core import contracts
+from k2_shared.core.metrics import Metrics
 from k2_shared.core.settings import ClickHouseSettings, RunSettings
-from k2_shared.core.telemetry import Metrics
 from k2_shared.kafka import clients
 from k2_shared.kafka.topic_watch import TopicWatch
 from k2_shared.kafka.topics import Names

@@ -21,8 +21,8 @@ from tests.faults.supervisor import SupervisedAgent
 from k2_local import Stack
 from k2_shared.cold.tables import cold_tables
 from k2_shared.core.lake_settings import LakeSettings
+from k2_shared.core.metrics import Metrics
 from k2_shared.core.settings import ClickHouseSettings, RunSettings
-from k2_shared.core.telemetry import Metrics
 from k2_shared.kafka.topics import Names
 from k2_shared.lake import iceberg
 from k2_support.http_proxy import HttpProxy

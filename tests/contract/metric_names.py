@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from prometheus_client import generate_latest
 
-from k2_shared.core.telemetry import Metrics
+from k2_shared.core.metrics import Metrics
 
 _PARTS = {"histogram": ("_bucket", "_sum", "_count")}
 

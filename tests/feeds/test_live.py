@@ -11,7 +11,7 @@ import feed_kraken.main
 from feed_binance.settings import BinanceSettings
 from feed_kraken.settings import KrakenSettings
 from k2_shared.core.errors import Unavailable
-from k2_shared.core.telemetry import Metrics
+from k2_shared.core.metrics import Metrics
 from k2_shared.core.trade import Trade
 from k2_shared.feed.backfill.history import RestHistory
 from k2_shared.feed.transport.transport import TRANSPORTS, Disconnected, Socket, SocketLimits, TransportName

@@ -15,7 +15,7 @@ from k2.feed.exchange_symbol import ExchangeSymbol, SymbolFilter
 from k2_shared.core import contracts
 from k2_shared.core.columns import decode_columns
 from k2_shared.core.errors import InvalidRecord
-from k2_shared.core.telemetry import Metrics
+from k2_shared.core.metrics import Metrics
 from k2_shared.core.trade import Exchange, Trade, decode, message_id, wire_prefix
 from k2_shared.feed.coverage import feed_records
 from k2_shared.feed.coverage.counts import FeedCounts

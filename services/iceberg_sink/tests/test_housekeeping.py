@@ -9,7 +9,7 @@ from requests.exceptions import ConnectionError as NoConnection
 
 from iceberg_sink.housekeeping import Housekeeper
 from iceberg_sink.settings import SinkSettings
-from k2_shared.core.telemetry import Metrics
+from k2_shared.core.metrics import Metrics
 
 
 class Kept:

@@ -11,8 +11,8 @@ from iceberg_sink.rows import envelope
 from iceberg_sink.settings import SinkSettings
 from iceberg_sink.sink import LakeTableSink, SinkTable, limits
 from k2_shared.core import contracts
+from k2_shared.core.metrics import Metrics
 from k2_shared.core.settings import RunSettings
-from k2_shared.core.telemetry import Metrics
 from k2_shared.kafka import clients
 from k2_shared.kafka.identities import identify
 from k2_shared.kafka.topics import BRONZE, EXCHANGES, GOLD, Names, administration

@@ -5,7 +5,7 @@ from aiokafka.errors import KafkaConnectionError
 
 from k2.running import run
 from k2_shared.core.errors import Unavailable
-from k2_shared.core.telemetry import logger
+from k2_shared.core.logs import logger
 
 
 def test_no_log_line_of_a_client_stands_in_what_a_command_prints(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ from prometheus_client import generate_latest
 from k2.status.facts import Gaps, Lags, Table
 from k2.status.pages import FRESH_S, Page, described, exported_lags, measured, told_gaps, warm_tables
 from k2_shared.core import contracts
-from k2_shared.core.telemetry import Metrics
+from k2_shared.core.metrics import Metrics
 
 NOW = 1_800_000_000.0
 

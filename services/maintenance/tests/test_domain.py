@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from k2_shared.core.telemetry import Metrics
+from k2_shared.core.metrics import Metrics
 from k2_support.spark_driver import unit
 from maintenance.domain import Account
 

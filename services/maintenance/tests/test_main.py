@@ -7,8 +7,8 @@ from urllib.request import urlopen
 
 import pytest
 
+from k2_shared.core.metrics import Metrics
 from k2_shared.core.settings import RunSettings
-from k2_shared.core.telemetry import Metrics
 from k2_shared.kafka.topics import GOLD, Names
 from k2_shared.kafka.turn import turn
 from k2_support.plugin import Agents

@@ -10,8 +10,8 @@ from prometheus_client import CollectorRegistry
 
 from k2_shared.candles.completeness import IdRange
 from k2_shared.core import contracts
+from k2_shared.core.metrics import CandleMetrics
 from k2_shared.core.settings import ClickHouseSettings
-from k2_shared.core.telemetry import CandleMetrics
 from k2_shared.core.trade import Trade, encode, wire_prefix
 from k2_shared.feed.coverage import feed_records
 from k2_shared.feed.coverage.feed_records import Cause, GapRecord, GapState

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer
 
+from k2_shared.core.metrics import Metrics
 from k2_shared.core.settings import RunSettings
-from k2_shared.core.telemetry import Metrics
 from k2_shared.kafka.topic_watch import TopicWatch
 from k2_support.warm_feeder import Feeder
 from k2_support.warm_tables import WarmTables

@@ -11,7 +11,7 @@ import structlog
 from shared.tests.feed.hand_feed import Clock
 
 from k2_shared.core.log_rate_limit import HELD_BACK, LogRateLimit
-from k2_shared.core.telemetry import configure_logs
+from k2_shared.core.logs import configure_logs
 
 
 def line(name: str = "aiokafka.client", level: int = logging.WARNING) -> logging.LogRecord:

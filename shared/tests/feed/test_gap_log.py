@@ -1,7 +1,7 @@
 """The gap log: what a record changes, what a feed writes, and what a new run closes of an earlier one's."""
 
+from k2_shared.core.metrics import Metrics
 from k2_shared.core.records import Outgoing
-from k2_shared.core.telemetry import Metrics
 from k2_shared.feed.coverage import feed_records
 from k2_shared.feed.coverage.coverage import Coverage, Gap, Gaps, Settled
 from k2_shared.feed.coverage.feed_records import Cause, GapRecord, GapState

@@ -13,7 +13,7 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from k2_shared.core.errors import Unavailable
-from k2_shared.core.telemetry import Metrics
+from k2_shared.core.metrics import Metrics
 from k2_shared.feed.backfill.history import MISSING, NAMELESS, ask_pairs
 from k2_shared.feed.venue.budget import RestBudget
 from k2_shared.feed.venue.listings import Listing, Pairs, listing

@@ -10,7 +10,7 @@ import pytest
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from k2_shared.core.errors import Unavailable
-from k2_shared.core.telemetry import Metrics
+from k2_shared.core.metrics import Metrics
 from k2_shared.core.trade import wire_prefix
 from k2_shared.feed.coverage.coverage import Coverage
 from k2_shared.feed.coverage.event_log import EventLog

@@ -12,10 +12,10 @@ from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from k2_shared.core.errors import InvalidRecord, Unavailable
+from k2_shared.core.metrics import Metrics
 from k2_shared.core.origin import HEADER
 from k2_shared.core.records import Outgoing
 from k2_shared.core.settings import RunSettings
-from k2_shared.core.telemetry import Metrics
 from k2_shared.core.trade import wire_prefix
 from k2_shared.feed.publish.backlog import Backlog, Congested, PublisherLimits
 from k2_shared.feed.publish.frames import FrameWriter

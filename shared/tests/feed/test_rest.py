@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from k2_shared.core.errors import Unavailable
-from k2_shared.core.telemetry import Metrics
+from k2_shared.core.metrics import Metrics
 from k2_shared.feed.backfill.history import RestHistory
 from k2_shared.feed.venue.budget import RestBudget
 from k2_shared.feed.venue.rest import Call, Page, RestClient, TooManyCalls

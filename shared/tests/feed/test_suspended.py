@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from k2_shared.core.errors import ConfigError, Unavailable
+from k2_shared.core.metrics import Metrics
 from k2_shared.core.records import Outgoing
 from k2_shared.core.settings import KafkaSettings
-from k2_shared.core.telemetry import Metrics
 from k2_shared.feed.coverage import feed_records
 from k2_shared.feed.coverage.coverage import Coverage, CoverageLimits, Gap, Gaps
 from k2_shared.feed.coverage.feed_records import Cause, EventKind, GapState, SymbolRecord, symbols

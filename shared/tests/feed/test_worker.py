@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from k2_shared.core.metrics import Metrics
 from k2_shared.core.origin import Origin, Source
 from k2_shared.core.records import Outgoing
-from k2_shared.core.telemetry import Metrics
 from k2_shared.core.trade import Trade
 from k2_shared.feed.backfill.gap_filler import GapFiller
 from k2_shared.feed.backfill.worker import BackfillWorker

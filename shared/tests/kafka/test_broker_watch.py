@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from k2_shared.core.metrics import Metrics
 from k2_shared.core.settings import KafkaSettings, RunSettings
-from k2_shared.core.telemetry import Metrics
 from k2_shared.kafka import broker_watch, clients
 from k2_shared.kafka.broker_watch import BACK, LOST, BrokerWatch
 from k2_shared.kafka.topic_watch import TopicWatch

@@ -11,9 +11,9 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from k2_shared.core.errors import Halt, Unavailable
+from k2_shared.core.metrics import Metrics
 from k2_shared.core.retries import RetryBudget
 from k2_shared.core.settings import KafkaSettings
-from k2_shared.core.telemetry import Metrics
 from k2_shared.kafka.clients import Fetch
 from k2_shared.stages import table_sink
 from k2_shared.stages.row_batch import BatchLimits, RowBatch

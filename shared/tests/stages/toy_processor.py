@@ -9,9 +9,9 @@ import pytest
 from aiokafka import TopicPartition
 
 from k2_shared.core.errors import InvalidRecord
+from k2_shared.core.metrics import Metrics
 from k2_shared.core.records import ByTopic, Outgoing, RecordBatch, WrittenOffsets, by_topic
 from k2_shared.core.settings import RunSettings
-from k2_shared.core.telemetry import Metrics
 from k2_shared.kafka import clients
 from k2_shared.kafka.dlq import Refuser
 from k2_shared.kafka.group_reader import GroupReader

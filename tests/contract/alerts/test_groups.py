@@ -10,7 +10,7 @@ from gold.settings import GoldSettings
 from iceberg_sink.settings import SinkSettings
 from iceberg_sink.sink import SinkTable
 from k2_shared.core import contracts
-from k2_shared.core.telemetry import Metrics
+from k2_shared.core.metrics import Metrics
 from k2_shared.kafka.identities import Identity
 from k2_shared.kafka.lag import groups
 from k2_shared.kafka.topic_watch import TopicWatch

@@ -10,7 +10,7 @@ from k2_support.source import parsed
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDERS = ("deploy", "schemas", "services", "shared", "tests")
-METRICS = ROOT / "shared/src/k2_shared/core/telemetry.py"
+METRICS = ROOT / "shared/src/k2_shared/core/metrics.py"
 
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _LABEL = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")

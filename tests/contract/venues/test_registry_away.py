@@ -7,8 +7,8 @@ import pytest
 from aiohttp import web
 
 from k2_shared.core import contracts
+from k2_shared.core.metrics import Metrics
 from k2_shared.core.settings import RunSettings
-from k2_shared.core.telemetry import Metrics
 from k2_shared.kafka.schemas import SubjectSchemas
 from k2_shared.kafka.topics import BRONZE, DLQ, SILVER, Names
 from k2_shared.stages.limits import AgentLimits

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pyiceberg.exceptions import CommitFailedException
 
 from iceberg_sink.settings import SinkSettings
+from k2_shared.core.logs import logger
+from k2_shared.core.metrics import Metrics
 from k2_shared.core.retries import reason
-from k2_shared.core.telemetry import Metrics, logger
 from k2_shared.lake.retries import RETRYABLE
 from k2_shared.lake.table import LakeTable
 

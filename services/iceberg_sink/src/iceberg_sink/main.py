@@ -12,8 +12,9 @@ from iceberg_sink.settings import SERVICE, SinkSettings
 from iceberg_sink.sink import LakeTableSink, SinkTable
 from k2_shared.core import contracts
 from k2_shared.core.contracts import TableContract
+from k2_shared.core.logs import logger
+from k2_shared.core.metrics import Metrics
 from k2_shared.core.retries import reason
-from k2_shared.core.telemetry import Metrics, logger
 from k2_shared.kafka.identities import Identity
 from k2_shared.kafka.schemas import SubjectSchemas
 from k2_shared.kafka.topics import Names

@@ -9,7 +9,7 @@ from iceberg_sink.rows import gathered
 from iceberg_sink.settings import SinkSettings
 from k2_shared.core.contracts import TableContract
 from k2_shared.core.errors import Halt
-from k2_shared.core.telemetry import Metrics
+from k2_shared.core.metrics import Metrics
 from k2_shared.kafka import clients
 from k2_shared.kafka.identities import Identity
 from k2_shared.kafka.offsets import offset_ranges

@@ -10,7 +10,8 @@ from mode import Service
 
 from k2_shared.core.errors import Unavailable
 from k2_shared.core.failures import RETRYABLE
-from k2_shared.core.telemetry import Metrics, logger
+from k2_shared.core.logs import logger
+from k2_shared.core.metrics import Metrics
 from k2_shared.kafka import clients
 from k2_shared.kafka.lag import Reading, groups
 from k2_shared.kafka.topic_watch import TopicWatch

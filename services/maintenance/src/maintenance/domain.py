@@ -4,7 +4,8 @@ from typing import Any
 
 from k2_shared.batch.driver import EVENT, Line
 from k2_shared.batch.steps import Step, Told
-from k2_shared.core.telemetry import MaintenanceMetrics, logger
+from k2_shared.core.logs import logger
+from k2_shared.core.metrics import MaintenanceMetrics
 
 DONE = "maintenance_step_done"
 FAILED = "maintenance_step_failed"

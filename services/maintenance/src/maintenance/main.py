@@ -11,7 +11,8 @@ from mode import Service
 from k2_shared.batch.driver import Driver
 from k2_shared.batch.steps import MODULE, WORK
 from k2_shared.core.errors import K2Error, Unavailable
-from k2_shared.core.telemetry import MaintenanceMetrics, logger
+from k2_shared.core.logs import logger
+from k2_shared.core.metrics import MaintenanceMetrics
 from k2_shared.kafka.topics import Names
 from k2_shared.kafka.turn import Taken, turn
 from k2_shared.stages.agent import Shell, run

@@ -12,8 +12,9 @@ from k2_shared.cold.hours import Verdict
 from k2_shared.cold.offload import ColdOffload, HourComparison
 from k2_shared.cold.rows import DoesNotFit
 from k2_shared.cold.tables import cold_tables, opened
+from k2_shared.core.logs import logger
+from k2_shared.core.metrics import Metrics
 from k2_shared.core.retries import Interrupted, RetryBudget, reason
-from k2_shared.core.telemetry import Metrics, logger
 from k2_shared.lake.memory import give_back
 from k2_shared.lake.retries import at_table
 from offload.domain import Account, named

@@ -10,8 +10,9 @@ from mode import Service
 
 from k2_shared.cold.tables import cold_tables
 from k2_shared.core.errors import Halt, K2Error
+from k2_shared.core.logs import logger
+from k2_shared.core.metrics import Metrics
 from k2_shared.core.retries import Interrupted
-from k2_shared.core.telemetry import Metrics, logger
 from k2_shared.lake.memory import keep_small
 from k2_shared.stages.agent import Shell, run
 from offload.adapters import ColdTables

@@ -9,9 +9,9 @@ import pyarrow as pa
 from clickhouse_connect.driver.binding import format_str
 from clickhouse_connect.driver.client import Client
 
+from k2_shared.core.logs import logger
 from k2_shared.core.retries import reason
 from k2_shared.core.settings import ClickHouseSettings
-from k2_shared.core.telemetry import logger
 from k2_shared.kafka.topics import Names
 from k2_shared.warm.candle_rows import Pair
 from k2_shared.warm.client import TooLarge, connect, database, failures

@@ -11,7 +11,7 @@ from k2_shared.candles.fold import CandleFold, Folded
 from k2_shared.candles.rows import CandleRows
 from k2_shared.candles.timeframes import TIMEFRAMES
 from k2_shared.core.layout import Longs
-from k2_shared.core.telemetry import CandleMetrics
+from k2_shared.core.metrics import CandleMetrics
 from k2_shared.warm.candle_rows import KEPT_DAYS, Keys, Pair, candle_table, gold_trades
 from warm_sink.adapters import Warehouse
 from warm_sink.candle_store import StoredCandles

@@ -6,7 +6,8 @@ import time
 from mode import Service
 
 from k2_shared.core.errors import K2Error
-from k2_shared.core.telemetry import Metrics, logger
+from k2_shared.core.logs import logger
+from k2_shared.core.metrics import Metrics
 from warm_sink.adapters import Measures, Warehouse
 
 UNMEASURED = "warm_tables_unmeasured"

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from k2_shared.core import contracts
 from k2_shared.core.contracts import WarmTableContract
-from k2_shared.core.telemetry import Metrics
+from k2_shared.core.metrics import Metrics
 from k2_shared.core.trade import Schemas
 from k2_shared.kafka.identities import Identity
 from k2_shared.kafka.schemas import SubjectSchemas

@@ -12,8 +12,9 @@ from aiokafka import TopicPartition
 
 from k2_shared.core.contracts import WarmTableContract
 from k2_shared.core.errors import Halt, Unavailable
+from k2_shared.core.logs import logger
+from k2_shared.core.metrics import Metrics
 from k2_shared.core.retries import Interrupted, RetryBudget, UsedUp, reason
-from k2_shared.core.telemetry import Metrics, logger
 from k2_shared.kafka import clients
 from k2_shared.kafka.identities import Identity
 from k2_shared.kafka.offsets import offset_ranges_now

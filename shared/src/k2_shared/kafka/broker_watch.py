@@ -7,8 +7,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from mode import Service
 
 from k2_shared.core.failures import RETRYABLE
+from k2_shared.core.logs import logger
 from k2_shared.core.settings import KafkaSettings
-from k2_shared.core.telemetry import logger
 from k2_shared.kafka.identities import describe
 from k2_shared.kafka.topic_watch import TopicWatch
 from k2_shared.kafka.topics import administration

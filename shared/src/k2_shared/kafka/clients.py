@@ -12,8 +12,8 @@ from aiokafka.errors import KafkaConnectionError
 
 from k2_shared.core import contracts
 from k2_shared.core.errors import Halt, Unavailable
+from k2_shared.core.logs import logger
 from k2_shared.core.settings import KafkaSettings
-from k2_shared.core.telemetry import logger
 from k2_shared.kafka import admission, codecs
 from k2_shared.kafka.topics import unreachable
 

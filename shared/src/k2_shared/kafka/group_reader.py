@@ -13,9 +13,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError
 
 from k2_shared.core.errors import Unavailable
+from k2_shared.core.logs import logger
 from k2_shared.core.records import RecordBatch
 from k2_shared.core.tasks import cancel_and_wait
-from k2_shared.core.telemetry import logger
 from k2_shared.kafka import clients
 
 POLL_FAILED = "group_poll_failed"

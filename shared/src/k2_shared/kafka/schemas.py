@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable, Iterable
 
 from k2_shared.core.contracts import TopicContract
+from k2_shared.core.logs import logger
 from k2_shared.core.records import Record
 from k2_shared.core.settings import RegistrySettings
-from k2_shared.core.telemetry import logger
 from k2_shared.core.trade import WriterSchema, readable, schema_ids
 from k2_shared.kafka.registry import SchemaRegistry
 

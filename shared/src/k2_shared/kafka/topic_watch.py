@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from prometheus_client import Gauge
 
-from k2_shared.core.telemetry import logger
+from k2_shared.core.logs import logger
 from k2_shared.kafka.identities import Incarnation
 from k2_shared.kafka.topics import gone, miscounted, recreated
 

@@ -15,8 +15,8 @@ from pyiceberg.table import Table
 from pyiceberg.table.update import AssertRefSnapshotId, AssertTableUUID, RemoveSnapshotsUpdate
 
 from k2_shared.core.errors import Halt, Unavailable
+from k2_shared.core.logs import logger
 from k2_shared.core.retries import RetryBudget, UsedUp, reason
-from k2_shared.core.telemetry import logger
 from k2_shared.lake.memory import Turns
 from k2_shared.lake.retention import expendable
 from k2_shared.lake.retries import is_store

@@ -21,10 +21,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from k2_shared.core.errors import ConfigError, K2Error, Unavailable
 from k2_shared.core.exits import told_in_one_line
 from k2_shared.core.gc_tuning import tune_gc
+from k2_shared.core.logs import configure_logs, logger
+from k2_shared.core.metrics import Metrics
 from k2_shared.core.misspellings import misspellings
 from k2_shared.core.program import answer
 from k2_shared.core.settings import AgentSettings, KafkaSettings
-from k2_shared.core.telemetry import Metrics, configure_logs, logger
 from k2_shared.kafka import codecs
 from k2_shared.kafka.admission import refusal
 from k2_shared.kafka.broker_watch import BrokerWatch

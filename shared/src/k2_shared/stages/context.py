@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from k2_shared.core.metrics import Metrics
 from k2_shared.core.records import RecordBatch
 from k2_shared.core.settings import KafkaSettings
-from k2_shared.core.telemetry import Metrics
 from k2_shared.kafka.group_reader import GroupReader
 from k2_shared.kafka.topics import Names
 from k2_shared.stages.breaker import Breaker

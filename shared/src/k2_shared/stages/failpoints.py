@@ -4,7 +4,7 @@ import os
 import signal
 from enum import StrEnum
 
-from k2_shared.core.telemetry import logger
+from k2_shared.core.logs import logger
 
 FAILPOINT = "failpoint"
 

@@ -4,9 +4,9 @@ import time
 from contextlib import suppress
 from typing import Literal
 
+from k2_shared.core.metrics import Metrics
 from k2_shared.core.origin import received_ns
 from k2_shared.core.records import RecordBatch
-from k2_shared.core.telemetry import Metrics
 from k2_shared.kafka.topics import DLQ
 from k2_shared.stages.processor import Outcome, StateSize
 

@@ -13,9 +13,9 @@ from aiokafka.errors import ProducerFenced
 
 from k2_shared.core.errors import Halt, Unavailable
 from k2_shared.core.failures import RETRYABLE
+from k2_shared.core.logs import logger
 from k2_shared.core.records import Consumed, RecordBatch
 from k2_shared.core.tasks import run_until_first_ends
-from k2_shared.core.telemetry import logger
 from k2_shared.kafka import clients
 from k2_shared.stages.breaker import RefusalWindow, Tripped
 from k2_shared.stages.context import LoopContext

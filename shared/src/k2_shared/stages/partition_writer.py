@@ -7,8 +7,8 @@ import time
 from aiokafka import TopicPartition
 
 from k2_shared.core.errors import Halt
+from k2_shared.core.logs import logger
 from k2_shared.core.records import ByTopic, RecordBatch, WrittenOffsets
-from k2_shared.core.telemetry import logger
 from k2_shared.kafka.clients import Producer
 from k2_shared.kafka.sending import send_all
 from k2_shared.kafka.topics import DLQ

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from aiokafka import TopicPartition
 
 from k2_shared.core.letter_headers import PREFIX
-from k2_shared.core.telemetry import logger
+from k2_shared.core.logs import logger
 from k2_shared.kafka import clients
 from k2_shared.kafka.offsets import offset_range
 from k2_shared.kafka.resumption import Committed, committed, holds

@@ -19,9 +19,10 @@ from mode import Service
 
 from k2_shared.core.errors import K2Error, Unavailable
 from k2_shared.core.failures import RETRYABLE
+from k2_shared.core.logs import logger
+from k2_shared.core.metrics import Metrics
 from k2_shared.core.retries import Interrupted, RetryBudget
 from k2_shared.core.settings import KafkaSettings
-from k2_shared.core.telemetry import Metrics, logger
 from k2_shared.kafka import clients
 from k2_shared.kafka.schemas import SubjectSchemas
 from k2_shared.stages.row_batch import BatchLimits, RowBatch, ToRows

@@ -9,9 +9,10 @@ from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 from mode import Service
 
+from k2_shared.core.logs import logger
+from k2_shared.core.metrics import Metrics
 from k2_shared.core.settings import KafkaSettings
 from k2_shared.core.tasks import run_until_first_ends
-from k2_shared.core.telemetry import Metrics, logger
 from k2_shared.kafka import clients
 from k2_shared.kafka.group_reader import GroupReader
 from k2_shared.kafka.topics import Names, administration, check

@@ -15,8 +15,8 @@ from k2_local.embedded_clickhouse.connection import Engine
 from k2_local.embedded_clickhouse.limits import Limits
 from k2_local.embedded_clickhouse.server import Server
 from k2_shared.core.errors import ConfigError, K2Error
+from k2_shared.core.logs import configure_logs, logger
 from k2_shared.core.settings import Settings
-from k2_shared.core.telemetry import configure_logs, logger
 from k2_support.ports import HOST
 
 

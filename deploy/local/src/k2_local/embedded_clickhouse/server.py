@@ -17,7 +17,7 @@ from k2_local.embedded_clickhouse.limits import MIB, Limits
 from k2_local.embedded_clickhouse.query import Query, read
 from k2_local.embedded_clickhouse.running import Running
 from k2_local.embedded_clickhouse.sessions import Sessions
-from k2_shared.core.telemetry import logger
+from k2_shared.core.logs import logger
 
 _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 _KILL_AGAIN_S = 0.2  # a query that is about to reach the engine cannot be cancelled before it has

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from k2_shared.core.errors import Unavailable
-from k2_shared.core.telemetry import logger
+from k2_shared.core.logs import logger
 from k2_shared.feed.venue.listings import Pairs
 from k2_shared.feed.venue.rest import Call, Page, RestClient
 from k2_shared.feed.venue.venue import Venue

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from k2_shared.core.errors import Unavailable
+from k2_shared.core.logs import logger
 from k2_shared.core.origin import Origin, Source
-from k2_shared.core.telemetry import logger
 from k2_shared.core.trade import Trade
 from k2_shared.feed.backfill.gap_filler import GapFiller, PageFindings
 from k2_shared.feed.coverage.coverage import Coverage, Gap, Settled

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import msgspec
 
 from k2_shared.core.errors import InvalidRecord
+from k2_shared.core.logs import logger
 from k2_shared.core.records import Outgoing
-from k2_shared.core.telemetry import logger
 from k2_shared.core.trade import Exchange, record_key
 from k2_shared.feed.coverage.checkpoint import Checkpoint, Saved, head, save, whole
 from k2_shared.feed.coverage.coverage import Coverage

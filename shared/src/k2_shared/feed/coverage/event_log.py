@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from k2_shared.core.logs import logger
 from k2_shared.core.records import Outgoing
-from k2_shared.core.telemetry import logger
 from k2_shared.core.trade import Exchange
 from k2_shared.feed.coverage import feed_records
 from k2_shared.feed.coverage.feed_records import EventKind, EventRecord, now_us

@@ -7,8 +7,8 @@ statistics at ``GET /feeds`` and ``k2 gaps`` all fold by it.
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
+from k2_shared.core.metrics import FeedMetrics
 from k2_shared.core.records import Outgoing
-from k2_shared.core.telemetry import FeedMetrics
 from k2_shared.core.trade import Exchange
 from k2_shared.feed.coverage import feed_records
 from k2_shared.feed.coverage.coverage import Coverage, Gap, Settled

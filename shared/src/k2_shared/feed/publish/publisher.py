@@ -17,9 +17,9 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from k2_shared.core.errors import InvalidRecord
+from k2_shared.core.metrics import Metrics
 from k2_shared.core.origin import HEADER, Origin
 from k2_shared.core.records import Outgoing
-from k2_shared.core.telemetry import Metrics
 from k2_shared.core.trade import Trade
 from k2_shared.feed.publish.backlog import Backlog
 from k2_shared.feed.publish.encoder import Encode

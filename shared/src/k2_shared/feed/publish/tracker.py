@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import prometheus_client
 
 from k2_shared.core.errors import InvalidRecord
+from k2_shared.core.logs import logger
 from k2_shared.core.origin import Origin
-from k2_shared.core.telemetry import logger
 from k2_shared.core.trade import Exchange, Trade
 from k2_shared.feed.coverage.coverage import Coverage, CoverageLimits, Settled, TradeVerdict
 from k2_shared.feed.coverage.feed_records import Cause, now_us

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from k2_shared.core.metrics import Metrics
 from k2_shared.core.tasks import cancel_and_wait
-from k2_shared.core.telemetry import Metrics
 from k2_shared.core.trade import wire_prefix
 from k2_shared.feed.backfill.gap_filler import GapFiller
 from k2_shared.feed.backfill.history import RestHistory

@@ -7,9 +7,9 @@ from aiokafka import TopicPartition
 from prometheus_client import Counter
 
 from k2_shared.core.errors import InvalidRecord
+from k2_shared.core.logs import logger
 from k2_shared.core.settings import KafkaSettings
 from k2_shared.core.symbol import unfit
-from k2_shared.core.telemetry import logger
 from k2_shared.core.trade import Exchange
 from k2_shared.feed.coverage import feed_records
 from k2_shared.feed.coverage.feed_records import SymbolRecord

@@ -11,7 +11,8 @@ from mode import Service
 
 from k2_shared.core.backoff import Backoff
 from k2_shared.core.errors import Unavailable
-from k2_shared.core.telemetry import Metrics, logger
+from k2_shared.core.logs import logger
+from k2_shared.core.metrics import Metrics
 from k2_shared.feed.backfill.history import ask_pairs
 from k2_shared.feed.run.composition import FeedContext, opened
 from k2_shared.feed.run.feed_run import FeedRun

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from k2_shared.core.telemetry import Metrics
+from k2_shared.core.metrics import Metrics
 from k2_shared.core.trade import Exchange
 from k2_shared.feed.coverage.silent import SilentSymbols
 from k2_shared.feed.publish.publisher import Publisher

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from k2_shared.core.errors import ConfigError
+from k2_shared.core.logs import logger
 from k2_shared.core.records import Outgoing
-from k2_shared.core.telemetry import logger
 from k2_shared.feed.coverage.coverage import Coverage
 from k2_shared.feed.coverage.feed_records import Cause, EventKind, now_us
 from k2_shared.feed.coverage.gap_log import GapFold

@@ -17,7 +17,7 @@ from mode import Service
 from mode.threads import WorkerThread
 
 from k2_shared.core.errors import InvalidRecord, Unavailable
-from k2_shared.core.telemetry import logger
+from k2_shared.core.logs import logger
 from k2_shared.feed.coverage import feed_records
 from k2_shared.feed.coverage.counts import FeedCounts
 from k2_shared.feed.venue.settings import FeedSettings

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from k2_shared.core.telemetry import Metrics
+from k2_shared.core.metrics import Metrics
 from k2_shared.feed.coverage.event_log import EventLog
 from k2_shared.feed.coverage.feed_records import EventKind
 

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 import aiohttp
 
 from k2_shared.core.errors import Unavailable
-from k2_shared.core.telemetry import FeedMetrics
+from k2_shared.core.metrics import FeedMetrics
 from k2_shared.core.trade import Exchange, Trade
 from k2_shared.feed.venue.budget import RestBudget
 from k2_shared.feed.venue.listings import Pairs

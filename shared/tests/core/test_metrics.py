@@ -2,7 +2,7 @@
 
 from prometheus_client import generate_latest
 
-from k2_shared.core.telemetry import Metrics
+from k2_shared.core.metrics import Metrics
 
 
 def test_no_series_says_when_a_counter_was_made() -> None:
