@@ -1,6 +1,7 @@
 """A dashboard as a picture: each panel in its place, as Grafana would lay it out, drawn by matplotlib."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
 from itertools import accumulate
@@ -31,6 +32,20 @@ _COLUMNS = 24
 _PALETTE = 32
 
 
+@dataclass(frozen=True)
+class _Area:
+    """A panel, its place as shares of the figure, and what it shows there."""
+
+    figure: Figure
+    left: float
+    below: float
+    width: float
+    height: float
+    panel: Panel
+    lines: Sequence[Curve]
+    steps: Sequence[Step]
+
+
 def draw(dashboard: Dashboard, asked: Asked, limited: Limited, path: Path) -> None:
     """Write the picture of a dashboard as PNG."""
     places, height = _places(dashboard)
@@ -42,10 +57,10 @@ def draw(dashboard: Dashboard, asked: Asked, limited: Limited, path: Path) -> No
         _words(figure, 0.008, 1 - (top + 1.0) / height, row.title, 10, weight="bold")
         top = max(places[panel.title][1] + _HEIGHTS[panel.kind] for panel in row.panels)
     for panel in dashboard.panels:
-        left, above = places[panel.title]
-        box = (left / _COLUMNS, 1 - (above + _HEIGHTS[panel.kind]) / height)
-        size = (panel.width / _COLUMNS, _HEIGHTS[panel.kind] / height)
-        _panel(figure, box, size, panel, asked(panel), limited(panel))
+        begin, above = places[panel.title]
+        left, below = begin / _COLUMNS, 1 - (above + _HEIGHTS[panel.kind]) / height
+        width, high = panel.width / _COLUMNS, _HEIGHTS[panel.kind] / height
+        _panel(_Area(figure, left, below, width, high, panel, asked(panel), limited(panel)))
     _save(figure, path)
 
 
@@ -66,52 +81,40 @@ def _places(dashboard: Dashboard) -> tuple[dict[str, tuple[int, float]], float]:
     return places, top + 0.3
 
 
-def _panel(
-    figure: Figure,
-    box: tuple[float, float],
-    size: tuple[float, float],
-    panel: Panel,
-    lines: Sequence[Curve],
-    steps: Sequence[Step],
-) -> None:
+def _panel(area: _Area) -> None:
     """One panel: a white box, its title and limits, and what it shows."""
-    pad, high = 0.003, _UNIT / figure.get_figheight()
-    frame = figure.add_axes((box[0] + pad, box[1] + 0.12 * high, size[0] - 2 * pad, size[1] - 0.24 * high))
+    pad, high = 0.003, _UNIT / area.figure.get_figheight()
+    frame = area.figure.add_axes(
+        (area.left + pad, area.below + 0.12 * high, area.width - 2 * pad, area.height - 0.24 * high)
+    )
     frame.set(xticks=[], yticks=[], facecolor=_BOX)
     frame.spines[:].set_color("#d8dadd")
-    top = box[1] + size[1] - 0.95 * high
-    _words(figure, box[0] + 0.008, top, panel.title, 8.5, weight="bold")
-    if len(steps) > 1 and panel.kind is not Kind.NUMBER:
-        limits = ", ".join(written(step.value, panel.unit) for step in steps[1:] if step.value is not None)
-        _words(figure, box[0] + size[0] - 0.008, top, f"limit {limits}", 7, colour=_DIM, right=True)
-    _SHOWN[panel.kind](figure, box, size, panel, lines, steps)
+    top = area.below + area.height - 0.95 * high
+    _words(area.figure, area.left + 0.008, top, area.panel.title, 8.5, weight="bold")
+    if len(area.steps) > 1 and area.panel.kind is not Kind.NUMBER:
+        limits = ", ".join(written(step.value, area.panel.unit) for step in area.steps[1:] if step.value is not None)
+        _words(area.figure, area.left + area.width - 0.008, top, f"limit {limits}", 7, colour=_DIM, right=True)
+    _SHOWN[area.panel.kind](area)
 
 
-def _graph(
-    figure: Figure,
-    box: tuple[float, float],
-    size: tuple[float, float],
-    panel: Panel,
-    lines: Sequence[Curve],
-    steps: Sequence[Step],
-) -> None:
-    axes = _inside(figure, box, size, left=0.052, below=2.9, above=1.3)
-    ranked = sorted(lines, key=lambda line: -max(value for _, value in line.values))
+def _graph(area: _Area) -> None:
+    axes = _inside(area, left=0.052, below=2.9, above=1.3)
+    ranked = sorted(area.lines, key=lambda line: -max(value for _, value in line.values))
     for place, line in enumerate(ranked):
         times = [datetime.fromtimestamp(at, UTC) for at, _ in line.values]
         colour = _LINES[place % len(_LINES)]
         axes.plot(times, [value for _, value in line.values], color=colour, linewidth=1.1, label=line.name)
     bottom, top = axes.get_ylim()
     axes.set_ylim(min(0.0, bottom), top if top > 0 else 1.0)
-    for step in steps[1:]:
+    for step in area.steps[1:]:
         if step.value is not None and step.value <= 2 * top:
-            axes.axhline(step.value, color=_COLOURS[steps[-1].colour], linewidth=0.9, linestyle="--")
+            axes.axhline(step.value, color=_COLOURS[area.steps[-1].colour], linewidth=0.9, linestyle="--")
     axes.yaxis.set_major_locator(MaxNLocator(4))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: written(value, panel.unit)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: written(value, area.panel.unit)))
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.xaxis.set_major_formatter(DateFormatter("%H:%M:%S", tz=UTC))
     axes.grid(color="#e6e8ea", linewidth=0.6)
-    _legend(axes, [line.name for line in ranked], columns=3 if panel.width > 8 else 2)
+    _legend(axes, [line.name for line in ranked], columns=3 if area.panel.width > 8 else 2)
 
 
 def _legend(axes: Axes, names: Sequence[str], columns: int) -> None:
@@ -140,34 +143,24 @@ def _cut(name: str, most: int = 34) -> str:
     return name if len(name) <= most else f"…{name[-most:]}"
 
 
-def _number(
-    figure: Figure,
-    box: tuple[float, float],
-    size: tuple[float, float],
-    panel: Panel,
-    lines: Sequence[Curve],
-    steps: Sequence[Step],
-) -> None:
-    share = size[0] / max(1, len(lines))
-    for place, line in enumerate(sorted(lines, key=lambda line: line.name)):
-        middle = box[0] + share * (place + 0.5)
-        said, colour = written(line.last, panel.unit), _COLOURS[_colour(line.last, steps)]
-        figure.text(middle, box[1] + 0.48 * size[1], said, fontsize=16, color=colour, ha="center", va="center")
-        figure.text(middle, box[1] + 0.17 * size[1], line.name, fontsize=7, color=_DIM, ha="center", va="center")
+def _number(area: _Area) -> None:
+    share = area.width / max(1, len(area.lines))
+    for place, line in enumerate(sorted(area.lines, key=lambda line: line.name)):
+        middle = area.left + share * (place + 0.5)
+        said, colour = written(line.last, area.panel.unit), _COLOURS[_colour(line.last, area.steps)]
+        area.figure.text(
+            middle, area.below + 0.48 * area.height, said, fontsize=16, color=colour, ha="center", va="center"
+        )
+        area.figure.text(
+            middle, area.below + 0.17 * area.height, line.name, fontsize=7, color=_DIM, ha="center", va="center"
+        )
 
 
-def _bars(
-    figure: Figure,
-    box: tuple[float, float],
-    size: tuple[float, float],
-    panel: Panel,
-    lines: Sequence[Curve],
-    steps: Sequence[Step],
-) -> None:
-    ranked = sorted(lines, key=lambda line: (-line.last, line.name))
+def _bars(area: _Area) -> None:
+    ranked = sorted(area.lines, key=lambda line: (-line.last, line.name))
     shown = ranked[:_BARS_SHOWN][::-1]
-    axes = _inside(figure, box, size, left=0.4 * size[0], below=0.7, above=1.5)
-    colours = [_COLOURS[_colour(line.last, steps)] for line in shown]
+    axes = _inside(area, left=0.4 * area.width, below=0.7, above=1.5)
+    colours = [_COLOURS[_colour(line.last, area.steps)] for line in shown]
     axes.barh(range(len(shown)), [line.last for line in shown], color=colours, height=0.62)
     more = f" and {len(ranked) - len(shown)} more" if len(ranked) > len(shown) else ""
     axes.set_yticks(
@@ -177,20 +170,19 @@ def _bars(
     axes.set(xlim=(0, 1.32 * largest), ylim=(min(-0.6, len(shown) - 6.5), len(shown) - 0.4), xticks=[])
     axes.spines["bottom"].set_visible(False)
     for at, line in enumerate(shown):
-        axes.text(line.last + 0.02 * largest, at, written(line.last, panel.unit), fontsize=7, color=_TEXT, va="center")
+        axes.text(
+            line.last + 0.02 * largest, at, written(line.last, area.panel.unit), fontsize=7, color=_TEXT, va="center"
+        )
 
 
 _SHOWN = {Kind.GRAPH: _graph, Kind.NUMBER: _number, Kind.BARS: _bars}
 
 
-def _inside(
-    figure: Figure, box: tuple[float, float], size: tuple[float, float], *, left: float, below: float, above: float
-) -> Axes:
+def _inside(area: _Area, *, left: float, below: float, above: float) -> Axes:
     """Axes within a panel; ``below`` and ``above`` are in units of height."""
-    high = _UNIT / figure.get_figheight()
-    axes = figure.add_axes(
-        (box[0] + left, box[1] + below * high, size[0] - left - 0.012, size[1] - (below + above) * high)
-    )
+    high = _UNIT / area.figure.get_figheight()
+    across, up = area.width - left - 0.012, area.height - (below + above) * high
+    axes = area.figure.add_axes((area.left + left, area.below + below * high, across, up))
     axes.set_facecolor(_BOX)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color("#c7cacd")
