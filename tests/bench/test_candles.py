@@ -40,6 +40,7 @@ async def test_a_sink_of_few_symbols_is_measured_beside_a_plain_insert() -> None
     assert min(ours.client_s, plain.client_s) > 0
 
 
+@pytest.mark.long
 async def test_candles_of_a_history_are_read_and_a_sink_goes_on_with_them() -> None:
     """Every trade is in a candle of each timeframe afterwards, and some candles say that they lack some."""
     found = await measure_history(40_000, reads=4, trades=2_000, candles=20)
@@ -49,6 +50,7 @@ async def test_candles_of_a_history_are_read_and_a_sink_goes_on_with_them() -> N
     assert 0 < found.begun.first_s <= found.begun.all_s
 
 
+@pytest.mark.long
 async def test_a_symbol_that_has_too_few_candles_is_not_measured() -> None:
     """The benchmark ends, and says which."""
     with pytest.raises(SystemExit, match="rows of S"):

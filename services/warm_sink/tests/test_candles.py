@@ -40,7 +40,7 @@ def log() -> Log:
     return Log()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 6))])
 def test_whatever_happens_candles_equal_a_recomputation(start: Start, tables: WarmTables, log: Log, seed: int) -> None:
     """Ties, late trades, sinks that die between the halves of a batch, overlap, or are set back; gaps and letters."""
     chance = random.Random(seed)
