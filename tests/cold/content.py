@@ -42,11 +42,12 @@ class Content:
     _trades: dict[tuple[str, str, str, datetime], list[Row]] = field(default_factory=dict)
     _offsets: "itertools.count[int]" = field(default_factory=itertools.count)
 
-    def deliver(self, count: int, hours: Sequence[datetime] = HOURS) -> dict[str, list[Row]]:
-        """So many trades of these hours, received some hours ago: what is new, by the table of ClickHouse."""
+    def deliver(self, count: int, hours: Sequence[datetime]) -> dict[str, list[Row]]:
+        """So many trades of these hours, received within two hours: what is new, by the table of ClickHouse."""
+        received = datetime.now(UTC) - timedelta(seconds=self.rng.uniform(4 * 3_600, 20 * 3_600))
         new: dict[str, list[Row]] = {name: [] for name in INTO}
         for _ in range(count):
-            trade = self._trade(self.rng.choice(hours))
+            trade = self._trade(self.rng.choice(hours), received)
             for name, row in (("raw_trades", _raw), ("bronze_trades", self._bronze), ("silver_trades", self._silver)):
                 made = row(trade)
                 new[name].append(made)
@@ -61,10 +62,9 @@ class Content:
         """How many rows the cold tables must have."""
         return sum(map(len, self.log.values()))
 
-    def _trade(self, hour: datetime) -> Row:
+    def _trade(self, hour: datetime, received: datetime) -> Row:
         offset = next(self._offsets)
         at = hour + timedelta(microseconds=self.rng.choice([0, _LAST_US, self.rng.randrange(_LAST_US)]))
-        received = datetime.now(UTC) - timedelta(seconds=self.rng.uniform(2 * 3_600, 20 * 3_600))
         exchange = self.rng.choice(_VENUES)
         return {
             "exchange": exchange,
@@ -75,7 +75,7 @@ class Content:
             "side": self.rng.choice(("BUY", "SELL")),
             "trade_id": str(10**15 + offset),
             "source_sequence": 10**15 + offset,
-            "ingestion_timestamp": received,
+            "ingestion_timestamp": received + timedelta(seconds=self.rng.uniform(0, 2 * 3_600)),
             "kafka_topic": f"of.{exchange}",
             "kafka_partition": offset % 12,
             "kafka_offset": offset,

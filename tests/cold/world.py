@@ -105,9 +105,9 @@ class World:
         tables = {name: iceberg.find(catalog, self.names, each) for name, each in cold_tables().items()}
         return {name: table.metadata.current_snapshot_id if table else None for name, table in tables.items()}
 
-    def deliver(self, count: int = _MORE, hours: Sequence[datetime] = HOURS) -> None:
-        """Trades come into the warm tier."""
-        self.put(self.content.deliver(count, hours))
+    def deliver(self, count: int = _MORE, hours: Sequence[datetime] = ()) -> None:
+        """Trades come into the warm tier, of these hours or of any three: each hour of nine tables is one commit."""
+        self.put(self.content.deliver(count, hours or self.rng.sample(HOURS, 3)))
 
     def fill_again(self) -> None:
         """The warm tier gets all that it ever got, as its sink does from Kafka."""
@@ -156,7 +156,7 @@ async def running(settings: RunSettings, stack: Stack, folder: Path, seed: int) 
     """A world of its own tables, some trades in its warm tier, nothing offloaded; ``folder`` takes the logs."""
     await create_lasting(settings)
     with _world(settings, stack, folder, seed) as world:
-        world.deliver(_FIRST)
+        world.deliver(_FIRST, HOURS)
         try:
             yield world
         finally:
