@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import get_type_hints
 
 import pytest
-from tests.contract.compose.composefile import ROOT, Compose
+from tests.contract.compose.composefile import DONE, HEALTHY, ROOT, Compose
 
 from exchange_sim.settings import SimSettings
 from k2.init import InitSettings
 from k2_shared.core.settings import Settings
 
+ONCE = {"lakekeeper-database", "lakekeeper-migrate", "lakekeeper-warehouse", "init"}
+"""What does its work and ends."""
 SERVICES = sorted(folder.parent.name for folder in (ROOT / "services").glob("*/pyproject.toml"))
 SPARK = {"spark-master", "spark-worker-1", "spark-worker-2"}
 SERVERS = (
-    {"kafka", "registry", "registry-db", "seaweedfs", "clickhouse"}
+    {"kafka", "registry", "postgres", "seaweedfs", "clickhouse", "lakekeeper", "console"}
     | SPARK
     | {
         "prometheus",
@@ -44,14 +46,14 @@ def seconds(duration: str) -> float:
 
 def test_services(compose: Compose) -> None:
     """Every service of the project is there once, and nothing but it and the servers."""
-    assert sorted(compose.built.values()) == SERVICES
-    assert set(compose.services) - set(compose.built) == SERVERS
+    assert sorted(compose.ours.values()) == SERVICES
+    assert set(compose.services) - set(compose.ours) == SERVERS | ONCE - {"init"}
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_variables_are_settings(compose: Compose, service: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A service's variables are all its settings but paths and failpoints; their defaults are allowed values."""
-    (name,) = (name for name, folder in compose.built.items() if folder == service)
+    (name,) = (name for name, folder in compose.ours.items() if folder == service)
     environment = compose.services[name]["environment"]
     settings = settings_of(service)
     fields = {field.upper() for field, info in settings.model_fields.items() if "Path" not in str(info.annotation)}
@@ -79,7 +81,7 @@ def test_defaults_are_the_services_own(compose: Compose, monkeypatch: pytest.Mon
         "OFFLOAD",
         "SHUTDOWN",
     }
-    for name, folder in compose.built.items():
+    for name, folder in compose.ours.items():
         settings = settings_of(folder)
         for variable, value in compose.services[name]["environment"].items():
             if variable.split("_")[0] in own:
@@ -100,14 +102,8 @@ def required(settings: type[Settings]) -> dict[str, int]:
 
 
 def test_example_lists_every_variable(compose: Compose, example: dict[str, str]) -> None:
-    """.env.example has exactly the file's variables, each with its one default or, if that is composed, without."""
-    assert set(example) == set(compose.variables)
-    for name, defaults in compose.variables.items():
-        assert len(defaults) == 1, name
-        assert example[name] in {*defaults, ""}, name
-    assert {name for name, value in example.items() if not value} - {"ICEBERG_CREDENTIAL"} == {
-        name for name, defaults in compose.variables.items() if defaults == {""}
-    }
+    """.env.example has exactly the file's variables, each with its one default."""
+    assert {name: {value} for name, value in example.items()} == compose.variables
 
 
 def test_ports_are_local(compose: Compose) -> None:
@@ -124,15 +120,16 @@ def test_limits(compose: Compose, key: str) -> None:
 
 
 def test_health_is_checked(compose: Compose) -> None:
-    """The servers have a check in the file, the services the one of their image, and only init has none."""
-    checked = {name for name, service in compose.services.items() if "healthcheck" in service}
-    assert checked == SERVERS | {"init", "maintenance"}  # of Spark's image, which has no check of its own
+    """The servers have a check in the file, the services the one of their image, and only what ends has none."""
+    checked = {name: service["healthcheck"] for name, service in compose.services.items() if "healthcheck" in service}
+    assert set(checked) == SERVERS | ONCE | {"maintenance"}  # of Spark's image, which has no check of its own
+    assert {name for name, check in checked.items() if check == {"disable": True}} == ONCE
     assert "\nHEALTHCHECK " in (ROOT / "deploy/docker/Dockerfile").read_text()
 
 
 def test_grace(compose: Compose) -> None:
     """Docker waits longer for a service's end than the service allows itself."""
-    for name in compose.built:
+    for name in compose.ours:
         service = compose.services[name]
         own = service["environment"].get("SHUTDOWN_GRACE_S", 0)
         assert seconds(service["stop_grace_period"]) > float(own), name
@@ -141,17 +138,15 @@ def test_grace(compose: Compose) -> None:
 def test_what_is_in_the_environments_file_is_checked_before_anything_starts(compose: Compose) -> None:
     """Compose gives a service only what is written for it, so init alone would see a misspelt name."""
     assert compose.services["init"]["env_file"] == [{"path": ".env", "required": False}]
-    assert [name for name in compose.built if "env_file" in compose.services[name]] == ["init"]
+    assert [name for name, service in compose.services.items() if "env_file" in service] == ["init"]
 
 
 def test_order(compose: Compose) -> None:
-    """Init waits for healthy servers, agents for init."""
-    healthy = {"condition": "service_healthy"}
-    assert compose.services["init"]["depends_on"] == dict.fromkeys(
-        ("kafka", "registry", "seaweedfs", "clickhouse"), healthy
-    )
-    for name in set(compose.built) - {"init", "exchange_sim"}:
-        assert compose.services[name]["depends_on"] == {"init": {"condition": "service_completed_successfully"}}
+    """Init waits for healthy servers and for the catalog's warehouse, agents for init."""
+    servers = dict.fromkeys(("kafka", "registry", "seaweedfs", "clickhouse"), HEALTHY)
+    assert compose.services["init"]["depends_on"] == {**servers, "lakekeeper-warehouse": DONE}
+    for name in set(compose.ours) - {"init", "exchange_sim"}:
+        assert compose.services[name]["depends_on"] == {"init": DONE}
 
 
 def test_services_are_confined(compose: Compose) -> None:
@@ -173,7 +168,7 @@ def test_docker_reads_it() -> None:
     docker = shutil.which("docker")
     if docker is None or subprocess.run([docker, "compose", "version"], capture_output=True, check=False).returncode:
         pytest.skip("docker compose is not installed")
-    for profile in ([], *(["--profile", name] for name in ("sim", "monitoring", "batch"))):
+    for profile in ([], *(["--profile", name] for name in ("sim", "monitoring", "batch", "console"))):
         command = [docker, "compose", "--env-file", ".env.example", *profile, "config", "-q"]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout + done.stderr) == (0, "")

@@ -58,7 +58,7 @@ def test_a_component_that_nothing_runs_has_no_target(compose: Compose) -> None:
 
 def test_what_is_ours_and_what_is_batch_is_marked(compose: Compose) -> None:
     """As the file has it: what is built from services/, and what the profile ``batch`` starts."""
-    assert {each.name for each in FOUND.components.values() if each.own} == set(compose.built) - NOT_OURS_TO_KEEP
+    assert {each.name for each in FOUND.components.values() if each.own} == set(compose.ours) - NOT_OURS_TO_KEEP
     batch = {name for name, service in compose.services.items() if service.get("profiles") == ["batch"]}
     assert {each.name for each in FOUND.components.values() if each.batch} == batch
 

@@ -17,7 +17,7 @@ def published(compose: Compose, service: str, inside: int) -> str:
 def test_every_agent_is_named_with_its_port(compose: Compose) -> None:
     """Each with what starts it, and nobody else."""
     found = Pipeline.find(ROOT / "deploy" / "targets.json").targets.agents
-    agents = sorted(set(compose.built) - _NOT_AGENTS)
+    agents = sorted(set(compose.ours) - _NOT_AGENTS)
     assert sorted(agent.name for agent in found) == agents
     for agent in found:
         inside = compose.services[agent.name]["environment"]["WEB_PORT"]
@@ -31,14 +31,11 @@ def test_the_servers_are_those_of_the_file(compose: Compose) -> None:
     assert found.targets.start == "docker compose up -d"
     settings = found.settings
     inside = compose.services["init"]["environment"]
-    catalog = f"http://{published(compose, 'seaweedfs', 8181)}"
     assert settings.kafka_bootstrap_servers == published(compose, "kafka", 29092)
     assert settings.schema_registry_url == f"http://{published(compose, 'registry', 8080)}/apis/ccompat/v7"
-    assert settings.iceberg_catalog_uri == catalog
-    assert settings.iceberg_oauth2_server_uri == f"{catalog}/v1/oauth/tokens"
+    assert settings.iceberg_catalog_uri == f"http://{published(compose, 'lakekeeper', 8181)}/catalog"
     assert settings.s3_endpoint == f"http://{published(compose, 'seaweedfs', 8333)}"
-    assert settings.iceberg_credential
-    assert settings.iceberg_credential.get_secret_value() == inside["ICEBERG_CREDENTIAL"]
+    assert (settings.iceberg_credential, inside["ICEBERG_CREDENTIAL"]) == (None, None)
     assert settings.clickhouse_url == f"http://{published(compose, 'clickhouse', 8123)}"
     assert settings.clickhouse_user == inside["CLICKHOUSE_USER"]
     assert settings.clickhouse_password
