@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 STAND_INS = {
     "kafka": "kafka",
     "registry": "registry",
-    "registry-db": "postgres",
+    "postgres": "postgres",
     "seaweedfs": "seaweedfs",
     "clickhouse": "clickhouse",
 }
@@ -35,7 +35,7 @@ def base(docker: Docker, report: Callable[[str], None]) -> str:
     Raises:
         Unavailable: Debian's packages, of which it is made once, cannot be had.
     """
-    if all(docker.has(wanted) or _pulled(docker, wanted) for wanted in _bases()):
+    if all(is_here(docker, wanted) for wanted in _bases()):
         return ""
     release = debian.release_here()
     name = f"k2-base:{release}"
@@ -75,7 +75,7 @@ def stand_in(docker: Docker, services: Mapping[str, Any], base_image: str, repor
     made = []
     for service, part in STAND_INS.items():
         image = services[service]["image"]
-        if not docker.has(image) and not _pulled(docker, image):
+        if not is_here(docker, image):
             report(f"making a stand-in for {image}")
             file = ROOT / "tests/compose/standins/Dockerfile"
             told = {"PART": part, **({"BASE": base_image} if base_image else {})}
@@ -87,7 +87,10 @@ def stand_in(docker: Docker, services: Mapping[str, Any], base_image: str, repor
     return made
 
 
-def _pulled(docker: Docker, image: str) -> bool:
+def is_here(docker: Docker, image: str) -> bool:
+    """Whether an image is here, by now; it is pulled where it can be."""
+    if docker.has(image):
+        return True
     try:
         docker.order("pull", "--quiet", image)
     except Unavailable:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
+from tests.contract.compose.composefile import seaweedfs_catalog
 from tests.lake.expected import expected
 from tests.lake.reading import TableReader
 
@@ -28,14 +29,11 @@ _STALLED_S, _POLL_S, _SHOWN = 180.0, 3.0, 3
 def environment(variables: Mapping[str, str]) -> dict[str, str]:
     """How a client on this machine reaches the servers, by the project's variables; keys are the file's defaults."""
     host = "127.0.0.1"
-    catalog, store = (f"http://{host}:{variables[name]}" for name in ("ICEBERG_PORT", "S3_PORT"))
     return {
         "KAFKA_BOOTSTRAP_SERVERS": f"{host}:{variables['KAFKA_PORT']}",
         "SCHEMA_REGISTRY_URL": f"http://{host}:{variables['REGISTRY_PORT']}/apis/ccompat/v7",
-        "ICEBERG_CATALOG_URI": catalog,
-        "ICEBERG_CREDENTIAL": "k2local:k2localsecret",
-        "ICEBERG_OAUTH2_SERVER_URI": f"{catalog}/v1/oauth/tokens",
-        "S3_ENDPOINT": store,
+        **_catalog(variables, host),
+        "S3_ENDPOINT": f"http://{host}:{variables['S3_PORT']}",
         "S3_ACCESS_KEY_ID": "k2local",
         "S3_SECRET_ACCESS_KEY": "k2localsecret",
         "CLICKHOUSE_URL": f"http://{host}:{variables['CLICKHOUSE_PORT']}",
@@ -43,6 +41,14 @@ def environment(variables: Mapping[str, str]) -> dict[str, str]:
         "CLICKHOUSE_PASSWORD": "k2local",
         "CLICKHOUSE_READER_PASSWORD": "k2reader",
     }
+
+
+def _catalog(variables: Mapping[str, str], host: str) -> dict[str, str]:
+    """As it is in the project, at the port where it is published."""
+    if variables.get("LAKEKEEPER_SCALE") != "0":
+        return {"ICEBERG_CATALOG_URI": f"http://{host}:{variables['ICEBERG_PORT']}/catalog", "ICEBERG_WAREHOUSE": "k2"}
+    inside, outside = variables["ICEBERG_CATALOG_URI"], f"http://{host}:{variables['SEAWEEDFS_CATALOG_PORT']}"
+    return {name: variables[name].replace(inside, outside) for name in seaweedfs_catalog() if "ICEBERG" in name}
 
 
 class Outside:

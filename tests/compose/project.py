@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from tests.compose.engine import Docker
 from tests.compose.images import ROOT
-from tests.contract.compose.composefile import replaced_by_defaults
+from tests.contract.compose.composefile import read_with
 
 from k2_shared.core.errors import Unavailable
 from k2_support.children import wait_until
@@ -50,17 +50,18 @@ class Container:
 class Project:
     """``docker compose`` for one project in a folder; every method blocks.
 
-    ``name`` is compose's; ``services`` are those of a plain ``up`` with the simulator.
+    ``name`` is compose's, ``given`` what its variables are besides; ``services`` are those of a plain ``up`` with the
+    simulator, ``once`` those of them that do their work and end.
     """
 
-    def __init__(self, docker: Docker, name: str, folder: Path, base: str, fit_s: float) -> None:
+    def __init__(self, docker: Docker, name: str, folder: Path, base: str, given: Mapping[str, str]) -> None:
         self._docker, self.name, self._folder = docker, name, folder
-        text = (ROOT / "docker-compose.yml").read_text()
-        every: dict[str, Any] = yaml.safe_load(replaced_by_defaults(text)[0])["services"]
-        self.services = {name: each for name, each in every.items() if each.get("profiles", ["sim"]) == ["sim"]}
+        every = read_with(given)
+        self.services = {name: each for name, each in every.items() if _is_started(each)}
+        self.once = {name for name, each in self.services.items() if each["restart"] == "no"}
         self._override = folder / "override.yaml"
         self._override.write_text(yaml.safe_dump(_override(every, base)))
-        self.variables = _variables(text) | {"SIM_FIT_S": str(fit_s)}
+        self.variables = _variables() | given
         self._variables_file = folder / "variables.env"
 
     @property
@@ -139,6 +140,10 @@ class Project:
         return f"{service} does not work: {said[-700:]}"
 
 
+def _is_started(service: Mapping[str, Any]) -> bool:
+    return service.get("profiles", ["sim"]) == ["sim"] and bool(service.get("scale", 1))
+
+
 def _container(said: Mapping[str, Any]) -> Container:
     return Container(said["Service"], said["State"], said["Health"], said["ExitCode"])
 
@@ -152,7 +157,7 @@ def _override(services: Mapping[str, Any], base: str) -> dict[str, Any]:
     return {"services": {**built, **limited}}
 
 
-def _variables(text: str) -> dict[str, str]:
+def _variables() -> dict[str, str]:
     """Ports that are free, images with a tag of their own, and feeds that talk to the simulator."""
-    ports = set(re.findall(r"127\.0\.0\.1:\$\{(\w+):-", text))
+    ports = set(re.findall(r"127\.0\.0\.1:\$\{(\w+):-", (ROOT / "docker-compose.yml").read_text()))
     return {"K2_VERSION": VERSION, **_FEEDS, **{name: str(free_port()) for name in sorted(ports)}}

@@ -20,6 +20,7 @@ from tests.compose import images
 from tests.compose.engine import Docker, NoEngineError, engine
 from tests.compose.outside import Outside, environment
 from tests.compose.project import SIMULATOR, VERSION, Project
+from tests.contract.compose.composefile import read_with, seaweedfs_catalog
 from tests.own_stack import folder_in
 from tests.rounds import CONSOLE
 
@@ -28,7 +29,6 @@ from k2_shared.core.errors import K2Error
 from k2_support.children import wait_until
 
 _PLAYED_S, _ANSWER_S, _MEASURED_S = 3600.0, 5, 120
-_ONCE = {SIMULATOR, "init"}  # a venue forgets what it has played; init is there once
 
 
 class Trial:
@@ -39,18 +39,28 @@ class Trial:
         self.steps: list[tuple[str, str, float]] = []
         self.unequal: list[str] = []
 
+    @property
+    def services(self) -> list[str]:
+        """What is started."""
+        return sorted(self._project.services)
+
     def run(self) -> None:
         """Every step, in order; the first that does not hold ends it."""
         project = self._project
         self._step("docker compose up: every check is healthy", self._up)
         self._step("k2 resources: every service is measured", self._measured)
-        for service in sorted(set(project.services) - _ONCE):
+        for service in sorted(self._lasting):
             self._step(f"{service}: kill -9, started again by the engine", partial(project.kill, service))
         self._step("every service of ours replaced by its next image", self._upgrade)
         self._step("the venues have played everything", self._played)
         self._step("gold = recordings; tables = topics", lambda: self._equal(self._outside.settle()))
         self._step("down and up: nothing is lost", self._down_and_up)
         self._step("nine cold layers = warm", lambda: self._equal(self._outside.cold()))
+
+    @property
+    def _lasting(self) -> set[str]:
+        """What may end and come again: a venue forgets what it has played, and what ends is there once."""
+        return set(self._project.services) - self._project.once - {SIMULATOR}
 
     def _step(self, name: str, work: Callable[[], None]) -> None:
         CONSOLE.print(name)
@@ -74,7 +84,7 @@ class Trial:
         if not done.stdout:
             raise K2Error(done.stderr.strip())
         found = json.loads(done.stdout)["components"]
-        running = sorted(set(self._project.services) - {"init"})
+        running = sorted(set(self._project.services) - self._project.once)
         self._equal([f"{name} is not measured" for name in running if found.get(name, {}).get("memory_mb") is None])
 
     def _upgrade(self) -> None:
@@ -82,7 +92,7 @@ class Trial:
         for image in self._project.built.values():
             self._docker.order("tag", f"{image}:{VERSION}", f"{image}:{following}")
         self._project.variables["K2_VERSION"] = following
-        replaced = sorted(set(self._project.built) - _ONCE)
+        replaced = sorted(set(self._project.built) & self._lasting)
         self._project.order("up", "--detach", "--no-build", "--no-deps", *replaced)
         self._project.wait(replaced)
 
@@ -125,7 +135,8 @@ def main() -> int:
 def _tried(docker: Docker, plan: argparse.Namespace) -> int:
     folder = folder_in(plan.state, CONSOLE, "the project")
     base = images.base(docker, CONSOLE.print)
-    project = Project(docker, f"k2-{folder.name.lower()}", folder, base, plan.minutes * 60)
+    given = {**_catalog(docker), "SIM_FIT_S": str(plan.minutes * 60)}
+    project = Project(docker, f"k2-{folder.name.lower()}", folder, base, given)
     standing_in = images.stand_in(docker, project.services, base, CONSOLE.print)
     CONSOLE.print("building the services' images")
     project.order("build", "--quiet")
@@ -140,6 +151,15 @@ def _tried(docker: Docker, plan: argparse.Namespace) -> int:
     return int(bool(trial.unequal))
 
 
+def _catalog(docker: Docker) -> dict[str, str]:
+    """The variables for the catalog: none for Lakekeeper; where its image cannot be had, those for SeaweedFS' own."""
+    image = read_with({})["lakekeeper"]["image"]
+    if images.is_here(docker, image):
+        return {}
+    CONSOLE.print(f"{image} cannot be pulled: the catalog is SeaweedFS' own, as .env.example says")
+    return seaweedfs_catalog()
+
+
 def _show(trial: Trial, standing_in: list[str]) -> None:
     table = Table("step", "holds", "s", title="the compose file, with real containers")
     for name, holds, seconds in trial.steps:
@@ -152,6 +172,7 @@ def _show(trial: Trial, standing_in: list[str]) -> None:
         "kills": sum("kill -9" in name for name, *_ in trial.steps),
         "unequal": trial.unequal,
         "stand_ins": standing_in,
+        "catalog": "lakekeeper" if "lakekeeper" in trial.services else "seaweedfs",
         "minutes": round(sum(seconds for *_, seconds in trial.steps) / 60, 1),
     }
     sys.stdout.write(json.dumps(found) + "\n")

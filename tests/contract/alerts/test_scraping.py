@@ -16,6 +16,7 @@ UNMEASURED = {"k2", "exchange_sim"}  # a command, and what stands in for the ven
 SERVERS = {
     "clickhouse": 9363,
     "seaweedfs": 9327,
+    "lakekeeper": 9000,
     "registry": 8080,
     "alertmanager": 9093,
     "prometheus": 9090,
@@ -34,11 +35,18 @@ def compose() -> Compose:
 
 def scraped() -> dict[str, list[str]]:
     """The targets of every job, which is asked at /metrics."""
-    assert all(each.keys() == {"job_name", "static_configs"} for each in CONFIGURATION["scrape_configs"])
-    return {
-        each["job_name"]: [target for targets in each["static_configs"] for target in targets["targets"]]
-        for each in CONFIGURATION["scrape_configs"]
-    }
+    return {each["job_name"]: targets(each) for each in CONFIGURATION["scrape_configs"]}
+
+
+def targets(job: dict[str, Any]) -> list[str]:
+    """Those that are always there, or those that are looked for by a name and are called by it all the same."""
+    if "static_configs" in job:
+        assert job.keys() == {"job_name", "static_configs"}
+        return [target for targets in job["static_configs"] for target in targets["targets"]]
+    assert job.keys() == {"job_name", "dns_sd_configs", "relabel_configs"}
+    found = [f"{name}:{asked['port']}" for asked in job["dns_sd_configs"] for name in asked["names"]]
+    assert job["relabel_configs"] == [{"target_label": "instance", "replacement": each} for each in found]
+    return found
 
 
 def agents() -> set[str]:

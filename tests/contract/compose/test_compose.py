@@ -1,14 +1,16 @@
 """The compose file has every service of the project, with its real settings, inside safe limits."""
 
+import os
 import re
 import shutil
 import subprocess
 from importlib import import_module
+from itertools import product
 from pathlib import Path
 from typing import get_type_hints
 
 import pytest
-from tests.contract.compose.composefile import DONE, HEALTHY, ROOT, Compose
+from tests.contract.compose.composefile import DONE, HEALTHY, ROOT, Compose, seaweedfs_catalog
 
 from exchange_sim.settings import SimSettings
 from k2.init import InitSettings
@@ -164,13 +166,15 @@ def test_state_is_kept(compose: Compose) -> None:
 
 
 def test_docker_reads_it() -> None:
-    """``docker compose config`` finds nothing wrong, with each profile and without."""
+    """``docker compose config`` finds nothing wrong, with each profile and without, on either catalog."""
     docker = shutil.which("docker")
     if docker is None or subprocess.run([docker, "compose", "version"], capture_output=True, check=False).returncode:
         pytest.skip("docker compose is not installed")
-    for profile in ([], *(["--profile", name] for name in ("sim", "monitoring", "batch", "console"))):
+    profiles = ([], *(["--profile", name] for name in ("sim", "monitoring", "batch", "console")))
+    for profile, changed in product(profiles, ({}, seaweedfs_catalog())):
         command = [docker, "compose", "--env-file", ".env.example", *profile, "config", "-q"]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        told = {**os.environ, **changed}
+        done = subprocess.run(command, cwd=ROOT, env=told, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 

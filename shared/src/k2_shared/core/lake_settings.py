@@ -51,7 +51,11 @@ class LakeSettings(Settings):
     )
     iceberg_timeout_s: float = Field(30.0, gt=0, le=300, description="for one answer of the catalog, in seconds")
     iceberg_cafile: CaFile | None = Field(None, description="PEM file of the authorities to trust, for the catalog")
-    s3_endpoint: str = Field("http://127.0.0.1:8333", pattern=r"^https?://", description="the object store")
+    s3_endpoint: str = Field(
+        "http://127.0.0.1:8333",
+        pattern=r"^https?://",
+        description="the object store; where it is set, what the catalog says of it counts for nothing",
+    )
     s3_access_key_id: str | None = Field(None, description="key of the object store")
     s3_secret_access_key: SecretStr | None = Field(None, description="that key's secret")
     s3_session_token: SecretStr | None = Field(None, description="session token, of keys that end")

@@ -35,7 +35,7 @@ from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.kafka.topics import Names
 from k2_shared.lake.object_store import CAFILE, ObjectStore
 from k2_shared.lake.rest import RestLake
-from k2_shared.lake.store_clients import KEYS_FILE
+from k2_shared.lake.store_clients import KEYS_FILE, OWN_ENDPOINT
 
 _TYPES: dict[str, IcebergType] = {
     "string": StringType(),
@@ -91,6 +91,7 @@ def _own(settings: LakeSettings) -> dict[str, str]:
         "cafile": settings.iceberg_cafile,
         "rest.sigv4.max-retries": "0",  # attempts are counted by who makes them
         KEYS_FILE: settings.s3_credentials_file,
+        OWN_ENDPOINT: settings.s3_endpoint if "s3_endpoint" in settings.model_fields_set else None,
     }
     if settings.s3_cafile:
         given |= {CAFILE: settings.s3_cafile, PY_IO_IMPL: f"{ObjectStore.__module__}.{ObjectStore.__name__}"}

@@ -4,13 +4,15 @@ from abc import ABC
 from pathlib import Path
 
 from pyiceberg.catalog import Catalog
-from pyiceberg.io import S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY, S3_SESSION_TOKEN, FileIO
+from pyiceberg.io import S3_ACCESS_KEY_ID, S3_ENDPOINT, S3_SECRET_ACCESS_KEY, S3_SESSION_TOKEN, FileIO
 from pyiceberg.typedef import EMPTY_DICT, Properties
 
 from k2_shared.core.aws_credentials import keys_in
 
 KEYS_FILE = "k2.s3-credentials-file"
 """The catalog's property with the file of the store's keys, which may be written anew at any time."""
+OWN_ENDPOINT = "k2.s3-endpoint"
+"""The catalog's property with the store's address as this client was told it: a catalog says one of its own network."""
 _OF_A_STORE = ("s3.", "client.", "py-io-impl")
 _NAMES = {
     "aws_access_key_id": S3_ACCESS_KEY_ID,
@@ -32,12 +34,16 @@ class StoreClients(Catalog, ABC):
         super().__init__(name, **properties)
 
     def _load_file_io(self, properties: Properties = EMPTY_DICT, location: str | None = None) -> FileIO:
-        properties = {**self._keys(), **properties}
+        properties = {**self._keys(), **properties, **self._address()}
         given = {**self.properties, **properties}
         how = tuple(sorted((name, str(value)) for name, value in given.items() if name.startswith(_OF_A_STORE)))
         if how not in self._clients:
             self._clients = {how: super()._load_file_io(properties, location)}  # keys are renewed, not gathered
         return self._clients[how]
+
+    def _address(self) -> dict[str, str]:
+        own = self.properties.get(OWN_ENDPOINT)
+        return {S3_ENDPOINT: own} if own else {}
 
     def _keys(self) -> dict[str, str]:
         """The keys of the file, if there is one; raises OSError where it has none at the moment."""
