@@ -4,11 +4,10 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 from tests import rounds
 from tests.rounds import Round
@@ -42,10 +41,11 @@ def main(name: str, about: str | None, faults: int, work: Work) -> int:
 
 def _side_by_side() -> dict[str, dict[str, object]]:
     """What this command finds on each catalog; its lines for people begin with the catalog's name."""
-    with ThreadPoolExecutor(len(_CATALOGS)) as told, ExitStack() as opened:  # who ends early ends the commands first
+    with ThreadPoolExecutor(2 * len(_CATALOGS)) as threads, ExitStack() as opened:  # who ends early ends commands first
         begun = {catalog: opened.enter_context(_command(catalog)) for catalog in _CATALOGS}
-        said = told.map(_found, begun, begun.values())
-        return {name: each for found in said for name, each in found.items()}
+        for catalog, running in begun.items():
+            threads.submit(_tell, catalog, running)
+        return dict(zip(begun, threads.map(_found, begun, begun.values()), strict=True))
 
 
 @contextmanager
@@ -60,17 +60,22 @@ def _command(catalog: Catalog) -> Iterator["subprocess.Popen[str]"]:
         running.wait()
 
 
-def _found(catalog: Catalog, running: "subprocess.Popen[str]") -> Mapping[str, Any]:
-    """What it finds.
+def _tell(catalog: Catalog, running: "subprocess.Popen[str]") -> None:
+    assert running.stderr is not None
+    for line in running.stderr:
+        sys.stderr.write(f"{catalog:<9}{line}")
+
+
+def _found(catalog: Catalog, running: "subprocess.Popen[str]") -> dict[str, object]:
+    """What it finds, which is its last line: parts of a service that work in it log before that.
 
     Raises:
         SystemExit: it ended without a word about that.
     """
-    assert running.stderr is not None
-    for line in running.stderr:
-        sys.stderr.write(f"{catalog:<9}{line}")
-    said, _ = running.communicate()
-    if not said:
-        raise SystemExit(f"on {catalog} it ended with {running.returncode}")
-    found: dict[str, Any] = json.loads(said)
-    return {catalog: found[catalog]}
+    assert running.stdout is not None
+    *_, said = ["", *running.stdout]
+    try:
+        found: dict[str, object] = json.loads(said)[catalog]
+    except (ValueError, TypeError, KeyError):
+        raise SystemExit(f"on {catalog} it ended with {running.wait()}") from None
+    return found

@@ -1,16 +1,20 @@
 """Hours are replaced on the real catalog: each in one snapshot, exactly once, and nothing else changes."""
 
 from collections.abc import Iterator
+from threading import Event, current_thread, main_thread
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from pyiceberg.expressions.visitors import _ManifestEvalVisitor, visit
+from pyiceberg.manifest import ManifestFile
 
 from k2_shared.core.errors import Halt
 from k2_shared.lake import replacement
 from k2_shared.lake.replacement import Outdated
 from k2_support.hourly import CONTRACT, Hourly, compared, hour_at, rows_of, sequences
 
+_MET_S = 10.0
 FIRST, SECOND, THIRD = (sequences(number, 10) for number in (0, 1, 2))
 
 
@@ -46,6 +50,30 @@ def test_an_hour_that_is_written_twice_is_there_once(hourly: Hourly) -> None:
     assert not hourly.hours().replace(compared(0, FIRST, before), _unread())
     assert hourly.put(0, FIRST)
     assert hourly.history() == [FIRST, FIRST]
+
+
+def test_manifests_are_judged_apart(hourly: Hourly, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library looks by several threads which manifests may have the old files; none is mistaken for another."""
+    hourly.put(0, FIRST)
+    hourly.put(-1, sequences(-1, 10))
+    meant, other = Event(), Event()
+    first = hourly.load().snapshots()[0].snapshot_id
+
+    def judge(self: _ManifestEvalVisitor, manifest: ManifestFile) -> bool:
+        """While the one with the old files is judged, the other one is, too."""
+        is_meant, is_alone = manifest.added_snapshot_id == first, current_thread() is main_thread()
+        if not (is_meant or is_alone):
+            meant.wait(_MET_S)
+        self.partition_fields = manifest.partitions
+        if not is_alone:
+            (meant if is_meant else other).set()
+            other.wait(_MET_S)
+        return bool(visit(self.partition_filter, self))
+
+    monkeypatch.setattr(_ManifestEvalVisitor, "eval", judge)
+    late = sequences(0, 13)
+    assert hourly.put(0, late)
+    assert hourly.found() == sequences(-1, 10) + late
 
 
 def _unread() -> Iterator[pa.Table]:

@@ -1,6 +1,6 @@
 """One commit to a table: rows and what is said of them, all or nothing."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pyiceberg.manifest import DataFile, ManifestFile
 from pyiceberg.table import Table, Transaction
@@ -32,6 +32,11 @@ class _Replacing(_OverwriteFiles, _MergeAppendFiles):
 
     The library's overwrite merges none, and keeps for ever those that name deleted files alone.
     """
+
+    def _build_manifest_evaluator(self, spec_id: int) -> Callable[[ManifestFile], bool]:
+        """One judge for each manifest: it remembers which one it is at, and the library asks by several threads."""
+        made = super()._build_manifest_evaluator
+        return lambda manifest: made(spec_id)(manifest)
 
     def _existing_manifests(self) -> list[ManifestFile]:
         found = super()._existing_manifests()
