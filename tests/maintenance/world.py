@@ -29,6 +29,7 @@ from k2_support.http_proxy import HttpProxy
 
 _LOSES = "is at work on"
 _APPENDS = 50
+_APPENDED_S = 1.0
 _PATIENCE_S = 600.0
 _SETTINGS = {
     "MAINTENANCE_SNAPSHOT_AGE_S": "5",
@@ -134,6 +135,7 @@ async def running(settings: RunSettings, stack: Stack, folder: Path, seed: int) 
     """Both worlds on one prefix, under load, with something in each table."""
     async with AsyncExitStack() as opened:
         lake = await opened.enter_async_context(lake_running(settings, stack, folder / "lake", seed))
+        lake.load.every_s = _APPENDED_S
         tiers = await opened.enter_async_context(tiers_running(settings, stack, folder / "tiers", seed))
         for contract in contracts.audit_tables().values():
             iceberg.create(lake.catalog(), lake.names, contract)

@@ -13,13 +13,14 @@ from k2_shared.core.settings import RunSettings
 from k2_shared.kafka import clients
 from k2_shared.kafka.topics import Names, partition_for
 
-_EVERY_S = 0.25
 _TRADES = 6
 _ABORTED = 0.1
 
 
 class Load:
-    """Writes until the block ends, with pauses where it is told to pause."""
+    """Writes until the block ends, a batch every ``every_s`` seconds, with pauses where it is told to pause."""
+
+    every_s = 0.25
 
     def __init__(self, settings: RunSettings, names: Names, content: Content) -> None:
         self.content = content
@@ -66,7 +67,7 @@ class Load:
             await send(agent, self._names, validated)
             await (agent.abort_transaction() if self._rng.random() < _ABORTED else agent.commit_transaction())
             self.batches += 1
-            await asyncio.sleep(_EVERY_S)
+            await asyncio.sleep(self.every_s)
 
 
 async def send(producer: Any, names: Names, records: Iterable[Outgoing]) -> None:
