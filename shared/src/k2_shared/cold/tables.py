@@ -1,12 +1,11 @@
-"""The offloads of a run's cold tables, opened for who works at them."""
+"""The offloads of a run's cold tables, and the restores from them, opened for who works at them."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-
-from clickhouse_connect.driver.client import Client
-from pyiceberg.catalog import Catalog
+from typing import TypeVar
 
 from k2_shared.cold.offload import ColdOffload
+from k2_shared.cold.restoring import WarmRestore
 from k2_shared.core import contracts
 from k2_shared.core.contracts import ColdTableContract
 from k2_shared.core.lake_settings import ColdSettings
@@ -17,6 +16,7 @@ from k2_shared.lake.connection import connected
 from k2_shared.lake.replacement import HourlyTable
 from k2_shared.warm.client import connect, database, failures
 
+Made = TypeVar("Made", ColdOffload, WarmRestore)
 _TRADES = ("raw_trades", "bronze_trades", "silver_trades")  # before the candles that are made of them
 
 
@@ -36,20 +36,37 @@ def opened(
         ConfigError: a table does not exist or is not as its contract says, or ClickHouse refuses the login.
         Unavailable: ClickHouse, the catalog or the store do not answer.
     """
-    names = Names(settings.k2_prefix)
-    with connected(settings) as catalog, closing(connect(settings, database(settings, names))) as client:
-        found = {name: _opened(settings, names, catalog, client, each, retries(name)) for name, each in tables.items()}
-        with failures(settings):
-            yield found
+    with _opened(settings, tables, retries, ColdOffload) as found:
+        yield found
 
 
+@contextmanager
+def restores(
+    settings: ColdSettings, tables: Mapping[str, ColdTableContract], retries: Callable[[str], RetryBudget]
+) -> Iterator[dict[str, WarmRestore]]:
+    """The restores of what tables are offloaded from, by their names, as ``opened``. Blocks.
+
+    Raises:
+        ConfigError: a table does not exist or is not as its contract says, or ClickHouse refuses the login.
+        Unavailable: ClickHouse, the catalog or the store do not answer.
+    """
+    with _opened(settings, tables, retries, WarmRestore) as found:
+        yield found
+
+
+@contextmanager
 def _opened(
     settings: ColdSettings,
-    names: Names,
-    catalog: Catalog,
-    client: Client,
-    contract: ColdTableContract,
-    retries: RetryBudget,
-) -> ColdOffload:
-    table = iceberg.found(catalog, names, contract)
-    return ColdOffload(contract, settings, client, HourlyTable(table, contract.name, contract.hour_by, retries))
+    tables: Mapping[str, ColdTableContract],
+    retries: Callable[[str], RetryBudget],
+    kind: type[Made],
+) -> Iterator[dict[str, Made]]:
+    names = Names(settings.k2_prefix)
+    with connected(settings) as catalog, closing(connect(settings, database(settings, names))) as client:
+        found = {}
+        for name, contract in tables.items():
+            table = iceberg.found(catalog, names, contract)
+            hourly = HourlyTable(table, contract.name, contract.hour_by, retries(name))
+            found[name] = kind(contract, settings, client, hourly)
+        with failures(settings):
+            yield found

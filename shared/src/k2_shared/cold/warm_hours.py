@@ -10,6 +10,7 @@ import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
 from k2_shared.arrow.slices import sliced
+from k2_shared.cold.bounds import bounds, within
 from k2_shared.cold.fingerprint import Fingerprint, checksum, hour_number, row_hash, sums
 from k2_shared.cold.hours import Hour, TierHour
 from k2_shared.core.aws_credentials import StoreKeys
@@ -98,9 +99,9 @@ class TierHours:
         """About how many rows the warm tier has of each hour, repeats that no merge has dropped yet among them."""
         sql = (
             f"SELECT {hour_number(self._contract)} AS hour_number, count() FROM {self._contract.relation} "  # noqa: S608
-            f"WHERE {self._within} GROUP BY hour_number"
+            f"WHERE {within(self._contract)} GROUP BY hour_number"
         )
-        found = self._client.query(sql, _bounds(first, last)).result_rows
+        found = self._client.query(sql, bounds(first, last)).result_rows
         return {Hour(number): rows for number, rows in found}
 
     def warm(self, first: Hour, last: Hour) -> dict[Hour, TierHour]:
@@ -122,21 +123,21 @@ class TierHours:
         """
         sides = (
             f"SELECT tuple({', '.join(self._keys.values())}) AS key, {self._amount} * {warm} AS in_warm, "  # noqa: S608
-            f"{self._amount} * {1 - warm} AS in_cold FROM {relation} WHERE {self._within}"
+            f"{self._amount} * {1 - warm} AS in_cold FROM {relation} WHERE {within(self._contract)}"
             for warm, relation in ((1, self._contract.relation), (0, source.sql))
         )
         sql = (
             "SELECT count() FROM (SELECT key, max(in_warm) AS warm, max(in_cold) AS cold "  # noqa: S608
             f"FROM ({' UNION ALL '.join(sides)}) GROUP BY key HAVING cold > warm)"
         )
-        ((count,),) = self._ask(sql, _bounds(hour, hour) | source.parameters)
+        ((count,),) = self._ask(sql, bounds(hour, hour) | source.parameters)
         return int(count)
 
     def differing(self, source: ColdSource, hour: Hour, most: int) -> list[KeyDifference]:
         """The first keys of an hour that one tier lacks, or of which the tiers' rows differ, in their order."""
         sides = (
             f"SELECT tuple({', '.join(self._keys.values())}) AS key, {row_hash(self._contract)} AS hash, "  # noqa: S608
-            f"{warm} AS in_warm, {1 - warm} AS in_cold FROM {relation} WHERE {self._within}"
+            f"{warm} AS in_warm, {1 - warm} AS in_cold FROM {relation} WHERE {within(self._contract)}"
             for warm, relation in ((1, self._contract.relation), (0, source.sql))
         )
         sql = (
@@ -144,7 +145,7 @@ class TierHours:
             f"FROM ({' UNION ALL '.join(sides)}) GROUP BY key, hash HAVING warm != cold) "
             "GROUP BY key ORDER BY key LIMIT {most:UInt32}"
         )
-        found = self._ask(sql, _bounds(hour, hour) | source.parameters | {"most": most})
+        found = self._ask(sql, bounds(hour, hour) | source.parameters | {"most": most})
         return [KeyDifference(dict(zip(self._keys, key, strict=True)), warm, cold) for key, warm, cold in found]
 
     def slices(self, hour: Hour, slice_rows: int = SLICE_ROWS) -> Iterator[pa.Table]:
@@ -159,29 +160,29 @@ class TierHours:
     def _slices(self, hour: Hour, symbols: Sequence[tuple[str, str]], slice_rows: int) -> Iterator[pa.Table]:
         sql = (
             f"SELECT {', '.join(self._names)} FROM {self._contract.relation} "  # noqa: S608  # a contract's
-            f"WHERE {self._within} AND (exchange, symbol) IN {{symbols:Array(Tuple(String, String))}}"
+            f"WHERE {within(self._contract)} AND (exchange, symbol) IN {{symbols:Array(Tuple(String, String))}}"
         )
-        given = _bounds(hour, hour) | {"symbols": list(symbols)}
+        given = bounds(hour, hour) | {"symbols": list(symbols)}
         with self._client.query_arrow_stream(sql, given, settings=_FINAL) as stream:
             yield from sliced(stream, slice_rows)
 
     def _symbols(self, hour: Hour) -> Mapping[tuple[str, str], int]:
         sql = (
             f"SELECT exchange, symbol, count() FROM {self._contract.relation} "  # noqa: S608  # a contract's
-            f"WHERE {self._within} GROUP BY exchange, symbol ORDER BY exchange, symbol"
+            f"WHERE {within(self._contract)} GROUP BY exchange, symbol ORDER BY exchange, symbol"
         )
-        return {(exchange, symbol): count for exchange, symbol, count in self._ask(sql, _bounds(hour, hour))}
+        return {(exchange, symbol): count for exchange, symbol, count in self._ask(sql, bounds(hour, hour))}
 
     def _tier(self, relation: str, first: Hour, last: Hour, given: dict[str, str]) -> dict[Hour, TierHour]:
         contract, summed = self._contract, sums(self._contract)
         oldest = f"min({_MICROSECOND.format(contract.kept_by)})" if self._has_kept_by else "NULL"
         sql = (
             f"SELECT {hour_number(contract)} AS hour_number, count(), {checksum(contract)}, {oldest}, "  # noqa: S608
-            f"{', '.join(summed.values())} FROM {relation} WHERE {self._within} GROUP BY hour_number"
+            f"{', '.join(summed.values())} FROM {relation} WHERE {within(self._contract)} GROUP BY hour_number"
         )
         return {
             Hour(number): TierHour(Fingerprint(rows, _sums(summed, totals), total), _moment(oldest_us))
-            for number, rows, total, oldest_us, *totals in self._ask(sql, _bounds(first, last) | given)
+            for number, rows, total, oldest_us, *totals in self._ask(sql, bounds(first, last) | given)
         }
 
     def _oldest(self, first: Hour, last: Hour) -> dict[Hour, datetime | None]:
@@ -189,9 +190,10 @@ class TierHours:
         contract = self._contract
         sql = (
             f"SELECT {hour_number(contract)} AS hour_number, min({_MICROSECOND.format(contract.kept_by)}) "  # noqa: S608
-            f"FROM {contract.kept_in} WHERE timeframe = {{timeframe:String}} AND {self._within} GROUP BY hour_number"
+            f"FROM {contract.kept_in} WHERE timeframe = {{timeframe:String}} AND {within(contract)} "
+            "GROUP BY hour_number"
         )
-        given = _bounds(first, last) | {"timeframe": contract.name.removeprefix(_TIMEFRAMED)}
+        given = bounds(first, last) | {"timeframe": contract.name.removeprefix(_TIMEFRAMED)}
         return {Hour(number): _moment(oldest_us) for number, oldest_us in self._ask(sql, given)}
 
     def _ask(self, sql: str, given: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
@@ -217,12 +219,6 @@ class TierHours:
     def _has_kept_by(self) -> bool:
         return self._contract.kept_by in self._names
 
-    @property
-    def _within(self) -> str:
-        time = "fromUnixTimestamp64Micro({{{}:Int64}}, 'UTC')"
-        by = self._contract.hour_by
-        return f"{by} >= {time.format('begin')} AND {by} < {time.format('end')}"
-
 
 def packed(counts: Mapping[tuple[str, str], int], most: int) -> Iterator[list[tuple[str, str]]]:
     """Symbols by their rows, in their order, together as long as they have ``most`` rows at most. Pure."""
@@ -235,14 +231,6 @@ def packed(counts: Mapping[tuple[str, str], int], most: int) -> Iterator[list[tu
         total += count
     if held:
         yield held
-
-
-def _bounds(first: Hour, last: Hour) -> dict[str, Any]:
-    return {"begin": _us(first.start), "end": _us(last.end)}
-
-
-def _us(moment: datetime) -> int:
-    return int(moment.timestamp()) * 1_000_000
 
 
 def _moment(us: int | None) -> datetime | None:

@@ -1,0 +1,1 @@
+"""The warm tier put back from the cold one."""
