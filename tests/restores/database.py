@@ -5,6 +5,8 @@ import os
 import subprocess
 from pathlib import Path
 
+from tests.faults.supervisor import until
+from tests.restores.objects import copied
 from tests.restores.steps import Steps
 from tests.restores.world import Unequal, World
 
@@ -12,6 +14,8 @@ from k2_local.identity import identity_of
 from k2_local.postgres import DATABASE, USER, program
 from k2_local.stack_state import StackState
 from k2_support.ports import HOST
+
+_TABLE, _COMMITS = "bronze_crypto_trades", 24
 
 
 async def restored(world: World, steps: Steps) -> None:
@@ -34,6 +38,42 @@ async def restored(world: World, steps: Steps) -> None:
         await world.start("iceberg_sink")
         await world.feed(5)
         await world.settle()
+    await _with_the_bucket(world, steps)
+
+
+async def _with_the_bucket(world: World, steps: Steps) -> None:
+    """A dump of long ago needs the objects of its time: of former metadata the catalog keeps some versions alone."""
+    dump, folder = world.folder / "whole.dump", world.folder / "whole"
+    with steps.step("backup: the sink stopped, pg_dump and every object together"):
+        await world.stop("iceberg_sink")
+        _postgres(world, "pg_dump", "--format=custom", f"--file={dump}")
+        await asyncio.to_thread(copied, world, "out", folder)
+        await world.start("iceberg_sink")
+    with steps.step("more commits than versions of metadata are kept; then PostgreSQL is gone"):
+        for _ in range(_COMMITS):
+            await _commit(world)
+        await world.settle()
+        await world.stop("iceberg_sink")
+        await asyncio.to_thread(_lost, world)
+    with steps.step("pg_restore alone: the sink says what lacks, and does nothing"):
+        await asyncio.to_thread(_put_back, world, dump)
+        await world.refuses("iceberg_sink", "XXXX")
+    with steps.step("the objects copied back too: the sink goes on, each table equals its topics"):
+        await asyncio.to_thread(copied, world, "back", folder)
+        await world.start("iceberg_sink")
+        await world.settle()
+
+
+async def _commit(world: World) -> None:
+    """One more commit of a table."""
+    before = _head(world)
+    await world.feed(1)
+    await until(lambda: asyncio.to_thread(lambda: _head(world) != before), "a commit")
+
+
+def _head(world: World) -> int | None:
+    head: int | None = dict(world.told.tables(world.environment))[_TABLE].metadata.current_snapshot_id
+    return head
 
 
 def _rows(world: World) -> dict[str, int]:

@@ -29,6 +29,7 @@ class Steps:
             held = True
         except K2Error as error:
             self.unequal.append(f"{name}: {error}")
+            CONSOLE.print(self.unequal[-1], style="red")
             raise
         finally:
             self.done.append((name, held, time.monotonic() - began))
@@ -39,5 +40,3 @@ class Steps:
         for name, held, seconds in self.done:
             table.add_row(name, "yes" if held else "NO", f"{seconds:.0f}")
         CONSOLE.print(table)
-        for line in self.unequal:
-            CONSOLE.print(line, style="red")

@@ -16,8 +16,9 @@ from k2_shared.kafka.offsets import offset_ranges_now
 from k2_shared.kafka.topics import administration
 
 _EXPIRING = ("raw_trades", "bronze_trades", "silver_trades")
+# Not what time alone changes.
 _CANDLES = "SELECT * EXCEPT written_at FROM candles FINAL ORDER BY timeframe, exchange, symbol, window_start"
-_READ = "SELECT * FROM ohlcv ORDER BY timeframe, exchange, symbol, window_start"
+_READ = "SELECT * EXCEPT is_closed FROM ohlcv ORDER BY timeframe, exchange, symbol, window_start"
 
 
 async def restored(world: World, steps: Steps) -> None:
