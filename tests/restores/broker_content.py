@@ -1,5 +1,6 @@
 """Everything that a broker holds: records, the offsets of groups, the ids of transactions."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -8,7 +9,6 @@ from k2_shared.core import contracts
 from k2_shared.core.settings import RunSettings
 from k2_shared.kafka import clients
 from k2_shared.kafka.topics import Names, administration
-from k2_support.topics import read
 
 _TRANSACTIONS, _PARTITIONS = "__transaction_state", 4
 _POLL_MS = 500
@@ -18,16 +18,13 @@ Content = dict[str, dict[Any, Any]]
 
 async def everything(settings: RunSettings, names: Names) -> Content:
     """All of it by kind; equal for brokers that hold the same."""
-    found: Content = {}
-    for topic in contracts.topics():
-        for kind, committed in (("committed", True), ("all", False)):
-            records = await read(settings, names, topic, committed=committed)
-            found[f"{topic}, {kind} records"] = {
-                (each.partition, each.offset): (each.timestamp, each.key, each.value, each.headers) for each in records
-            }
-    found["offsets of groups"] = await _groups(settings, names)
-    found["transactional ids"] = await _transactions(settings, names)
-    return found
+    every = [at for topic in contracts.topics() for at in names.partitions(topic)]
+    return {
+        "committed records": await _records(settings, every, committed=True),
+        "records": await _records(settings, every, committed=False),
+        "offsets of groups": await _groups(settings, names),
+        "transactional ids": await _transactions(settings, names),
+    }
 
 
 def unlike(before: Content, now: Content) -> list[str]:
@@ -51,13 +48,27 @@ async def _groups(settings: RunSettings, names: Names) -> dict[Any, Any]:
 async def _transactions(settings: RunSettings, names: Names) -> dict[Any, Any]:
     """By transactional id the last that the coordinator wrote of it: producer id, epoch, how its transaction ended."""
     every = [TopicPartition(_TRANSACTIONS, number) for number in range(_PARTITIONS)]
-    reader = clients.consumer(settings, committed=False)
-    found: dict[Any, Any] = {}
+    found = await _read(settings, every, committed=False)
+    return {each.key: each.value for each in found if names.prefix.encode() in each.key}
+
+
+async def _records(settings: RunSettings, every: Sequence[TopicPartition], *, committed: bool) -> dict[Any, Any]:
+    """By place: time, key, value and headers."""
+    return {
+        (each.topic, each.partition, each.offset): (each.timestamp, each.key, each.value, each.headers)
+        for each in await _read(settings, every, committed=committed)
+    }
+
+
+async def _read(settings: RunSettings, every: Sequence[TopicPartition], *, committed: bool) -> list[Any]:
+    """Every record up to where partitions end now, each partition in order."""
+    reader = clients.consumer(settings, committed=committed)
+    found: list[Any] = []
     async with clients.started(reader, settings):
         reader.assign(every)
         ends = await reader.end_offsets(every)
         await reader.seek_to_beginning(*every)
         while any([await reader.position(at) < ends[at] for at in every]):
             for batch in (await reader.getmany(timeout_ms=_POLL_MS)).values():
-                found |= {each.key: each.value for each in batch if names.prefix.encode() in each.key}
+                found += batch
     return found

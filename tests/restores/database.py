@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 from tests.faults.supervisor import until
+from tests.restores.layers import nine_layers
 from tests.restores.objects import copied
 from tests.restores.steps import Steps
 from tests.restores.world import Unequal, World
@@ -27,6 +28,7 @@ async def restored(world: World, steps: Steps) -> None:
     with steps.step("commits after it; then PostgreSQL and all of its data are gone"):
         await world.feed(20)
         await world.settle()
+        await asyncio.to_thread(world.offload)
         await world.stop("iceberg_sink")
         now = _rows(world)
         await asyncio.to_thread(_lost, world)
@@ -34,10 +36,12 @@ async def restored(world: World, steps: Steps) -> None:
         await asyncio.to_thread(_put_back, world, dump)
         if (found := _rows(world)) != then or found == now:
             raise Unequal(f"rows at the dump {then}, before the loss {now}, restored {found}")
-    with steps.step("the sink goes on from there: each table equals its topics"):
+    with steps.step("sink and offload go on from there: each table equals its topics, nine layers are equal"):
         await world.start("iceberg_sink")
         await world.feed(5)
         await world.settle()
+        await asyncio.to_thread(world.offload)
+        await asyncio.to_thread(nine_layers, world)
     await _with_the_bucket(world, steps)
 
 
