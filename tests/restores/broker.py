@@ -24,7 +24,7 @@ async def restored(world: World, steps: Steps) -> None:
         demand(unlike(before, await everything(world.settings, world.names)))
     with steps.step("the agents go on: each table equals its topics"):
         await world.start(*STAGES, *SINKS)
-        await world.feed(20)
+        await world.feed(10)
         await world.settle()
     with steps.step("a backup older than the tables: both sinks refuse and say what was lost"):
         await world.stop(*STAGES, *SINKS)

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from tests.own_stack import folder_in, own_stack
-from tests.restores import broker, bucket, database, warm
+from tests.restores import broker, bucket, database, lake, warm
 from tests.restores.steps import Steps
 from tests.restores.world import World, running
 from tests.rounds import CONSOLE
@@ -21,10 +21,11 @@ from k2_local.child import terminable
 from k2_shared.core.errors import K2Error
 from k2_shared.core.settings import RunSettings
 
-_FILLED = 40  # batches
+_FILLED = 20  # batches
 RESTORES: Mapping[str, Callable[[World, Steps], Awaitable[None]]] = {
     "broker": broker.restored,
     "postgresql": database.restored,
+    "lake": lake.restored,
     "clickhouse": warm.restored,
     "bucket": bucket.restored,
 }

@@ -26,7 +26,7 @@ async def restored(world: World, steps: Steps) -> None:
     with steps.step("every hour is in cold; Kafka deletes what it has of raw, bronze and silver; more comes"):
         await asyncio.to_thread(world.offload)
         begins = await _deleted(world)
-        await world.feed(20)
+        await world.feed(10)
         await world.settle()
         candles = _all(world)
     with steps.step("ClickHouse and all of its data are gone; k2 init makes its tables"):

@@ -88,17 +88,18 @@ class World:
             if end is None or end.exit_code:
                 raise Unequal(f"{service} did not stop in order: {end}")
 
-    async def refuses(self, service: str, said: str) -> None:
-        """Start an agent that must end with exit 3 and say this.
+    async def refuses(self, service: str, said: str, code: int = 3, **environment: str) -> None:
+        """Start an agent that must end with an exit code and say this.
 
         Raises:
-            Unequal: it ends otherwise, or works.
+            Unequal: it ends otherwise.
+            Unavailable: it works.
         """
         agent = self.agents[service]
-        agent.start()
-        end = await agent.wait_end()
+        agent.start(**environment)
+        end = await agent.wait_end(ARRIVAL_S)
         lines = end.log.read_text()
-        if end.exit_code != 3 or said not in lines:
+        if end.exit_code != code or said not in lines:
             raise Unequal(f"{service} ended with {end.exit_code} and does not say {said!r}: {lines[-500:]}")
 
     async def settle(self) -> None:
