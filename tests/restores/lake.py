@@ -45,5 +45,6 @@ async def _commit(world: World) -> None:
 
 
 def _head(world: World) -> int | None:
-    head: int | None = dict(world.told.tables(world.environment))[_TABLE].metadata.current_snapshot_id
+    found = next(table for name, table in world.told.tables(world.environment) if name == _TABLE)
+    head: int | None = found.metadata.current_snapshot_id
     return head
