@@ -30,7 +30,7 @@ async def restored(world: World, steps: Steps) -> None:
         await asyncio.to_thread(lost, world)
     with steps.step("pg_restore alone: the sink says what lacks, and does nothing"):
         await asyncio.to_thread(put_back, world, dump)
-        await world.refuses("iceberg_sink", ".metadata.json", code=4, SINK_COMMIT_ATTEMPTS="2")
+        await world.refuses("iceberg_sink", "does not exist", code=2)
     with steps.step("the objects copied back too: the sink goes on, each table equals its topics"):
         await asyncio.to_thread(copied, world, "back", folder)
         await world.start("iceberg_sink")

@@ -52,7 +52,7 @@ COMMANDS = {
         "Print or draw a symbol's candles: exact, and each says whether it is complete.",
     ),
     "candles": ("k2.candles.command:app", "Candles of the warm tier (ClickHouse)."),
-    "warm": ("k2.warm.command:app", "The warm tier (ClickHouse): rows put back from the cold tier."),
+    "warm": ("k2.warm.command:app", "The warm tier (ClickHouse): rows from cold."),
     "offload": ("k2.cold.offload_command:app", "The cold tier (Iceberg): hours of the warm tier."),
     "consistency": (
         "k2.cold.consistency_command:consistency",
