@@ -1,13 +1,15 @@
 """Hours are replaced on the real catalog: each in one snapshot, exactly once, and nothing else changes."""
 
-from collections.abc import Iterator
-from threading import Event, current_thread, main_thread
+from collections.abc import Callable, Iterator
+from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from pyiceberg.expressions.visitors import _ManifestEvalVisitor, visit
+from pyiceberg.expressions.visitors import manifest_evaluator
 from pyiceberg.manifest import ManifestFile
+from pyiceberg.table.update import snapshot
 
 from k2_shared.core.errors import Halt
 from k2_shared.lake import replacement
@@ -52,6 +54,7 @@ def test_an_hour_that_is_written_twice_is_there_once(hourly: Hourly) -> None:
     assert hourly.history() == [FIRST, FIRST]
 
 
+@pytest.mark.parametrize("hourly", [CONTRACT.partition_by[::-1]], indirect=True)
 def test_manifests_are_judged_apart(hourly: Hourly, monkeypatch: pytest.MonkeyPatch) -> None:
     """The library looks by several threads which manifests may have the old files; none is mistaken for another."""
     hourly.put(0, FIRST)
@@ -59,18 +62,28 @@ def test_manifests_are_judged_apart(hourly: Hourly, monkeypatch: pytest.MonkeyPa
     meant, other = Event(), Event()
     first = hourly.load().snapshots()[0].snapshot_id
 
-    def judge(self: _ManifestEvalVisitor, manifest: ManifestFile) -> bool:
-        """While the one with the old files is judged, the other one is, too."""
-        is_meant, is_alone = manifest.added_snapshot_id == first, current_thread() is main_thread()
-        if not (is_meant or is_alone):
-            meant.wait(_MET_S)
-        self.partition_fields = manifest.partitions
-        if not is_alone:
-            (meant if is_meant else other).set()
-            other.wait(_MET_S)
-        return bool(visit(self.partition_filter, self))
+    class Looked(list[Any]):
+        """Fields of a manifest at which a judge looks one by one, while another manifest is judged."""
 
-    monkeypatch.setattr(_ManifestEvalVisitor, "eval", judge)
+        def __getitem__(self, place: Any) -> Any:
+            meant.set()
+            other.wait(_MET_S)
+            return super().__getitem__(place)
+
+    def made(*given: Any) -> Callable[[ManifestFile], bool]:
+        judge: Callable[[Any], bool] = manifest_evaluator(*given)
+
+        def judged(manifest: ManifestFile) -> bool:
+            if manifest.added_snapshot_id == first:
+                return judge(SimpleNamespace(partitions=Looked(manifest.partitions or ())))
+            meant.wait(_MET_S)
+            found = judge(manifest)
+            other.set()
+            return found
+
+        return judged
+
+    monkeypatch.setattr(snapshot, "manifest_evaluator", made)
     late = sequences(0, 13)
     assert hourly.put(0, late)
     assert hourly.found() == sequences(-1, 10) + late
