@@ -47,6 +47,7 @@ NEED_THE_BROKER = (
     "dlq show 0:0",
     "dlq replay --reason bad_magic",
     "maintenance run",
+    "warm restore --dry-run",
     "probe-broker",
     "probe-broker --after-restart marks",
     "init",
@@ -58,6 +59,7 @@ NEED_THE_CATALOG = (
     "offload run",
     "offload status",
     "consistency",
+    "warm restore",
 )
 NEED_CLICKHOUSE = (
     "sql SELECT(1)",

@@ -1,5 +1,6 @@
 """The compose file and its example environment, read once."""
 
+import os
 import re
 
 import pytest
@@ -7,6 +8,16 @@ import yaml
 from tests.contract.compose.composefile import ROOT, Compose, replaced_by_defaults
 
 _COMMENT = re.compile(r"^\s*#.*$", re.MULTILINE)
+
+
+_SERVERS = ("KAFKA_", "SCHEMA_REGISTRY_", "ICEBERG_", "S3_", "CLICKHOUSE_")
+
+
+@pytest.fixture(autouse=True)
+def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the servers that the tests run on: what the files do not say has its default."""
+    for name in [each for each in os.environ if each.startswith(_SERVERS)]:
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture(scope="session")
