@@ -33,6 +33,7 @@ def test_trades_follow_each_other_at_the_pace_of_their_market() -> None:
     assert (first.timestamp, last.timestamp) == (60_000_000, 60_500_000)
 
 
+@pytest.mark.long
 async def test_a_sink_of_few_symbols_is_measured_beside_a_plain_insert() -> None:
     """Of the same trades, each of which the sink has put into a candle, else the benchmark ends."""
     ours, plain = await measure_inserts(2_000, Market(symbols=4, step_us=1_000))

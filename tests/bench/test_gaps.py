@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 
+import pytest
 from tests.bench.many_gaps import SYMBOL, Operations, Rig, costs
 
 from k2_shared.core import contracts
@@ -12,6 +13,7 @@ FACTOR = 10.0  # a hundred times as many gaps; what walks all of them takes a hu
 ONE_BY_ONE = ("trade", "lost", "late", "tick", "look", "page", "saving")
 
 
+@pytest.mark.long
 def test_an_operation_costs_with_100000_gaps_about_what_it_costs_with_1000() -> None:
     """Each of them, and what a checkpoint writes; the largest record stays far below the topic's limit."""
     few, many = costs(1_000), costs(100_000)

@@ -67,6 +67,7 @@ def test_the_last_line_has_both_ways_alone_and_together() -> None:
     assert len(tables(found)) == 4
 
 
+@pytest.mark.long
 async def test_the_same_rows_are_inserted_in_both_ways() -> None:
     """Each costs both processes something; the sink is a process of its own."""
     ours, plain = await measure_inserts(3_000)

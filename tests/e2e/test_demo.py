@@ -19,6 +19,7 @@ STAGES = ("raw", "bronze", "silver")
 KILLED = ("silver", "gold", "iceberg_sink", "warm_sink")
 
 
+@pytest.mark.long
 def test_other_recordings_reconcile(demos: Demos, tmp_path: Path) -> None:
     """Of other symbols and days; ids that a venue never sent are fetched, and gold comes back after kill -9."""
     binance(tmp_path / "recorded", "shibusdt", 900, unfit=3)

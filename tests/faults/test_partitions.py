@@ -65,6 +65,7 @@ async def test_a_partition_whose_commit_hangs_holds_up_no_other(run: Run, behind
     assert sorted(await run.read(committed=False)) == sorted([b"slow", *[b"%d" % number for number in others] * 3])
 
 
+@pytest.mark.long
 async def test_an_agent_that_cannot_write_reads_no_further(
     run: Run, behind: Run, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:

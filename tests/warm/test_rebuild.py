@@ -76,6 +76,7 @@ async def test_without_a_sink_the_next_start_makes_them(
     await feeder.arrive(tables)
 
 
+@pytest.mark.long
 async def test_a_sink_that_read_wrong_candles_goes_on_from_those_that_were_made_again(
     feeder: Feeder, agents: Agents, tables: WarmTables, names: Names
 ) -> None:

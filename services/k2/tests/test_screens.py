@@ -158,7 +158,14 @@ def run(wanted: Sequence[Command], environment: Mapping[str, str], columns: int,
     return done.stdout.decode()
 
 
-@pytest.mark.parametrize(("columns", "before"), [(80, ()), (200, ("env", "NO_COLOR=1")), (0, ())])
+@pytest.mark.parametrize(
+    ("columns", "before"),
+    [
+        (80, ()),
+        pytest.param(200, ("env", "NO_COLOR=1"), marks=pytest.mark.long),
+        pytest.param(0, (), marks=pytest.mark.long),
+    ],
+)
 async def test_names_are_whole_and_colours_are_for_terminals(
     shown: tuple[list[Command], Mapping[str, str]], columns: int, before: Sequence[str]
 ) -> None:

@@ -236,7 +236,14 @@ def test_a_closed_pipe_ends_the_query(server: Client, mark: str, form: str) -> N
     wait_for(lambda: not is_running(server, mark), DEADLINE_S, "the query to end")
 
 
-@pytest.mark.parametrize("form", [["--json"], ["--csv"], ["--parquet", "/dev/null", "--force"]])
+@pytest.mark.parametrize(
+    "form",
+    [
+        ["--json"],
+        pytest.param(["--csv"], marks=pytest.mark.long),
+        pytest.param(["--parquet", "/dev/null", "--force"], marks=pytest.mark.long),
+    ],
+)
 def test_a_long_result_is_never_held(form: Sequence[str], tmp_path: Path) -> None:
     """Of eight times as many rows a process holds hardly more."""
     held = [_peak_mb(LONG.format(rows=rows), form, tmp_path) for rows in (250_000, 2_000_000)]

@@ -3,6 +3,7 @@
 from typing import Any
 from urllib.request import urlopen
 
+import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -124,6 +125,7 @@ async def test_an_open_transaction_is_the_end(
     await exporter.says(lag=7, offset=1)
 
 
+@pytest.mark.long
 async def test_a_topic_that_goes_away_leaves_the_other_groups_measured(
     topics: dict[str, int], agents: Agents, run_settings: RunSettings, names: Names
 ) -> None:

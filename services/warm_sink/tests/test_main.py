@@ -99,6 +99,7 @@ async def test_a_group_that_was_set_back_changes_nothing(
     assert child.stop() == 0
 
 
+@pytest.mark.long
 async def test_a_table_that_was_emptied_is_filled_again(feeder: Feeder, agents: Agents, tables: WarmTables) -> None:
     """From Kafka, though the group had read it; the log says so."""
     child = start(agents)

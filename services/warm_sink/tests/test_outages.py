@@ -92,9 +92,8 @@ def _inserts_candles(method: str, path: str) -> bool:
     return method == "POST" and "candles" in path and "INSERT" in path.upper()
 
 
-@pytest.mark.parametrize(
-    "answered", [pytest.param(True, marks=pytest.mark.long), False], ids=["answered", "answer lost"]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("answered", [True, False], ids=["answered", "answer lost"])
 async def test_a_table_that_is_emptied_while_rows_go_into_it_is_filled_again(
     feeder: Feeder, agents: Agents, tables: WarmTables, server: HttpProxy, answered: bool
 ) -> None:

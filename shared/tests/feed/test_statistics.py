@@ -166,6 +166,7 @@ async def test_a_feeds_agents_count_what_the_feeds_say(
     assert await asyncio.to_thread(child.stop) == 0
 
 
+@pytest.mark.long
 async def test_the_counts_of_a_killed_feed_begin_anew(
     topics: dict[str, int], agents: Agents, run_settings: RunSettings, names: Names
 ) -> None:

@@ -73,6 +73,7 @@ async def test_every_topic_is_read_in_every_codec(
     assert await clients.latest(run_settings, at, len(data)) == {b"key%d" % n: each for n, each in enumerate(data)}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("topics", "codec"), EACH, indirect=["topics"])
 @pytest.mark.timeout(600)
 async def test_the_pipeline_goes_from_bronze_to_its_tables(
