@@ -61,11 +61,7 @@ class LakekeeperSettings(LakeSettings):
         return {**kind, "access-key-id": self.store_keys.key, "secret-access-key": self.store_keys.secret}
 
 
-class Answer(BaseModel):
-    """Any answer: what of it is used stands in a class of its own."""
-
-
-class Info(Answer):
+class Info(BaseModel):
     """Whether a Lakekeeper is open."""
 
     bootstrapped: bool
@@ -86,7 +82,7 @@ class Warehouse(BaseModel):
     profile: Profile = Field(alias="storage-profile")
 
 
-class Warehouses(Answer):
+class Warehouses(BaseModel):
     """Those in use."""
 
     warehouses: list[Warehouse]
@@ -96,7 +92,7 @@ class Warehouses(Answer):
         return next((each for each in self.warehouses if each.name.lower() == name.lower()), None)
 
 
-Read = TypeVar("Read", bound=Answer)
+Read = TypeVar("Read", bound=BaseModel)
 
 
 class Refused(ConfigError):

@@ -9,13 +9,11 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import requests
-from rich.table import Table
 from tests.compose import images
 from tests.compose.engine import Docker, NoEngineError, engine
 from tests.compose.outside import Outside, environment
@@ -23,6 +21,7 @@ from tests.compose.project import SIMULATOR, VERSION, Project
 from tests.contract.compose.composefile import read_with, seaweedfs_catalog
 from tests.own_stack import folder_in
 from tests.rounds import CONSOLE
+from tests.steps import Steps
 
 from k2_local.child import terminable
 from k2_shared.core.errors import K2Error
@@ -36,8 +35,7 @@ class Trial:
 
     def __init__(self, docker: Docker, project: Project, outside: Outside) -> None:
         self._docker, self._project, self._outside = docker, project, outside
-        self.steps: list[tuple[str, str, float]] = []
-        self.unequal: list[str] = []
+        self.steps = Steps("the compose file, with real containers")
 
     @property
     def services(self) -> list[str]:
@@ -63,15 +61,8 @@ class Trial:
         return set(self._project.services) - self._project.once - {SIMULATOR}
 
     def _step(self, name: str, work: Callable[[], None]) -> None:
-        CONSOLE.print(name)
-        began = time.monotonic()
-        try:
+        with self.steps.step(name):
             work()
-        except K2Error as error:
-            self.unequal.append(f"{name}: {error}")
-            raise
-        finally:
-            self.steps.append((name, "no" if self.unequal else "yes", time.monotonic() - began))
 
     def _up(self) -> None:
         self._project.order("up", "--detach", "--no-build")
@@ -111,7 +102,7 @@ class Trial:
         self._equal(self._outside.settle())
 
     def _equal(self, found: list[str]) -> None:
-        self.unequal += found
+        self.steps.unequal += found
         if found:
             raise K2Error("not equal")
 
@@ -148,7 +139,7 @@ def _tried(docker: Docker, plan: argparse.Namespace) -> int:
     finally:
         project.order("down", "--volumes", "--timeout", "60")
     _show(trial, standing_in)
-    return int(bool(trial.unequal))
+    return int(bool(trial.steps.unequal))
 
 
 def _catalog(docker: Docker) -> dict[str, str]:
@@ -161,19 +152,16 @@ def _catalog(docker: Docker) -> dict[str, str]:
 
 
 def _show(trial: Trial, standing_in: list[str]) -> None:
-    table = Table("step", "holds", "s", title="the compose file, with real containers")
-    for name, holds, seconds in trial.steps:
-        table.add_row(name, holds, f"{seconds:.0f}")
-    CONSOLE.print(table)
-    for line in trial.unequal:
+    trial.steps.show()
+    for line in trial.steps.unequal:
         CONSOLE.print(line, style="red")
     found = {
-        "steps": len(trial.steps),
-        "kills": sum("kill -9" in name for name, *_ in trial.steps),
-        "unequal": trial.unequal,
+        "steps": len(trial.steps.done),
+        "kills": sum("kill -9" in name for name, *_ in trial.steps.done),
+        "unequal": trial.steps.unequal,
         "stand_ins": standing_in,
         "catalog": "lakekeeper" if "lakekeeper" in trial.services else "seaweedfs",
-        "minutes": round(sum(seconds for *_, seconds in trial.steps) / 60, 1),
+        "minutes": round(sum(seconds for *_, seconds in trial.steps.done) / 60, 1),
     }
     sys.stdout.write(json.dumps(found) + "\n")
 

@@ -5,8 +5,8 @@ import subprocess
 from pathlib import Path
 
 from tests.restores.broker_content import everything, unlike
-from tests.restores.steps import Steps
 from tests.restores.world import SINKS, STAGES, World, demand
+from tests.steps import Steps
 
 _PART = "kafka"
 

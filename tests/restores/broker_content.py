@@ -7,11 +7,10 @@ from aiokafka import TopicPartition
 
 from k2_shared.core import contracts
 from k2_shared.core.settings import RunSettings
-from k2_shared.kafka import clients
 from k2_shared.kafka.topics import Names, administration
+from k2_support.topics import read_partitions
 
 _TRANSACTIONS, _PARTITIONS = "__transaction_state", 4
-_POLL_MS = 500
 
 Content = dict[str, dict[Any, Any]]
 
@@ -48,7 +47,7 @@ async def _groups(settings: RunSettings, names: Names) -> dict[Any, Any]:
 async def _transactions(settings: RunSettings, names: Names) -> dict[Any, Any]:
     """By transactional id the last that the coordinator wrote of it: producer id, epoch, how its transaction ended."""
     every = [TopicPartition(_TRANSACTIONS, number) for number in range(_PARTITIONS)]
-    found = await _read(settings, every, committed=False)
+    found = await read_partitions(settings, every, committed=False)
     return {each.key: each.value for each in found if names.prefix.encode() in each.key}
 
 
@@ -56,19 +55,5 @@ async def _records(settings: RunSettings, every: Sequence[TopicPartition], *, co
     """By place: time, key, value and headers."""
     return {
         (each.topic, each.partition, each.offset): (each.timestamp, each.key, each.value, each.headers)
-        for each in await _read(settings, every, committed=committed)
+        for each in await read_partitions(settings, every, committed=committed)
     }
-
-
-async def _read(settings: RunSettings, every: Sequence[TopicPartition], *, committed: bool) -> list[Any]:
-    """Every record up to where partitions end now, each partition in order."""
-    reader = clients.consumer(settings, committed=committed)
-    found: list[Any] = []
-    async with clients.started(reader, settings):
-        reader.assign(every)
-        ends = await reader.end_offsets(every)
-        await reader.seek_to_beginning(*every)
-        while any([await reader.position(at) < ends[at] for at in every]):
-            for batch in (await reader.getmany(timeout_ms=_POLL_MS)).values():
-                found += batch
-    return found

@@ -4,8 +4,8 @@ import asyncio
 
 from tests.restores.layers import nine_layers
 from tests.restores.objects import copied
-from tests.restores.steps import Steps
 from tests.restores.world import Unequal, World, demand
+from tests.steps import Steps
 
 _PART = "seaweed"
 _EMPTY = "0 files, 0 bytes in lake"

@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 
 from tests.restores.layers import nine_layers
-from tests.restores.steps import Steps
 from tests.restores.world import Unequal, World
+from tests.steps import Steps
 
 from k2_local.identity import identity_of
 from k2_local.postgres import DATABASE, USER, program

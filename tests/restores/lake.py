@@ -8,8 +8,8 @@ import asyncio
 from tests.faults.supervisor import until
 from tests.restores.database import lost, postgres, put_back
 from tests.restores.objects import copied
-from tests.restores.steps import Steps
 from tests.restores.world import World
+from tests.steps import Steps
 
 _TABLE, _COMMITS = "bronze_crypto_trades", 24
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from tests.own_stack import folder_in, own_stack
 from tests.restores import broker, bucket, database, lake, warm
-from tests.restores.steps import Steps
 from tests.restores.world import World, running
 from tests.rounds import CONSOLE
+from tests.steps import Steps
 
 from k2_local import Stack, StackSettings
 from k2_local.child import terminable
@@ -46,7 +46,7 @@ def main() -> int:
         done = [_tried(name, settings, stack, folder, plan.seed) for name in plan.only or RESTORES]
     for each in done:
         each.show()
-    sys.stdout.write(json.dumps({each.restore: each.unequal for each in done}) + "\n")
+    sys.stdout.write(json.dumps({each.title: each.unequal for each in done}) + "\n")
     return int(any(each.unequal for each in done))
 
 

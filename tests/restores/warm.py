@@ -8,8 +8,8 @@ from typing import Any
 from aiokafka.admin.records_to_delete import RecordsToDelete
 from tests.faults.supervisor import until
 from tests.restores.layers import nine_layers
-from tests.restores.steps import Steps
 from tests.restores.world import ARRIVAL_S, Unequal, World, demand
+from tests.steps import Steps
 
 from k2_shared.core import contracts
 from k2_shared.kafka.offsets import offset_ranges_now

@@ -21,6 +21,7 @@ from tests.warm.load import send
 from k2.cold.offloading import Mode, offloaded
 from k2.cold.wanted import EVERY_HOUR
 from k2_local import Stack
+from k2_shared.cold.offload import ColdOffload
 from k2_shared.cold.tables import cold_tables, opened
 from k2_shared.core import contracts
 from k2_shared.core.errors import K2Error
@@ -120,7 +121,7 @@ class World:
 
     def offload(self) -> None:
         """Put every hour into the cold tables, that of now as well."""
-        with opened(self.settings_of(ColdSettings), cold_tables(), lambda _: at_table(20)) as offloads:
+        with opened(ColdOffload, self.settings_of(ColdSettings), cold_tables(), lambda _: at_table(20)) as offloads:
             for name, each in offloads.items():
                 offloaded(name, each, EVERY_HOUR, Mode(dry_run=False, allow_shrink=False), datetime.now(UTC) + _LATER)
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from k2_shared.cold.audit import AuditTable, audited, row
+from k2_shared.cold.offload import ColdOffload
 from k2_shared.cold.tables import cold_tables, opened
 from k2_shared.core import contracts
 from k2_shared.core.lake_settings import ColdSettings
@@ -34,7 +35,7 @@ def tiers(names: Names) -> Iterator[ColdTiers]:
 def found(tiers: ColdTiers) -> list[dict[str, Any]]:
     """The rows of an audit: silver is offloaded, nothing else is."""
     settings = ColdSettings.load(k2_prefix=tiers.names.prefix)
-    with opened(settings, cold_tables(), lambda _: at_table(5)) as offloads:
+    with opened(ColdOffload, settings, cold_tables(), lambda _: at_table(5)) as offloads:
         silver = offloads["silver_trades"]
         for chunk in silver.chunks(NOW):
             for hour in silver.compared(NOW, chunk.first, chunk.last):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from k2_shared.cold.hours import Hour, Verdict
+from k2_shared.cold.offload import ColdOffload
 from k2_shared.cold.tables import cold_tables, opened
 from k2_shared.cold.views import definitions, first_warm, view_of
 from k2_shared.cold.warm_hours import ColdSource
@@ -34,7 +35,7 @@ def offloaded(tiers: ColdTiers, ahead: timedelta = timedelta(), keys: Path | Non
     now = datetime.now(UTC)
     given = {"s3_credentials_file": keys, "s3_secret_access_key": "other"} if keys else {}
     settings = ColdSettings.load(k2_prefix=tiers.names.prefix, **given)
-    with opened(settings, cold_tables(), lambda _: at_table(5)) as offloads:
+    with opened(ColdOffload, settings, cold_tables(), lambda _: at_table(5)) as offloads:
         for each in offloads.values():
             verdicts = {}
             for chunk in each.chunks(now):

@@ -1,6 +1,5 @@
 """The Spark cluster of the compose file: the local one's daemons in one image, which a plain up does not start."""
 
-import importlib.util
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 from tests.contract.compose.composefile import ROOT, Compose
+from tests.contract.programs import loaded
 
 from k2_local import StackSettings
 from k2_local.artifacts import Downloads
@@ -135,12 +135,7 @@ def test_workers_wait_for_a_healthy_master(compose: Compose) -> None:
 @pytest.fixture(scope="module")
 def healthcheck() -> ModuleType:
     """The program by which the image is checked."""
-    spec = importlib.util.spec_from_file_location("spark_healthcheck", ROOT / "deploy/spark/healthcheck.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded(ROOT / "deploy/spark/healthcheck.py")
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Lakekeeper is opened and has the warehouse, however often it is asked for, and who is refused reads why."""
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 from tests.contract.lakekeeper.fake import KEYS, Answer, Lakekeeper, refused, serving
+from tests.contract.programs import loaded
 
 from k2_shared.core.errors import ConfigError, K2Error, Unavailable
 from k2_support.ports import free_port
@@ -29,12 +29,7 @@ AGAIN = [
 @pytest.fixture(scope="module")
 def program() -> ModuleType:
     """The program, which compose runs as a file."""
-    spec = importlib.util.spec_from_file_location("prepare", PROGRAM)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded(PROGRAM)
 
 
 @pytest.fixture

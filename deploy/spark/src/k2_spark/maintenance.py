@@ -18,6 +18,7 @@ from pyspark.sql import SparkSession
 from k2_shared.batch.settings import MaintenanceSettings
 from k2_shared.batch.steps import Step, Unit, planned, tables
 from k2_shared.cold.audit import AuditTable, audited, row
+from k2_shared.cold.offload import ColdOffload
 from k2_shared.cold.tables import cold_tables, opened
 from k2_shared.core import contracts
 from k2_shared.core.contracts import IcebergContract, TableContract
@@ -106,7 +107,7 @@ class Maintenance:
 
     def _audit(self, _unit: Unit) -> Facts:
         now = datetime.now(UTC)
-        with opened(self._settings, cold_tables(), lambda _: self._budget()) as offloads:
+        with opened(ColdOffload, self._settings, cold_tables(), lambda _: self._budget()) as offloads:
             layers = list(audited(offloads, now))
         facts = {"layers": [each.to_json() for each in layers], "equal": all(each.is_equal for each in layers)}
         if not self._dry_run:

@@ -47,7 +47,7 @@ class ColdTables:
             ConfigError: a table does not exist or is not as its contract says, or a login is refused.
             Unavailable: ClickHouse, the catalog or the store do not answer.
         """
-        with opened(self._settings, self._contracts, self._retries):
+        with opened(ColdOffload, self._settings, self._contracts, self._retries):
             pass
 
     def stop(self) -> None:
@@ -66,7 +66,7 @@ class ColdTables:
         """
         began, account = time.monotonic(), Account(name)
         try:
-            with opened(self._settings, {name: self._contracts[name]}, self._retries) as tables:
+            with opened(ColdOffload, self._settings, {name: self._contracts[name]}, self._retries) as tables:
                 self._offload(tables[name], account)
         finally:
             self._metrics.offloads.duration.labels(name).set(time.monotonic() - began)

@@ -28,39 +28,19 @@ def cold_tables() -> dict[str, ColdTableContract]:
 
 @contextmanager
 def opened(
-    settings: ColdSettings, tables: Mapping[str, ColdTableContract], retries: Callable[[str], RetryBudget]
-) -> Iterator[dict[str, ColdOffload]]:
-    """The offloads of tables by their names, for the length of a block; ``retries`` gives each its budget. Blocks.
-
-    Raises:
-        ConfigError: a table does not exist or is not as its contract says, or ClickHouse refuses the login.
-        Unavailable: ClickHouse, the catalog or the store do not answer.
-    """
-    with _opened(settings, tables, retries, ColdOffload) as found:
-        yield found
-
-
-@contextmanager
-def restores(
-    settings: ColdSettings, tables: Mapping[str, ColdTableContract], retries: Callable[[str], RetryBudget]
-) -> Iterator[dict[str, WarmRestore]]:
-    """The restores of what tables are offloaded from, by their names, as ``opened``. Blocks.
-
-    Raises:
-        ConfigError: a table does not exist or is not as its contract says, or ClickHouse refuses the login.
-        Unavailable: ClickHouse, the catalog or the store do not answer.
-    """
-    with _opened(settings, tables, retries, WarmRestore) as found:
-        yield found
-
-
-@contextmanager
-def _opened(
+    kind: type[Made],
     settings: ColdSettings,
     tables: Mapping[str, ColdTableContract],
     retries: Callable[[str], RetryBudget],
-    kind: type[Made],
 ) -> Iterator[dict[str, Made]]:
+    """The offloads of tables, or the restores from them, by the tables' names, for the length of a block. Blocks.
+
+    ``retries`` gives each table its budget.
+
+    Raises:
+        ConfigError: a table does not exist or is not as its contract says, or ClickHouse refuses the login.
+        Unavailable: ClickHouse, the catalog or the store do not answer.
+    """
     names = Names(settings.k2_prefix)
     with connected(settings) as catalog, closing(connect(settings, database(settings, names))) as client:
         found = {}

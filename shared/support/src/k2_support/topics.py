@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
 from typing import Any
 
+from aiokafka import TopicPartition
+
 from k2_shared.core import contracts
 from k2_shared.core.records import Outgoing, by_topic
 from k2_shared.core.settings import KafkaSettings, RunSettings
@@ -12,6 +14,8 @@ from k2_shared.kafka import clients
 from k2_shared.kafka.registry import SchemaRegistry
 from k2_shared.kafka.sending import send_all
 from k2_shared.kafka.topics import Names, administration, apply_subjects, create
+
+_POLL_MS = 200
 
 
 def topics_of(*services: str) -> tuple[str, ...]:
@@ -62,17 +66,22 @@ async def lasting_topics(
 
 async def read(settings: KafkaSettings, names: Names, topic: str, *, committed: bool = True) -> list[Any]:
     """Every record of a topic up to its end now; by partition, in order. ``topic`` is the contract's name."""
+    found = await read_partitions(settings, names.partitions(topic), committed=committed)
+    return sorted(found, key=lambda record: (record.partition, record.offset))
+
+
+async def read_partitions(settings: KafkaSettings, every: Sequence[TopicPartition], *, committed: bool) -> list[Any]:
+    """Every record up to where partitions end now; each partition in order."""
     reader = clients.consumer(settings, committed=committed)
-    at = names.partitions(topic)
     found: list[Any] = []
     async with clients.started(reader, settings):
-        reader.assign(at)
-        ends = await reader.end_offsets(at)
-        await reader.seek_to_beginning(*at)
-        while any([await reader.position(tp) < ends[tp] for tp in at]):
-            for batch in (await reader.getmany(timeout_ms=200)).values():
+        reader.assign(every)
+        ends = await reader.end_offsets(every)
+        await reader.seek_to_beginning(*every)
+        while any([await reader.position(at) < ends[at] for at in every]):
+            for batch in (await reader.getmany(timeout_ms=_POLL_MS)).values():
                 found += batch
-    return sorted(found, key=lambda record: (record.partition, record.offset))
+    return found
 
 
 async def write(settings: KafkaSettings, names: Names, records: Iterable[Outgoing], partition: int = 0) -> None:

@@ -30,6 +30,7 @@ def consistency(
     from k2.cold.offloading import Mode, compared, offloaded
     from k2.cold.wanted import HourRange, wanted
     from k2_shared.cold.layers import Layer
+    from k2_shared.cold.offload import ColdOffload
     from k2_shared.cold.tables import opened
     from k2_shared.core.lake_settings import ColdSettings
     from k2_shared.lake.retries import at_table
@@ -38,7 +39,7 @@ def consistency(
     hours, tables = HourRange.parse(None, start, end, now), wanted(layer or ())
     with (
         telling(lambda: "nothing was found out; 'k2 consistency' again compares all"),
-        opened(ColdSettings.load(), tables, lambda _: at_table(ATTEMPTS)) as offloads,
+        opened(ColdOffload, ColdSettings.load(), tables, lambda _: at_table(ATTEMPTS)) as offloads,
     ):
         if repair:
             for name, each in offloads.items():

@@ -48,6 +48,7 @@ def run(
     """
     from k2.cold.offloading import Mode, offloaded
     from k2.cold.wanted import HourRange, wanted
+    from k2_shared.cold.offload import ColdOffload
     from k2_shared.cold.tables import opened
     from k2_shared.core.lake_settings import ColdSettings
     from k2_shared.lake.retries import at_table
@@ -57,7 +58,7 @@ def run(
     tables = wanted(table or ())
     with (
         telling(lambda: "the hours that were named are written; 'k2 offload run' again does the rest"),
-        opened(ColdSettings.load(), tables, lambda _: at_table(ATTEMPTS)) as offloads,
+        opened(ColdOffload, ColdSettings.load(), tables, lambda _: at_table(ATTEMPTS)) as offloads,
     ):
         done = [offloaded(name, each, hours, mode, now) for name, each in offloads.items()]
     if as_json:
@@ -93,6 +94,7 @@ def status(table: Tables = None, as_json: AsJson = False) -> None:
     """
     from k2.cold.progress import agents_page, read
     from k2.cold.wanted import wanted
+    from k2_shared.cold.offload import ColdOffload
     from k2_shared.cold.tables import opened
     from k2_shared.core.lake_settings import ColdSettings
     from k2_shared.lake.retries import at_table
@@ -101,7 +103,7 @@ def status(table: Tables = None, as_json: AsJson = False) -> None:
     page = agents_page()
     with (
         telling(lambda: "nothing was changed"),
-        opened(ColdSettings.load(), tables, lambda _: at_table(ATTEMPTS)) as offloads,
+        opened(ColdOffload, ColdSettings.load(), tables, lambda _: at_table(ATTEMPTS)) as offloads,
     ):
         found = [read(name, each, now, page) for name, each in offloads.items()]
     if as_json:

@@ -29,7 +29,7 @@ class ColdTier:
             K2Error: ClickHouse, the catalog or the store do not answer, or an hour does not fit.
         """
         now = datetime.now(UTC) + _LATER
-        with opened(self._settings, cold_tables(), lambda _: at_table(_ATTEMPTS)) as offloads:
+        with opened(ColdOffload, self._settings, cold_tables(), lambda _: at_table(_ATTEMPTS)) as offloads:
             return [_of_table(name, each, now) for name, each in offloads.items()]
 
 

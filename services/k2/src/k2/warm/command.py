@@ -35,7 +35,8 @@ def restore(
     from k2.cold.wanted import HourRange
     from k2.running import run
     from k2.warm.restoring import RestoreSettings, first_offsets, restorable, restored
-    from k2_shared.cold.tables import restores
+    from k2_shared.cold.restoring import WarmRestore
+    from k2_shared.cold.tables import opened
     from k2_shared.lake.retries import at_table
 
     now, settings = datetime.now(UTC), RestoreSettings.load()
@@ -43,7 +44,7 @@ def restore(
     begins = run(first_offsets(settings, tables))
     with (
         telling(lambda: "the hours that were named are put back; 'k2 warm restore' again does the rest"),
-        restores(settings, tables, lambda _: at_table(ATTEMPTS)) as found,
+        opened(WarmRestore, settings, tables, lambda _: at_table(ATTEMPTS)) as found,
     ):
         for name, each in found.items():
             each.check(begins[name])
