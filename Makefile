@@ -101,8 +101,8 @@ test-feeds: .venv/.dev ## feeds under every fault of a simulated venue, each pro
 test-feed-kills: .venv/.dev ## 100 kills -9 and 100 rotations of both feeds under load: no id is lost (ARGS="--kills 10 --rotations 10")
 	@.venv/bin/python -m tests.feeds.kills --state $(STATE)/soak $(ARGS)
 
-soak: .venv/.dev ## everything for an hour at 1,000 trades a second: memory flat, no alert, all well, both tiers equal (ARGS="--minutes 60")
-	@.venv/bin/python -m tests.soak.run --state $(STATE)/whole $(ARGS)
+soak: .venv-spark/.ready ## everything for an hour at 1,000 trades a second: memory flat, no alert, all well, both tiers equal (ARGS="--minutes 60")
+	@SPARK_PYTHON=$(CURDIR)/.venv-spark/bin/python .venv/bin/python -m tests.soak.run --state $(STATE)/whole $(ARGS)
 
 soak-feeds: .venv/.dev ## both feeds, silver and gold in a storm of 500 faults: no id is lost or repeated (ARGS="--seed 7 --faults 500 --minutes 45")
 	@.venv/bin/python -m tests.feeds.soak --state $(STATE)/soak $(ARGS)

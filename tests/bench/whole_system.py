@@ -4,7 +4,7 @@ The exchange waits for its readers, as the simulator does by default: what they 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +36,7 @@ SYMBOLS = 8  # of each venue
 TRADES = 600  # of each in a lap; Kraken's recording has no more
 SEED = 7
 READY_S = 180.0
-_OWN = {"maintenance": {"MAINTENANCE_SCHEDULE": "0 2 29 2 *"}}  # idle, as it is for all but an hour of the day
+IDLE = {"MAINTENANCE_SCHEDULE": "0 2 29 2 *"}  # as the maintenance is for all but an hour of the day
 _RECORDINGS: Mapping[Exchange, str] = {"KRAKEN": "kraken_xbtusdt", "BINANCE": "binance_btcusdt"}
 MARKETS = tuple(
     Market(venue, f"Q{number:02}/USDT", recording, f"q{number:02}usdt", TRADES)
@@ -100,17 +100,27 @@ class System:
 
 @asynccontextmanager
 async def whole_system(
-    rate: float, state: Path, folder: Path, console: Console, catalog: Catalog
+    rate: float,
+    state: Path,
+    folder: Path,
+    console: Console,
+    catalog: Catalog,
+    settings: Mapping[str, str] = IDLE,
+    flags: Sequence[str] = (),
 ) -> AsyncIterator[System]:
-    """All of it, ready and under load, on an empty stack; stopped and emptied in the end."""
+    """All of it, ready and under load, on an empty stack; stopped and emptied in the end.
+
+    ``settings`` are the agents' beside where the servers are, ``flags`` the exchanges'.
+    """
     Stack(StackSettings.load(k2_state_dir=state)).reset()  # of a run that was killed
     async with AsyncExitStack() as opened:
         stack = opened.enter_context(servers(state, lambda line: console.print(line), catalog))
         opened.callback(stack.reset)
         environment = {**stack.env(), "K2_PREFIX": ""}
         await asyncio.to_thread(init.apply, _init_settings(environment))
-        sims = await opened.enter_async_context(soak_market.trading(folder, SEED, MARKETS, lap_s(rate), more=()))
-        agents = {name: Child.agent(name, {**environment, **own}, folder) for name, own in _agents(sims).items()}
+        sims = await opened.enter_async_context(soak_market.trading(folder, SEED, MARKETS, lap_s(rate), more=flags))
+        told = {name: {**environment, **settings, **own} for name, own in _agents(sims).items()}
+        agents = {name: Child.agent(name, each, folder) for name, each in told.items()}
         for child in agents.values():
             opened.callback(child.stop)
         _write_targets(stack, agents, environment, folder)
@@ -125,7 +135,7 @@ def _init_settings(environment: Mapping[str, str]) -> InitSettings:
 def _agents(sims: Mapping[Exchange, Sim]) -> dict[str, Mapping[str, str]]:
     """What each agent is told of its own, the feeds last: the exchanges trade once both listen."""
     feeds = {venues()[venue].service: soak_market.environment(sim, MARKETS) for venue, sim in sims.items()}
-    return {**{name: _OWN.get(name, {}) for name in AGENTS}, **feeds}
+    return {**{name: {} for name in AGENTS}, **feeds}
 
 
 def _write_targets(stack: Stack, agents: Mapping[str, Child], settings: Mapping[str, str], folder: Path) -> None:

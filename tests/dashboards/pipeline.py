@@ -47,10 +47,7 @@ class Pipeline:
 
     async def provoke(self) -> None:
         """Have happen what panels are about and a quiet day does not bring."""
-        await self.live.fault("drop_ids", symbol=BTC, count=3)
-        await self.live.fault("unfillable", symbol=ETH, count=1)
-        await self.live.fault("drop_connections", count=1)
-        await self.live.fault("duplicate_trades", count=5)
+        await provoke(self.live, BTC, ETH)
 
     def check(self) -> None:
         """Notice an agent that has ended.
@@ -60,6 +57,14 @@ class Pipeline:
         """
         for agent in self.agents.values():
             agent.check()
+
+
+async def provoke(venue: Sim, symbol: str, other: str) -> None:
+    """Have happen at a venue what panels are about and a quiet day does not bring."""
+    await venue.fault("drop_ids", symbol=symbol, count=3)
+    await venue.fault("unfillable", symbol=other, count=1)
+    await venue.fault("drop_connections", count=1)
+    await venue.fault("duplicate_trades", count=5)
 
 
 @asynccontextmanager
@@ -84,21 +89,22 @@ async def running(stack: Stack, folder: Path) -> AsyncIterator[Pipeline]:
 
 def _own(recorded: Mapping[str, str], live: Sim) -> dict[str, Mapping[str, str]]:
     """What each agent has for itself; the maintenance works once, as soon as there is something."""
-    soon = datetime.now(UTC) + timedelta(minutes=2)
     kraken = {name: value for name, value in recorded.items() if name.startswith("KRAKEN_")}
     binance = {"BINANCE_WS_URL": live.ws_url, "BINANCE_REST_URL": live.urls["url"]}
-    maintenance = {
-        "MAINTENANCE_SCHEDULE": f"{soon.minute} {soon.hour} * * *",
-        "SPARK_PYTHON": os.environ["SPARK_PYTHON"],
-    }
     return {
         "feed_kraken": {**kraken, "KRAKEN_SYMBOLS": BTC},
         "feed_binance": {**binance, "BINANCE_SYMBOLS": ",".join(LIVE.symbols)},
         **{name: {"K2_INSTANCE": name} for name in ("silver", "gold", "iceberg_sink", "warm_sink")},
         "lag_exporter": {"LAG_INTERVAL_S": "5"},
         "offload": {},
-        "maintenance": maintenance,
+        "maintenance": maintained_in(timedelta(minutes=2)),
     }
+
+
+def maintained_in(time: timedelta) -> dict[str, str]:
+    """What the maintenance is told so that it works once, in so long, by the Spark that this suite was given."""
+    due = datetime.now(UTC) + time
+    return {"MAINTENANCE_SCHEDULE": f"{due.minute} {due.hour} * * *", "SPARK_PYTHON": os.environ["SPARK_PYTHON"]}
 
 
 def _made(folder: Path) -> Path:

@@ -50,12 +50,20 @@ class Consistency:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """What a Prometheus that watched says: the alerts that fired, and the dashboards' questions without an answer."""
+
+    fired: Sequence[str]
+    silent: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Findings:
-    """Everything that was found of a run; ``fired`` is None where no Prometheus watched, ``status`` as it said."""
+    """Everything that was found of a run; ``saw`` is None where no Prometheus watched, ``status`` as it said."""
 
     trends: Mapping[str, Trend]
     ended: Sequence[str]
-    fired: Sequence[str] | None
+    saw: Seen | None
     status: str
     consistency: Consistency
     hour_closed: bool
@@ -63,7 +71,7 @@ class Findings:
     @property
     def problems(self) -> list[str]:
         """Everything that is not as it must be."""
-        return [*self._memory(), *self._alerts(), *self._tiers()]
+        return [*self._memory(), *self._watched(), *self._tiers()]
 
     def _memory(self) -> Iterator[str]:
         yield from (f"{name} has ended" for name in self.ended)
@@ -71,11 +79,12 @@ class Findings:
             if not trend.is_flat:
                 yield f"{name} grew from {trend.before_mb:.0f} to {trend.after_mb:.0f} MB"
 
-    def _alerts(self) -> Iterator[str]:
-        if self.fired is None:
-            yield "alerts were not watched: there is no Prometheus here"
-        elif self.fired:
-            yield f"fired: {', '.join(self.fired)}"
+    def _watched(self) -> Iterator[str]:
+        if self.saw is None:
+            yield "nothing was watched: there is no Prometheus here"
+        else:
+            yield from (f"{alert} fired" for alert in self.saw.fired)
+            yield from (f"no answer: {question}" for question in self.saw.silent)
         if self.status != "ok":
             yield f"k2 status: {self.status}"
 
@@ -89,7 +98,8 @@ class Findings:
         """It for programs."""
         return {
             "memory_mb": {name: [round(t.before_mb, 1), round(t.after_mb, 1)] for name, t in self.trends.items()},
-            "alerts": self.fired,
+            "alerts": list(self.saw.fired) if self.saw else None,
+            "silent": list(self.saw.silent) if self.saw else None,
             "status": self.status,
             "consistency": {"layers": self.consistency.layers, "equal": not self.consistency.differing},
             "rows_compared": self.consistency.rows,

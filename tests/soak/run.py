@@ -1,8 +1,10 @@
 """Everything for as long as it takes at a rate of trades: nothing grows, no alert fires, all is well and equal.
 
-Run it by ``make soak``. The system is that of ``make bench-resources``. At the end ``k2 status`` must be ok, both tiers
-equal in the nine layers of ``k2 consistency``, once the hours that have closed are offloaded, and the rate held. People
-are told on stderr; the last line on stdout is one JSON object.
+Run it by ``make soak``. The system is that of ``make bench-resources``, in which feeds rotate their sockets every ten
+minutes and the maintenance works once, half way; what a quiet hour lacks is provoked before it begins. At the end
+``k2 status`` must be ok, both tiers equal in the nine layers of ``k2 consistency``, once the hours that have closed are
+offloaded, every question of every dashboard answered, and the rate held. People are told on stderr; the last line on
+stdout is one JSON object.
 """
 
 import argparse
@@ -11,8 +13,10 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_args
 
@@ -20,17 +24,23 @@ from rich.console import Console
 from rich.table import Table
 from tests.bench.harness import report, table
 from tests.bench.under_load import Watched, watched
-from tests.bench.whole_system import System, whole_system
+from tests.bench.whole_system import MARKETS, READY_S, System, whole_system
+from tests.dashboards.asking import Asking
+from tests.dashboards.pipeline import maintained_in, provoke
 from tests.own_stack import folder_in
 from tests.prometheus import Prometheus, watching
-from tests.soak.findings import Consistency, Findings, Trend
+from tests.soak.findings import Consistency, Findings, Seen, Trend
 
+from k2_grafana.__main__ import DASHBOARDS
 from k2_local.child import terminable
 from k2_local.settings import Catalog
 from k2_shared.core.errors import ConfigError, K2Error
 from k2_support.waiting import came_true
 
 HOUR_MINUTES = 60.0
+INTERVAL_S, ROTATE_AFTER_S = 15, 600
+GAP_PATIENCE_S = 45  # a gap that is provoked is given up before the watch begins
+FLAGS = ("--duplicates", "0.01", "--invalid", "0.0002")  # fewer dead letters than an alert is about
 STATUS_S, CONSISTENT_S, POLL_S = 60.0, 1_200.0, 20.0  # an hour is offloaded up to nine minutes after it closed
 _COMMAND_S = 300
 console = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -65,34 +75,49 @@ class Asked:
 async def soaked(plan: argparse.Namespace) -> tuple[Watched, Findings]:
     """Let the system work, and judge it at the end, still under load."""
     folder = folder_in(plan.state, console, "the agents")
-    async with whole_system(plan.rate, plan.state / "stack", folder, console, plan.catalog) as system:
+    state, own = plan.state / "stack", _settings(plan)
+    async with whole_system(plan.rate, state, folder, console, plan.catalog, own, FLAGS) as system:
         with ExitStack() as opened:
-            prometheus = _prometheus(system, opened)
+            for sim in system.sims.values():
+                await provoke(sim, *(market.symbol for market in MARKETS[:2]))
             await asyncio.sleep(plan.warm_up)
+            prometheus, begin = _prometheus(system, opened), time.time()
             console.print(f"everything runs; watching {plan.minutes:g} minutes")
             found = await watched(system, plan.rate, 60 * plan.minutes)
             asked = Asked(system, hour_closed=plan.minutes >= HOUR_MINUTES)
             await came_true(lambda: asyncio.to_thread(asked.is_ok), STATUS_S, POLL_S)
             await came_true(lambda: asyncio.to_thread(asked.is_equal), CONSISTENT_S, POLL_S)
-            fired = prometheus.fired(found.seconds) if prometheus else None
-    return found, _judged(found, fired, asked)
+            saw = _seen(prometheus, begin) if prometheus else None
+    return found, _judged(found, saw, asked)
 
 
-def _judged(found: Watched, fired: list[str] | None, asked: Asked) -> Findings:
+def _settings(plan: argparse.Namespace) -> dict[str, str]:
+    """What the agents are told beside where the servers are."""
+    half_way = timedelta(minutes=plan.minutes / 2, seconds=READY_S + plan.warm_up)
+    feeds = {"FEED_ROTATE_AFTER_S": str(ROTATE_AFTER_S), "FEED_GAP_PATIENCE_S": str(GAP_PATIENCE_S)}
+    return {**maintained_in(half_way), **feeds}
+
+
+def _seen(prometheus: Prometheus, begin: float) -> Seen:
+    now = time.time()
+    return Seen(prometheus.fired(now - begin), Asking(prometheus, begin, INTERVAL_S).silent(DASHBOARDS, now))
+
+
+def _judged(found: Watched, saw: Seen | None, asked: Asked) -> Findings:
     looks = [each.usages for each in found.samples[1:]]
     held = {name: [each[name].memory_mb for each in looks if name in each] for name in found.names}
     ended = [name for name, samples in held.items() if len(samples) < len(looks)]
     trends = {name: Trend.of(samples) for name, samples in held.items() if name not in ended}
-    return Findings(trends, ended, fired, asked.status, asked.consistency, asked.hour_closed)
+    return Findings(trends, ended, saw, asked.status, asked.consistency, asked.hour_closed)
 
 
 def _prometheus(system: System, opened: ExitStack) -> Prometheus | None:
     """A Prometheus over the agents until all that was opened is closed; None where there is none, which is told."""
     ports = {name: child.web_port for name, child in system.agents.items()}
     try:
-        return opened.enter_context(watching(ports, system.folder / "prometheus"))
+        return opened.enter_context(watching(ports, system.folder / "prometheus", INTERVAL_S))
     except ConfigError as error:
-        console.print(f"no alert is watched: {error}")
+        console.print(f"nothing is watched: {error}")
         return None
 
 
@@ -119,7 +144,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
     parser.add_argument("--rate", type=float, default=1_000.0, help="trades a second (default 1000)")
     parser.add_argument("--minutes", type=float, default=60.0, help="for how long (default 60)")
-    parser.add_argument("--warm-up", type=float, default=60.0, help="seconds under load before that")
+    parser.add_argument("--warm-up", type=float, default=120.0, help="seconds under load before that")
     parser.add_argument("--catalog", choices=get_args(Catalog), default="postgres", help="Iceberg catalog of the stack")
     parser.add_argument("--state", type=Path, default=Path(".k2/whole"), help="folder of the stack and of the logs")
     plan = parser.parse_args()

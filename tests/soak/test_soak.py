@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from tests.bench.under_load import STAGES, Sample, Watched
 from tests.prometheus import RULES, configuration
-from tests.soak.findings import FLOOR_MB, LAYERS, Consistency, Findings, Trend
+from tests.soak.findings import FLOOR_MB, LAYERS, Consistency, Findings, Seen, Trend
 from tests.soak.run import numbers, shown
 
 from k2.resources.facts import Usage
 
 EQUAL = Consistency(LAYERS, (), 1_000)
-FINE = Findings({"gold": Trend(200.0, 210.0)}, [], [], "ok", EQUAL, hour_closed=True)
+FINE = Findings({"gold": Trend(200.0, 210.0)}, [], Seen([], []), "ok", EQUAL, hour_closed=True)
 
 
 def layers(count: int = LAYERS, unequal: Sequence[int] = (), rows: int = 10) -> dict[str, Any]:
@@ -53,8 +53,9 @@ def test_a_run_in_which_all_was_well_has_no_problem() -> None:
     [
         ({"trends": {"gold": Trend(200.0, 300.0)}}, "gold grew from 200 to 300 MB"),
         ({"ended": ["silver"]}, "silver has ended"),
-        ({"fired": ["K2Lag", "K2Down"]}, "fired: K2Lag, K2Down"),
-        ({"fired": None}, "alerts were not watched: there is no Prometheus here"),
+        ({"saw": Seen(["K2Lag"], [])}, "K2Lag fired"),
+        ({"saw": Seen([], ["feeds: Gaps: k2_gaps"])}, "no answer: feeds: Gaps: k2_gaps"),
+        ({"saw": None}, "nothing was watched: there is no Prometheus here"),
         ({"status": "gold is not ready"}, "k2 status: gold is not ready"),
         (
             {"consistency": Consistency.of(layers(unequal=[2]))},
