@@ -29,13 +29,14 @@ from k2_support.http_proxy import HttpProxy
 
 _LOSES = "is at work on"
 _APPENDS = 50
-_APPENDED_S = 1.0
+_APPENDED_S, _APPENDED = 1.0, 2  # trades, each of which is a file of each table
 _PATIENCE_S = 600.0
 _SETTINGS = {
     "MAINTENANCE_SNAPSHOT_AGE_S": "5",
     "SINK_SNAPSHOT_AGE_S": "5",
     "MAINTENANCE_ATTEMPTS": "300",
     "ICEBERG_TIMEOUT_S": "10",
+    "JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1",  # a driver lives for seconds: compiling well does not pay
 }
 
 
@@ -135,7 +136,7 @@ async def running(settings: RunSettings, stack: Stack, folder: Path, seed: int) 
     """Both worlds on one prefix, under load, with something in each table."""
     async with AsyncExitStack() as opened:
         lake = await opened.enter_async_context(lake_running(settings, stack, folder / "lake", seed))
-        lake.load.every_s = _APPENDED_S
+        lake.load.every_s, lake.load.trades = _APPENDED_S, _APPENDED
         tiers = await opened.enter_async_context(tiers_running(settings, stack, folder / "tiers", seed))
         for contract in contracts.audit_tables().values():
             iceberg.create(lake.catalog(), lake.names, contract)

@@ -13,14 +13,14 @@ from k2_shared.core.settings import RunSettings
 from k2_shared.kafka import clients
 from k2_shared.kafka.topics import Names, partition_for
 
-_TRADES = 6
 _ABORTED = 0.1
 
 
 class Load:
-    """Writes until the block ends, a batch every ``every_s`` seconds, with pauses where it is told to pause."""
+    """Writes until the block ends, so many trades every ``every_s`` seconds, with pauses where it is told to pause."""
 
     every_s = 0.25
+    trades = 6
 
     def __init__(self, settings: RunSettings, names: Names, content: Content) -> None:
         self.content = content
@@ -61,7 +61,7 @@ class Load:
             if not self._goes.is_set():
                 self._is_idle.set()
                 await self._goes.wait()
-            fed, validated = self.content.batch(_TRADES)
+            fed, validated = self.content.batch(self.trades)
             await send(plain, self._names, fed)
             await agent.begin_transaction()
             await send(agent, self._names, validated)
