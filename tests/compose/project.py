@@ -51,7 +51,7 @@ class Project:
     """``docker compose`` for one project in a folder; every method blocks.
 
     ``name`` is compose's, ``given`` what its variables are besides; ``services`` are those of a plain ``up`` with the
-    simulator, ``once`` those of them that do their work and end.
+    simulator, ``once`` those of them that do their work and end; ``profiles`` are those that orders are of.
     """
 
     def __init__(self, docker: Docker, name: str, folder: Path, base: str, given: Mapping[str, str]) -> None:
@@ -63,6 +63,7 @@ class Project:
         self._override.write_text(yaml.safe_dump(_override(every, base)))
         self.variables = _variables() | given
         self._variables_file = folder / "variables.env"
+        self.profiles = ["sim"]
 
     @property
     def built(self) -> dict[str, str]:
@@ -78,7 +79,8 @@ class Project:
         self._variables_file.write_text("".join(f"{name}={value}\n" for name, value in self.variables.items()))
         files = ["--file", os.fspath(ROOT / "docker-compose.yml"), "--file", os.fspath(self._override)]
         where = ["--project-directory", os.fspath(ROOT), "--env-file", os.fspath(self._variables_file)]
-        return self._docker.order("compose", "-p", self.name, *where, *files, "--profile", "sim", *words)
+        profiles = [f"--profile={each}" for each in self.profiles]
+        return self._docker.order("compose", "-p", self.name, *where, *files, *profiles, *words)
 
     def containers(self) -> list[Container]:
         """Every container of the project, those that have ended too."""
@@ -113,13 +115,17 @@ class Project:
 
     def keep_logs(self) -> None:
         """Write what every container has printed to the project's folder."""
-        for service in self.services:
-            said = self.order("logs", "--no-log-prefix", "--timestamps", service)
-            (self._folder / f"{service}.log").write_text(said)
+        for each in self.containers():
+            said = self.order("logs", "--no-log-prefix", "--timestamps", each.service)
+            (self._folder / f"{each.service}.log").write_text(said)
 
     def number(self, service: str) -> str:
         """The id of a service's container."""
         return self.order("ps", "--all", "--quiet", service).strip()
+
+    def image(self, service: str) -> str:
+        """The image that a service's container was made of."""
+        return self._inspected(self.number(service), "{{.Config.Image}}")
 
     def url(self, variable: str) -> str:
         """127.0.0.1 and the port that a variable names."""
