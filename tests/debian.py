@@ -18,7 +18,7 @@ def unpack(packages: Sequence[str], into: Path, release: str | None = None) -> N
     Raises:
         ConfigError: apt is not here, or does not give them; says why.
     """
-    fetched = into / ".fetched"
+    fetched = into.absolute() / ".fetched"
     shutil.rmtree(fetched, ignore_errors=True)
     for made in ("state/lists/partial", "cache/archives/partial", "sources"):
         (fetched / made).mkdir(parents=True)
