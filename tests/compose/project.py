@@ -82,6 +82,14 @@ class Project:
         profiles = [f"--profile={each}" for each in self.profiles]
         return self._docker.order("compose", "-p", self.name, *where, *files, *profiles, *words)
 
+    def start(self, *words: str) -> None:
+        """``docker compose up`` of services, or of all, from the images that are here.
+
+        Raises:
+            Unavailable: it failed; quotes it.
+        """
+        self.order("up", "--detach", "--no-build", "--pull", "never", *words)
+
     def containers(self) -> list[Container]:
         """Every container of the project, those that have ended too."""
         lines = self.order("ps", "--all", "--format", "json").splitlines()

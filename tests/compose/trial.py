@@ -62,7 +62,7 @@ class Trial:
             work()
 
     def _up(self) -> None:
-        self._project.order("up", "--detach", "--no-build")
+        self._project.start()
         self._project.wait()
 
     def _measured(self) -> None:
@@ -87,7 +87,7 @@ class Trial:
     def _replace(self, service: str) -> None:
         project, wanted = self._project, f"{self._project.built[service]}:{_FOLLOWING}"
         before = project.number(service)
-        project.order("up", "--detach", "--no-build", "--no-deps", service)
+        project.start("--no-deps", service)
         project.wait([service])
         if project.number(service) == before or project.image(service) != wanted:
             raise K2Error(f"{service} still is a container of {project.image(service)}")
@@ -112,7 +112,7 @@ class Trial:
     def _down_and_up(self) -> None:
         self._project.order("down", "--timeout", "60")
         servers = sorted(set(self._project.services) - {SIMULATOR})
-        self._project.order("up", "--detach", "--no-build", *servers)
+        self._project.start(*servers)
         self._project.wait(servers)
         self._equal(self._outside.settle())
 
@@ -120,7 +120,7 @@ class Trial:
         self._project.profiles.append("batch")
         self._project.variables |= _ON_THE_CLUSTER
         started = [*_CLUSTER, "maintenance"]
-        self._project.order("up", "--detach", "--no-build", *started)
+        self._project.start(*started)
         self._project.wait(started)
         wait_until(self._has_maintained, _MAINTAINED_S, "a maintenance that did all of its steps", 5)
         said = requests.get(f"{self._project.url('SPARK_WEB_PORT')}/json/", timeout=_ANSWER_S).json()
