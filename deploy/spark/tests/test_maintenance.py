@@ -2,9 +2,12 @@
 
 import os
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
+import psutil
 import pytest
 from tests.interop.canonical import canonical
 from tests.interop.tables import Written, lake_tables
@@ -13,10 +16,12 @@ from k2_shared.batch.driver import Driver
 from k2_shared.batch.settings import SparkSettings
 from k2_shared.batch.steps import MODULE, Step, Told
 from k2_shared.core.errors import Unavailable
-from k2_support.http_proxy import HttpProxy
+from k2_support.http_proxy import HttpProxy, ProxyRule
 from k2_support.lake_requests import path_has
+from k2_support.waiting import wait_for
 
 GOLD = "gold_crypto_trades"
+NEVER_S, PATIENCE_S = 600.0, 120.0
 LISTED = path_has("list-type=2", method="GET")
 Tables = dict[str, Written]
 
@@ -27,12 +32,15 @@ def tables() -> Iterator[Tables]:
     yield from lake_tables()
 
 
+def prefix(tables: Tables) -> str:
+    return f"{tables[GOLD].namespace.removesuffix('_market_data')}."
+
+
 def maintained(tables: Tables, *words: str, **environment: str) -> list[Told]:
     """What the driver says of each step."""
-    prefix = f"{tables[GOLD].namespace.removesuffix('_market_data')}."
     told: list[Told | None] = []
     with pytest.MonkeyPatch.context() as patched:
-        for name, value in {"K2_PREFIX": prefix, "MAINTENANCE_ATTEMPTS": "3", **environment}.items():
+        for name, value in {"K2_PREFIX": prefix(tables), "MAINTENANCE_ATTEMPTS": "3", **environment}.items():
             patched.setenv(name, value)
         Driver(SparkSettings.load(spark_python=sys.executable), MODULE, words).run(
             lambda line: told.append(Told.of(line))
@@ -46,6 +54,56 @@ def steps(*names: str, table: str = GOLD) -> list[str]:
 
 def rows(written: Written) -> list[str]:
     return canonical(written.contract, written.load().scan().to_arrow().to_pylist())
+
+
+def started(tables: Tables, *words: str, **environment: str) -> psutil.Popen:
+    """A process that has started the driver."""
+    code = (
+        "import sys; from k2_shared.batch.driver import Driver; from k2_shared.batch.settings import SparkSettings; "
+        "Driver(SparkSettings.load(spark_python=sys.executable), sys.argv[1], sys.argv[2:]).run(lambda _: None)"
+    )
+    told = {**os.environ, "K2_PREFIX": prefix(tables), **environment}
+    return psutil.Popen([sys.executable, "-c", code, MODULE, *words], env=told)
+
+
+def behind(proxy: HttpProxy) -> dict[str, str]:
+    """The catalog's variables, by way of a proxy."""
+    here = os.environ["ICEBERG_CATALOG_URI"]
+    return {name: each.replace(here, proxy.url) for name, each in os.environ.items() if here in each}
+
+
+@contextmanager
+def hanging() -> Iterator[tuple[str, list[psutil.Process]]]:
+    """A store that never answers who lists it: its address, and each Java that has asked."""
+    asking, over = list[psutil.Process](), threading.Event()
+
+    def hang(body: bytes) -> bytes:
+        asking.extend(javas())
+        over.wait(NEVER_S)
+        return body
+
+    rule = ProxyRule(LISTED, None, after=True, change=hang, answered=True)
+    with HttpProxy(os.environ["S3_ENDPOINT"]).listening() as proxy, proxy.ruled(rule):
+        try:
+            yield proxy.url, asking
+        finally:
+            over.set()
+
+
+def javas() -> list[psutil.Process]:
+    """Spark's, of drivers that this process or a child of its has started."""
+    here = psutil.Process().children(recursive=True)
+    return [each for each in here if _is_spark(each)]
+
+
+def _is_spark(process: psutil.Process) -> bool:
+    with suppress(psutil.Error):  # it has ended since
+        return any("SparkSubmit" in word for word in process.cmdline())
+    return False
+
+
+def lives(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 def partitions(written: Written) -> list[Any]:
@@ -90,6 +148,46 @@ def test_what_failed_is_told_and_holds_up_nothing_else(tables: Tables) -> None:
     with pytest.raises(Unavailable, match=r"not done: compact of market_data\.bronze_crypto_trades"):
         maintained(tables, *words)
     assert len({str(each) for each in partitions(tables[GOLD])}) == len(partitions(tables[GOLD]))
+
+
+def test_work_that_is_under_way_ends_with_its_time(tables: Tables) -> None:
+    """Spark is at it, and does not come back."""
+    with hanging() as (url, asking):
+        with pytest.raises(Unavailable, match=r"not done in 90 s: orphans of market_data\.gold_crypto_trades"):
+            maintained(tables, *steps("orphans"), S3_ENDPOINT=url, MAINTENANCE_LIMIT_S="90")
+        assert asking
+        wait_for(lambda: not any(map(lives, asking)), PATIENCE_S, "the end of Java")
+
+
+def test_work_that_is_under_way_ends_with_who_started_it(tables: Tables) -> None:
+    """Whose turn is over then: another run may begin."""
+    with hanging() as (url, asking):
+        parent = started(tables, *steps("orphans"), S3_ENDPOINT=url)
+        wait_for(lambda: bool(asking), PATIENCE_S, "work of Spark")
+        parent.kill()
+        parent.wait()
+        wait_for(lambda: not any(map(lives, asking)), PATIENCE_S, "the end of Java")
+
+
+def test_a_catalog_that_is_away_is_waited_for(tables: Tables) -> None:
+    """From the first request on: nothing is left undone."""
+    with HttpProxy(os.environ["ICEBERG_CATALOG_URI"]).listening() as proxy, proxy.cut() as cut:
+        cut.times = 12
+        told = maintained(tables, *steps("compact", "expire"), **behind(proxy), MAINTENANCE_ATTEMPTS="30")
+    assert [each.reason for each in told] == ["", ""]
+    assert cut.done == 12
+
+
+def test_a_java_that_has_ended_is_not_asked_again(tables: Tables) -> None:
+    """As of too little memory: a thousand attempts would take hours."""
+    dies = ProxyRule(LISTED, None, meanwhile=lambda: [each.kill() for each in javas()], times=1)
+    words = [*steps("orphans"), "--table=bronze_crypto_trades"]
+    with (
+        HttpProxy(os.environ["S3_ENDPOINT"]).listening() as proxy,
+        proxy.ruled(dies),
+        pytest.raises(Unavailable, match=r"not done: orphans of .*gold_crypto_trades, orphans of .*bronze"),
+    ):
+        maintained(tables, *words, S3_ENDPOINT=proxy.url, MAINTENANCE_ATTEMPTS="1000")
 
 
 def test_when_its_time_is_over_it_says_what_is_left(tables: Tables) -> None:

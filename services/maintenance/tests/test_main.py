@@ -41,6 +41,11 @@ def maintenance(driver: SpokenDriver, metrics: Metrics, run_settings: RunSetting
     return Maintenance(settings, metrics.maintenance)
 
 
+def limit_s(run: str) -> float:
+    """For how long a driver was told to work."""
+    return float(run.removeprefix("--limit-s="))
+
+
 def gauge(metrics: Metrics, name: str) -> float | None:
     return metrics.registry.get_sample_value(f"k2_maintenance_{name}")
 
@@ -52,7 +57,7 @@ async def test_a_run_that_ends_well_is_told(maintenance: Maintenance, metrics: M
     before = gauge(metrics, "last_success_timestamp_seconds") or 0
     driver.says([unit("compact", TABLE, files=3, files_in_fullest_partition=1), DONE])
     await maintenance.maintain()
-    assert driver.runs == [""]
+    assert list(map(limit_s, driver.runs)) == [pytest.approx(3_600, abs=60)]
     assert (gauge(metrics, "last_success_timestamp_seconds") or 0) > before
     assert (gauge(metrics, "failed"), gauge(metrics, "overran")) == (0, 0)
 
@@ -70,6 +75,22 @@ async def test_a_run_that_failed_is_tried_again(
     driver.says([DONE])
     await running
     assert (gauge(metrics, "failed"), gauge(metrics, "overran")) == (0, 0)
+    first, second = map(limit_s, driver.runs[:2])
+    assert second < first, "an attempt has what is left of the time of all"
+
+
+@pytest.mark.topics(GOLD)
+@pytest.mark.usefixtures("topics")
+async def test_no_attempt_begins_when_the_time_is_over(
+    driver: SpokenDriver, metrics: Metrics, run_settings: RunSettings
+) -> None:
+    """And a driver that does not end by itself is ended: what is left is the next day's."""
+    driver.says([unit("compact", TABLE, files=3, files_in_fullest_partition=1)], waits=True)
+    short = {"maintenance_limit_s": 1.0, "maintenance_retry_s": 1.0, "spark_stop_s": 0.5}
+    settings = MaintainerSettings.load(k2_prefix=run_settings.k2_prefix, **short)
+    await Maintenance(settings, metrics.maintenance).maintain()
+    assert len(driver.runs) == 1
+    assert (gauge(metrics, "failed"), gauge(metrics, "overran")) == (1, 1)
 
 
 @pytest.mark.topics(GOLD)

@@ -88,6 +88,20 @@ def test_it_is_stopped_from_another_thread(place: Path, code: str, grace_s: floa
     assert not is_there(pids[0])
 
 
+def test_one_that_does_not_end_in_time_is_ended(place: Path) -> None:
+    """Whatever it is at."""
+    told: list[Line] = []
+    with pytest.raises(Unavailable, match=r"did not end in 0\.5 s"):
+        driver(place, DEAF, spark_stop_s=0.2).run(told.append, 0.5)
+    assert not [line for line in told if is_there(line["pid"])]
+
+
+def test_one_that_ends_in_time_is_let_alone(place: Path) -> None:
+    """Its limit does not outlive it."""
+    driver(place, "pass").run(lambda _: None, 60)
+    assert not [each for each in threading.enumerate() if isinstance(each, threading.Timer)]
+
+
 def test_what_it_leaves_behind_ends_with_it(place: Path) -> None:
     """As Java does that was just being started: it holds the driver's stdout open, and nobody would tell it to end."""
     left = "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])"

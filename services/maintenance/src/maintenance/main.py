@@ -55,17 +55,17 @@ class Maintenance(Service):  # type: ignore[misc]
         if self._turn.locked():
             return
         async with self._turn:
-            began = time.monotonic()
-            while not await self._try() and not self.should_stop:
-                if time.monotonic() - began + self._settings.maintenance_retry_s > self._settings.maintenance_limit_s:
+            ends = time.monotonic() + self._settings.maintenance_limit_s
+            while not await self._try(ends) and not self.should_stop:
+                if time.monotonic() + self._settings.maintenance_retry_s > ends:
                     return
                 await self.sleep(self._settings.maintenance_retry_s)
 
-    async def _try(self) -> bool:
-        """One run; False where it is to be tried again."""
+    async def _try(self, ends: float) -> bool:
+        """One run, up to a time of the clock; False where it is to be tried again."""
         try:
             async with turn(self._settings, self._names, WORK):
-                return await self._run()
+                return await self._run(ends - time.monotonic())
         except Taken as taken:
             logger().info(TAKEN, reason=str(taken))
             return True
@@ -73,13 +73,14 @@ class Maintenance(Service):  # type: ignore[misc]
             self._fail(error)
             return False
 
-    async def _run(self) -> bool:
-        """Run the driver to its end; whether nothing was left undone."""
+    async def _run(self, limit_s: float) -> bool:
+        """Run the driver to its end, or until its time is over; whether nothing was left undone."""
         began, account = time.monotonic(), Account(self._metrics)
         logger().info(BEGUN)
-        self._driver = Driver(self._settings, MODULE)
+        self._driver = Driver(self._settings, MODULE, [f"--limit-s={limit_s:.3f}"])
+        longest_s = limit_s + self._settings.spark_stop_s  # a driver whose time is over says what is left
         try:
-            await asyncio.to_thread(self._driver.run, account.hear)
+            await asyncio.to_thread(self._driver.run, account.hear, longest_s)
         except K2Error as error:
             done = False
             self._fail(error)
@@ -87,9 +88,10 @@ class Maintenance(Service):  # type: ignore[misc]
             done = True
             self._metrics.failed.set(0)
             self._metrics.succeeded.set_to_current_time()
-        self._metrics.overran.set(account.overran)
-        self._metrics.duration.set(time.monotonic() - began)
-        logger().info(ENDED, seconds=round(time.monotonic() - began, 1), failed=not done)
+        seconds = time.monotonic() - began
+        self._metrics.overran.set(account.overran or seconds >= limit_s)
+        self._metrics.duration.set(seconds)
+        logger().info(ENDED, seconds=round(seconds, 1), failed=not done)
         return done
 
     def _fail(self, error: K2Error) -> None:

@@ -8,8 +8,8 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 from k2_shared.batch.settings import SparkSettings
@@ -31,12 +31,12 @@ class Driver:
     def __init__(self, settings: SparkSettings, module: str, arguments: Sequence[str] = ()) -> None:
         self._settings = settings
         self._command = [settings.spark_python or sys.executable, "-m", module, *arguments]
-        self._stopped = threading.Event()
+        self._stopped, self._why = threading.Event(), "was stopped"
         self._child: subprocess.Popen[str] | None = None
         self._lock = threading.Lock()
 
-    def run(self, told: Callable[[Line], None]) -> None:
-        """Start it, hand each line to ``told``, and wait for its end.
+    def run(self, told: Callable[[Line], None], within_s: float | None = None) -> None:
+        """Start it, hand each line to ``told``, and wait for its end; what does not end ``within_s`` is ended.
 
         The child ends with us, however we end: it watches its stdin, which nobody else has.
 
@@ -50,7 +50,8 @@ class Driver:
         listening.start()
         threading.Thread(target=_end_group, args=(child.pid,), daemon=True).start()
         try:
-            failed = _listen(child.stdout, told)
+            with self._limited(within_s):
+                failed = _listen(child.stdout, told)
         finally:
             self._end(child)
         listening.join(self._settings.spark_stop_s)
@@ -64,6 +65,20 @@ class Driver:
             child = self._child
         if child is not None:
             self._end(child)
+
+    @contextmanager
+    def _limited(self, within_s: float | None) -> Iterator[None]:
+        def end() -> None:
+            self._why = f"did not end in {within_s:g} s and was stopped"
+            self.stop()
+
+        timer = threading.Timer(within_s or 0, end)
+        if within_s is not None:
+            timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def _started(self) -> "subprocess.Popen[str]":
         if not self._settings.spark_python and importlib.util.find_spec("pyspark") is None:
@@ -98,7 +113,7 @@ class Driver:
 
     def _error(self, code: int, failed: str, last_words: Sequence[str]) -> K2Error:
         if self._stopped.is_set():
-            return Unavailable("the Spark driver was stopped")
+            return Unavailable(f"the Spark driver {self._why}")
         kind = _KINDS.get(code, K2Error)
         if failed:
             return kind(failed)
