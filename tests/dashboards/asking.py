@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.prometheus import Answer, Prometheus
 
@@ -45,6 +45,16 @@ class Asking:
             if not self._lines(panel, series, now)
         ]
 
+    def zeros(self, dashboards: Iterable[Dashboard], now: float) -> list[str]:
+        """The questions of rare events that zero alone answered: nothing of the kind had happened."""
+        return [
+            f"{dashboard.name}: {panel.title}: {asked.expr}"
+            for dashboard in dashboards
+            for panel in dashboard.panels
+            for series in panel.series
+            if (asked := of_events(series)) and not self._lines(panel, asked, now)
+        ]
+
     def lines(self, panel: Panel, now: float) -> list[Curve]:
         """The series of a panel up to now."""
         return [line for series in panel.series for line in self._lines(panel, series, now)]
@@ -55,6 +65,12 @@ class Asking:
         is_graph = panel.kind is Kind.GRAPH
         found = self.prometheus.over(expr, self.begin, now, step) if is_graph else self.prometheus.now(expr)
         return lines(series, found)
+
+
+def of_events(series: Series) -> Series | None:
+    """A question without the zero that it ends with, where it does."""
+    expr, _, zero = series.expr.rpartition(" or ")
+    return replace(series, expr=expr) if zero.startswith(("0 * ", "vector(0)")) else None
 
 
 def lines(series: Series, answers: Iterable[Answer]) -> list[Curve]:

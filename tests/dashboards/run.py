@@ -41,6 +41,7 @@ class Watch:
     pipeline: Pipeline
     least_s: float
     silent: Sequence[str] = ()
+    zeros: Sequence[str] = ()
     provoked: int = 0
 
     async def is_over(self) -> bool:
@@ -55,8 +56,8 @@ class Watch:
         return not self.silent and passed >= self.least_s
 
 
-async def _watched(stack: Stack, folder: Path, plan: argparse.Namespace) -> Sequence[str]:
-    """The questions that stay without an answer; the pictures are drawn whatever they are."""
+async def _watched(stack: Stack, folder: Path, plan: argparse.Namespace) -> Watch:
+    """Watch, and draw the pictures, whatever stays without an answer."""
     rules = alerts.read(ROOT / "deploy/prometheus/alerts.yaml")
     async with running(stack, folder) as pipeline:
         with watching(pipeline.ports, folder / "prometheus", _INTERVAL_S) as server:
@@ -67,7 +68,8 @@ async def _watched(stack: Stack, folder: Path, plan: argparse.Namespace) -> Sequ
             for dashboard in DASHBOARDS:
                 path = plan.pictures / f"{dashboard.name}.png"
                 draw(dashboard, lambda panel: watch.asking.lines(panel, now), lambda panel: steps(panel, rules), path)
-            return watch.silent
+            watch.zeros = watch.asking.zeros(DASHBOARDS, now)
+            return watch
 
 
 def main() -> int:
@@ -82,13 +84,15 @@ def main() -> int:
         folder = folder_in(plan.state, CONSOLE, "the dashboards")
         plan.pictures = plan.pictures or folder / "pictures"
         with own_stack(plan.state / "stack", CONSOLE) as (stack, _):
-            silent = asyncio.run(_watched(stack, folder, plan))
-    for line in silent:
+            watch = asyncio.run(_watched(stack, folder, plan))
+    for line in watch.zeros:
+        CONSOLE.print(f"nothing of this happened, and 0 is the answer: {line}")
+    for line in watch.silent:
         CONSOLE.print(f"no answer: {line}", style="red")
     questions = sum(len(panel.series) for dashboard in DASHBOARDS for panel in dashboard.panels)
-    said = {"questions": questions, "silent": list(silent), "pictures": str(plan.pictures)}
-    sys.stdout.write(json.dumps(said) + "\n")
-    return int(bool(silent))
+    said = {"questions": questions, "silent": list(watch.silent), "zeros": len(watch.zeros)}
+    sys.stdout.write(json.dumps({**said, "pictures": str(plan.pictures)}) + "\n")
+    return int(bool(watch.silent))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Values are written as a person reads them; a question's answers are told apart by their labels."""
 
 import pytest
-from tests.dashboards.asking import legend, lines
+from tests.dashboards.asking import legend, lines, of_events
 from tests.dashboards.values import written
 from tests.prometheus import configuration
 
@@ -31,6 +31,15 @@ def test_a_series_without_values_is_no_answer() -> None:
     """A quantile of nothing has a series, and no number in it."""
     found = lines(Series("up", "{{job}}"), [({"job": "gold"}, [(1.0, 2.0)]), ({"job": "silver"}, [])])
     assert [(line.name, line.last) for line in found] == [("gold", 2.0)]
+
+
+def test_a_zero_that_stands_for_nothing_is_told_apart() -> None:
+    """A question of rare events ends with the zero of who could have them."""
+    asked = of_events(Series("sum(lost) > 0 or lost unless lost offset 1h or 0 * max(sockets)", "lost"))
+    assert asked
+    assert asked.expr == "sum(lost) > 0 or lost unless lost offset 1h"
+    assert of_events(Series("rate(a[1m]) or rate(b[1m])", "a")) is None
+    assert of_events(Series("up", "up")) is None
 
 
 def test_a_label_that_a_series_has_not_is_left_out() -> None:

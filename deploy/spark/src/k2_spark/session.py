@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 
 from k2_shared.batch.settings import SparkSettings
 from k2_shared.core.lake_settings import LakeSettings
-from k2_spark.driver import jars
+from k2_spark.driver import has_ended, jars
 from k2_spark.settings import driver_options, spark_options
 
 
@@ -38,4 +38,5 @@ def started(spark: SparkSettings, options: Mapping[str, str]) -> Iterator[SparkS
     try:
         yield made
     finally:
-        made.stop()
+        if not has_ended():  # who is not there cannot be told to stop
+            made.stop()

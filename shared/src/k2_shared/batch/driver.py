@@ -55,7 +55,7 @@ class Driver:
         finally:
             self._end(child)
         listening.join(self._settings.spark_stop_s)
-        if child.returncode:
+        if child.returncode or self._stopped.is_set():
             raise self._error(child.returncode, failed, last_words)
 
     def stop(self) -> None:
