@@ -16,21 +16,21 @@ from k2_local.child import terminable
 from k2_local.settings import Catalog
 
 EACH = 2
-"""Faults of a round."""
+"""Faults of a round, where a suite says nothing else."""
 _CATALOGS: Sequence[Catalog] = ("seaweed", "postgres")
 
 Work = Callable[[Catalog, argparse.Namespace], list[Round]]
 """Works through rounds on a stack with a catalog."""
 
 
-def main(name: str, about: str | None, faults: int, work: Work) -> int:
+def main(name: str, about: str | None, faults: int, work: Work, each: int = EACH) -> int:
     """Run the suite ``make test-<name>``, report, and return 1 where something does not hold.
 
     That is a table that was not equal, a fault that is unproven, or too few rounds; by default each of the faults comes
     about once. Both catalogs are worked on side by side, by this command for each of them: most of a round is waiting.
     """
-    count = -(-faults // EACH)
-    taken = rounds.parser(f"make test-{name}", about, each=EACH, rounds=count, state=Path(".k2") / name)
+    count = -(-faults // each)
+    taken = rounds.parser(f"make test-{name}", about, each=each, rounds=count, state=Path(".k2") / name)
     taken.add_argument("--catalog", choices=(*_CATALOGS, "both"), default="both", help="of the stack (default both)")
     plan = taken.parse_args()
     with terminable():

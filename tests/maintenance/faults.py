@@ -101,7 +101,7 @@ async def _appended(world: World) -> Done:
     """Every half second, and hours of all cold tables."""
     await world.lake.flow(_MANY)
     await asyncio.to_thread(world.tiers.deliver)
-    batches, run = world.lake.load.batches, world.start()
+    batches, run = world.lake.load.batches, world.start("--step=compact")
     running = asyncio.create_task(run.ended())
     codes = []
     while not running.done():
@@ -116,7 +116,8 @@ async def _appended(world: World) -> Done:
 
 async def _two_runners(world: World) -> Done:
     """One is refused, whichever, and at most both: no two at once."""
-    first, second = world.start("--step=compact"), world.start("--step=compact")
+    words = ["--step=compact", f"--table={_GOLD}"]
+    first, second = world.start(*words), world.start(*words)
     ended = await asyncio.gather(first.ended(), second.ended())
     refused = sum(each.was_taken for each in ended)
     done = sum(each.code == 0 for each in ended)
@@ -138,7 +139,7 @@ async def _read_on(world: World) -> Done:
 async def _away(world: World, which: str) -> Done:
     """It tries on for minutes, and does all when the peer is back."""
     await world.lake.flow(_MANY)
-    run = world.start("--step=compact", "--step=expire")
+    run = world.start("--step=compact", "--step=expire", f"--table={_GOLD}", "--step=audit")
     running = asyncio.create_task(run.ended())
     with _PEERS[which](world).ruled(ProxyRule(lambda _method, _path: True, None)) as met:
         await until(lambda: met.done or running.done(), "a request that is cut", _PATIENCE_S)

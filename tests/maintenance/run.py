@@ -10,11 +10,13 @@ import sys
 from tests import rounds
 from tests.maintenance.faults import faults
 from tests.maintenance.world import running
-from tests.on_catalogs import EACH, main
+from tests.on_catalogs import main
 from tests.own_stack import folder_in, own_stack
 from tests.rounds import CONSOLE, Round
 
 from k2_local.settings import Catalog
+
+EACH = 4  # of a round, whose comparison of all tables and tiers takes minutes
 
 
 def work(catalog: Catalog, plan: argparse.Namespace) -> list[Round]:
@@ -31,4 +33,4 @@ def work(catalog: Catalog, plan: argparse.Namespace) -> list[Round]:
 
 
 if __name__ == "__main__":
-    sys.exit(main("maintenance", __doc__, len(faults()), work))
+    sys.exit(main("maintenance", __doc__, len(faults()), work, EACH))
