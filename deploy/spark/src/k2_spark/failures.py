@@ -9,7 +9,8 @@ from pyspark.errors import PySparkException
 from k2_shared.core.errors import Unavailable
 from k2_shared.core.retries import reason
 
-SPARK_FAILS = (Py4JError, PySparkException)
+SPARK_FAILS = (Py4JError, PySparkException, ConnectionError)
+"""A Java that has ended refuses connections."""
 
 
 def said(error: Exception) -> str:
