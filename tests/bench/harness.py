@@ -159,3 +159,4 @@ def report(tables: Sequence[Table], numbers: Mapping[str, object]) -> None:
     for each in tables:
         console.print(each)
     sys.stdout.write(json.dumps(numbers) + "\n")
+    sys.stdout.flush()

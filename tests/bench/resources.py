@@ -75,6 +75,11 @@ def numbers(found: Watched) -> Mapping[str, object]:
     }
 
 
+def exit_code(measured: Sequence[Watched]) -> int:
+    """0 where every rate was held and every target kept, else 1."""
+    return int(not all(each.is_held and not each.report().problems for each in measured))
+
+
 async def measure(rate: float, seconds: float, plan: argparse.Namespace) -> Watched:
     """The system at one rate, on a stack that is empty before and afterwards."""
     folder = folder_in(plan.state, console, f"the agents at {rate:,.0f} trades a second")
@@ -82,6 +87,13 @@ async def measure(rate: float, seconds: float, plan: argparse.Namespace) -> Watc
         console.print(f"everything runs; measuring {seconds:.0f} s after {plan.warm_up:.0f} s")
         await asyncio.sleep(plan.warm_up)
         return await watched(system, rate, seconds)
+
+
+def shown(rate: float, plan: argparse.Namespace) -> Watched:
+    """Measure one rate, and print tables for people and a line of JSON. Blocks for minutes."""
+    found = asyncio.run(measure(rate, 60 * plan.minutes, plan))
+    report(tables(found), numbers(found))
+    return found
 
 
 def rates(said: str) -> list[float]:
@@ -97,7 +109,7 @@ def rates(said: str) -> list[float]:
 
 
 def main() -> int:
-    """Print tables for people and, last, one line of JSON; 1 where a rate was not held or a target not kept."""
+    """Print of each rate, as soon as it is measured, tables for people and one line of JSON; see ``exit_code``."""
     parser = argparse.ArgumentParser(prog="make bench-resources", description=__doc__)
     parser.add_argument("--rates", type=rates, default=[1_000, 10_000], help="trades a second, from 10 to 100000")
     parser.add_argument("--minutes", type=float, default=10.0, help="measured at each rate")
@@ -107,12 +119,9 @@ def main() -> int:
     plan = parser.parse_args()
     try:
         with terminable():
-            found = [asyncio.run(measure(rate, 60 * plan.minutes, plan)) for rate in plan.rates]
+            return exit_code([shown(rate, plan) for rate in plan.rates])
     except K2Error as error:
         raise SystemExit(f"{error}") from None
-    said = [numbers(each) for each in found]
-    report([made for each in found for made in tables(each)], {"rates": said})
-    return int(not all(each["is_held"] and not each["problems"] for each in said))
 
 
 if __name__ == "__main__":

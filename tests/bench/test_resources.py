@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from tests.bench.resources import numbers, rates, tables
+from tests.bench.resources import exit_code, numbers, rates, tables
 from tests.bench.under_load import STAGES, Sample, Watched, watched
 from tests.bench.whole_system import AGENTS, MARKETS, SIMULATOR, lap_s, whole_system
 
@@ -57,6 +57,15 @@ def test_a_rate_that_does_not_come_to_every_stage_is_not_held(stage: str) -> Non
     assert "900, NOT HELD: 90% of it" in shown.getvalue()
 
 
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_rate_that_is_not_held_ends_the_benchmark_with_1(stage: str) -> None:
+    """Whichever of them it is, and also where every component keeps its target."""
+    late = load(late=stage, by=0.1)
+    assert late.report().problems == []
+    assert [exit_code(each) for each in ([late], [load(), late], [late, load()])] == [1, 1, 1]
+    assert exit_code([load(), load()]) == 0
+
+
 def test_rates_are_of_what_grows_in_batches() -> None:
     """A table that gets a batch of ten seconds at once grows as fast as what it is filled from."""
     found = load()
@@ -91,6 +100,7 @@ def test_what_is_over_its_target_is_a_problem() -> None:
     """Also where the rate is held."""
     said = numbers(load(Usage(0.7, 100.0)))
     assert (said["is_held"], said["problems"]) == (True, ["gold over its target: 0.70 of 0.5 CPUs"])
+    assert exit_code([load(Usage(0.7, 100.0)), load()]) == 1
 
 
 def test_a_component_that_ends_is_a_problem() -> None:
