@@ -1,12 +1,16 @@
-"""The metrics of the project, as Prometheus reads them from a process."""
+"""The metrics of the project, as Prometheus reads them from a process, and what it makes of them."""
 
 import re
 from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
 
+import yaml
 from prometheus_client import generate_latest
 
 from k2_shared.core.metrics import Metrics
 
+PROMETHEUS = Path(__file__).parents[2] / "deploy/prometheus"
 _PARTS = {"histogram": ("_bucket", "_sum", "_count")}
 
 
@@ -25,3 +29,17 @@ def names() -> set[str]:
 def asked(expr: str) -> set[str]:
     """The series that an expression names: a process' own, or what is recorded of them."""
     return set(re.findall(r"\b(?:[a-z_]+:)?(?:k2_\w+(?::\w+)?|process_\w+|up\b)", expr))
+
+
+@cache
+def recorded() -> Mapping[str, str]:
+    """Each series that Prometheus records, and the expression that it is made of."""
+    groups = yaml.safe_load((PROMETHEUS / "recording.yaml").read_text())["groups"]
+    return {rule["record"]: rule["expr"] for group in groups for rule in group["rules"]}
+
+
+def spelt_out(expr: str) -> str:
+    """An expression with what each recorded series is made of in its place."""
+    for name, made_of in recorded().items():
+        expr = expr.replace(name, made_of)
+    return expr

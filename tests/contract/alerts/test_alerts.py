@@ -12,17 +12,13 @@ from tests.contract.alerts.tools import PROMTOOL
 from k2_shared.core import contracts
 
 ROOT = Path(__file__).parents[3]
-FOLDER = ROOT / "deploy/prometheus"
 CASES = sorted(Path(__file__).parent.glob("*.yaml"))
 GROUPS: dict[str, list[dict[str, Any]]] = {
-    group["name"]: group["rules"] for group in yaml.safe_load((FOLDER / "alerts.yaml").read_text())["groups"]
+    group["name"]: group["rules"]
+    for group in yaml.safe_load((metric_names.PROMETHEUS / "alerts.yaml").read_text())["groups"]
 }
 RULES = [rule for rules in GROUPS.values() for rule in rules]
-RECORDED: dict[str, str] = {
-    rule["record"]: rule["expr"]
-    for group in yaml.safe_load((FOLDER / "recording.yaml").read_text())["groups"]
-    for rule in group["rules"]
-}
+RECORDED = metric_names.recorded()
 OF_EACH = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
 SHARED_RUNBOOKS = {
     "k2-feeds": tuple(f"services/{venue.service}/README.md" for venue in contracts.venues().values()),

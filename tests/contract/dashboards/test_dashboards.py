@@ -42,14 +42,29 @@ def test_a_panel_asks_for_metrics_that_exist(dashboard: Dashboard, panel: Panel)
     """A renamed metric cannot empty a panel."""
     for series in panel.series:
         assert metric_names.asked(series.expr) or "ALERTS{" in series.expr, dashboard.name
-        assert metric_names.asked(series.expr) <= metric_names.names()
+        assert metric_names.asked(series.expr) <= metric_names.names() | metric_names.recorded().keys()
 
 
 def test_every_metric_is_shown() -> None:
     """Or stands in the list of those that are not, with a reason."""
-    asked = {name for _, panel in PANELS for series in panel.series for name in metric_names.asked(series.expr)}
+    exprs = [metric_names.spelt_out(series.expr) for _, panel in PANELS for series in panel.series]
+    asked = {name for expr in exprs for name in metric_names.asked(expr)}
     hidden = {family for family, series in metric_names.families().items() if not asked & series}
     assert hidden == set(NOT_SHOWN)
+
+
+def test_what_is_recorded_is_used() -> None:
+    """By an alert or a panel: nothing is made every fifteen seconds for nobody."""
+    exprs = [rule["expr"] for group in rule_groups() for rule in group["rules"]]
+    exprs += [series.expr for _, panel in PANELS for series in panel.series]
+    used = {name for expr in exprs for name in metric_names.asked(expr) if ":" in name}
+    assert used == metric_names.recorded().keys()
+
+
+def test_no_panel_says_again_what_is_recorded() -> None:
+    """It asks for the series that its alert compares."""
+    spelt = {" ".join(expr.split()) for expr in metric_names.recorded().values()}
+    assert [(d.name, p.title) for d, p in PANELS for series in p.series if series.expr in spelt] == []
 
 
 def test_every_alert_has_a_panel() -> None:
@@ -88,7 +103,8 @@ def test_the_answers_of_a_panel_can_be_told_apart(dashboard: Dashboard, panel: P
     """A legend's labels are among those that the expression keeps."""
     for series in panel.series:
         named = set(re.findall(r"{{(\w+)}}", series.legend))
-        kept = {label for by in re.findall(r"by \(([^)]*)\)", series.expr) for label in by.split(", ")}
+        expr = metric_names.spelt_out(series.expr)
+        kept = {label for by in re.findall(r"by \(([^)]*)\)", expr) for label in by.split(", ")}
         assert named <= (kept or {"job", "instance"}), (dashboard.name, series)
         assert named or series.legend
 

@@ -161,10 +161,7 @@ _LAG = Row(
             "Offsets that groups get through",
             "In the mean of ten minutes; the limit is for one that is behind, a quiet one has less to do.",
             "cps",
-            (
-                "sum by (group, topic) (max by (group, topic, partition) (rate(k2_consumer_group_offset[10m])))",
-                "{{group}} {{topic}}",
-            ),
+            ("group_topic:k2_consumer_group_offset:rate10m", "{{group}} {{topic}}"),
             alerts=["K2ThroughputLow"],
         ),
         graph(

@@ -57,8 +57,6 @@ _AT_A_GLANCE = Row(
     ],
 )
 
-_OF_STAGES = '{job!~"feed_.+"}'
-_READ = f"(sum by (job) (rate(k2_records_received_total{_OF_STAGES}[10m])) > 0)"
 
 _LETTERS = Row(
     "Dead letters",
@@ -84,9 +82,9 @@ _LETTERS = Row(
         ),
         graph(
             "Refused, of what was read",
-            "In the mean of ten minutes, by stage; the alerts' mean is of five.",
+            "In the mean of five minutes, as the alerts have it; of a feed, which reads frames, of what it published.",
             "percentunit",
-            (f"sum by (job) (rate(k2_records_rejected_total{_OF_STAGES}[10m])) / {_READ}", "{{job}}"),
+            ("job:k2_records_rejected:ratio_rate5m", "{{job}}"),
             alerts=["K2DlqShare", "K2DlqShareHigh"],
             width=12,
         ),
@@ -94,7 +92,7 @@ _LETTERS = Row(
             "Repeats, of what was read",
             "In the mean of ten minutes; the alert is about more than the limit that is also thrice what was usual.",
             "percentunit",
-            (f'sum by (job) (rate(k2_records_duplicates_total{{job="gold"}}[10m])) / {_READ}', "{{job}}"),
+            ('job:k2_records_duplicates:ratio_rate10m{job="gold"}', "{{job}}"),
             alerts=["K2DuplicatesJump"],
             width=12,
         ),
