@@ -77,7 +77,7 @@ test-crashes: .venv/.dev ## long tests of stack, broker, pipeline and demo under
 test-protocols: .venv/.dev ## 100,000 broken frames a venue: none is lost in silence, none is made up
 	@.venv/bin/python -m pytest services/feed_*/tests/test_protocol.py $(ARGS)
 
-test-alerts: .venv/.dev ## every alert fires in one case and keeps quiet in another, and goes where it should, by promtool and amtool
+test-alerts: .venv/.dev ## every alert fires in one case and keeps quiet in another, and goes where it should, by promtool, amtool and Alertmanager
 	@.venv/bin/python -m tests.contract.alerts.tools >/dev/null
 	@.venv/bin/python -m pytest tests/contract/alerts -rs $(ARGS)
 
