@@ -128,6 +128,20 @@ def test_servers_are_found_by_the_state_folder_of_their_stack(tmp_path: Path) ->
     assert found["clickhouse"].where == f"'k2 stack up --state {tmp_path}' starts it"
 
 
+def test_the_prometheus_beside_a_stack_is_found_while_it_is_meant_to_run(tmp_path: Path) -> None:
+    """By its own folder; one that was not asked for is not missed, one that died is named with what starts it."""
+    assert "prometheus" not in [each.name for each in of_targets(Targets(stack=tmp_path))]
+    port = free_port()
+    with listening(port) as pid:
+        state = StackState(tmp_path / "metrics")
+        state.remember_ports({"prometheus": port})
+        state.remember("prometheus", Process(pid, psutil.Process(pid).create_time()))
+        (*_, found) = of_targets(Targets(stack=tmp_path))
+        assert (found.name, found.pid) == ("prometheus", pid)
+    (*_, found) = of_targets(Targets(stack=tmp_path))
+    assert (found.pid, found.where) == (None, f"'k2 stack up --state {tmp_path} --metrics' starts it")
+
+
 def test_an_agent_elsewhere_is_not_found_here() -> None:
     """It says where to measure."""
     (found,) = of_targets(Targets(agents=(Agent(name="gold", url="http://gold.example:6064"),)))

@@ -14,8 +14,11 @@ import pytest
 
 from k2.servers import left_running
 from k2_local import Stack, StackSettings
+from k2_local.monitoring import Monitoring
+from k2_local.prometheus import PROGRAM, program
 from k2_local.stack import KINDS
 from k2_local.targets import Targets
+from k2_shared.core.errors import ConfigError
 from k2_support.pseudo_terminal import on_terminal
 from k2_support.signals import sigint
 from k2_support.waiting import wait_for
@@ -82,6 +85,7 @@ def state(tmp_path: Path) -> Iterator[str]:
     """The folder of a new stack; whatever was started in it is stopped."""
     folder = str(tmp_path / "state")
     yield folder
+    Monitoring(StackSettings.load(k2_state_dir=folder)).down()
     _stack(folder).down()
 
 
@@ -142,6 +146,34 @@ def test_interrupt_of_a_start_leaves_nothing_running(state: str, is_read: bool) 
     assert starting.returncode == 130
     assert not is_read or chatter.splitlines()[-1] == f"k2: interrupted: nothing runs in {state}"
     assert _states(state) == {"down"}
+
+
+def test_a_prometheus_is_asked_for_before_a_server_is_started(state: str, tmp_path: Path) -> None:
+    """Where there is none, ``--metrics`` says what to do, exits 2, and nothing is started or written."""
+    answer = _k2("stack", "up", "--metrics", "--state", state, PATH=str(tmp_path), K2_CACHE_DIR=str(tmp_path / "cache"))
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert answer.stderr.startswith("k2: there is no prometheus on PATH or at ")
+    assert "run 'make prometheus'" in answer.stderr
+    assert not Path(state).exists()
+
+
+@pytest.mark.long  # a stack more
+def test_a_prometheus_beside_the_stack_is_shown_measured_and_stopped_with_it(state: str) -> None:
+    """It is one more part; afterwards nobody misses it."""
+    try:
+        program(StackSettings.load().cache)
+    except ConfigError as error:
+        pytest.skip(str(error))
+    started = _k2("stack", "up", "--metrics", "--state", state)
+    assert started.returncode == 0
+    assert re.search(r"^Prometheus is at http://127\.0\.0\.1:\d+$", started.stderr, re.MULTILINE)
+    shown = json.loads(_k2("stack", "status", "--state", state, "--json").stdout)
+    assert (shown["stack"], [part["part"] for part in shown["parts"]]) == ("up", [*NAMES, PROGRAM])
+    taken = json.loads(_k2("resources", "--targets", state, "--seconds", "0.2", "--json").stdout)
+    assert [name for name, each in taken["components"].items() if each["memory_mb"] > 1] == [*NAMES, PROGRAM]
+    assert f"{PROGRAM} is down" in _k2("stack", "down", "--state", state).stderr
+    shown = json.loads(_k2("stack", "status", "--state", state, "--json").stdout)
+    assert (shown["stack"], [part["part"] for part in shown["parts"]]) == ("down", NAMES)
 
 
 def test_status_and_logs_of_no_stack_name_the_folder(state: str) -> None:

@@ -55,9 +55,9 @@ def say(line: str) -> None:
     chatter().print(line, markup=False, emoji=False, soft_wrap=True)
 
 
-def left_running(servers: "Servers") -> str:
-    """What of them runs now, and how to stop it."""
-    if running := servers.running():
+def left_running(servers: "Servers", *beside: "Servers") -> str:
+    """What of them and of those beside them runs now, and how to stop it."""
+    if running := [name for each in (*beside, servers) for name in each.running()]:
         return f"{', '.join(running)} still run in {servers.folder}: '{servers.order('down')}' stops them"
     return f"nothing runs in {servers.folder}"
 

@@ -56,7 +56,7 @@ Metrics = Annotated[bool, typer.Option("--metrics", help="Prometheus too, over t
 def up(state: State = None, catalog: Catalog = None, metrics: Metrics = False, as_json: Json = False) -> None:
     """Start the stack, wait until every part works, and print its clients' environment."""
     stack, monitoring = _stack(state, catalog), _monitoring(state)
-    with child.terminable(), telling(lambda: left_running(stack)):
+    with child.terminable(), telling(lambda: left_running(stack, monitoring)):
         if metrics:
             say(f"Prometheus is at {monitoring.up(say)}")
         print_environment(stack.up(say), as_json)
@@ -66,7 +66,7 @@ def up(state: State = None, catalog: Catalog = None, metrics: Metrics = False, a
 def down(state: State = None) -> None:
     """Stop what the stack started, and nothing else."""
     stack, monitoring = _stack(state), _monitoring(state)
-    with telling(lambda: left_running(stack)):
+    with telling(lambda: left_running(stack, monitoring)):
         monitoring.down(say)
         stack.down(say)
 
@@ -100,8 +100,9 @@ def reset(state: State = None, yes: Yes = False) -> None:
     if not yes:
         everything = f"every topic, schema and table in {stack.settings.state}"
         ask(f"Delete {everything}?", "reset deletes data and cannot ask here: pass --yes")
-    with telling(lambda: left_running(stack)):
-        _monitoring(state).reset(say)
+    monitoring = _monitoring(state)
+    with telling(lambda: left_running(stack, monitoring)):
+        monitoring.reset(say)
         stack.reset(say)
 
 

@@ -93,6 +93,14 @@ def _stack_settings(folder: Path) -> StackSettings:
     return StackSettings.load(k2_state_dir=folder / "stack")
 
 
+def tell(folder: Path, environment: Mapping[str, str], fleet: Fleet) -> None:
+    """Write where a demo's pipeline is: ``targets.json`` for k2, and whom a Prometheus beside its stack asks."""
+    stack, settings = _stack(folder), {**environment, "K2_PREFIX": ""}
+    found = Targets(agents=fleet.targets(), settings=settings, start=stack.order("up"), stack=stack.folder)
+    found.write(folder)
+    scraped.write(stack.settings.state, found.agents)
+
+
 def stop(folder: Path) -> None:
     """Stop every process of a demo, its stack and what watches that."""
     agents.stop_all(folder)
@@ -120,11 +128,7 @@ class Demo:
         self._simulator = Simulator(options.folder, {**options.simulator_flags, "expect": expected})
         common = {**environment, **self._simulator.feed_environment(), **_AGENT_SETTINGS}
         self._fleet = Fleet(options.folder, common, feeds)
-        stack, agents = _stack(options.folder), self._fleet.targets()
-        settings = {**environment, "K2_PREFIX": ""}
-        found = Targets(agents=agents, settings=settings, start=stack.order("up"), stack=stack.folder)
-        found.write(options.folder)
-        scraped.write(stack.settings.state, agents)
+        tell(options.folder, environment, self._fleet)
         names = Names()
         self._observer = Observer(self._settings, names)
         self._tables = Tables(self._settings, names)

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from k2.resources.processes import Sought
 from k2_local import Stack, StackSettings
+from k2_local.monitoring import Monitoring
 from k2_local.processes import listener
 from k2_local.spark_cluster import SparkCluster
 from k2_local.targets import Agent, Targets
@@ -24,12 +25,16 @@ def of_targets(targets: Targets) -> list[Sought]:
 
 
 def of_stack(state: Path) -> Iterator[Sought]:
-    """Every part of a local stack, and what runs of the Spark cluster beside it."""
+    """Every part of a local stack, and what is meant to run beside it: its Prometheus, its Spark cluster."""
     settings = StackSettings.load(k2_state_dir=state)
     stack = Stack(settings)
     running = stack.pids()
     for name in stack.names:
         yield Sought(name, f"'{stack.order('up')}' starts it", running.get(name))
+    monitoring = Monitoring(settings)
+    watching = monitoring.pids()
+    for part in monitoring.shown():
+        yield Sought(part.part, f"'{monitoring.order('up')} --metrics' starts it", watching.get(part.part))
     for name, pid in SparkCluster(settings, SparkSettings.load()).pids().items():
         yield Sought(name, f"pid {pid}", pid)
 
