@@ -37,6 +37,11 @@ class Compose:
         """Those of them that run what is in that folder, and not only in its image."""
         return {name: folder for name, folder in self.built.items() if name != "lakekeeper-warehouse"}
 
+    def mounted(self, name: str) -> dict[str, str]:
+        """The folders that are named volumes in a service, by the volume's name."""
+        volumes = [volume.split(":") for volume in self.services[name].get("volumes", ())]
+        return {volume: folder for volume, folder, *_ in volumes if not volume.startswith(".")}
+
     def before(self, name: str) -> dict[str, Any]:
         """What a service waits for, and for what of it."""
         found: dict[str, Any] = self.services[name].get("depends_on", {})

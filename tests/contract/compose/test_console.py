@@ -34,10 +34,8 @@ def test_it_changes_nothing(console: dict[str, Any]) -> None:
     assert "volumes" not in console
 
 
-def test_it_is_confined(console: dict[str, Any]) -> None:
-    """It writes to /tmp alone, has no capability, is limited, and its heap leaves room for the rest of Java."""
-    assert (console["read_only"], console["cap_drop"]) == (True, ["ALL"])
-    assert console["security_opt"] == ["no-new-privileges:true"]
+def test_it_is_limited(console: dict[str, Any]) -> None:
+    """It writes to /tmp alone, and its heap leaves room for the rest of Java."""
     assert console["tmpfs"] == ["/tmp:exec"]  # noqa: S108  # the container's own
     assert (console["mem_limit"], console["cpus"]) == ("512m", 0.5)
     assert "-Xmx256m" in console["environment"]["JAVA_OPTS"]

@@ -78,6 +78,13 @@ def test_every_profile_is_told(compose: Compose) -> None:
     assert [profile for profile in sorted(profiles) if f"--profile {profile}" not in PAGE] == []
 
 
+def test_as_many_dashboards_are_found_as_the_page_says() -> None:
+    """By the line that looks for them: without their folder."""
+    (said,) = re.findall(r"/api/search\?type=dash-db\"\s+# (\w+)", PAGE)
+    assert said == "five"
+    assert len(list((ROOT / "deploy/grafana/dashboards").glob("*.json"))) == 5
+
+
 def test_links_lead_somewhere() -> None:
     """Of files; a heading is as the page has it."""
     links = re.findall(r"\]\(([^)#]*)(#[^)]*)?\)", PAGE)
