@@ -9,6 +9,9 @@ from tests.compose.images import STAND_INS
 from tests.contract.compose.composefile import ROOT, Compose
 
 LET_OFF: Mapping[str, Mapping[str, str]] = {
+    "clickhouse": {
+        "read_only": "its start writes the owner's account beside users.xml, and this version's was not to be had"
+    },
     "kafka": {
         "read_only": "its entrypoint refuses to start where it cannot write to /opt/kafka/config, and its own logs go"
         " without a limit to /opt/kafka/logs: in a tmpfs they would count as its memory"
@@ -49,7 +52,7 @@ def test_every_service_is_confined(compose: Compose) -> None:
 def test_the_page_names_who_is_let_off() -> None:
     """Among what was never run with the real image, with the same word."""
     _, _, section = (ROOT / "deploy/README.md").read_text().partition("## Never run with the real image\n")
-    told = re.findall(r"`([\w-]+)` alone is let off ((?:`\w+`(?: and )?)+):", section)
+    told = re.findall(r"`([\w-]+)` is let off ((?:`\w+`(?: and )?)+):", section)
     assert {name: set(re.findall(r"\w+(?=`)", what)) for name, what in told} == {
         name: set(each) for name, each in LET_OFF.items()
     }
