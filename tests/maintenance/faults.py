@@ -11,7 +11,8 @@ from tests.rounds import Done, Fault
 
 from k2_shared.core.errors import Unavailable
 from k2_support.http_proxy import HttpProxy, ProxyRule, Which
-from k2_support.lake_requests import commit, data_file, path_has
+from k2_support.lake_requests import LISTED, commit, data_file, removed
+from k2_support.listed_files import looking_old
 
 _PATIENCE_S = 600.0
 _AWAY_S = 100.0
@@ -33,7 +34,6 @@ class Moment:
 
 
 _ROWS, _REPLACED, _EXPIRED = b"add-snapshot", b'"replace"', b"remove-snapshots"
-_LISTED = path_has("list-type=2", method="GET")
 _MOMENTS = [
     Moment("compact", "before a data file", data_file(_GOLD), at_store=True),
     Moment("compact", "data file written", data_file(_GOLD), at_store=True, after=True),
@@ -47,7 +47,9 @@ _MOMENTS = [
     Moment("audit", "committed, not answered", commit(_CONSISTENCY), after=True, containing=_ROWS),
     Moment("retention", "before the commit", commit(_BRONZE), containing=_ROWS, table=_BRONZE),
     Moment("retention", "committed, not answered", commit(_BRONZE), after=True, containing=_ROWS, table=_BRONZE),
-    Moment("orphans", "while files are listed", _LISTED, at_store=True, after=True),
+    Moment("orphans", "while files are listed", LISTED, at_store=True, after=True),
+    Moment("orphans", "before files are deleted", removed, at_store=True),
+    Moment("orphans", "files deleted, not answered", removed, at_store=True, after=True),
 ]
 
 
@@ -72,20 +74,24 @@ _PEERS: dict[str, Callable[[World], HttpProxy]] = {
 async def _killed(world: World, moment: Moment) -> Done:
     """The command, its driver and Java at once; the next run does what is left.
 
-    A row that no topic has is there for retention: what is compared afterwards would find it.
+    A row that no topic has is there for retention: what is compared afterwards would find it. A file that no snapshot
+    knows is there for orphans, and looks old; it must be gone.
     """
     await world.lake.flow(_MANY)
     if moment.step == "retention":
         await asyncio.to_thread(world.add_old, moment.table)
+    if moment.step == "orphans":
+        await asyncio.to_thread(world.add_stray, moment.table)
     words = [f"--step={moment.step}", f"--table={moment.table}"]
     run = world.start(*words)
     rule = ProxyRule(moment.which, None, moment.after, meanwhile=run.kill, containing=moment.containing, times=1)
-    with (world.before_store if moment.at_store else world.before_catalog).ruled(rule):
-        ended = await run.ended()
-    again = await world.whole(*words)
+    gate = world.before_store if moment.at_store else world.before_catalog
+    with gate.ruled(rule), world.before_store.ruled(looking_old(world.is_stray)):
+        ended, again = await run.ended(), await world.whole(*words)
+    left = await asyncio.to_thread(world.strays, moment.table)
     return Done(
-        rule.done == 1 and ended.code < 0 and again.code == 0,
-        f"exit {ended.code}, then {_told(again.code, again.said)}",
+        rule.done == 1 and ended.code < 0 and again.code == 0 and not left,
+        f"exit {ended.code}, then {_told(again.code, again.said)}, {left} strays left",
     )
 
 

@@ -15,6 +15,7 @@ import psutil
 import pyarrow as pa
 import stamina
 from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.io import OutputFile
 from tests.cold.world import World as Tiers
 from tests.cold.world import running as tiers_running
 from tests.faults.supervisor import until
@@ -27,6 +28,7 @@ from k2_shared.core.settings import RunSettings
 from k2_shared.lake import iceberg
 from k2_support.http_proxy import HttpProxy
 
+_STRAY = "left-by-a-crash.parquet"
 _LOSES = "is at work on"
 _APPENDS = 50
 _APPENDED_S, _APPENDED = 1.0, 2  # trades, each of which is a file of each table
@@ -118,6 +120,25 @@ class World:
             with attempt:
                 table = self.lake.table(name)
                 table.append(pa.Table.from_pylist([row], schema=table.schema().as_arrow()))
+
+    def add_stray(self, name: str) -> None:
+        """Put a file among a table's own that no snapshot knows."""
+        with self._stray(name).create(overwrite=True) as file:
+            file.write(b"left by a crash")
+
+    def strays(self, name: str) -> int:
+        """How many such files a table has."""
+        return int(self._stray(name).exists())
+
+    @staticmethod
+    def is_stray(key: str) -> bool:
+        """Whether a file of the store is such a one."""
+        return key.endswith(_STRAY)
+
+    def _stray(self, name: str) -> OutputFile:
+        table = self.lake.table(name)
+        made: OutputFile = table.io.new_output(f"{table.location()}/data/{_STRAY}")
+        return made
 
     async def whole(self, *words: str) -> Ended:
         """A run to its end; while another one's turn is not over it is begun again."""

@@ -11,6 +11,7 @@ from k2_shared.core.lake_settings import LakeSettings
 from k2_spark.session import session
 
 lake = pytest.fixture(scope="session")(lake_tables)
+tables = pytest.fixture(lake_tables)  # of a few commits each, as nobody has maintained them
 
 
 @pytest.fixture(scope="session")

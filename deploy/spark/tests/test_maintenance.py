@@ -5,55 +5,35 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
 
 import psutil
 import pytest
-from tests.interop.canonical import canonical
-from tests.interop.tables import Written, lake_tables
+from deploy.spark.tests.maintained import GOLD, Tables, maintained, partitions, prefix, rows, steps
+from pyiceberg.table import Table
 
-from k2_shared.batch.driver import Driver
-from k2_shared.batch.settings import SparkSettings
-from k2_shared.batch.steps import MODULE, Step, Told
+from k2_shared.batch.steps import MODULE, Step
+from k2_shared.core import contracts
 from k2_shared.core.errors import Unavailable
+from k2_shared.core.lake_settings import LakeSettings
+from k2_shared.kafka.topics import Names
+from k2_shared.lake import iceberg
 from k2_support.http_proxy import HttpProxy, ProxyRule
-from k2_support.lake_requests import path_has
+from k2_support.lake_history import lengthen
+from k2_support.lake_requests import LISTED
 from k2_support.waiting import wait_for
 
-GOLD = "gold_crypto_trades"
 NEVER_S, PATIENCE_S = 600.0, 120.0
-LISTED = path_has("list-type=2", method="GET")
-Tables = dict[str, Written]
 
 
 @pytest.fixture
-def tables() -> Iterator[Tables]:
-    """Each of them of a few commits, as nobody has maintained them."""
-    yield from lake_tables()
-
-
-def prefix(tables: Tables) -> str:
-    return f"{tables[GOLD].namespace.removesuffix('_market_data')}."
-
-
-def maintained(tables: Tables, *words: str, **environment: str) -> list[Told]:
-    """What the driver says of each step."""
-    told: list[Told | None] = []
-    with pytest.MonkeyPatch.context() as patched:
-        for name, value in {"K2_PREFIX": prefix(tables), "MAINTENANCE_ATTEMPTS": "3", **environment}.items():
-            patched.setenv(name, value)
-        Driver(SparkSettings.load(spark_python=sys.executable), MODULE, words).run(
-            lambda line: told.append(Told.of(line))
-        )
-    return [each for each in told if each]
-
-
-def steps(*names: str, table: str = GOLD) -> list[str]:
-    return [*(f"--step={name}" for name in names), f"--table={table}"]
-
-
-def rows(written: Written) -> list[str]:
-    return canonical(written.contract, written.load().scan().to_arrow().to_pylist())
+def cold(tables: Tables) -> Iterator[Table]:
+    """A cold table beside them, with more snapshots than are kept by their number."""
+    catalog, contract = iceberg.connect(LakeSettings.load()), next(iter(contracts.cold_tables().values()))
+    made = iceberg.create(catalog, Names(prefix(tables)), contract)
+    made.append(made.schema().as_arrow().empty_table())
+    lengthen(made, 150)
+    yield made
+    catalog.drop_table(made.name())
 
 
 def started(tables: Tables, *words: str, **environment: str) -> psutil.Popen:
@@ -106,10 +86,6 @@ def lives(process: psutil.Process) -> bool:
     return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
-def partitions(written: Written) -> list[Any]:
-    return [task.file.partition for task in written.load().scan().plan_files()]
-
-
 def test_each_step_is_told_and_no_row_changes(tables: Tables) -> None:
     """Files of several commits become one of each hour; the sink's state is where it was."""
     before, files = rows(tables[GOLD]), len(partitions(tables[GOLD]))
@@ -130,6 +106,29 @@ def test_a_dry_run_changes_nothing(tables: Tables) -> None:
     told = maintained(tables, *steps("compact", "expire", "orphans"), "--dry-run")
     assert told[0].facts["files"] == len(partitions(tables[GOLD]))
     assert tables[GOLD].load().metadata_location == before
+
+
+def test_a_dry_run_of_retention_deletes_nothing(tables: Tables) -> None:
+    """It names the partitions that the run after it deletes."""
+    bronze = tables["bronze_crypto_trades"]
+    before, words = rows(bronze), steps("retention", table=bronze.contract.name)
+    (told,) = maintained(tables, *words, "--dry-run")
+    assert told.facts["rows"] == len(before) == len(rows(bronze))
+    (done,) = maintained(tables, *words)
+    assert done.facts == told.facts
+    assert rows(bronze) == []
+
+
+@pytest.mark.parametrize("old", ["sink", "maintenance"])
+def test_snapshots_age_by_the_rule_of_their_tables_owner(tables: Tables, cold: Table, old: str) -> None:
+    """The sink's own rule for what it writes, days for cold and audit tables."""
+    lengthen(tables[GOLD].load(), 150)
+    ages = {"SINK_SNAPSHOT_AGE_S": "600", "MAINTENANCE_SNAPSHOT_AGE_S": "600", f"{old.upper()}_SNAPSHOT_AGE_S": "0"}
+    told = maintained(tables, *steps("expire"), f"--table={cold.name()[-1]}", **ages)
+    assert {each.unit.table.partition(".")[2]: each.facts["expired"] > 0 for each in told} == {
+        GOLD: old == "sink",
+        cold.name()[-1]: old == "maintenance",
+    }
 
 
 def test_the_store_is_that_of_our_settings(tables: Tables) -> None:

@@ -79,6 +79,14 @@ def test_a_changed_request_may_be_answered(proxy: HttpProxy, bodies: list[bytes]
     assert (bodies, rule.done) == ([b"BODY", b"other"], 1)
 
 
+def test_an_answer_may_be_changed(proxy: HttpProxy, bodies: list[bytes]) -> None:
+    """The server has what it was sent; the client reads something else, whole."""
+    rule = ProxyRule(lambda _m, _p: True, None, after=True, answered=True, reply=lambda body: body + b" and more")
+    with proxy.ruled(rule):
+        assert ask(proxy, b"body") == b"body and more"
+    assert bodies == [b"body"]
+
+
 def test_a_slow_server_answers(proxy: HttpProxy) -> None:
     """Late, and with what it has."""
     with proxy.slow(0.05) as rule:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from k2_support.lake_requests import data_file, manifest, manifest_list
+from k2_support.lake_requests import data_file, manifest, manifest_list, removed
 
 GOLD, ANEW = "/warehouse/k2/gold_crypto_trades", "/warehouse/k2/gold_crypto_trades-1f0c2d3e"
 
@@ -21,3 +21,12 @@ def test_reads_and_other_tables_are_not_meant() -> None:
     assert not data_file("gold_crypto_trades")("GET", f"{GOLD}/data/a.parquet")
     assert not data_file("bronze_crypto_trades")("PUT", f"{GOLD}/data/a.parquet")
     assert not manifest_list()("PUT", f"{GOLD}/metadata/a-m0.avro")
+
+
+def test_what_is_deleted_is_known_alone_and_with_others() -> None:
+    """A rename of something called so, and a read, are none."""
+    assert removed("DELETE", f"{GOLD}/data/a.parquet")
+    assert removed("POST", "/warehouse/?delete")
+    assert removed("POST", "/warehouse?delete=")
+    assert not removed("POST", "/warehouse/delete?uploads")
+    assert not removed("GET", "/warehouse/?delete")

@@ -17,7 +17,7 @@ _HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 Which = Callable[[str, str], bool]
 """Whether a request is meant, by its method and its path with the query."""
 Change = Callable[[bytes], bytes]
-"""What of a request's body is passed on; it may block, as long as the request is to wait."""
+"""What of a body is passed on; it may block, as long as the request is to wait."""
 
 
 def _unchanged(body: bytes) -> bytes:
@@ -32,15 +32,17 @@ def _nothing() -> None:
 class ProxyRule:
     """What is done to the requests it applies to: a status and nothing else, or a broken connection.
 
-    ``after`` passes them on first, changed, and withholds the server's reply, unless it is ``answered``; ``meanwhile``
-    is done before the connection breaks. ``said`` is what comes with a status. It applies to a request whose body has
-    ``containing``; ``done`` counts those that were met, of which there are ``times`` at most.
+    ``after`` passes them on first, changed, and withholds the server's reply, unless it is ``answered``: then its body
+    is what ``reply`` makes of it. ``meanwhile`` is done before the connection breaks. ``said`` is what comes with a
+    status. It applies to a request whose body has ``containing``; ``done`` counts those that were met, of which there
+    are ``times`` at most.
     """
 
     which: Which
     status: int | None
     after: bool = False
     change: Change = _unchanged
+    reply: Change = _unchanged
     meanwhile: Callable[[], None] = _nothing
     answered: bool = False
     said: bytes = b"refused by the gate"
@@ -152,7 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
         if rule and not rule.answered:
             self._hang_up(rule)
         else:
-            self._answer(status, headers, reply)
+            self._answer(status, headers, rule.reply(reply) if rule else reply)
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = pass_on  # noqa: N815  # names of the standard library
 

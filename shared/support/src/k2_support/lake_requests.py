@@ -23,6 +23,15 @@ def manifest_list(table: str = "") -> Which:
     return _written(table, "/metadata/snap-")
 
 
+LISTED = path_has("list-type=2", method="GET")
+"""Files of a place that are listed."""
+
+
+def removed(method: str, path: str) -> bool:
+    """Files that are deleted from the store, one or many at once."""
+    return method == "DELETE" or (method == "POST" and path.partition("?")[2].split("=")[0] == "delete")
+
+
 def _written(table: str, what: str) -> Which:
     """Files of one table, or of any: a catalog may put more behind the name, where an earlier table has left files."""
     return path_has(f"/{table}", what, method="PUT")
