@@ -1,20 +1,18 @@
 """What compaction makes of a table: of closed partitions alone, in its own order, in files of the size that is set."""
 
-import os
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pyarrow.compute as pc
-from deploy.spark.tests.maintained import GOLD, Tables, maintained, partitions, rows, steps
+from deploy.spark.tests.maintained import GOLD, Tables
 from pyspark.sql import SparkSession
 from tests.interop.tables import Written
 
 from k2_shared.batch.settings import MaintenanceSettings
 from k2_spark.procedures import Procedures
-from k2_support.http_proxy import HttpProxy, ProxyRule
-from k2_support.lake_requests import commit
 
 MIB = 1 << 20
 TARGET = 128 * MIB
+FIRST_DAY = date(1970, 1, 1)
 MIDNIGHT = date(2025, 11, 11)
 HALF_PAST_ONE = datetime(2025, 11, 11, 1, 30, tzinfo=UTC)  # the hour of midnight is in its grace: it is open
 
@@ -44,7 +42,8 @@ def test_a_compacted_file_is_in_the_tables_order(spark: SparkSession, tables: Ta
     gold = tables[GOLD]
     compacted(spark, gold, datetime.now(UTC))
     for task in gold.load().scan().plan_files():
-        at = f"exchange_date = '{task.file.partition[0]}' and exchange_hour = {task.file.partition[1]}"
+        day, hour = FIRST_DAY + timedelta(days=task.file.partition[0]), task.file.partition[1]
+        at = f"exchange_date = '{day}' and exchange_hour = {hour}"
         found = gold.load().scan(row_filter=at).to_arrow().select(gold.contract.sort_by)
         assert found.num_rows == task.file.record_count
         order = [(name, "ascending") for name in gold.contract.sort_by]
@@ -53,26 +52,3 @@ def test_a_compacted_file_is_in_the_tables_order(spark: SparkSession, tables: Ta
 
 def test_files_are_of_128_mib_where_nothing_else_is_said() -> None:
     assert MaintenanceSettings.model_fields["maintenance_target_bytes"].default == TARGET
-
-
-def test_what_met_anothers_commit_is_done_again(tables: Tables) -> None:
-    """All files are replaced by others of the same rows when the first commit is on its way: a part is no whole."""
-    gold = tables[GOLD]
-    before = rows(gold)
-
-    def replaced(body: bytes) -> bytes:
-        table = gold.load()
-        every = table.scan().to_arrow()
-        table.overwrite(every.slice(0, every.num_rows // 2))
-        table.append(every.slice(every.num_rows // 2))
-        return body
-
-    here = os.environ["ICEBERG_CATALOG_URI"]
-    met = ProxyRule(commit(GOLD), None, after=True, answered=True, change=replaced, containing=b'"replace"', times=1)
-    with HttpProxy(here).listening() as proxy, proxy.ruled(met):
-        behind = {name: each.replace(here, proxy.url) for name, each in os.environ.items() if here in each}
-        (told,) = maintained(tables, *steps("compact"), **behind)
-    assert met.done == 1
-    assert (told.reason, told.facts["failed_files"], told.facts["files_in_fullest_partition"]) == ("", 0, 1)
-    assert len(partitions(gold)) == told.facts["files"]
-    assert rows(gold) == before
