@@ -1,7 +1,8 @@
 """Gold of many small files before and after its maintenance, while a sink appends every second.
 
 Run it by ``make bench-maintenance``. The files are of the 24 hours of a day that has ended; a scan reads two columns of
-all of them. ``memory_mb`` is the most that the driver and its Java had resident together.
+all of them. ``memory_mb`` is the most that the driver and its Java had resident together. Exits 1 where an append
+failed, or where they took more than they may.
 """
 
 import argparse
@@ -200,8 +201,20 @@ def numbers(found: Measured) -> Mapping[str, object]:
     }
 
 
+def judged(found: Measured) -> list[str]:
+    """What is not as it is to be, in a sentence each."""
+    said = []
+    if found.failures:
+        said.append(f"{found.failures:,} of {found.failures + found.appended:,} appends failed")
+    if not found.appended:
+        said.append("nothing was appended meanwhile")
+    if found.memory_mb > GOAL_MB:
+        said.append(f"the maintenance took {found.memory_mb:,.0f} MB of memory, more than {GOAL_MB:,}")
+    return said
+
+
 def main() -> None:
-    """Print a table for people and, last, one line of JSON."""
+    """Print a table for people and, last, one line of JSON; exit 1 where something is not as it is to be."""
     parser = argparse.ArgumentParser(description="What the maintenance makes of many small files.")
     parser.add_argument("--files", type=int, default=5_000, help=f"of gold, {LEAST} or more")
     given = parser.parse_args()
@@ -209,6 +222,8 @@ def main() -> None:
         parser.error(f"--files {given.files}: it is {LEAST} at least")
     found = bounded(measure(given.files), LIMIT_S)
     report(tables(found), numbers(found))
+    if wrong := judged(found):
+        raise SystemExit("; ".join(wrong))  # which is exit 1
 
 
 if __name__ == "__main__":

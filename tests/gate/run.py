@@ -31,6 +31,7 @@ LEAST = SYMBOLS * 1_000
 _LIMIT_S = 3_600.0
 _MINUTE = timedelta(minutes=1)
 _ALTERED = ("1m", "high")
+_APART = "--report=.k2/validate-ohlcv-altered.json"  # beside that of all that are equal
 _ALTER = """
 INSERT INTO candles SELECT * REPLACE (high + toDecimal64('0.00000001', 8) AS high) FROM candles FINAL
 WHERE timeframe = '1m' ORDER BY exchange, symbol, window_start LIMIT 1
@@ -99,7 +100,7 @@ async def measure(trades: int) -> Measured:
         place.tables.command(_ALTER)
         start = datetime.fromtimestamp(start_us / 1_000_000, UTC)
         tampered = _gate(
-            place, "--symbol", f"{exchange}:{symbol}", "--from", _said(start), "--to", _said(start + _MINUTE)
+            place, f"--symbol={exchange}:{symbol}", f"--from={_said(start)}", f"--to={_said(start + _MINUTE)}", _APART
         )
         return Measured(account, fill_s, equal, tampered, tampered.names_only(exchange, symbol, start))
 

@@ -139,9 +139,12 @@ def _said(name: str, what: str, rows: Counter[Row]) -> list[str]:
 
 @asynccontextmanager
 async def running(
-    settings: RunSettings, stack: Stack, folder: Path, seed: int, disk: Path | None = None
+    settings: RunSettings, stack: Stack, folder: Path, seed: int, disk: Path | None = None, **sink: str
 ) -> AsyncIterator[World]:
-    """A world of its own topics and tables, whose sink is up and under load; ``folder`` takes the logs."""
+    """A world of its own topics and tables, whose sink is up and under load; ``folder`` takes the logs.
+
+    ``sink`` is what its sinks are told beyond, or instead of, what all such worlds' are.
+    """
     lake = LakeSettings.load(**{name.lower(): value for name, value in stack.env().items() if name in _of_the_lake()})
     schema_id = next(iter((await create_lasting(settings)).values()))
     names = Names(settings.k2_prefix)
@@ -160,7 +163,7 @@ async def running(
         }
         if lake.iceberg_oauth2_server_uri:
             behind["ICEBERG_OAUTH2_SERVER_URI"] = f"{before_catalog.url}/v1/oauth/tokens"
-        sinks = _sinks(settings, {**stack.env(), **behind}, folder)
+        sinks = _sinks(settings, {**stack.env(), **behind, **sink}, folder)
         load = Load(settings, names, Content(seed, schema_id, days=2))
         committed = CommittedRecords(settings, names)
         world = World(

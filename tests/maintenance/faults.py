@@ -2,9 +2,14 @@
 
 import asyncio
 import functools
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pyiceberg.expressions import AlwaysTrue
+from pyiceberg.io.pyarrow import ArrowScan
+from pyiceberg.table import Table
+from tests.by_hand import set_group
 from tests.faults.supervisor import until
 from tests.maintenance.world import World
 from tests.rounds import Done, Fault
@@ -60,7 +65,8 @@ def faults() -> list[Fault]:
         Fault("maintenance killed", "at any moment", 3, _killed_somewhere),
         Fault("appends and an offload", "while all is compacted", 3, _appended),
         Fault("two runners", "at once", 2, _two_runners),
-        Fault("a reader", "in the middle of a scan", 2, _read_on),
+        Fault("a reader", "that has planned its scan", 2, _read_on),
+        Fault("a sink", "stopped before, started after", 2, _gone_on),
         *(Fault("away for minutes", which, 1, functools.partial(_away, which=which)) for which in _PEERS),
     ]
 
@@ -131,15 +137,45 @@ async def _two_runners(world: World) -> Done:
 
 
 async def _read_on(world: World) -> Done:
-    """A table is planned to be read, then all of it is rewritten and expired, and then it is read."""
+    """It knows its files; then they are rewritten, their snapshot goes, all is maintained, and then it reads them."""
     await world.lake.flow(_MANY)
     table = await asyncio.to_thread(world.lake.table, _GOLD)
-    wanted = int(table.current_snapshot().summary["total-records"])
-    batches = table.scan().to_arrow_batch_reader()
-    read = len(await asyncio.to_thread(batches.read_next_batch))
+    planned, wanted = table.current_snapshot(), table.scan().count()
+    tasks = await asyncio.to_thread(lambda: list(table.scan().plan_files()))
+    compacted = await world.whole("--step=compact", f"--table={_GOLD}")
+    await until(lambda: asyncio.to_thread(_is_gone, world, planned.snapshot_id), "a snapshot's expiry", _PATIENCE_S)
     ended = await world.whole()
-    read += await asyncio.to_thread(lambda: sum(map(len, batches)))
-    return Done(ended.code == 0 and read == wanted, f"{_told(ended.code, ended.said)}, {read} of {wanted} rows read")
+    replaced = {task.file.file_path for task in tasks} - await asyncio.to_thread(_files, world.lake.table(_GOLD))
+    scan = ArrowScan(table.metadata, table.io, table.schema(), AlwaysTrue())
+    read = len(await asyncio.to_thread(scan.to_table, tasks))
+    return Done(
+        compacted.code == ended.code == 0 and bool(replaced) and read == wanted,
+        f"{_told(ended.code, ended.said)}, {read} of {wanted} rows, {len(replaced)} of {len(tasks)} files replaced",
+    )
+
+
+def _is_gone(world: World, snapshot_id: int) -> bool:
+    return world.lake.table(_GOLD).snapshot_by_id(snapshot_id) is None
+
+
+def _files(table: Table) -> set[str]:
+    return {task.file.file_path for task in table.scan().plan_files()}
+
+
+async def _gone_on(world: World) -> Done:
+    """Its tables' heads are the maintenance's then, and its group is set to 0: its own offsets in the tables count."""
+    await world.lake.flow(_MANY)
+    end = await world.lake.sink.end(signal.SIGTERM)
+    ended = await world.whole()
+    await set_group(
+        world.lake.settings, world.lake.names.table_group(_GOLD), world.lake.partitions(_GOLD), "0", world.rng
+    )
+    await world.lake.flow(4)
+    await world.lake.sink_up()
+    return Done(
+        end is not None and end.exit_code == 0 and ended.code == 0,
+        f"the sink's exit {end and end.exit_code}, {_told(ended.code, ended.said)}",
+    )
 
 
 async def _away(world: World, which: str) -> Done:

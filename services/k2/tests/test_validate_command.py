@@ -31,8 +31,11 @@ def stored(rows: Sequence[CandleRow] = CANDLES) -> list[CandleRow]:
 
 
 @pytest.fixture
-def place(names: Names, run_settings: RunSettings, warm: Client, tmp_path: Path) -> Iterator[Place]:
-    """Both origins are equal, and know all of gold."""
+def place(
+    names: Names, run_settings: RunSettings, warm: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Place]:
+    """Both origins are equal, and know all of gold; the current folder is empty."""
+    monkeypatch.chdir(tmp_path)
     with lake_tables(names) as catalog:
         made = Place(names, run_settings, warm, catalog, Spark(tmp_path))
         made.spark.says(CANDLES)
@@ -58,7 +61,7 @@ def test_equal_candles_pass(place: Place, tmp_path: Path) -> None:
 
 
 def test_a_candle_that_was_altered_is_named(place: Place) -> None:
-    """With its window, the column, and what both say; exit code 1, and the report is written all the same."""
+    """With its window, the column, and what both say; exit code 1, and the report is a file all the same."""
     insert_candles(place.warm, [replace(row, high=row.high + UNIT) for row in stored()[1:2]])
     found = place.rows(code=1)
     assert (found["1m"]["ohlc"], found["1m"]["within_1e-8"], found["1m"]["volume"]) == ("0.00000001", True, "0")
@@ -66,8 +69,11 @@ def test_a_candle_that_was_altered_is_named(place: Place) -> None:
     assert first["window"] == "2026-11-26T22:55:00+00:00"
     assert first["columns"]["high"] == {"v1": "105435.8", "v2": "105435.80000001"}
     assert all(found[name]["ok"] for name in NAMES[1:])
-    said = place.run(code=1).stdout
+    done = place.run(code=1)
+    said = done.stdout
     assert "FAILS: 1 differs" in said
+    assert done.stderr.splitlines()[-1] == "the report is in .k2/validate-ohlcv.json"
+    assert json.loads(Path(".k2/validate-ohlcv.json").read_text())["rows"][0]["first"] == [first]
     assert "1m KRAKEN:BTC/USD from 2026-11-26T22:55+00:00 differs: high 105435.8 in v1, 105435.80000001 in v2" in said
 
 

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from urllib.request import urlopen
 
+import psutil
 import pytest
 
 from k2_shared.core.metrics import Metrics
@@ -20,6 +21,7 @@ from maintenance.settings import SERVICE, MaintainerSettings
 DONE = {"event": "done", "left": [], "overran": False}
 OVERRAN = {"event": "done", "left": ["audit of all"], "overran": True}
 TABLE = "market_data.gold_crypto_trades"
+IDLE_BYTES = 100e6
 
 
 @pytest.fixture
@@ -127,6 +129,8 @@ def test_between_its_runs_it_is_ready_and_small(driver: SpokenDriver, agents: Ag
         assert "k2_maintenance_failed 0.0" in answer.read().decode()
     maps = Path(f"/proc/{child.pid}/maps").read_text()
     assert not [name for name in ("pyarrow", "pyiceberg") if f"/{name}/" in maps]
+    held = psutil.Process(child.pid).memory_full_info()
+    assert getattr(held, "pss", held.rss) < IDLE_BYTES
     assert child.stop() == 0
     assert driver.runs == []
 

@@ -9,11 +9,12 @@ from pyiceberg.table.metadata import TableMetadata, TableMetadataV2
 from pyiceberg.table.snapshots import Operation, Snapshot, Summary
 
 from k2_shared.lake.history import landed, nearest_state
-from k2_shared.lake.retention import NEWEST, expendable
+from k2_shared.lake.retention import NEWEST, expendable, last_before_today
 from k2_shared.lake.sink_state import SinkState
 
 HOUR_MS = 3_600_000
-NOW_MS = 1_000 * HOUR_MS
+NOW_MS = 1_000 * HOUR_MS  # 16:00
+MIDNIGHT_MS = 984 * HOUR_MS
 
 
 def state(sink: str, number: int) -> dict[str, str]:
@@ -21,7 +22,12 @@ def state(sink: str, number: int) -> dict[str, str]:
 
 
 def history(
-    count: int, *, step_ms: int = 5_000, refs: dict[str, Any] | None = None, **sinks: list[int]
+    count: int,
+    *,
+    step_ms: int = 5_000,
+    end_ms: int = NOW_MS,
+    refs: dict[str, Any] | None = None,
+    **sinks: list[int],
 ) -> TableMetadata:
     """Snapshots 1 to ``count``, the last of them now; those that are listed for a sink hold its state."""
     snapshots = [
@@ -29,7 +35,7 @@ def history(
             snapshot_id=number,
             parent_snapshot_id=number - 1 or None,
             sequence_number=number,
-            timestamp_ms=NOW_MS - (count - number) * step_ms,
+            timestamp_ms=end_ms - (count - number) * step_ms,
             manifest_list=f"s3://lake/{number}.avro",
             summary=Summary(
                 Operation.APPEND,
@@ -61,9 +67,9 @@ def gone(metadata: TableMetadata, age_ms: int = HOUR_MS) -> set[int]:
 
 
 def test_what_is_older_goes_oldest_first() -> None:
-    """A day at a commit every five seconds: an hour's stay, and the one of exactly that age."""
+    """A day at a commit every five seconds: an hour's stay, the one of exactly that age, and the last of yesterday."""
     found = expendable(history(17_280), HOUR_MS, NOW_MS)
-    assert found == list(range(1, 17_280 - 720))
+    assert found == [number for number in range(1, 17_280 - 720) if number != 17_280 - 16 * 720 - 1]
 
 
 def test_the_newest_hundred_stay_however_old() -> None:
@@ -105,6 +111,65 @@ def test_the_head_stays_after_a_rollback() -> None:
     rolled_back = history(1_000, step_ms=HOUR_MS)
     rolled_back = rolled_back.model_copy(update={"refs": history(7).refs, "current_snapshot_id": 7})
     assert 7 not in gone(rolled_back)
+
+
+NIGHT = 375
+LAST = 14
+"""Commits every 20 s up to 02:00, and that of 23:59:40 among them."""
+
+
+def night(*, rolled_back: dict[int, int] | None = None, refs: dict[str, Any] | None = None, **sinks: list[int]) -> Any:
+    """What the sink keeps up to 02:00; a commit that comes upon a rollback has the number that it is given."""
+    whole = history(NIGHT, step_ms=20_000, end_ms=MIDNIGHT_MS + 2 * HOUR_MS, refs=refs, **sinks)
+    parents = rolled_back or {}
+    kept = [
+        each.model_copy(update={"parent_snapshot_id": parents.get(each.snapshot_id, each.parent_snapshot_id)})
+        for each in whole.snapshots
+    ]
+    for now_ms in range(MIDNIGHT_MS, MIDNIGHT_MS + 2 * HOUR_MS + 1, HOUR_MS // 4):
+        there = [each for each in kept if each.timestamp_ms <= now_ms]
+        head = {"current_snapshot_id": there[-1].snapshot_id, "refs": history(there[-1].snapshot_id, refs=refs).refs}
+        lost = set(expendable(whole.model_copy(update={"snapshots": there, **head}), HOUR_MS, now_ms))
+        kept = [each for each in kept if each.snapshot_id not in lost]
+    return whole.model_copy(update={"snapshots": kept})
+
+
+def last_of(metadata: TableMetadata) -> int | None:
+    found = last_before_today(metadata, MIDNIGHT_MS + 2 * HOUR_MS)
+    return found.snapshot_id if found else None
+
+
+def test_the_last_before_midnight_outlives_the_hours_after_it() -> None:
+    """Though those between it and what is an hour old are gone, as at a table with a commit every twenty seconds."""
+    found = night()
+    assert [each.snapshot_id for each in found.snapshots] == [LAST, *range(NIGHT - 180, NIGHT + 1)]
+    assert last_of(found) == LAST
+
+
+def test_the_next_midnight_lets_the_last_of_the_former_day_go() -> None:
+    """Unless it is tagged: a table keeps one of them."""
+    later = MIDNIGHT_MS + 24 * HOUR_MS
+    assert LAST not in expendable(night(), HOUR_MS, MIDNIGHT_MS + 2 * HOUR_MS)
+    assert LAST in expendable(night(), HOUR_MS, later)
+
+
+@pytest.mark.parametrize("held", [{}, {"refs": {"bad": {"snapshot-id": LAST, "type": "tag"}}}, {"other": [LAST]}])
+@pytest.mark.parametrize("again", [75, 175])
+def test_what_was_rolled_back_is_not_the_days_last(held: dict[str, Any], again: int) -> None:
+    """After midnight to the tenth: the last is no ancestor of what came then, also where a tag or a state holds it."""
+    found = night(rolled_back={again: 10}, **held)
+    assert last_of(found) == 10
+    assert (LAST in [each.snapshot_id for each in found.snapshots]) == bool(held)
+
+
+def test_where_nothing_is_surely_the_days_last_nothing_is() -> None:
+    """A tag of long ago behind a gap, as of nights before it was kept; a table that begins after midnight."""
+    tags = {"day": {"snapshot-id": 7, "type": "tag"}}
+    found = night(refs=tags)
+    cut = found.model_copy(update={"snapshots": [each for each in found.snapshots if each.snapshot_id != LAST]})
+    assert last_of(cut) is None
+    assert last_of(history(5, end_ms=MIDNIGHT_MS + HOUR_MS)) is None
+    assert last_of(history(0)) is None
 
 
 @given(st.integers(0, 400), st.integers(1, HOUR_MS), st.sets(st.integers(1, 400)), st.integers(0, 10 * HOUR_MS))

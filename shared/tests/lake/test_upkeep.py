@@ -11,12 +11,14 @@ from k2_shared.core import contracts
 from k2_shared.core.errors import Halt
 from k2_shared.core.settings import RunSettings
 from k2_shared.kafka.topics import Names
+from k2_shared.lake import retention
 from k2_shared.lake.history import nearest_state
 from k2_shared.lake.retries import at_table
 from k2_shared.lake.sink_state import SinkState
 from k2_shared.lake.table import Commit
 from k2_shared.lake.upkeep import TAG_DAYS, KeptTable
 from k2_support.lake import Lake, batch, before_commit
+from k2_support.lake_history import lengthen
 from k2_support.records import RECEIVED_NS
 
 RECEIVED = datetime.fromtimestamp(RECEIVED_NS // 10**9, UTC)
@@ -44,6 +46,24 @@ def test_the_days_last_snapshot_is_tagged_once(table: Lake) -> None:
     assert kept(table).tag_day(written + DAY) is None
     ref = table.load().refs()[f"day-{written:%Y-%m-%d}"]
     assert (ref.snapshot_id, ref.max_ref_age_ms) == (head.snapshot_id, TAG_DAYS * 86_400_000)
+
+
+def test_a_busy_tables_day_is_tagged_though_what_came_next_is_expired(
+    table: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A day has two seconds here, with a commit every other millisecond; no child of its last one is left."""
+    monkeypatch.setattr(retention, "_DAY_MS", 2_000)
+    commit(table, 0, 3)
+    lengthen(table.load(), 1_500)
+    times = {each.snapshot_id: each.timestamp_ms for each in table.load().snapshots()}
+    midnight_ms = (max(times.values()) - 300) // 2_000 * 2_000
+    last = max((at, each) for each, at in times.items() if at < midnight_ms)[1]
+    now = datetime.fromtimestamp((midnight_ms + 1_999) / 1_000, UTC)
+    for _ in range(2):
+        kept(table).expire(0, now.timestamp)
+    assert last not in {each.parent_snapshot_id for each in table.load().snapshots()}
+    name = kept(table).tag_day(now)
+    assert table.load().refs()[name].snapshot_id == last
 
 
 def test_a_tag_goes_after_a_week_and_nothing_else_does(table: Lake) -> None:

@@ -7,12 +7,11 @@ from datetime import UTC, date, datetime, timedelta
 from pyiceberg.conversions import from_bytes
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
-from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.types import TimestamptzType
 
 from k2_shared.core.retries import RetryBudget
-from k2_shared.lake.history import ancestors
 from k2_shared.lake.owned import OwnedTable
+from k2_shared.lake.retention import last_before_today
 from k2_shared.lake.transaction import replace
 
 TAG_DAYS = 7
@@ -83,7 +82,8 @@ class KeptTable(OwnedTable):
     def _tag(self, now: datetime) -> str | None:
         self._refresh()
         today = now.astimezone(UTC).date()
-        name, found = f"{_TAG}{today - _DAY}", self._last_before(today)
+        name = f"{_TAG}{today - _DAY}"
+        found = last_before_today(self._table.metadata, int(now.timestamp() * 1_000))
         old = [each for each in self._table.metadata.refs if _is_older(each, today - TAG_DAYS * _DAY)]
         is_new = found is not None and name not in self._table.metadata.refs
         if not old and not is_new:
@@ -95,12 +95,6 @@ class KeptTable(OwnedTable):
             if is_new and found:
                 changed.create_tag(found.snapshot_id, name, max_ref_age_ms=TAG_DAYS * 86_400_000)
         return name if is_new else None
-
-    def _last_before(self, day: date) -> Snapshot | None:
-        midnight_ms = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1_000)
-        metadata = self._table.metadata
-        history = ancestors(metadata, metadata.current_snapshot_id)
-        return next((each for each in history if each.timestamp_ms < midnight_ms), None)
 
     def _old(self, days: int, now: datetime) -> list[OldPartition]:
         self._refresh()

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from k2.validation.report import Report
 
 _DIFFERS = 1
+_REPORT = Path(".k2/validate-ohlcv.json")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ReportFile = Annotated[
-    Path | None, typer.Option("--report", metavar="FILE", dir_okay=False, help="Write the report there, as JSON.")
+    Path,
+    typer.Option("--report", metavar="FILE", dir_okay=False, help="Write the report there, as JSON, anew each time."),
 ]
 
 
@@ -26,7 +28,7 @@ def validate_ohlcv(
     symbol: OfSymbol = None,
     start: Start = None,
     end: End = None,
-    report: ReportFile = None,
+    report: ReportFile = _REPORT,
     as_json: AsJson = False,
 ) -> None:
     """Recompute all candles from the lake's trades by Spark, and compare ClickHouse's with them, to the last digit.
@@ -41,19 +43,21 @@ def validate_ohlcv(
     work = Validation(ValidationSettings.load(), Wanted.parse(symbol, start, end, now), now)
     with telling(lambda: "nothing was found out; 'k2 validate-ohlcv' again compares all"):
         found = work.validate(lambda line: typer.echo(line, err=True))
-    if report:
-        _write(found, report)
     _print_json(found) if as_json else _print(found)
+    _write(found, report)
+    typer.echo(f"the report is in {report}", err=True)
     if not found.is_equal:
         raise typer.Exit(_DIFFERS)
 
 
 def _write(found: "Report", file: Path) -> None:
-    """Write the report, whole or not at all."""
+    """Write the report, whole or not at all; the folder of state is made."""
     from k2_shared.core.errors import ConfigError
 
     part = file.with_name(f"{file.name}.part")
     try:
+        if file == _REPORT:
+            _REPORT.parent.mkdir(exist_ok=True)
         part.write_text(json.dumps(found.to_json(), indent=2) + "\n")
         part.replace(file)
     except OSError as error:
