@@ -1,5 +1,6 @@
 """The images that the compose file names: ours, and stand-ins for servers' that cannot be pulled."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -27,6 +28,7 @@ _SYSTEM = "ca-certificates,python3,python3-venv,python-is-python3,wget"
 _CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
 _DEBOOTSTRAP_S = 1200
 _MARK = "k2.stand-in"
+_FOLDER = ROOT / "tests/compose/standins"
 
 
 def base(docker: Docker, report: Callable[[str], None]) -> str:
@@ -71,20 +73,35 @@ def _import(docker: Docker, root: Path, name: str) -> None:
 
 
 def stand_in(docker: Docker, services: Mapping[str, Any], base_image: str, report: Callable[[str], None]) -> list[str]:
-    """Make an image for each server's name that is not here and cannot be pulled; the services that have one."""
-    made = []
+    """Make an image for each server's name that is not here and cannot be pulled; the services that have one.
+
+    One that was made of other files than they are now is made anew.
+    """
+    made, mark = [], f"{_MARK}={_files()}"
     for service, part in STAND_INS.items():
         image = services[service]["image"]
+        if _is_marked(docker, image, _MARK) and not _is_marked(docker, image, mark):
+            docker.order("image", "rm", "--force", image)
         if not is_here(docker, image):
             report(f"making a stand-in for {image}")
-            file = ROOT / "tests/compose/standins/Dockerfile"
             told = {"PART": part, **({"BASE": base_image} if base_image else {})}
             given = [f"--build-arg={name}={value}" for name, value in told.items()]
-            named = [f"--label={_MARK}=1", "--tag", image]
-            docker.order("build", "--file", os.fspath(file), *given, *named, os.fspath(ROOT))
-        if docker.order("image", "ls", "--quiet", f"--filter=label={_MARK}", image).strip():
+            named = [f"--label={mark}", "--tag", image]
+            docker.order("build", "--file", os.fspath(_FOLDER / "Dockerfile"), *given, *named, os.fspath(ROOT))
+        if _is_marked(docker, image, _MARK):
             made.append(service)
     return made
+
+
+def _files() -> str:
+    """A digest of what stand-ins are made of."""
+    return hashlib.sha256(
+        b"".join(each.read_bytes() for each in sorted(_FOLDER.iterdir()) if each.is_file())
+    ).hexdigest()[:12]
+
+
+def _is_marked(docker: Docker, image: str, mark: str) -> bool:
+    return bool(docker.order("image", "ls", "--quiet", f"--filter=label={mark}", image).strip())
 
 
 def is_here(docker: Docker, image: str) -> bool:

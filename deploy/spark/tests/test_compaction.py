@@ -1,14 +1,17 @@
 """What compaction makes of a table: of closed partitions alone, in its own order, in files of the size that is set."""
 
+import os
 from datetime import UTC, date, datetime, timedelta
 
 import pyarrow.compute as pc
-from deploy.spark.tests.maintained import GOLD, Tables
+from deploy.spark.tests.maintained import GOLD, Tables, maintained, partitions, rows, steps
 from pyspark.sql import SparkSession
 from tests.interop.tables import Written
 
 from k2_shared.batch.settings import MaintenanceSettings
 from k2_spark.procedures import Procedures
+from k2_support.http_proxy import HttpProxy, ProxyRule
+from k2_support.lake_requests import commit
 
 MIB = 1 << 20
 TARGET = 128 * MIB
@@ -52,3 +55,26 @@ def test_a_compacted_file_is_in_the_tables_order(spark: SparkSession, tables: Ta
 
 def test_files_are_of_128_mib_where_nothing_else_is_said() -> None:
     assert MaintenanceSettings.model_fields["maintenance_target_bytes"].default == TARGET
+
+
+def test_what_met_anothers_commit_is_done_again(tables: Tables) -> None:
+    """All files are replaced by others of the same rows when the first commit is on its way: a part is no whole."""
+    gold = tables[GOLD]
+    before = rows(gold)
+
+    def replaced(body: bytes) -> bytes:
+        table = gold.load()
+        every = table.scan().to_arrow()
+        table.overwrite(every.slice(0, every.num_rows // 2))
+        table.append(every.slice(every.num_rows // 2))
+        return body
+
+    here = os.environ["ICEBERG_CATALOG_URI"]
+    met = ProxyRule(commit(GOLD), None, after=True, answered=True, change=replaced, containing=b'"replace"', times=1)
+    with HttpProxy(here).listening() as proxy, proxy.ruled(met):
+        behind = {name: each.replace(here, proxy.url) for name, each in os.environ.items() if here in each}
+        (told,) = maintained(tables, *steps("compact"), **behind)
+    assert met.done == 1
+    assert (told.reason, told.facts["files_in_fullest_partition"]) == ("", 1)
+    assert len(partitions(gold)) == told.facts["files"]
+    assert rows(gold) == before

@@ -77,7 +77,7 @@ class Maintenance:
         done = Facts()
         if not self._dry_run:
             now, target = datetime.now(UTC), self._settings.maintenance_target_bytes
-            done = self._spent(unit, lambda: _whole(table.compact(target, now)))
+            done = self._spent(unit, lambda: table.compact(target, now))
         facts = {"files": table.files, "files_in_fullest_partition": table.fullest_partition}
         return {**done, **{name: self._spent(unit, found) for name, found in facts.items()}}
 
@@ -152,21 +152,11 @@ class Maintenance:
                 raise Unavailable(f"{unit}: {why}: SPARK_DRIVER_MEMORY={self._settings.spark_driver_memory}")
 
         try:
-            return RetryBudget(self._settings.maintenance_attempts, failed, (*SPARK_FAILS, _Partly)).spend(work)
+            return RetryBudget(self._settings.maintenance_attempts, failed, SPARK_FAILS).spend(work)
         except UsedUp as error:
             raise Unavailable(
                 f"{unit} failed {self._settings.maintenance_attempts} times: {said(error.last)}"
             ) from None
-
-
-class _Partly(Exception):
-    """A part of a table's files could not be compacted: its commit met another's."""
-
-
-def _whole(done: Facts) -> Facts:
-    if done["failed_files"]:
-        raise _Partly(f"{done['failed_files']} of its files met another's commit")
-    return done
 
 
 def _old(found: Sequence[OldPartition]) -> Facts:
