@@ -5,9 +5,12 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import psutil
 import pytest
+import requests
+from deploy.spark.tests.clusters import Cluster
 from deploy.spark.tests.maintained import GOLD, Tables, maintained, partitions, prefix, rows, steps
 from pyiceberg.table import Table
 
@@ -193,3 +196,22 @@ def test_when_its_time_is_over_it_says_what_is_left(tables: Tables) -> None:
     """What is under way is ended."""
     with pytest.raises(Unavailable, match=r"not done in 1 s: compact of market_data\.gold_crypto_trades, expire of"):
         maintained(tables, *steps("compact", "expire"), MAINTENANCE_LIMIT_S="1")
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    """Of this test's own."""
+    made = Cluster(tmp_path)
+    yield made
+    made.k2("down")
+
+
+def test_on_a_cluster_its_executors_compact(tables: Tables, cluster: Cluster) -> None:
+    """As the master tells of the application, which had its workers' cores: a driver on a cluster computes nothing."""
+    before = rows(tables[GOLD])
+    told = maintained(tables, *steps("compact", "orphans"), **cluster.up(), SPARK_DRIVER_MEMORY="512m")
+    assert [each.reason for each in told] == [""] * 2
+    assert told[0].facts["files_in_fullest_partition"] == 1
+    assert rows(tables[GOLD]) == before
+    (application,) = requests.get(f"{cluster.status()[1]['web_ui']}/json/", timeout=60).json()["completedapps"]
+    assert application["cores"] > 0
