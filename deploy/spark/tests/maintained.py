@@ -1,5 +1,6 @@
 """What tests of the maintenance share: a run of its driver at tables of a test's own, and what they have then."""
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,7 @@ from tests.interop.tables import Written
 from k2_shared.batch.driver import Driver, Line
 from k2_shared.batch.settings import SparkSettings
 from k2_shared.batch.steps import MODULE, Told
+from k2_support.http_proxy import HttpProxy
 
 GOLD = "gold_crypto_trades"
 Tables = dict[str, Written]
@@ -46,3 +48,9 @@ def rows(written: Written) -> list[str]:
 
 def partitions(written: Written) -> list[Any]:
     return [task.file.partition for task in written.load().scan().plan_files()]
+
+
+def behind(proxy: HttpProxy) -> dict[str, str]:
+    """The catalog's variables, by way of a proxy."""
+    here = os.environ["ICEBERG_CATALOG_URI"]
+    return {name: each.replace(here, proxy.url) for name, each in os.environ.items() if here in each}

@@ -11,7 +11,7 @@ import psutil
 import pytest
 import requests
 from deploy.spark.tests.clusters import Cluster
-from deploy.spark.tests.maintained import GOLD, Tables, maintained, partitions, prefix, rows, steps
+from deploy.spark.tests.maintained import GOLD, Tables, behind, maintained, partitions, prefix, rows, steps
 from pyiceberg.table import Table
 
 from k2_shared.batch.steps import MODULE, Step
@@ -47,12 +47,6 @@ def started(tables: Tables, *words: str, **environment: str) -> psutil.Popen:
     )
     told = {**os.environ, "K2_PREFIX": prefix(tables), **environment}
     return psutil.Popen([sys.executable, "-c", code, MODULE, *words], env=told)
-
-
-def behind(proxy: HttpProxy) -> dict[str, str]:
-    """The catalog's variables, by way of a proxy."""
-    here = os.environ["ICEBERG_CATALOG_URI"]
-    return {name: each.replace(here, proxy.url) for name, each in os.environ.items() if here in each}
 
 
 @contextmanager
