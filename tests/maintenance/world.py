@@ -31,7 +31,10 @@ from k2_support.http_proxy import HttpProxy
 
 _STRAY = "left-by-a-crash.parquet"
 _LOSES = "is at work on"
-_ATTEMPTS = str(SinkSettings.model_fields["sink_commit_attempts"].default)  # of the sinks, as anybody has them
+_SINK = {
+    "SINK_COMMIT_ATTEMPTS": str(SinkSettings.model_fields["sink_commit_attempts"].default),  # as anybody has them
+    "SINK_EXPIRE_INTERVAL_S": "30",
+}
 _APPENDS = 50
 _APPENDED_S, _APPENDED = 1.0, 2  # trades, each of which is a file of each table
 _PATIENCE_S = 600.0
@@ -159,9 +162,7 @@ class World:
 async def running(settings: RunSettings, stack: Stack, folder: Path, seed: int) -> AsyncIterator[World]:
     """Both worlds on one prefix, under load, with something in each table."""
     async with AsyncExitStack() as opened:
-        lake = await opened.enter_async_context(
-            lake_running(settings, stack, folder / "lake", seed, SINK_COMMIT_ATTEMPTS=_ATTEMPTS)
-        )
+        lake = await opened.enter_async_context(lake_running(settings, stack, folder / "lake", seed, **_SINK))
         lake.load.every_s, lake.load.trades = _APPENDED_S, _APPENDED
         tiers = await opened.enter_async_context(tiers_running(settings, stack, folder / "tiers", seed))
         for contract in contracts.audit_tables().values():
