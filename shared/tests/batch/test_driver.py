@@ -98,8 +98,13 @@ def test_one_that_does_not_end_in_time_is_ended(place: Path) -> None:
 
 def test_one_that_ends_in_time_is_let_alone(place: Path) -> None:
     """Its limit does not outlive it."""
-    driver(place, "pass").run(lambda _: None, 60)
-    assert not [each for each in threading.enumerate() if isinstance(each, threading.Timer)]
+    before = set(threading.enumerate())
+    driver(place, "pass").run(lambda _: None, 600)
+    wait_for(lambda: not _timers() - before, PATIENCE_S, "the end of the limit")
+
+
+def _timers() -> set[threading.Thread]:
+    return {each for each in threading.enumerate() if isinstance(each, threading.Timer)}
 
 
 def test_what_it_leaves_behind_ends_with_it(place: Path) -> None:

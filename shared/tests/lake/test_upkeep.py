@@ -52,7 +52,7 @@ def test_a_busy_tables_day_is_tagged_though_what_came_next_is_expired(
     table: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A day has two seconds here, with a commit every other millisecond; no child of its last one is left."""
-    monkeypatch.setattr(retention, "_DAY_MS", 2_000)
+    monkeypatch.setattr(retention, "DAY_MS", 2_000)
     commit(table, 0, 3)
     lengthen(table.load(), 1_500)
     times = {each.snapshot_id: each.timestamp_ms for each in table.load().snapshots()}

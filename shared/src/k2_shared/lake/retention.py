@@ -10,7 +10,7 @@ from k2_shared.lake.history import ancestors, properties
 from k2_shared.lake.sink_state import sinks_in
 
 NEWEST = 100
-_DAY_MS = 86_400_000
+DAY_MS = 86_400_000
 
 
 def expendable(metadata: TableMetadata, age_ms: int, now_ms: int) -> list[int]:
@@ -34,7 +34,7 @@ def last_before_today(metadata: TableMetadata, now_ms: int) -> Snapshot | None:
     it is the newest of before today that only this rule keeps: one that was rolled back is kept by no rule of its own
     once the snapshots after midnight go, unless a tag, a branch or a sink's state holds it, and then it is not meant.
     """
-    midnight_ms = now_ms - now_ms % _DAY_MS
+    midnight_ms = now_ms - now_ms % DAY_MS
     oldest = None
     for oldest in ancestors(metadata, metadata.current_snapshot_id):
         if oldest.timestamp_ms < midnight_ms:
