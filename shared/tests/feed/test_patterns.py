@@ -176,7 +176,7 @@ def test_skew_is_the_largest_lead_of_two_windows() -> None:
 
 
 def test_a_trade_of_long_ago_says_nothing_of_the_clocks() -> None:
-    """A recording is no clock that is late; one that leads, by however much, is a clock."""
+    """A recording is no clock that is late."""
     clock = Clock()
     skew, now_us = ClockSkew(60.0, clock), 1_800_000_000_000_000
     limit_us = int(LIVE_WITHIN_S * 1e6)
@@ -184,8 +184,18 @@ def test_a_trade_of_long_ago_says_nothing_of_the_clocks() -> None:
     assert skew.seconds is None
     skew.note(now_us - limit_us, now_us)
     assert skew.seconds == -LIVE_WITHIN_S
-    skew.note(now_us + 2 * limit_us, now_us)
+
+
+def test_one_broken_time_is_no_clock_and_a_clock_that_is_hours_ahead_is() -> None:
+    """A trade of the year 2099 among others says nothing; where every trade leads by hours, the clock does."""
+    clock = Clock()
+    skew, now_us = ClockSkew(60.0, clock), 1_800_000_000_000_000
+    ahead_us = 2 * int(LIVE_WITHIN_S * 1e6)
+    skew.note(now_us + ahead_us, now_us)
     assert skew.seconds == 2 * LIVE_WITHIN_S
+    skew.note(now_us + 250_000, now_us)
+    skew.note(now_us + 40 * ahead_us, now_us)
+    assert skew.seconds == pytest.approx(0.25)
 
 
 def test_a_skew_is_forgotten_once_no_live_trade_tells_it() -> None:
