@@ -1,7 +1,7 @@
 """What Prometheus says to the questions of a panel, as Grafana would ask them."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from tests.prometheus import Answer, Prometheus
@@ -12,6 +12,8 @@ from k2_grafana.promql import WINDOW
 SCRAPES = 4
 """How many scrapes Grafana's window of a rate has at least."""
 _POINTS = 200
+
+Asked = Callable[[Series], Series | None]
 
 
 @dataclass(frozen=True)
@@ -37,22 +39,20 @@ class Asking:
 
     def silent(self, dashboards: Iterable[Dashboard], now: float) -> list[str]:
         """The questions without an answer, by dashboard and panel."""
-        return [
-            f"{dashboard.name}: {panel.title}: {series.expr}"
-            for dashboard in dashboards
-            for panel in dashboard.panels
-            for series in panel.series
-            if not self._lines(panel, series, now)
-        ]
+        return self._unanswered(dashboards, now, lambda series: series)
 
     def zeros(self, dashboards: Iterable[Dashboard], now: float) -> list[str]:
         """The questions of rare events that zero alone answered: nothing of the kind had happened."""
+        return self._unanswered(dashboards, now, of_events)
+
+    def _unanswered(self, dashboards: Iterable[Dashboard], now: float, asked: Asked) -> list[str]:
+        """What is asked of each series, if anything, and has no answer."""
         return [
-            f"{dashboard.name}: {panel.title}: {asked.expr}"
+            f"{dashboard.name}: {panel.title}: {question.expr}"
             for dashboard in dashboards
             for panel in dashboard.panels
-            for series in panel.series
-            if (asked := of_events(series)) and not self._lines(panel, asked, now)
+            for question in filter(None, map(asked, panel.series))
+            if not self._lines(panel, question, now)
         ]
 
     def lines(self, panel: Panel, now: float) -> list[Curve]:

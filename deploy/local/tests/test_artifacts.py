@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -19,6 +18,7 @@ from jgo.maven import _core, _resolver
 
 from k2_local.artifacts import Artifact, Cache, pinned
 from k2_shared.core.errors import ConfigError
+from k2_support.answering import answering
 
 JAR, TAR = "org.one:first:1.0:jar", "org.two:app:2.0:tar.gz:all"
 ABSENT = Artifact("0" * 64, 1, "org.none:nothing:1.0:jar")
@@ -70,12 +70,8 @@ def central(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Central
     """What jgo takes for Maven Central."""
     made = Central(tmp_path / "central")
     monkeypatch.setitem(_core.DEFAULT_REMOTE_REPOS, "central", f"http://127.0.0.1:{made.server.server_port}")
-    serving = Thread(target=made.server.serve_forever)
-    serving.start()
-    yield made
-    made.server.shutdown()
-    serving.join()
-    made.server.server_close()
+    with answering(made.server):
+        yield made
 
 
 def _visible(folder: Path) -> set[str]:

@@ -20,8 +20,8 @@ MIDNIGHT = date(2025, 11, 11)
 HALF_PAST_ONE = datetime(2025, 11, 11, 1, 30, tzinfo=UTC)  # the hour of midnight is in its grace: it is open
 
 
-def compacted(spark: SparkSession, written: Written, now: datetime, target: int = TARGET) -> None:
-    Procedures(spark, f"{written.namespace}.{GOLD}", written.contract).compact(target, now)
+def compacted(spark: SparkSession, written: Written, now: datetime) -> None:
+    Procedures(spark, f"{written.namespace}.{GOLD}", written.contract).compact(TARGET, now)
 
 
 def files_in(written: Written, *, closed: bool) -> set[str]:

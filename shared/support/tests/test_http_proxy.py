@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from http.client import RemoteDisconnected
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
 
+from k2_support.answering import answering
 from k2_support.http_proxy import HOST, HttpProxy, ProxyRule
 
 
@@ -35,13 +35,8 @@ def bodies() -> list[bytes]:
 @pytest.fixture
 def proxy(bodies: list[bytes]) -> Iterator[HttpProxy]:
     server = ThreadingHTTPServer((HOST, 0), type("Handler", (Echo,), {"bodies": bodies}))
-    thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    with HttpProxy(f"http://{HOST}:{server.server_address[1]}").listening() as made:
+    with answering(server), HttpProxy(f"http://{HOST}:{server.server_port}").listening() as made:
         yield made
-    server.shutdown()
-    server.server_close()
-    thread.join()
 
 
 def ask(proxy: HttpProxy, body: bytes) -> bytes:

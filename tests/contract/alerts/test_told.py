@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ import yaml
 from tests.contract.alerts.test_routes import ALERTS, ROUTING
 from tests.contract.alerts.tools import ALERTMANAGER
 
+from k2_support.answering import answering
 from k2_support.ports import HOST, free_port
 from k2_support.waiting import wait_for
 
@@ -102,12 +102,8 @@ class Alertmanager:
 @pytest.fixture
 def receivers() -> Iterator[Receivers]:
     """Both receivers, for one test."""
-    with Receivers() as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
+    with answering(Receivers()) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture

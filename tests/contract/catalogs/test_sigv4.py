@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from requests.exceptions import Timeout
 
 from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.lake import iceberg
+from k2_support.answering import answering
 from k2_support.http_proxy import HOST, HttpProxy
 
 KEYS = {"s3_access_key_id": "AKEXAMPLE", "s3_secret_access_key": "secret"}
@@ -40,13 +40,8 @@ def heard() -> list[dict[str, str]]:
 def proxy(heard: list[dict[str, str]]) -> Iterator[HttpProxy]:
     """A proxy before the catalog."""
     server = ThreadingHTTPServer((HOST, 0), type("Handler", (Configuration,), {"heard": heard}))
-    thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    with HttpProxy(f"http://{HOST}:{server.server_address[1]}").listening() as made:
+    with answering(server), HttpProxy(f"http://{HOST}:{server.server_port}").listening() as made:
         yield made
-    server.shutdown()
-    server.server_close()
-    thread.join()
 
 
 def settings(proxy: HttpProxy, **changes: Any) -> LakeSettings:

@@ -15,6 +15,7 @@ import pytest
 from tests.contract.images.as_image import ROOT
 from tests.contract.programs import loaded
 
+from k2_support.answering import answering
 from k2_support.ports import HOST, free_port
 
 PROGRAM = ROOT / "deploy/docker/healthcheck.py"
@@ -41,14 +42,8 @@ def service(status: int) -> Iterator[int]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # as the library has it
             """Nothing is logged."""
 
-    with ThreadingHTTPServer((HOST, 0), Handler) as server:
-        serving = Thread(target=server.serve_forever, daemon=True)
-        serving.start()
-        try:
-            yield server.server_port
-        finally:
-            server.shutdown()
-            serving.join()
+    with answering(ThreadingHTTPServer((HOST, 0), Handler)) as server:
+        yield server.server_port
 
 
 @contextmanager

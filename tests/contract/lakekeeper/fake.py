@@ -8,9 +8,9 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
+from k2_support.answering import answering
 from k2_support.ports import HOST
 
 Answer = tuple[int, object]
@@ -122,11 +122,5 @@ def serving(lakekeeper: Lakekeeper) -> Iterator[str]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # as the library has it
             """Nothing is logged."""
 
-    with ThreadingHTTPServer((HOST, 0), Handler) as server:
-        thread = Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield f"http://{HOST}:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with answering(ThreadingHTTPServer((HOST, 0), Handler)) as server:
+        yield f"http://{HOST}:{server.server_port}"

@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
+from k2_support.answering import answering
 from k2_support.ports import HOST
 
 
@@ -52,11 +52,5 @@ def web_ui(answer: object, port: int = 0, status: int = 200) -> Iterator[int]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # as the library has it
             """Nothing is logged."""
 
-    with ThreadingHTTPServer((HOST, port), Handler) as server:
-        serving = Thread(target=server.serve_forever, daemon=True)
-        serving.start()
-        try:
-            yield server.server_port
-        finally:
-            server.shutdown()
-            serving.join()
+    with answering(ThreadingHTTPServer((HOST, port), Handler)) as server:
+        yield server.server_port
