@@ -29,7 +29,7 @@ _HEIGHTS = {Kind.GRAPH: 9, Kind.NUMBER: 4, Kind.BARS: 9}
 _HEAD = 2
 _NAMED, _BARS_SHOWN = 6, 12
 _COLUMNS = 24
-_PALETTE = 32
+_PALETTE = 64
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def _graph(area: _Area) -> None:
     for place, line in enumerate(ranked):
         times = [datetime.fromtimestamp(at, UTC) for at, _ in line.values]
         colour = _LINES[place % len(_LINES)]
-        axes.plot(times, [value for _, value in line.values], color=colour, linewidth=1.1, label=line.name)
+        axes.plot(times, [value for _, value in line.values], color=colour, linewidth=1.1)
     bottom, top = axes.get_ylim()
     axes.set_ylim(min(0.0, bottom), top if top > 0 else 1.0)
     for step in area.steps[1:]:
@@ -118,13 +118,12 @@ def _graph(area: _Area) -> None:
 
 
 def _legend(axes: Axes, names: Sequence[str], columns: int) -> None:
-    """The names of the largest series below a graph, and how many more there are."""
-    handles, _ = axes.get_legend_handles_labels()
+    """The names of the largest series below a graph, whose lines come first, and how many more there are."""
     shown = [_cut(name) for name in names[:_NAMED]]
     if len(names) > _NAMED:
         shown[-1] = f"{shown[-1]} and {len(names) - _NAMED} more"
     axes.legend(
-        handles[:_NAMED],
+        axes.get_lines()[: len(shown)],
         shown,
         loc="upper left",
         bbox_to_anchor=(-0.13 if columns == 2 else -0.08, -0.16),

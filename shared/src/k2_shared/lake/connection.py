@@ -1,7 +1,7 @@
 """The Iceberg catalog, and how what needs it fails where it does not answer."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TypeVar
 
 from pyiceberg.catalog import Catalog
@@ -17,13 +17,14 @@ T = TypeVar("T")
 
 @contextmanager
 def connected(settings: LakeSettings) -> Iterator[Catalog]:
-    """The catalog, for the length of a block. Blocks.
+    """The catalog, for the length of a block; what is used of it afterwards connects anew. Blocks.
 
     Raises:
         Unavailable: catalog or store do not answer, or no attempt at a table succeeded.
     """
     try:
-        yield iceberg.connect(settings)
+        with closing(iceberg.connect(settings)) as catalog:
+            yield catalog
     except (*RETRYABLE, UsedUp) as error:
         raise _failed(settings, error) from None
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pyiceberg.catalog import Catalog
 from pyiceberg.io import S3_ACCESS_KEY_ID, S3_ENDPOINT, S3_SECRET_ACCESS_KEY, S3_SESSION_TOKEN, FileIO
+from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.typedef import EMPTY_DICT, Properties
 
 from k2_shared.core.aws_credentials import keys_in
@@ -32,6 +33,14 @@ class StoreClients(Catalog, ABC):
     def __init__(self, name: str, **properties: str) -> None:
         self._clients: dict[tuple[tuple[str, str], ...], FileIO] = {}
         super().__init__(name, **properties)
+
+    def close(self) -> None:
+        """Close every connection, the store's too: its client is in a cycle, and would hold them until it is found."""
+        for client in self._clients.values():
+            if isinstance(client, PyArrowFileIO):
+                client.fs_by_scheme.cache_clear()  # type: ignore[attr-defined]
+        self._clients = {}
+        super().close()
 
     def _load_file_io(self, properties: Properties = EMPTY_DICT, location: str | None = None) -> FileIO:
         properties = {**self._keys(), **properties, **self._address()}

@@ -3,6 +3,7 @@
 from array import array
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -45,8 +46,8 @@ class Tables:
 
     def counts(self) -> dict[str, int]:
         """The rows of every table as its current snapshot says; cheap, for watching."""
-        catalog = iceberg.connect(self._settings)
-        return {name: iceberg.row_count(catalog.load_table((self._namespace, name))) for name in contracts.tables()}
+        with closing(iceberg.connect(self._settings)) as catalog:
+            return {name: iceberg.row_count(catalog.load_table((self._namespace, name))) for name in contracts.tables()}
 
     def gold_ages_ms(self) -> "array[float]":
         """For each gold row: from the receipt of its frame to the commit of its snapshot, ms."""

@@ -4,6 +4,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import aiohttp
@@ -104,13 +105,13 @@ def _unanswered(settings: LakeSettings, fault: str) -> Part:
 
 
 def _asked(settings: LakeSettings, names: Names, deadline: float) -> tuple[Part, Sequence[Table]]:
-    catalog = iceberg.connect(settings)
     found = []
-    for name, contract in contracts.tables().items():
-        if time.monotonic() > deadline:  # nobody waits for this thread any more
-            raise TimeoutError
-        table = iceberg.find(catalog, names, contract)
-        found.append(_described(name, table) if table else Table(name, fault="does not exist"))
+    with closing(iceberg.connect(settings)) as catalog:
+        for name, contract in contracts.tables().items():
+            if time.monotonic() > deadline:  # nobody waits for this thread any more
+                raise TimeoutError
+            table = iceberg.find(catalog, names, contract)
+            found.append(_described(name, table) if table else Table(name, fault="does not exist"))
     return Part(CATALOG, settings.iceberg_catalog_uri), found
 
 
