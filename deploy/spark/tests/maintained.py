@@ -24,7 +24,12 @@ def prefix(tables: Tables) -> str:
 
 
 def maintained(tables: Tables, *words: str, hear: Hear = lambda _: None, **environment: str) -> list[Told]:
-    """What the driver says of each step; ``hear`` is given every line of it."""
+    """What the driver says of each step at a test's tables; ``hear`` is given every line of it."""
+    return driven(prefix(tables), *words, hear=hear, **environment)
+
+
+def driven(of: str, *words: str, hear: Hear = lambda _: None, **environment: str) -> list[Told]:
+    """What the driver says of each step under a prefix."""
     told: list[Told | None] = []
 
     def take(line: Line) -> None:
@@ -32,7 +37,7 @@ def maintained(tables: Tables, *words: str, hear: Hear = lambda _: None, **envir
         told.append(Told.of(line))
 
     with pytest.MonkeyPatch.context() as patched:
-        for name, value in {"K2_PREFIX": prefix(tables), "MAINTENANCE_ATTEMPTS": "3", **environment}.items():
+        for name, value in {"K2_PREFIX": of, "MAINTENANCE_ATTEMPTS": "3", **environment}.items():
             patched.setenv(name, value)
         Driver(SparkSettings.load(spark_python=sys.executable), MODULE, words).run(take)
     return [each for each in told if each]

@@ -15,13 +15,14 @@ from k2_support.lake_requests import commit
 
 MIB = 1 << 20
 TARGET = 128 * MIB
+FEW_BYTES = 2_000
 FIRST_DAY = date(1970, 1, 1)
 MIDNIGHT = date(2025, 11, 11)
 HALF_PAST_ONE = datetime(2025, 11, 11, 1, 30, tzinfo=UTC)  # the hour of midnight is in its grace: it is open
 
 
-def compacted(spark: SparkSession, written: Written, now: datetime) -> None:
-    Procedures(spark, f"{written.namespace}.{GOLD}", written.contract).compact(TARGET, now)
+def compacted(spark: SparkSession, written: Written, now: datetime, target: int = TARGET) -> None:
+    Procedures(spark, f"{written.namespace}.{GOLD}", written.contract).compact(target, now)
 
 
 def files_in(written: Written, *, closed: bool) -> set[str]:
@@ -51,6 +52,16 @@ def test_a_compacted_file_is_in_the_tables_order(spark: SparkSession, tables: Ta
         assert found.num_rows == task.file.record_count
         order = [(name, "ascending") for name in gold.contract.sort_by]
         assert found == found.take(pc.sort_indices(found, order, null_placement="at_start"))
+
+
+def test_files_become_as_large_as_is_told_and_no_larger(spark: SparkSession, tables: Tables) -> None:
+    """A partition of more bytes has several, of the same rows."""
+    gold = tables[GOLD]
+    before = rows(gold)
+    compacted(spark, gold, datetime.now(UTC), FEW_BYTES)
+    found = partitions(gold)
+    assert len(found) > len({str(each) for each in found})
+    assert rows(gold) == before
 
 
 def test_files_are_of_128_mib_where_nothing_else_is_said() -> None:

@@ -10,25 +10,21 @@ import pytest
 from k2_shared.cold.audit import AuditTable, audited, row
 from k2_shared.cold.offload import ColdOffload
 from k2_shared.cold.tables import cold_tables, opened
-from k2_shared.core import contracts
 from k2_shared.core.lake_settings import ColdSettings
 from k2_shared.kafka.topics import Names
 from k2_shared.lake import iceberg
 from k2_shared.lake.retries import at_table
-from k2_support.cold_tiers import ROWS, ColdTiers, cold_tiers
+from k2_support.cold_tiers import AUDIT, ROWS, ColdTiers, audit_rows, audited_tiers
 from k2_support.lake import before_commit
 
-CONTRACT = contracts.audit_tables()["consistency"]
 NOW = datetime.now(UTC)
 
 
 @pytest.fixture
 def tiers(names: Names) -> Iterator[ColdTiers]:
     """Nothing is offloaded yet."""
-    with cold_tiers(names) as made:
-        iceberg.create(made.catalog, names, CONTRACT)
+    with audited_tiers(names) as made:
         yield made
-        made.catalog.drop_table(iceberg.identifier(names, CONTRACT))
 
 
 @pytest.fixture
@@ -43,15 +39,14 @@ def found(tiers: ColdTiers) -> list[dict[str, Any]]:
         return [row(each, NOW) for each in audited(offloads, NOW)]
 
 
-def kept(tiers: ColdTiers) -> list[dict[str, Any]]:
-    table = tiers.catalog.load_table(iceberg.identifier(tiers.names, CONTRACT))
-    return list(table.scan().to_arrow().to_pylist())
+def audit_table(tiers: ColdTiers) -> AuditTable:
+    return AuditTable(tiers.catalog.load_table(iceberg.identifier(tiers.names, AUDIT)), at_table(5))
 
 
 def test_each_layer_is_a_row(tiers: ColdTiers, found: list[dict[str, Any]]) -> None:
     """What is equal, and what differs, with both tiers' totals."""
-    AuditTable(tiers.catalog.load_table(iceberg.identifier(tiers.names, CONTRACT)), at_table(5)).keep(found)
-    rows = {each["layer"]: each for each in kept(tiers)}
+    audit_table(tiers).keep(found)
+    rows = {each["layer"]: each for each in audit_rows(tiers)}
     assert rows.keys() == cold_tables().keys()
     silver, raw = rows["silver_trades"], rows["raw_trades"]
     assert (silver["warm_rows"], silver["cold_rows"], silver["is_equal"]) == (ROWS, ROWS, True)
@@ -64,7 +59,7 @@ def test_each_layer_is_a_row(tiers: ColdTiers, found: list[dict[str, Any]]) -> N
 
 def test_an_audit_whose_reply_was_lost_is_kept_once(tiers: ColdTiers, found: list[dict[str, Any]]) -> None:
     """The next attempt finds it in the table."""
-    table = AuditTable(tiers.catalog.load_table(iceberg.identifier(tiers.names, CONTRACT)), at_table(5))
+    table = audit_table(tiers)
 
     def lost(real: Any) -> Any:
         real()
@@ -72,4 +67,4 @@ def test_an_audit_whose_reply_was_lost_is_kept_once(tiers: ColdTiers, found: lis
 
     before_commit(table, lost)
     table.keep(found)
-    assert len(kept(tiers)) == len(found)
+    assert len(audit_rows(tiers)) == len(found)

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from pyiceberg.catalog import Catalog
 
 from k2_shared.cold.tables import cold_tables
+from k2_shared.core import contracts
 from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.core.settings import ClickHouseSettings
 from k2_shared.kafka.topics import Names
@@ -16,6 +18,7 @@ from k2_support.warm_tables import WarmTables, warm_tables
 FILLED = ("raw_trades", "bronze_trades", "silver_trades", "candles")
 ROWS = 400
 """Of each relation, all in one hour; candles are of one minute."""
+AUDIT = contracts.audit_tables()["consistency"]
 HOUR = "2026-02-28T23:00Z"
 """The hour of silver's trades and of the candles; the others were received a few hours ago."""
 
@@ -57,3 +60,20 @@ def cold_tiers(names: Names, rows: int = ROWS) -> Iterator[ColdTiers]:
         yield ColdTiers(names, warm, catalog)
         for contract in tables:
             catalog.drop_table(iceberg.identifier(names, contract))
+
+
+@contextmanager
+def audited_tiers(names: Names) -> Iterator[ColdTiers]:
+    """Make both and the audit's table, which is empty, for the length of a block."""
+    with cold_tiers(names) as made:
+        iceberg.create(made.catalog, names, AUDIT)
+        yield made
+        made.catalog.drop_table(iceberg.identifier(names, AUDIT))
+
+
+def audit_rows(tiers: ColdTiers) -> list[dict[str, Any]]:
+    """What audits have kept. Blocks."""
+    found: list[dict[str, Any]] = (
+        tiers.catalog.load_table(iceberg.identifier(tiers.names, AUDIT)).scan().to_arrow().to_pylist()
+    )
+    return found
