@@ -2,24 +2,22 @@
 
 import json
 import math
-import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
 import yaml
 from tests.contract.alerts.tools import PROMETHEUS
+from tests.served import served
 
-from k2_support.children import wait_until
-from k2_support.ports import HOST, free_port
+from k2_support.ports import HOST
 
 RULES = Path(__file__).parents[1] / "deploy/prometheus"
-_ANSWER_S, _READY_S, _STOP_S = 30.0, 60.0, 30.0
+_ANSWER_S = 30.0
 
 Answer = tuple[Mapping[str, str], list[tuple[float, float]]]
 """The labels of a series, and its values by time; those that are no number are left out."""
@@ -46,12 +44,6 @@ class Prometheus:
         found = self.now(f'count_over_time(ALERTS{{alertstate="firing"}}[{max(1, round(seconds))}s])')
         return sorted({labels["alertname"] for labels, _ in found if labels.get("job", "") in {"", *self.jobs}})
 
-    def is_ready(self) -> bool:
-        """Whether it answers."""
-        with suppress(URLError, OSError), urlopen(f"{self.url}/-/ready", timeout=_ANSWER_S) as answer:  # noqa: S310
-            return bool(answer.status == 200)
-        return False
-
     def _asked(self, what: str, **words: object) -> list[Any]:
         with urlopen(f"{self.url}/api/v1/{what}?{urlencode(words)}", timeout=_ANSWER_S) as answer:  # noqa: S310
             found: list[Any] = json.load(answer)["data"]["result"]
@@ -73,19 +65,9 @@ def watching(ports: Mapping[str, int], folder: Path, interval_s: int | None = No
     """
     folder.mkdir()
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(configuration(ports, interval_s)))
-    port = free_port()
-    found = Prometheus(f"http://{HOST}:{port}", frozenset(ports))
-    command = [PROMETHEUS.fetch(), "--config.file=prometheus.yaml", f"--web.listen-address={HOST}:{port}"]
-    with (folder / "prometheus.log").open("wb") as log:
-        process = subprocess.Popen(
-            [*command, "--storage.tsdb.path=data"], cwd=folder, stdout=log, stderr=log, start_new_session=True
-        )
-    try:
-        wait_until(found.is_ready, _READY_S, f"Prometheus, whose log is {log.name},")
-        yield found
-    finally:
-        process.terminate()
-        process.wait(_STOP_S)
+    command = [PROMETHEUS.fetch(), "--config.file=prometheus.yaml", "--storage.tsdb.path=data"]
+    with served("prometheus", command, folder) as url:
+        yield Prometheus(url, frozenset(ports))
 
 
 def configuration(ports: Mapping[str, int], interval_s: int | None = None) -> dict[str, Any]:

@@ -1,9 +1,7 @@
 """Alertmanager itself, with the project's file: who is told of an alert, and of which nobody while another says it."""
 
 import json
-import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,12 +13,13 @@ import requests
 import yaml
 from tests.contract.alerts.test_routes import ALERTS, ROUTING
 from tests.contract.alerts.tools import ALERTMANAGER
+from tests.served import served
 
 from k2_support.answering import answering
-from k2_support.ports import HOST, free_port
+from k2_support.ports import HOST
 from k2_support.waiting import wait_for
 
-SOON_S, PATIENCE_S, STOP_S = "1s", 120.0, 30.0
+SOON_S, PATIENCE_S = "1s", 120.0
 
 
 @dataclass(frozen=True)
@@ -92,12 +91,6 @@ class Alertmanager:
         found = requests.get(f"{self.url}/api/v2/alerts", timeout=PATIENCE_S).json()
         return {(a["labels"]["alertname"], a["labels"]["job"]) for a in found if a["status"]["inhibitedBy"]}
 
-    def is_ready(self) -> bool:
-        """Whether it answers."""
-        with suppress(requests.ConnectionError):
-            return requests.get(f"{self.url}/-/ready", timeout=PATIENCE_S).ok
-        return False
-
 
 @pytest.fixture
 def receivers() -> Iterator[Receivers]:
@@ -108,10 +101,11 @@ def receivers() -> Iterator[Receivers]:
 
 @pytest.fixture
 def alertmanager(receivers: Receivers, tmp_path: Path) -> Iterator[Alertmanager]:
-    """One with the project's file, in which receivers lead somewhere and groups do not wait for long."""
+    """One without peers by the project's file, in which receivers lead somewhere and groups do not wait for long."""
     (tmp_path / "alertmanager.yaml").write_text(yaml.safe_dump(leading_to(receivers.server_port)))
-    with running(tmp_path) as found:
-        yield found
+    options = ["--config.file=alertmanager.yaml", "--storage.path=data", "--cluster.listen-address="]
+    with served("alertmanager", [*ALERTMANAGER.command(), *options], tmp_path) as url:
+        yield Alertmanager(url)
 
 
 def leading_to(port: int) -> dict[str, Any]:
@@ -121,23 +115,6 @@ def leading_to(port: int) -> dict[str, Any]:
     ]
     route = {**ROUTING["route"], "group_wait": SOON_S, "group_interval": SOON_S}
     return {**ROUTING, "route": route, "receivers": receivers}
-
-
-@contextmanager
-def running(folder: Path) -> Iterator[Alertmanager]:
-    """Debian's program on a free port, by the file in a folder; without peers."""
-    port = free_port()
-    found = Alertmanager(f"http://{HOST}:{port}")
-    command = [*ALERTMANAGER.command(), "--config.file=alertmanager.yaml", "--storage.path=data"]
-    command += [f"--web.listen-address={HOST}:{port}", "--cluster.listen-address="]
-    with (folder / "alertmanager.log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True)
-    try:
-        wait_for(found.is_ready, PATIENCE_S, f"Alertmanager, whose log is {log.name},")
-        yield found
-    finally:
-        process.terminate()
-        process.wait(STOP_S)
 
 
 def test_receivers_are_told_of_causes_and_not_of_what_follows(alertmanager: Alertmanager, receivers: Receivers) -> None:
