@@ -1,7 +1,10 @@
 """One look: does what the venues send become rows, how fast, and how old is it by then?"""
 
 from k2_grafana.panels import Dashboard, Row, graph, number
-from k2_grafana.promql import age, events, none, per_second, quantile
+from k2_grafana.promql import age, events, grown, none, per_second, quantile
+
+_PARTITION = "topic, partition"
+_READS = f"on ({_PARTITION}) ({grown('k2_partition_records_total', _PARTITION, '10m')} > 0)"
 
 _AT_A_GLANCE = Row(
     "At a glance",
@@ -221,9 +224,9 @@ _STAGES = Row(
         ),
         graph(
             "Gold's state was saved",
-            "How long ago each partition had its checkpoint; one that reads nothing needs none.",
+            "How long ago each partition had its checkpoint, of those that read anything in ten minutes.",
             "s",
-            (age("k2_checkpoint_timestamp_seconds", "topic, partition"), "{{topic}} {{partition}}"),
+            (f"{age('k2_checkpoint_timestamp_seconds', _PARTITION)} and {_READS}", "{{topic}} {{partition}}"),
             alerts=["K2CheckpointOld"],
         ),
     ],
