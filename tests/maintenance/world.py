@@ -5,9 +5,10 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,7 +19,6 @@ from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.io import OutputFile
 from tests.cold.world import World as Tiers
 from tests.cold.world import running as tiers_running
-from tests.faults.supervisor import until
 from tests.lake.world import World as Lake
 from tests.lake.world import running as lake_running
 
@@ -36,8 +36,9 @@ _SINK = {
     "SINK_EXPIRE_INTERVAL_S": "30",
 }
 _APPENDS = 50
-_APPENDED_S, _APPENDED = 1.0, 2  # trades, each of which is a file of each table
-_PATIENCE_S = 600.0
+_OFTEN_S, _SELDOM_S = 1.0, 3.0
+_APPENDED = 2  # trades, each of which is a file of each table
+_TURN_S = 300.0  # after which the turn of a run that died is over long since
 _SETTINGS = {
     "MAINTENANCE_SNAPSHOT_AGE_S": "5",
     "SINK_SNAPSHOT_AGE_S": "5",
@@ -67,11 +68,12 @@ class Run:
     process: "subprocess.Popen[str]"
 
     def kill(self) -> None:
-        """End all of it as a crash of the machine would."""
-        command = psutil.Process(self.process.pid)
-        for each in [command, *command.children(recursive=True)]:
-            with suppress(psutil.NoSuchProcess):
-                each.kill()
+        """End all of it as a crash of the machine would, where it has not ended."""
+        with suppress(psutil.NoSuchProcess):
+            command = psutil.Process(self.process.pid)
+            for each in [command, *command.children(recursive=True)]:
+                with suppress(psutil.NoSuchProcess):
+                    each.kill()
 
     async def ended(self) -> Ended:
         """Wait for its end."""
@@ -89,6 +91,7 @@ class World:
     before_store: HttpProxy
     environment: Mapping[str, str]
     rng: random.Random
+    runs: list[Run] = field(default_factory=list)
 
     @property
     def records(self) -> int:
@@ -113,9 +116,32 @@ class World:
         """Begin a run, of all that there is where nothing else is said."""
         command = [sys.executable, "-m", "k2", "maintenance", "run", "--json", *words]
         environment = {**os.environ, **self.environment}
-        return Run(
-            subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        self.runs.append(
+            Run(
+                subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            )
         )
+        return self.runs[-1]
+
+    def end(self) -> None:
+        """End what runs still: it does not outlive its servers."""
+        for each in self.runs:
+            if each.process.poll() is None:
+                each.kill()
+
+    @contextmanager
+    def often(self) -> Iterator[None]:
+        """Append every second for the length of a block; at other times it is less, so that Spark has its turn."""
+        self.lake.load.every_s = _OFTEN_S
+        try:
+            yield
+        finally:
+            self.lake.load.every_s = _SELDOM_S
+
+    async def fill(self, batches: int) -> None:
+        """Let so many batches be appended, each of which is a file of each table."""
+        with self.often():
+            await self.lake.flow(batches)
 
     def add_old(self, name: str) -> None:
         """Put a row into a table that no topic has, received two days before its retention ends; others commit, too."""
@@ -147,15 +173,12 @@ class World:
         return made
 
     async def whole(self, *words: str) -> Ended:
-        """A run to its end; while another one's turn is not over it is begun again."""
-        ends = list[Ended]()
-
-        async def another() -> bool:
-            ends.append(await self.start(*words).ended())
-            return not ends[-1].was_taken
-
-        await until(another, "the turn of the maintenance", _PATIENCE_S)
-        return ends[-1]
+        """A run to its end, however long; while another one's turn is not over it is begun again."""
+        over = time.monotonic() + _TURN_S
+        ended = await self.start(*words).ended()
+        while ended.was_taken and time.monotonic() < over:
+            ended = await self.start(*words).ended()
+        return ended
 
 
 @asynccontextmanager
@@ -163,7 +186,7 @@ async def running(settings: RunSettings, stack: Stack, folder: Path, seed: int) 
     """Both worlds on one prefix, under load, with something in each table."""
     async with AsyncExitStack() as opened:
         lake = await opened.enter_async_context(lake_running(settings, stack, folder / "lake", seed, **_SINK))
-        lake.load.every_s, lake.load.trades = _APPENDED_S, _APPENDED
+        lake.load.every_s, lake.load.trades = _SELDOM_S, _APPENDED
         tiers = await opened.enter_async_context(tiers_running(settings, stack, folder / "tiers", seed))
         for contract in contracts.audit_tables().values():
             iceberg.create(lake.catalog(), lake.names, contract)
@@ -175,4 +198,6 @@ async def running(settings: RunSettings, stack: Stack, folder: Path, seed: int) 
         if lake.lake.iceberg_oauth2_server_uri:
             behind["ICEBERG_OAUTH2_SERVER_URI"] = f"{catalog.url}/v1/oauth/tokens"
         environment = {**stack.env(), "K2_PREFIX": settings.k2_prefix, **_SETTINGS, **behind}
-        yield World(lake, tiers, catalog, store, environment, random.Random(seed))
+        world = World(lake, tiers, catalog, store, environment, random.Random(seed))
+        opened.callback(world.end)
+        yield world
