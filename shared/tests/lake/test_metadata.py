@@ -22,6 +22,20 @@ def test_former_versions_are_deleted(table: Any, make_batch: Any) -> None:
     assert len([path for path in table.stored("metadata") if path.endswith(".metadata.json")]) == VERSIONS + 1
 
 
+def test_a_former_version_that_is_gone_is_not_worth_a_warning(
+    table: Any, make_batch: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Some catalogs delete them themselves: Lakekeeper, and those of Iceberg's own REST server."""
+    owner = table.owner()
+    for number in range(VERSIONS + 1):
+        owner.commit(make_batch(number, number + 1))
+    gone = table.load().metadata.metadata_log[0].metadata_file
+    table.load().io.delete(gone)
+    owner.commit(make_batch(VERSIONS + 1, VERSIONS + 2))
+    assert gone not in {each.metadata_file for each in table.load().metadata.metadata_log}
+    assert "Failed to delete" not in caplog.text
+
+
 def test_manifests_are_merged(table: Any, make_batch: Any) -> None:
     """A scan opens few of them: where there are as many as the property says, they become one."""
     with table.load().transaction() as transaction:

@@ -1,11 +1,15 @@
 """What catalogs of any kind share: one client of the object store for all tables, with the keys of now."""
 
 from abc import ABC
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 from pyiceberg.catalog import Catalog
 from pyiceberg.io import S3_ACCESS_KEY_ID, S3_ENDPOINT, S3_SECRET_ACCESS_KEY, S3_SESSION_TOKEN, FileIO
 from pyiceberg.io.pyarrow import PyArrowFileIO
+from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.typedef import EMPTY_DICT, Properties
 
 from k2_shared.core.aws_credentials import keys_in
@@ -41,6 +45,16 @@ class StoreClients(Catalog, ABC):
                 client.fs_by_scheme.cache_clear()  # type: ignore[attr-defined]
         self._clients = {}
         super().close()
+
+    @staticmethod
+    def _delete_old_metadata(io: FileIO, base: TableMetadata, metadata: TableMetadata) -> None:
+        """As the library's; where the catalog's server was faster there is nothing to warn of."""
+
+        def delete(location: str) -> None:
+            with suppress(FileNotFoundError):
+                io.delete(location)
+
+        Catalog._delete_old_metadata(cast("FileIO", SimpleNamespace(delete=delete)), base, metadata)
 
     def _load_file_io(self, properties: Properties = EMPTY_DICT, location: str | None = None) -> FileIO:
         properties = {**self._keys(), **properties, **self._address()}
