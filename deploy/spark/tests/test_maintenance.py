@@ -68,14 +68,14 @@ def hanging() -> Iterator[tuple[str, list[psutil.Process]]]:
 
 
 def javas() -> list[psutil.Process]:
-    """Spark's, of drivers that this process or a child of its has started."""
+    """Spark's, of drivers that this process or a child of its has started; that of its own session is none."""
     here = psutil.Process().children(recursive=True)
-    return [each for each in here if _is_spark(each)]
+    return [each for each in here if _is_of_driver(each)]
 
 
-def _is_spark(process: psutil.Process) -> bool:
+def _is_of_driver(process: psutil.Process) -> bool:
     with suppress(psutil.Error):  # it has ended since
-        return any("SparkSubmit" in word for word in process.cmdline())
+        return process.ppid() != os.getpid() and any("SparkSubmit" in word for word in process.cmdline())
     return False
 
 
