@@ -116,11 +116,10 @@ class World:
         """Begin a run, of all that there is where nothing else is said."""
         command = [sys.executable, "-m", "k2", "maintenance", "run", "--json", *words]
         environment = {**os.environ, **self.environment}
-        self.runs.append(
-            Run(
-                subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-            )
+        process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )
+        self.runs.append(Run(process))
         return self.runs[-1]
 
     def end(self) -> None:

@@ -52,7 +52,7 @@ def test_what_needs_a_person_is_asked_once() -> None:
 
 
 def test_its_end_closes_what_it_opened(table: Any, make_batch: Any) -> None:
-    """Before garbage is looked for, which is seldom: an agent that asks every hour would run out of files in a day."""
+    """Before garbage is looked for, which is seldom: who asks every hour would have more files open each time."""
     table.owner().commit(make_batch(0, 5))
 
     def open_files_after_a_read() -> int:

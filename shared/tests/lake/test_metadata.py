@@ -25,7 +25,7 @@ def test_former_versions_are_deleted(table: Any, make_batch: Any) -> None:
 def test_a_former_version_that_is_gone_is_not_worth_a_warning(
     table: Any, make_batch: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Some catalogs delete them themselves: Lakekeeper, and those of Iceberg's own REST server."""
+    """Some catalogs delete them themselves, as Iceberg's own REST server does."""
     owner = table.owner()
     for number in range(VERSIONS + 1):
         owner.commit(make_batch(number, number + 1))
