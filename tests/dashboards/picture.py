@@ -12,10 +12,12 @@ from matplotlib.dates import DateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from PIL import Image
-from tests.dashboards.asking import Curve
+from tests.dashboards.asking import Asking, Curve
 from tests.dashboards.values import written
 
-from k2_grafana.limits import Step
+from k2_grafana import alerts
+from k2_grafana.__main__ import DASHBOARDS, ROOT
+from k2_grafana.limits import Step, steps
 from k2_grafana.panels import Dashboard, Kind, Panel
 
 Asked = Callable[[Panel], Sequence[Curve]]
@@ -44,6 +46,15 @@ class _Area:
     panel: Panel
     lines: Sequence[Curve]
     steps: Sequence[Step]
+
+
+def draw_all(asking: Asking, now: float, folder: Path) -> None:
+    """Write a picture of each dashboard up to now into a folder, under its name."""
+    rules = alerts.read(ROOT / "deploy/prometheus/alerts.yaml")
+    folder.mkdir(parents=True, exist_ok=True)
+    for dashboard in DASHBOARDS:
+        path = folder / f"{dashboard.name}.png"
+        draw(dashboard, lambda panel: asking.lines(panel, now), lambda panel: steps(panel, rules), path)
 
 
 def draw(dashboard: Dashboard, asked: Asked, limited: Limited, path: Path) -> None:

@@ -15,15 +15,13 @@ from pathlib import Path
 
 from tests.contract.alerts.tools import PROMETHEUS
 from tests.dashboards.asking import Asking
-from tests.dashboards.picture import draw
+from tests.dashboards.picture import draw_all
 from tests.dashboards.pipeline import Pipeline, running
 from tests.own_stack import folder_in, own_stack
 from tests.prometheus import watching
 from tests.rounds import CONSOLE
 
-from k2_grafana import alerts
-from k2_grafana.__main__ import DASHBOARDS, ROOT
-from k2_grafana.limits import steps
+from k2_grafana.__main__ import DASHBOARDS
 from k2_local import Stack
 from k2_local.child import terminable
 from k2_support.waiting import came_true
@@ -58,16 +56,12 @@ class Watch:
 
 async def _watched(stack: Stack, folder: Path, plan: argparse.Namespace) -> Watch:
     """Watch, and draw the pictures, whatever stays without an answer."""
-    rules = alerts.read(ROOT / "deploy/prometheus/alerts.yaml")
     async with running(stack, folder) as pipeline:
         with watching(pipeline.ports, folder / "prometheus", _INTERVAL_S) as server:
             watch = Watch(Asking(server, time.time(), _INTERVAL_S), pipeline, plan.seconds)
             await came_true(watch.is_over, _PATIENCE_S, _POLL_S)
             now = time.time()
-            plan.pictures.mkdir(parents=True, exist_ok=True)
-            for dashboard in DASHBOARDS:
-                path = plan.pictures / f"{dashboard.name}.png"
-                draw(dashboard, lambda panel: watch.asking.lines(panel, now), lambda panel: steps(panel, rules), path)
+            draw_all(watch.asking, now, plan.pictures)
             watch.zeros = watch.asking.zeros(DASHBOARDS, now)
             return watch
 

@@ -26,6 +26,7 @@ from tests.bench.harness import report, table
 from tests.bench.under_load import Watched, watched
 from tests.bench.whole_system import MARKETS, READY_S, System, whole_system
 from tests.dashboards.asking import Asking
+from tests.dashboards.picture import draw_all
 from tests.dashboards.pipeline import maintained_in, provoke
 from tests.own_stack import folder_in
 from tests.prometheus import Prometheus, watching
@@ -87,7 +88,7 @@ async def soaked(plan: argparse.Namespace) -> tuple[Watched, Findings]:
             asked = Asked(system, hour_closed=plan.minutes >= HOUR_MINUTES)
             await came_true(lambda: asyncio.to_thread(asked.is_ok), STATUS_S, POLL_S)
             await came_true(lambda: asyncio.to_thread(asked.is_equal), CONSISTENT_S, POLL_S)
-            saw = _seen(prometheus, begin) if prometheus else None
+            saw = _seen(prometheus, begin, plan.pictures or folder / "pictures") if prometheus else None
     return found, _judged(found, saw, asked)
 
 
@@ -98,9 +99,11 @@ def _settings(plan: argparse.Namespace) -> dict[str, str]:
     return {**maintained_in(half_way), **feeds}
 
 
-def _seen(prometheus: Prometheus, begin: float) -> Seen:
-    now = time.time()
-    return Seen(prometheus.fired(now - begin), Asking(prometheus, begin, INTERVAL_S).silent(DASHBOARDS, now))
+def _seen(prometheus: Prometheus, begin: float, pictures: Path) -> Seen:
+    """Ask it everything at once, and draw what it says."""
+    now, asking = time.time(), Asking(prometheus, begin, INTERVAL_S)
+    draw_all(asking, now, pictures)
+    return Seen(prometheus.fired(now - begin), asking.silent(DASHBOARDS, now))
 
 
 def _judged(found: Watched, saw: Seen | None, asked: Asked) -> Findings:
@@ -147,6 +150,7 @@ def main() -> int:
     parser.add_argument("--warm-up", type=float, default=120.0, help="seconds under load before that")
     parser.add_argument("--catalog", choices=get_args(Catalog), default="postgres", help="Iceberg catalog of the stack")
     parser.add_argument("--state", type=Path, default=Path(".k2/whole"), help="folder of the stack and of the logs")
+    parser.add_argument("--pictures", type=Path, help="folder of the dashboards' pictures (default: that of the logs)")
     plan = parser.parse_args()
     try:
         with terminable():

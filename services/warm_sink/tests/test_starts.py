@@ -19,14 +19,14 @@ async def test_what_comes_while_a_start_asks_where_to_begin_has_its_row(
     feeder: Feeder, tables: WarmTables, run_settings: RunSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first records of empty topics come when it has asked which of them are not expired."""
-    asked, once, came = AIOKafkaConsumer.offsets_for_times, asyncio.Lock(), list[bool]()
+    asked, once, came = AIOKafkaConsumer.offsets_for_times, asyncio.Lock(), asyncio.Event()
 
     async def then_come(reader: AIOKafkaConsumer, times: Any) -> Any:
         found = await asked(reader, times)
         async with once:
-            if not came:
+            if not came.is_set():
                 await feeder.everything(5)
-                came.append(True)
+                came.set()
         return found
 
     monkeypatch.setattr(AIOKafkaConsumer, "offsets_for_times", then_come)
@@ -34,6 +34,6 @@ async def test_what_comes_while_a_start_asks_where_to_begin_has_its_row(
     settings = WarmSinkSettings.load(k2_prefix=run_settings.k2_prefix, warm_interval_s=0.1)
     sink = WarmSink(settings, metrics, TopicWatch(metrics.unread_partitions))
     await sink.start()
+    await asyncio.wait_for(came.wait(), timeout=120)
     await feeder.arrive(tables)
     await sink.stop()
-    assert came
