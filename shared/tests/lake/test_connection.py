@@ -1,6 +1,9 @@
 """A catalog that does not answer is asked again, one that never does is named, and none is left connected."""
 
 import gc
+import os
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -51,8 +54,17 @@ def test_what_needs_a_person_is_asked_once() -> None:
     assert asked == [1]
 
 
-def test_its_end_closes_what_it_opened(table: Any, make_batch: Any) -> None:
-    """Before garbage is looked for, which is seldom: who asks every hour would have more files open each time."""
+@pytest.fixture
+def no_garbage() -> Iterator[None]:
+    """Garbage is looked for once, and then no more, as it is seldom looked for in a service."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def test_its_end_closes_what_it_opened(table: Any, make_batch: Any, no_garbage: None) -> None:
+    """Who asks every hour would have more files open each time."""
     table.owner().commit(make_batch(0, 5))
 
     def open_files_after_a_read() -> int:
@@ -60,10 +72,35 @@ def test_its_end_closes_what_it_opened(table: Any, make_batch: Any) -> None:
             assert catalog.load_table(table.identifier).scan().to_arrow().num_rows == 5
         return psutil.Process().num_fds()
 
-    gc.collect()
-    gc.disable()
-    try:
+    first, *_, last = [open_files_after_a_read() for _ in range(TIMES + 1)]
+    assert last < first + TIMES
+
+
+def test_a_renewal_of_keys_closes_what_the_old_ones_opened(
+    table: Any, make_batch: Any, tmp_path: Path, no_garbage: None
+) -> None:
+    """A table that was read with the old keys goes on: it connects anew."""
+    table.owner().commit(make_batch(0, 5))
+    file = tmp_path / "credentials"
+
+    def renew(secret: str) -> None:
+        key = f"aws_access_key_id = {os.environ['S3_ACCESS_KEY_ID']}\naws_secret_access_key = {secret}\n"
+        file.write_text(f"[default]\n{key}")
+
+    def rows(of: Any) -> int:
+        return int(of.scan().to_arrow().num_rows)
+
+    renew(os.environ["S3_SECRET_ACCESS_KEY"])
+    with connected(LakeSettings.load(s3_credentials_file=file)) as catalog:
+
+        def open_files_after_a_read() -> int:
+            for secret in ("other", os.environ["S3_SECRET_ACCESS_KEY"]):
+                renew(secret)
+                catalog.load_table(table.identifier)
+            assert rows(catalog.load_table(table.identifier)) == 5
+            return psutil.Process().num_fds()
+
+        before = catalog.load_table(table.identifier)
         first, *_, last = [open_files_after_a_read() for _ in range(TIMES + 1)]
-    finally:
-        gc.enable()
+        assert rows(before) == 5
     assert last < first + TIMES

@@ -39,11 +39,8 @@ class StoreClients(Catalog, ABC):
         super().__init__(name, **properties)
 
     def close(self) -> None:
-        """Close every connection, the store's too: its client is in a cycle, and would hold them until it is found."""
-        for client in self._clients.values():
-            if isinstance(client, PyArrowFileIO):
-                client.fs_by_scheme.cache_clear()  # type: ignore[attr-defined]
-        self._clients = {}
+        """Close every connection, the store's too."""
+        self._take({})
         super().close()
 
     @staticmethod
@@ -61,8 +58,15 @@ class StoreClients(Catalog, ABC):
         given = {**self.properties, **properties}
         how = tuple(sorted((name, str(value)) for name, value in given.items() if name.startswith(_OF_A_STORE)))
         if how not in self._clients:
-            self._clients = {how: super()._load_file_io(properties, location)}  # keys are renewed, not gathered
+            self._take({how: super()._load_file_io(properties, location)})  # keys are renewed, not gathered
         return self._clients[how]
+
+    def _take(self, clients: dict[tuple[tuple[str, str], ...], FileIO]) -> None:
+        """Have these clients, and close the former: each is in a cycle, and would stay connected until it is found."""
+        former, self._clients = self._clients, clients
+        for client in former.values():
+            if isinstance(client, PyArrowFileIO):
+                client.fs_by_scheme.cache_clear()  # type: ignore[attr-defined]
 
     def _address(self) -> dict[str, str]:
         own = self.properties.get(OWN_ENDPOINT)
