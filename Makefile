@@ -143,7 +143,7 @@ test-maintenance: .venv-spark/.ready ## no append fails and no row is lost or do
 test-restores: .venv/.dev ## broker, PostgreSQL, ClickHouse and bucket backed up, lost and restored as deploy/README.md says (ARGS="--only broker")
 	@.venv/bin/python -m tests.restores.run --state $(STATE)/restores $(ARGS)
 
-test-compose: .venv/.dev ## the compose file with real containers, each killed and replaced under load (ARGS="--minutes 15")
+test-compose: .venv/.dev ## the compose file with real containers, each killed and replaced under load (ARGS="--minutes 12")
 	@.venv/bin/python -m tests.compose.run --state $(STATE)/compose $(ARGS)
 
 spark: .venv-spark/.ready ## install Spark (once, 317 MB): SPARK_PYTHON=.venv-spark/bin/python is its environment

@@ -12,6 +12,7 @@ from matplotlib.dates import DateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from tests.dashboards.asking import Asking, Curve
 from tests.dashboards.values import written
 
@@ -32,6 +33,7 @@ _HEAD = 2
 _NAMED, _BARS_SHOWN = 6, 12
 _COLUMNS = 24
 _PALETTE = 64
+_SHOWS = "panels"
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,17 @@ def draw(dashboard: Dashboard, asked: Asked, limited: Limited, path: Path) -> No
         left, below = begin / _COLUMNS, 1 - (above + _HEIGHTS[panel.kind]) / height
         width, high = panel.width / _COLUMNS, _HEIGHTS[panel.kind] / height
         _panel(_Area(figure, left, below, width, high, panel, asked(panel), limited(panel)))
-    _save(figure, path)
+    _save(figure, path, _titles(dashboard))
+
+
+def is_of(path: Path, dashboard: Dashboard) -> bool:
+    """Whether a picture shows the panels that a dashboard has today."""
+    with Image.open(path) as picture:
+        return picture.info.get(_SHOWS) == _titles(dashboard)
+
+
+def _titles(dashboard: Dashboard) -> str:
+    return "\n".join(panel.title for panel in dashboard.panels)
 
 
 def _places(dashboard: Dashboard) -> tuple[dict[str, tuple[int, float]], float]:
@@ -219,9 +231,10 @@ def _words(
     figure.text(left, below, said, fontsize=points, fontweight=weight, color=colour, ha="right" if right else "left")
 
 
-def _save(figure: Figure, path: Path) -> None:
-    """As few bytes as a picture of few colours needs."""
-    drawn = BytesIO()
+def _save(figure: Figure, path: Path, shows: str) -> None:
+    """As few bytes as a picture of few colours needs, and what it shows as its text."""
+    drawn, text = BytesIO(), PngInfo()
+    text.add_itxt(_SHOWS, shows)
     figure.savefig(drawn, format="png")
     with Image.open(drawn) as picture:
-        picture.convert("RGB").quantize(_PALETTE).save(path, optimize=True)
+        picture.convert("RGB").quantize(_PALETTE).save(path, optimize=True, pnginfo=text)
