@@ -38,6 +38,7 @@ KEPT = {
     "prometheus": "/prometheus",
     "alertmanager": "/alertmanager",
     "grafana": "/var/lib/grafana",
+    "maintenance": "/work",
     "spark-worker-1": "/work",
     "spark-worker-2": "/work",
 }

@@ -22,6 +22,9 @@ class SparkSettings(Settings):
     )
     spark_driver_memory: str = Field("2g", pattern=r"^\d+[mg]$", description="heap of the driver's Java")
     spark_executor_memory: str = Field("2g", pattern=r"^\d+[mg]$", description="heap of each executor, on a cluster")
+    spark_scratch_dir: str = Field(
+        "", description="folder of what its memory does not hold; empty for that of temporary files"
+    )
     spark_stop_s: float = Field(
         10.0, gt=0, le=300, description="for a driver to end when it is told to, before it is killed"
     )
