@@ -17,6 +17,7 @@ from k2_shared.core.lake_settings import ColdSettings, LakeSettings
 from k2_shared.kafka.topics import Names
 from k2_shared.lake.replacement import TableHead
 from k2_shared.lake.retries import at_table
+from k2_shared.warm import migrations
 from k2_support.cold_tiers import ROWS, ColdTiers, cold_tiers
 
 NOW = Hour(100)
@@ -103,3 +104,9 @@ def test_a_row_is_there_once_before_an_offload_after_it_and_when_warm_has_lost_i
     assert (found["silver_trades"], found[CANDLES]) == (ROWS, len(candles))
     assert tiers.warm.ask(asked) == candles
     assert tiers.warm.ask("SELECT * FROM all_silver_trades ORDER BY kafka_offset") == silver
+
+
+def test_what_an_offload_has_made_is_no_drift(tiers: ColdTiers) -> None:
+    """So that ``k2 init`` goes on at the next start, and an upgrade adds its migrations."""
+    offloaded(tiers)
+    assert migrations.apply(tiers.warm.client) == []

@@ -119,6 +119,8 @@ def test_a_failure_frees_the_lock(warm: Client, extended: list[Migration]) -> No
             "ALTER TABLE silver_trades MODIFY COLUMN vendor_data Map(String, String)",
             "column vendor_data is 'Map(String",
         ),
+        ("DROP VIEW all_raw_trades SYNC", "table all_raw_trades is missing"),
+        ("CREATE OR REPLACE VIEW all_raw_trades AS SELECT 1 AS one", "all_raw_trades: column symbol is 'missing'"),
         ("ALTER TABLE raw_trades MODIFY TTL toDateTime(ingestion_timestamp) + INTERVAL 1 HOUR", "toIntervalHour(1)"),
     ],
 )
