@@ -149,7 +149,7 @@ def _legend(axes: Axes, names: Sequence[str], columns: int) -> None:
         axes.get_lines()[: len(shown)],
         shown,
         loc="upper left",
-        bbox_to_anchor=(-0.13 if columns == 2 else -0.08, -0.16),
+        bbox_to_anchor=(-0.035 / axes.get_position().width, -0.16),  # where the numbers at the axis begin
         ncols=columns,
         fontsize=6.5,
         frameon=False,

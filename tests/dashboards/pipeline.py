@@ -47,7 +47,8 @@ class Pipeline:
 
     async def provoke(self) -> None:
         """Have happen what panels are about and a quiet day does not bring."""
-        await provoke(self.live, BTC, ETH)
+        await provoke(self.live, BTC)
+        await self.live.fault("unfillable", symbol=ETH, count=1)
 
     def check(self) -> None:
         """Notice an agent that has ended.
@@ -59,10 +60,9 @@ class Pipeline:
             agent.check()
 
 
-async def provoke(venue: Sim, symbol: str, other: str) -> None:
-    """Have happen at a venue what panels are about and a quiet day does not bring."""
+async def provoke(venue: Sim, symbol: str) -> None:
+    """Have happen at a venue what a quiet day does not bring, panels are about, and nobody is woken for."""
     await venue.fault("drop_ids", symbol=symbol, count=3)
-    await venue.fault("unfillable", symbol=other, count=1)
     await venue.fault("drop_connections", count=1)
     await venue.fault("duplicate_trades", count=5)
 

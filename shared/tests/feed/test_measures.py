@@ -11,6 +11,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 
 from k2_shared.core.errors import Unavailable
 from k2_shared.core.metrics import Metrics
+from k2_shared.core.origin import Origin
 from k2_shared.core.trade import wire_prefix
 from k2_shared.feed.coverage.coverage import Coverage
 from k2_shared.feed.coverage.event_log import EventLog
@@ -31,6 +32,7 @@ from k2_shared.feed.run.symbols import CapturedSymbols
 from k2_shared.feed.transport.connector import Connector
 from k2_shared.feed.venue.budget import Allowance, ConnectionAttempts
 from k2_shared.feed.venue.listings import Listing, Pairs
+from k2_shared.feed.venue.protocol import Notice, TradesReceived
 from k2_shared.feed.venue.settings import FeedSettings
 from k2_shared.feed.venue.venue import Venue
 from k2_shared.kafka.schemas import SubjectSchemas
@@ -99,6 +101,15 @@ def running() -> Running:
         GapReports(tracker, gap_log, events, lambda: None, grace_s=0),
         Gauges("KRAKEN", metrics, connector, attempts, intake, publisher, SilentSymbols()),
     )
+
+
+def test_every_frame_is_counted_by_its_kind(running: Running) -> None:
+    """Those with trades, too, whatever comes of them: what came before, and a symbol that nobody captures."""
+    trades = TradesReceived((trade(symbol=A, trade_id=11),)), TradesReceived((trade(symbol="C/USD"),))
+    for number, event in enumerate((*trades, trades[0], Notice("heartbeat"))):
+        running.gauges.intake.take(1, b"{}", event, Origin(1, 1, number))
+    assert running.value("k2_frames_total", kind="trades") == 3
+    assert running.value("k2_frames_total", kind="heartbeat") == 1
 
 
 def test_a_stopped_symbol_counts_until_it_is_left(running: Running) -> None:

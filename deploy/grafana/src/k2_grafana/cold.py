@@ -62,7 +62,7 @@ MAINTENANCE = Row(
             "Last run that left nothing undone",
             "How long ago; it works once a night.",
             "s",
-            ('time() - max(k2_maintenance_last_success_timestamp_seconds{job="maintenance"})', "age"),
+            (age('k2_maintenance_last_success_timestamp_seconds{job="maintenance"}'), "age"),
             alerts=["K2MaintenanceMissed"],
             width=6,
         ),

@@ -51,7 +51,7 @@ _AT_A_GLANCE = Row(
             "Newest trade, warm",
             "How long ago the newest record was written whose row is in ClickHouse's gold_trades.",
             "s",
-            ('time() - max(k2_warm_newest_row_timestamp_seconds{table="gold_trades"})', "age"),
+            (age('k2_warm_newest_row_timestamp_seconds{table="gold_trades"}'), "age"),
             alerts=["K2WarmStale"],
         ),
     ],

@@ -27,9 +27,9 @@ def none(by: str, of: str) -> str:
     return f"0 * max by ({by}) ({of})"
 
 
-def age(timestamp: str, by: str) -> str:
-    """How long ago the newest one was."""
-    return f"time() - max by ({by}) ({timestamp})"
+def age(timestamp: str, by: str = "") -> str:
+    """How long ago the newest one was; what was not yet, which is told as 0, has none."""
+    return f"time() - max by ({by}) ({timestamp} > 0)"
 
 
 def quantile(share: float, histogram: str, by: str, window: str = WINDOW, where: str = "") -> str:

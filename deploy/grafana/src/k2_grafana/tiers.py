@@ -46,7 +46,7 @@ _WARM = Row(
             "ClickHouse was measured",
             "How long ago it last told parts and memory.",
             "s",
-            ("time() - max(k2_warm_measured_timestamp_seconds)", "age"),
+            (age("k2_warm_measured_timestamp_seconds"), "age"),
             alerts=["K2WarmUnmeasured"],
         ),
         graph(

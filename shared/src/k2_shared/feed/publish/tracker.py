@@ -18,6 +18,7 @@ from k2_shared.feed.venue.protocol import OTHER, Event, Notice, Refused, TradesR
 
 REFUSED = "feed_frame_refused"
 UNKNOWN = "feed_frame_unknown"
+_TRADES = "trades"
 _KINDS_MAX, _KIND_CHARACTERS, _FRAME_CHARACTERS = 100, 40, 200
 
 
@@ -139,7 +140,7 @@ class FrameIntake:
     publisher: Publisher
     rejected: prometheus_client.Counter
     refused: Callable[[Refused], None]
-    kinds: Counter[str] = field(default_factory=Counter)  # frames without trades since they were last counted
+    kinds: Counter[str] = field(default_factory=Counter)  # frames since they were last counted
     sample: tuple[int, int] | None = None  # exchange time in µs and receipt in ns of a recent trade
     _unknown: set[str] = field(default_factory=set)  # kinds of frames that were logged
 
@@ -169,6 +170,7 @@ class FrameIntake:
 
     def _take_trades(self, connection: int, frame: bytes, event: TradesReceived, origin: Origin) -> None:
         trades, tracker = event.trades, self.tracker
+        self.kinds[_TRADES] += 1
         published = tracker.take(trades, connection)
         self.sample = (trades[-1].timestamp, origin.received_ns)
         if published:
