@@ -3,8 +3,11 @@
 import asyncio
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgressError
 
 from k2_shared.core.settings import RunSettings
 from k2_shared.kafka.topics import GOLD, Names
@@ -47,6 +50,24 @@ async def test_a_second_is_refused_until_the_first_has_ended(run_settings: RunSe
                 pytest.fail("two at once")
         async with turn(run_settings, names, "another"):
             pass
+    assert await is_free(run_settings, names)
+
+
+@pytest.mark.topics(GOLD)
+@pytest.mark.usefixtures("topics")
+async def test_a_broker_that_cannot_say_yet_is_asked_again(
+    run_settings: RunSettings, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that has just started, and has no topic of offsets, or has not read it."""
+    asked = AIOKafkaAdminClient.describe_consumer_groups
+    errors = [GroupCoordinatorNotAvailableError, GroupLoadInProgressError]
+
+    async def not_yet(admin: AIOKafkaAdminClient, groups: list[str]) -> Any:
+        if errors:
+            raise errors.pop()("of a broker that has just started")
+        return await asked(admin, groups)
+
+    monkeypatch.setattr(AIOKafkaAdminClient, "describe_consumer_groups", not_yet)
     assert await is_free(run_settings, names)
 
 

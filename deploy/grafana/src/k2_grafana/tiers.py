@@ -11,9 +11,9 @@ _WARM = Row(
     [
         bars(
             "Newest row of each table, warm",
-            "How long ago the newest record was written whose row was inserted; a quiet table's is old.",
+            "How long ago the newest record was written whose row was inserted; 0 where all that there is was read.",
             "s",
-            (age("k2_warm_newest_row_timestamp_seconds", "table"), _BY_TABLE),
+            ("table:k2_warm_newest_row:age_if_behind", _BY_TABLE),
             alerts=["K2WarmStale"],
         ),
         bars(
@@ -104,9 +104,9 @@ _LAKE = Row(
     [
         bars(
             "Newest row of each table, lake",
-            "How long ago the newest record was written whose row was committed; a quiet table's is old.",
+            "How long ago the newest record was written whose row was committed; 0 where all that there is was read.",
             "s",
-            (age("k2_table_newest_row_timestamp_seconds", "table"), _BY_TABLE),
+            ("table:k2_table_newest_row:age_if_behind", _BY_TABLE),
             alerts=["K2LakeStale"],
         ),
         graph(

@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 import socket
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -24,6 +25,7 @@ from k2_shared.kafka.topics import GOLD, Names, administration, unreachable
 LONGEST_MS = 86_400_000
 """For how long a turn may be held."""
 _ATTEMPTS, _LONGEST_S = 6, 3.0
+_COORDINATED_S, _POLL_S = 60.0, 0.5
 
 
 class Taken(Unavailable):
@@ -83,7 +85,17 @@ class _Group:
     own: str
 
     async def others(self) -> list[str]:
-        """The names of its other members."""
+        """The names of its other members; a broker that cannot say yet, as after its start, is asked again."""
+        until = time.monotonic() + _COORDINATED_S
+        while True:
+            try:
+                return await self._others()
+            except KafkaError as error:
+                if not error.retriable or time.monotonic() > until:
+                    raise
+            await asyncio.sleep(_POLL_S)
+
+    async def _others(self) -> list[str]:
         (answer,) = await self.admin.describe_consumer_groups([self.name])
         ((error_code, _, _, _, _, members, *_),) = answer.groups
         if error_code:
