@@ -39,7 +39,7 @@ from k2_shared.core.errors import ConfigError, K2Error
 from k2_support.waiting import came_true
 
 HOUR_MINUTES = 60.0
-INTERVAL_S, ROTATE_AFTER_S = 15, 600
+INTERVAL_S, ROTATE_AFTER_S, SNAPSHOT_AGE_S = 15, 600, 300
 FLAGS = ("--duplicates", "0.01", "--invalid", "0.0002")  # fewer dead letters than an alert is about
 STATUS_S, CONSISTENT_S, POLL_S = 60.0, 1_200.0, 20.0  # an hour is offloaded up to nine minutes after it closed
 _COMMAND_S = 300
@@ -101,7 +101,8 @@ async def _disturbed(system: System, seconds: float) -> None:
 def _settings(plan: argparse.Namespace) -> dict[str, str]:
     """What the agents are told beside where the servers are."""
     half_way = timedelta(minutes=plan.minutes / 2, seconds=READY_S + plan.warm_up)
-    return {**maintained_in(half_way), "FEED_ROTATE_AFTER_S": str(ROTATE_AFTER_S)}
+    kept = {"SINK_SNAPSHOT_AGE_S": str(SNAPSHOT_AGE_S)}  # as many snapshots at the begin of the watch as at its end
+    return {**maintained_in(half_way), **kept, "FEED_ROTATE_AFTER_S": str(ROTATE_AFTER_S)}
 
 
 def _seen(prometheus: Prometheus, begin: float, pictures: Path) -> Seen:
@@ -152,7 +153,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
     parser.add_argument("--rate", type=float, default=1_000.0, help="trades a second (default 1000)")
     parser.add_argument("--minutes", type=float, default=60.0, help="for how long (default 60)")
-    parser.add_argument("--warm-up", type=float, default=120.0, help="seconds under load before that")
+    parser.add_argument("--warm-up", type=float, default=600.0, help="seconds under load before that")
     parser.add_argument("--catalog", choices=get_args(Catalog), default="postgres", help="Iceberg catalog of the stack")
     parser.add_argument("--state", type=Path, default=Path(".k2/whole"), help="folder of the stack and of the logs")
     parser.add_argument("--pictures", type=Path, help="folder of the dashboards' pictures (default: that of the logs)")

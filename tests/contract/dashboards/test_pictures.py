@@ -7,7 +7,7 @@ from k2_grafana.__main__ import DASHBOARDS, ROOT
 from k2_grafana.panels import Dashboard
 
 PAGE = ROOT / "deploy/README.md"
-AGAIN = "run: make test-dashboards ARGS='--pictures deploy/grafana/pictures', and look at it"
+AGAIN = "run: make soak ARGS='--pictures deploy/grafana/pictures', and look at it"
 
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda dashboard: dashboard.name)
