@@ -51,7 +51,7 @@ PACED = {
     "tests/lake/limits.py": 2,  # outages of given lengths
     "tests/outage/test_broker_away.py": 1,  # the broker is away for a minute
     "tests/sinks_under_load.py": 1,  # a process is killed at a random time
-    "tests/soak/run.py": 2,  # a system warms up
+    "tests/soak/run.py": 2,  # a system warms up, and is disturbed twice
     "tests/warm/limits.py": 1,  # the server is away for minutes
     "tests/warm/load.py": 1,  # records are written at a pace
     "shared/tests/stages/test_table_sink.py": 1,  # a poll without records takes its time
