@@ -11,7 +11,6 @@ from tests.lake.expected import expected
 from tests.lake.reading import TableReader
 
 from k2.demo import oracle
-from k2.demo.cold import ColdTier
 from k2.demo.warm import WarmTier
 from k2.init import InitSettings
 from k2.running import run
@@ -82,11 +81,6 @@ class Outside:
     def differences(self) -> list[str]:
         """What is not as it must be: gold against the recordings, and every table against its topics."""
         return [*self._of_gold(), *self._of_the_lake(), *self._of_the_warm_tier()]
-
-    def cold(self) -> list[str]:
-        """Offload every hour, and compare both tiers: a line for each layer that differs, or is empty."""
-        rows = ColdTier(self._told).read()
-        return [f"cold layer {each.layer}: warm {each.warm}, cold {each.cold}" for each in rows if not each.equal]
 
     def _looked(self) -> list[str]:
         try:

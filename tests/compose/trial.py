@@ -23,6 +23,11 @@ _PLAYED_S, _MAINTAINED_S, _ANSWER_S, _MEASURED_S = 3600.0, 1200.0, 5, 120
 _FOLLOWING = f"{VERSION}-next"
 _FEEDS = ("feed_kraken", "feed_binance")
 _CLUSTER = ("spark-master", "spark-worker-1", "spark-worker-2")
+_COLD = """
+import json
+from k2.demo.cold import ColdTier
+print(json.dumps([(each.layer, each.warm, each.cold, each.equal) for each in ColdTier({}).read()]))
+"""
 _ON_THE_CLUSTER = {"SPARK_MASTER": "spark://spark-master:7077", "MAINTENANCE_SCHEDULE": "* * * * *"}
 
 
@@ -50,7 +55,7 @@ class Trial:
         self._step("the venues have played everything", self._played)
         self._step("gold = recordings; tables = topics", lambda: self._equal(self._outside.settle()))
         self._step("down and up: nothing is lost", self._down_and_up)
-        self._step("nine cold layers = warm", lambda: self._equal(self._outside.cold()))
+        self._step("nine cold layers = warm", lambda: self._equal(self._cold()))
         self._step("the maintenance works on the cluster of profile batch", self._maintained)
         self._step("tables = topics, nine cold layers = warm", lambda: self._equal(self._compared()))
 
@@ -141,7 +146,16 @@ class Trial:
         return False
 
     def _compared(self) -> list[str]:
-        return [*self._outside.settle(), *self._outside.cold()]
+        return [*self._outside.settle(), *self._cold()]
+
+    def _cold(self) -> list[str]:
+        """Offload every hour, and compare both tiers: within, where ClickHouse reaches the store as it is told.
+
+        A line for each layer that differs.
+        """
+        words = ("run", "--rm", "--no-deps", "-T", "--entrypoint", "python", "init", "-c", _COLD)
+        rows = json.loads(self._project.order(*words).splitlines()[-1])
+        return [f"cold layer {layer}: warm {warm}, cold {cold}" for layer, warm, cold, equal in rows if not equal]
 
     def _equal(self, found: list[str]) -> None:
         self.steps.unequal += found

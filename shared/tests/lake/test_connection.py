@@ -54,6 +54,12 @@ def test_what_needs_a_person_is_asked_once() -> None:
     assert asked == [1]
 
 
+def test_what_says_by_itself_what_failed_is_not_called_the_catalogs(table: Any) -> None:
+    """As a ClickHouse that is away."""
+    with pytest.raises(Unavailable, match=r"^ClickHouse did not answer$"), connected(LakeSettings.load()):
+        raise Unavailable("ClickHouse did not answer")
+
+
 @pytest.fixture
 def no_garbage() -> Iterator[None]:
     """Garbage is looked for once, and then no more, as it is seldom looked for in a service."""

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from pyiceberg.catalog import Catalog
 
-from k2_shared.core.errors import Unavailable
+from k2_shared.core.errors import K2Error, Unavailable
 from k2_shared.core.lake_settings import LakeSettings
 from k2_shared.core.retries import RetryBudget, UsedUp, reason
 from k2_shared.lake import iceberg
@@ -25,6 +25,8 @@ def connected(settings: LakeSettings) -> Iterator[Catalog]:
     try:
         with closing(iceberg.connect(settings)) as catalog:
             yield catalog
+    except K2Error:
+        raise  # who raised it has said of what: not everything in a block is the catalog's
     except (*RETRYABLE, UsedUp) as error:
         raise _failed(settings, error) from None
 
