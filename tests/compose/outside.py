@@ -54,7 +54,7 @@ class Outside:
     """Compares everything that stands; every method blocks."""
 
     def __init__(self, told: Mapping[str, str]) -> None:
-        self._told, self._names = told, Names()
+        self._names = Names()
         given = {name.lower(): value for name, value in told.items()}
         self._settings = InitSettings.load(**given)
         self._reader = ClickHouseReaderSettings.load(**given).as_reader()

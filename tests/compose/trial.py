@@ -16,12 +16,12 @@ from tests.compose.project import SIMULATOR, VERSION, Project
 from tests.contract.compose.composefile import ROOT
 from tests.steps import Steps
 
+from k2_shared.core.contracts import venues
 from k2_shared.core.errors import K2Error
 from k2_support.children import wait_until
 
 _PLAYED_S, _MAINTAINED_S, _ANSWER_S, _MEASURED_S = 3600.0, 1200.0, 5, 120
 _FOLLOWING = f"{VERSION}-next"
-_FEEDS = ("feed_kraken", "feed_binance")
 _CLUSTER = ("spark-master", "spark-worker-1", "spark-worker-2")
 _COLD = """
 import json
@@ -121,7 +121,8 @@ class Trial:
     def _down_and_up(self) -> None:
         """All but the venues, which would play again, and the feeds, which are not healthy without them."""
         self._project.order("down", "--timeout", "60")
-        without_venues = sorted(set(self._project.services) - {SIMULATOR, *_FEEDS})
+        feeds = {venue.service for venue in venues().values()}
+        without_venues = sorted(set(self._project.services) - feeds - {SIMULATOR})
         self._project.start(*without_venues)
         self._project.wait(without_venues)
         self._equal(self._outside.settle())
